@@ -1,0 +1,99 @@
+package secret_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/secret"
+)
+
+const value = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0"
+
+type record struct {
+	Token  secret.String
+	hidden secret.String
+}
+
+// leaks reports whether text holds the value in any form that a print verb makes
+// of a string.
+func leaks(text string) bool {
+	lower := strings.ToLower(text)
+	return strings.Contains(text, value) ||
+		strings.Contains(lower, fmt.Sprintf("%x", value)) ||
+		strings.Contains(lower, fmt.Sprintf("% x", value)) ||
+		strings.Contains(text, strings.Trim(fmt.Sprint([]byte(value)), "[]"))
+}
+
+func TestNoVerbPrintsTheValue(t *testing.T) {
+	s := secret.New(value)
+	r := record{Token: s, hidden: s}
+	shapes := map[string]any{
+		"value": s, "pointer": &s, "struct": r, "pointer to struct": &r,
+		"slice": []secret.String{s}, "map": map[string]secret.String{"k": s}, "array": [1]record{r},
+	}
+	for name, shape := range shapes {
+		for _, verb := range strings.Split("v +v #v s q x X d t T p b c e U w 20s -40v 010d", " ") {
+			if got := fmt.Sprintf("%"+verb, shape); leaks(got) {
+				t.Errorf("%s under %%%s prints the value: %s", name, verb, got)
+			}
+		}
+		if got := fmt.Sprint(shape) + fmt.Sprintln(shape); leaks(got) {
+			t.Errorf("%s under Sprint prints the value: %s", name, got)
+		}
+	}
+	if got := fmt.Sprintf("%s", s); got != secret.Redacted {
+		t.Errorf("%%s = %q, want %q", got, secret.Redacted)
+	}
+}
+
+func TestNoEncodingHoldsTheValue(t *testing.T) {
+	s := secret.New(value)
+	asJSON, err := json.Marshal(map[string]any{"r": record{Token: s, hidden: s}, "p": &s})
+	if err != nil || leaks(string(asJSON)) || !strings.Contains(string(asJSON), secret.Redacted) {
+		t.Errorf("json.Marshal = %s, %v", asJSON, err)
+	}
+	asXML, err := xml.Marshal(record{Token: s})
+	if err != nil || leaks(string(asXML)) {
+		t.Errorf("xml.Marshal = %s, %v", asXML, err)
+	}
+	for _, handler := range []func(*bytes.Buffer) slog.Handler{
+		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
+		func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
+	} {
+		var b bytes.Buffer
+		slog.New(handler(&b)).Info("m", "s", s, "p", &s, "r", record{Token: s, hidden: s})
+		if leaks(b.String()) {
+			t.Errorf("slog prints the value: %s", b.String())
+		}
+	}
+	if err := fmt.Errorf("sent %v: %w", s, errors.New("refused")); leaks(err.Error()) {
+		t.Errorf("an error prints the value: %v", err)
+	}
+	func() {
+		defer func() {
+			if r := recover(); leaks(fmt.Sprint(r)) {
+				t.Errorf("a panic prints the value: %v", r)
+			}
+		}()
+		panic(record{Token: s, hidden: s})
+	}()
+}
+
+func TestReveal(t *testing.T) {
+	if got := secret.New(value).Reveal(); got != value {
+		t.Errorf("Reveal = %q", got)
+	}
+	var zero secret.String
+	if zero.Reveal() != "" || !zero.Empty() || !secret.New("").Empty() || secret.New(value).Empty() {
+		t.Error("the zero String is not the empty secret")
+	}
+	if !secret.New(value).Equal(secret.New(value)) || secret.New(value).Equal(zero) {
+		t.Error("Equal does not compare values")
+	}
+}
