@@ -1,0 +1,148 @@
+package profile
+
+import (
+	"strings"
+	"testing"
+)
+
+func inPartition(name string) string {
+	return strings.Replace(instead("region", ""), "arn:aws:", "arn:"+name+":", 1)
+}
+
+func TestRegion(t *testing.T) {
+	tests := []struct {
+		partition, own string
+		env            map[string]string
+		want           string // "" where the message tells of an error
+		parts          []string
+	}{
+		{"aws", "eu-west-1", map[string]string{"AWS_REGION": "us-east-2"}, "eu-west-1", nil},
+		{"aws", "", map[string]string{"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "x"}, "us-east-2", nil},
+		{"aws", "", map[string]string{"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2", nil},
+		{"aws", "", nil, "us-east-1", nil},
+		{"aws-cn", "", nil, "cn-north-1", nil},
+		{"aws-us-gov", "", nil, "us-gov-west-1", nil},
+		{"aws-eusc", "", nil, "eusc-de-east-1", nil},
+		{"aws-iso", "", nil, "us-iso-east-1", nil},
+		{"aws-iso-b", "", nil, "us-isob-east-1", nil},
+		{"aws-iso-e", "", nil, "eu-isoe-west-1", nil},
+		{"aws-iso-f", "", nil, "us-isof-south-1", nil},
+		{"aws", "aws-global", nil, "aws-global", nil},
+		{"aws-cn", "aws-cn-global", nil, "aws-cn-global", nil},
+		{"aws", "xx-new-7", nil, "xx-new-7", nil},
+		{"aws", "us-gov-west-1", nil, "", []string{"[profile dev] region", `"us-gov-west-1"`, "partition aws-us-gov", "role is in aws"}},
+		{"aws-cn", "", map[string]string{"AWS_REGION": "eu-west-1"}, "", []string{`AWS_REGION "eu-west-1"`, "role is in aws-cn"}},
+		{"aws-iso", "us-isob-east-1", nil, "", []string{"partition aws-iso-b"}},
+		{"aws", "aws-cn-global", nil, "", []string{"partition aws-cn"}},
+		{"aws", "eu-west", nil, "", []string{"want a region"}},
+		{"aws", "EU-WEST-1", nil, "", []string{"want a region"}},
+		{"aws", "x.evil.example/", nil, "", []string{"want a region"}},
+		{"aws", "evil.example?-x-1", nil, "", []string{"want a region"}},
+		{"aws", "", map[string]string{"AWS_DEFAULT_REGION": "eu-west-1@evil.example#-1"}, "", []string{"AWS_DEFAULT_REGION", "want a region"}},
+		{"aws", "eu--1", nil, "", []string{"want a region"}},
+		{"aws", "1-west-1", nil, "", []string{"want a region"}},
+		{"aws", strings.Repeat("a-", 30) + "1", nil, "", []string{"want a region"}},
+	}
+	for _, tt := range tests {
+		text := strings.Replace(inPartition(tt.partition), inProfile, inProfile+"\nregion = "+tt.own, 1)
+		p, err := load(t, text, "dev", tt.env, nil)
+		if tt.want == "" {
+			wantError(t, err, tt.parts...)
+		} else if err != nil || p.Region != tt.want || p.Partition != tt.partition {
+			t.Errorf("%s, %q, %v: region %q in %q, %v; want %q", tt.partition, tt.own, tt.env, p.Region, p.Partition, err, tt.want)
+		}
+	}
+}
+
+func TestEndpointsOfTheEnvironment(t *testing.T) {
+	type env = map[string]string
+	tests := []struct {
+		partition   string
+		env         env
+		sts, signin string
+		parts       []string // of the error
+	}{
+		{"aws", nil, "", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9/sts"}, "http://127.0.0.1:9/sts", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "http://localhost:9"}, "", "http://localhost:9", nil},
+		{"aws", env{"AWS_ENDPOINT_URL": "http://[::1]:9"}, "http://[::1]:9", "http://[::1]:9", nil},
+		{"aws", env{"AWS_ENDPOINT_URL": "http://localhost:1", "AWS_ENDPOINT_URL_STS": "http://localhost:2"}, "http://localhost:2", "http://localhost:1", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.eu-west-1.amazonaws.com"}, "https://sts.eu-west-1.amazonaws.com", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://STS.amazonaws.com/"}, "https://STS.amazonaws.com/", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts-fips.us-east-1.api.aws"}, "https://sts-fips.us-east-1.api.aws", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com"}, "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com", "", nil},
+		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "https://eu-west-1.signin.aws.amazon.com"}, "", "https://eu-west-1.signin.aws.amazon.com", nil},
+		{"aws-cn", env{"AWS_ENDPOINT_URL_STS": "https://sts.cn-north-1.amazonaws.com.cn"}, "https://sts.cn-north-1.amazonaws.com.cn", "", nil},
+		{"aws-us-gov", env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin-fips.amazonaws-us-gov.com"}, "", "https://signin-fips.amazonaws-us-gov.com", nil},
+		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE", "AWS_ENDPOINT_URL": "https://evil.example"}, "", "", nil},
+		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false", "AWS_ENDPOINT_URL": "http://localhost"}, "http://localhost", "http://localhost", nil},
+
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.evil.example"}, "", "", []string{`AWS_ENDPOINT_URL_STS "https://sts.evil.example"`, "unset AWS_ENDPOINT_URL_STS", "daypass_sts_endpoint"}},
+		{"aws", env{"AWS_ENDPOINT_URL": "https://minio.corp.example"}, "", "", []string{`AWS_ENDPOINT_URL "https://minio.corp.example"`, "AWS_ENDPOINT_URL_S3"}},
+		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_SIGNIN", "daypass_signin_endpoint"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.cn"}, "", "", []string{"partition aws"}},
+		{"aws-cn", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com"}, "", "", []string{"partition aws-cn"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://a1b2.execute-api.eu-west-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://evil.example/sts.amazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com:443@evil.example"}, "", "", []string{"without user name"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com\\.evil.example"}, "", "", []string{"https://"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://sts.amazonaws.com"}, "", "", []string{"plain http"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1.evil.example"}, "", "", []string{"plain http"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "sts.amazonaws.com"}, "", "", []string{"https://"}},
+		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com?x=y"}, "", "", []string{"query"}},
+		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "maybe"}, "", "", []string{`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS "maybe"`, "true or false"}},
+	}
+	for _, tt := range tests {
+		p, err := load(t, inPartition(tt.partition), "dev", tt.env, nil)
+		if tt.parts != nil {
+			wantError(t, err, tt.parts...)
+		} else if err != nil || p.STSEndpoint != tt.sts || p.SigninEndpoint != tt.signin {
+			t.Errorf("%v: sts %q, signin %q, %v; want %q, %q", tt.env, p.STSEndpoint, p.SigninEndpoint, err, tt.sts, tt.signin)
+		}
+	}
+}
+
+func TestEndpointsOfTheProfile(t *testing.T) {
+	own := with(inProfile, "daypass_sts_endpoint = https://sts.corp.example/x\ndaypass_signin_endpoint = https://signin.corp.example")
+	// The profile may name any host, and then the environment is not asked.
+	p, err := load(t, own, "dev", map[string]string{"AWS_ENDPOINT_URL": "https://evil.example", "AWS_ENDPOINT_URL_STS": "http://localhost"}, nil)
+	if err != nil || p.STSEndpoint != "https://sts.corp.example/x" || p.SigninEndpoint != "https://signin.corp.example" {
+		t.Errorf("sts %q, signin %q, %v", p.STSEndpoint, p.SigninEndpoint, err)
+	}
+	for _, value := range []string{"http://sts.corp.example", "sts.corp.example", "https://me:hunter2@sts.corp.example", "https://x.example/?a", "https://x.example/#a"} {
+		_, err := load(t, with(inProfile, "daypass_sts_endpoint = "+value), "dev", nil, nil)
+		if e := wantError(t, err, "[profile dev] daypass_sts_endpoint"); strings.Contains(e.Error(), "hunter2") {
+			t.Errorf("the error shows a password: %s", e)
+		}
+	}
+}
+
+func TestSwitches(t *testing.T) {
+	type env = map[string]string
+	tests := []struct {
+		lines     string
+		env       env
+		fips, two bool
+		parts     []string
+	}{
+		{"", env{"AWS_USE_FIPS_ENDPOINT": "true"}, true, false, nil},
+		{"", env{"AWS_USE_DUALSTACK_ENDPOINT": "True", "AWS_USE_FIPS_ENDPOINT": "false"}, false, true, nil},
+		{"use_fips_endpoint = true\nuse_dualstack_endpoint = true", nil, true, true, nil},
+		{"use_fips_endpoint = true", env{"AWS_USE_FIPS_ENDPOINT": "false"}, false, false, nil},
+		{"", env{"AWS_USE_FIPS_ENDPOINT": "yes"}, false, false, []string{`AWS_USE_FIPS_ENDPOINT "yes"`, "true or false"}},
+		{"use_dualstack_endpoint = 1", nil, false, false, []string{"[profile dev] use_dualstack_endpoint", "true or false"}},
+		{"daypass_sts_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, false, false, []string{"daypass_sts_endpoint", "FIPS"}},
+		{"daypass_signin_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, true, false, nil},
+	}
+	for _, tt := range tests {
+		p, err := load(t, with(inProfile, tt.lines), "dev", tt.env, nil)
+		if tt.parts != nil {
+			wantError(t, err, tt.parts...)
+		} else if err != nil || p.UseFIPS != tt.fips || p.UseDualStack != tt.two {
+			t.Errorf("%q, %v: FIPS %t, dual-stack %t, %v", tt.lines, tt.env, p.UseFIPS, p.UseDualStack, err)
+		}
+	}
+}

@@ -1,0 +1,367 @@
+package profile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/secret"
+	"github.com/google/go-cmp/cmp"
+)
+
+// config is the smallest useful file: one login, one profile.
+const config = `
+[daypass-idp corp]
+issuer    = https://dev-xyz.us.auth0.com/
+client_id = J1oXg0
+
+[profile dev]
+region             = eu-west-1
+credential_process = /usr/local/bin/daypass process --profile dev
+daypass_idp        = corp
+daypass_role_arn   = arn:aws:iam::111122223333:role/dev
+`
+
+// source is a Source with this config file, these variables and flags.
+func source(t testing.TB, text string, env, flags map[string]string) Source {
+	t.Helper()
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Source{Getenv: func(name string) string { return env[name] }, Home: home, Flags: flags}
+}
+
+func load(t testing.TB, text, name string, env, flags map[string]string) (Profile, error) {
+	t.Helper()
+	return Load(source(t, text, env, flags), name)
+}
+
+// wantError checks what holds of every error: its type, one line, no control
+// characters, and each of the parts in it or in its hint.
+func wantError(t testing.TB, err error, parts ...string) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error = %v (%T), want an *Error", err, err)
+	}
+	for _, text := range []string{e.Error(), e.Hint()} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Errorf("error holds a control character: %q", text)
+		}
+	}
+	for _, part := range parts {
+		if !strings.Contains(e.Error()+" | "+e.Hint(), part) {
+			t.Errorf("error = %q, hint %q; want %q in it", e.Error(), e.Hint(), part)
+		}
+	}
+	return e
+}
+
+var plainProfile = Profile{
+	Name: "dev",
+	IDP: IDP{
+		Name: "corp", Issuer: "https://dev-xyz.us.auth0.com/", ClientID: "J1oXg0",
+		Storage: "auto", Prompt: "auto", ProcessTimeout: 50 * time.Second,
+	},
+	RoleARN: "arn:aws:iam::111122223333:role/dev", AccountID: "111122223333", RoleName: "dev", Partition: "aws",
+	Region: "eu-west-1", Duration: time.Hour,
+}
+
+func compare(t *testing.T, want, got Profile) {
+	t.Helper()
+	same := cmp.Comparer(func(a, b secret.String) bool { return a.Equal(b) })
+	if diff := cmp.Diff(want, got, same); diff != "" {
+		t.Errorf("profile differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	got, err := load(t, config, "dev", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, plainProfile, got)
+}
+
+func TestEveryKey(t *testing.T) {
+	got, err := load(t, `
+[profile deploy]
+daypass_idp = corp
+daypass_role_arn = arn:aws-us-gov:iam::111122223333:role/team/a/Deploy
+daypass_duration = 4h
+daypass_session_name = {email}-{https://corp/id}
+daypass_policy_arns = arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess, arn:aws-us-gov:iam::111122223333:policy/x/Y
+daypass_policy = {
+    "Version": "2012-10-17",
+    "Statement": []
+  }
+daypass_sts_endpoint = https://sts.corp.example/aws
+daypass_signin_endpoint = http://[::1]:8080/signin
+
+[daypass-idp "corp"]
+issuer = http://localhost:1234/realms/x
+client_id = a b
+client_secret = s3cr3t#x
+scopes = openid  email
+audience = urn:x
+extra_params = resource=a&resource=b&organization=o%20p
+device_authorization_endpoint = https://gitlab.example/oauth/authorize_device?x=1
+storage = file
+prompt = never
+browser_command = firefox -P "{profile}" {url}
+ca_bundle = ~/corp.pem
+process_timeout = 20
+support = Ask #it-help, room 7
+flow = device
+`, "deploy", map[string]string{
+		"AWS_REGION": "us-gov-east-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/etc/aws.pem",
+		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(got.IDP.CABundle) || filepath.Base(got.IDP.CABundle) != "corp.pem" {
+		t.Errorf("CABundle = %q", got.IDP.CABundle)
+	}
+	got.IDP.CABundle = ""
+	compare(t, Profile{
+		Name: "deploy",
+		IDP: IDP{
+			Name: "corp", Issuer: "http://localhost:1234/realms/x", ClientID: "a b",
+			ClientSecret: secret.New("s3cr3t#x"), Scopes: "openid email", Audience: "urn:x",
+			ExtraParams:                 "resource=a&resource=b&organization=o%20p",
+			DeviceAuthorizationEndpoint: "https://gitlab.example/oauth/authorize_device?x=1",
+			Storage:                     "file", Prompt: "never", BrowserCommand: `firefox -P "{profile}" {url}`,
+			ProcessTimeout: 20 * time.Second, Support: "Ask #it-help, room 7",
+		},
+		RoleARN: "arn:aws-us-gov:iam::111122223333:role/team/a/Deploy", AccountID: "111122223333",
+		RoleName: "Deploy", Partition: "aws-us-gov", Region: "us-gov-east-1", Duration: 4 * time.Hour,
+		SessionName: "{email}-{https://corp/id}",
+		PolicyARNs: []string{
+			"arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess", "arn:aws-us-gov:iam::111122223333:policy/x/Y",
+		},
+		Policy:      `{ "Version": "2012-10-17", "Statement": [] }`,
+		STSEndpoint: "https://sts.corp.example/aws", SigninEndpoint: "http://[::1]:8080/signin",
+		AWSCABundle: "/etc/aws.pem",
+	}, got)
+}
+
+func TestFlagsWin(t *testing.T) {
+	flags := map[string]string{
+		"issuer": "https://other.example", "client-id": "c2", "scopes": "openid", "audience": "a", "extra-params": "k=v",
+		"device-authorization-endpoint": "https://other.example/d", "storage": "keyring", "prompt": "browser",
+		"browser-command": "x {url}", "ca-bundle": "rel.pem", "process-timeout": "30s", "support": "s", "flow": "device",
+		"idp": "second", "role-arn": "arn:aws:iam::444455556666:role/other", "duration": "900", "session-name": "{sub}",
+		"policy-arns": "arn:aws:iam::aws:policy/A", "policy": "{\n\t\"a\": 1\n}", "sts-endpoint": "https://a.example",
+		"signin-endpoint": "https://b.example", "region": "us-west-2",
+	}
+	for _, doc := range Flags() {
+		if flags[doc.Name] == "" {
+			t.Errorf("flag %s is not tested here", doc.Name)
+		}
+	}
+	if len(flags) != len(Flags()) {
+		t.Errorf("%d flags, want %d", len(Flags()), len(flags))
+	}
+	got, err := load(t, config+"[daypass-idp second]\nclient_secret = x\n", "dev", nil, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, Profile{
+		Name: "dev",
+		IDP: IDP{
+			Name: "second", Issuer: "https://other.example", ClientID: "c2", ClientSecret: secret.New("x"), Scopes: "openid",
+			Audience: "a", ExtraParams: "k=v", DeviceAuthorizationEndpoint: "https://other.example/d", Storage: "keyring",
+			Prompt: "browser", BrowserCommand: "x {url}", CABundle: "rel.pem", ProcessTimeout: 30 * time.Second, Support: "s",
+		},
+		RoleARN: "arn:aws:iam::444455556666:role/other", AccountID: "444455556666", RoleName: "other", Partition: "aws",
+		Region: "us-west-2", Duration: 15 * time.Minute, SessionName: "{sub}", PolicyARNs: []string{"arn:aws:iam::aws:policy/A"},
+		Policy: "{\n\t\"a\": 1\n}", STSEndpoint: "https://a.example", SigninEndpoint: "https://b.example",
+	}, got)
+}
+
+func TestFlagsAreEnough(t *testing.T) {
+	flags := map[string]string{"issuer": "https://idp.example", "client-id": "c", "role-arn": "arn:aws-cn:iam::111122223333:role/r"}
+	nowhere := Source{Flags: flags}
+	want := Profile{
+		IDP:     IDP{Issuer: "https://idp.example", ClientID: "c", Storage: "auto", Prompt: "auto", ProcessTimeout: 50 * time.Second},
+		RoleARN: "arn:aws-cn:iam::111122223333:role/r", AccountID: "111122223333", RoleName: "r", Partition: "aws-cn",
+		Region: "cn-north-1", Duration: time.Hour,
+	}
+	got, err := Load(nowhere, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, want, got)
+
+	nowhere.Home = t.TempDir() // there is no file in it
+	want.Name = "dev"
+	if got, err = Load(nowhere, "dev"); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, want, got)
+	if name, err := nowhere.Choose(""); name != "" || err != nil {
+		t.Errorf("Choose = %q, %v; want no name", name, err)
+	}
+	idp, err := LoadIDP(nowhere, "")
+	if err != nil || idp.ClientID != "c" || idp.Name != "" {
+		t.Errorf("LoadIDP = %+v, %v", idp, err)
+	}
+
+	for _, needed := range []string{"issuer", "client-id", "role-arn"} {
+		fewer := map[string]string{}
+		for flag, value := range flags {
+			if flag != needed {
+				fewer[flag] = value
+			}
+		}
+		_, err := load(t, config, "", map[string]string{"AWS_PROFILE": "dev"}, fewer)
+		wantError(t, err, "--profile")
+	}
+	// A section for the login and a role as flags need no profile.
+	p, err := load(t, config, "", nil, map[string]string{"idp": "corp", "role-arn": flags["role-arn"]})
+	if err != nil || p.IDP.ClientID != "J1oXg0" || p.Name != "" || p.AccountID != "111122223333" {
+		t.Errorf("Load = %+v, %v", p, err)
+	}
+}
+
+func TestProfileComesByNameAlone(t *testing.T) {
+	_, err := load(t, config, "", map[string]string{"AWS_PROFILE": "dev"}, nil)
+	wantError(t, err, "--profile: missing", "AWS_PROFILE")
+	p, err := load(t, config, "dev", map[string]string{"AWS_PROFILE": "prod"}, nil)
+	if err != nil || p.Name != "dev" {
+		t.Errorf("Load = %q, %v", p.Name, err)
+	}
+}
+
+// [default] and [profile default] are one profile; of both, the later one counts.
+// The readings are those of botocore 1.43.11.
+func TestDefaultProfile(t *testing.T) {
+	const idp = "[daypass-idp corp]\nissuer = https://a.example\nclient_id = c\n"
+	one := "[default]\ndaypass_idp = corp\ndaypass_role_arn = arn:aws:iam::111122223333:role/one\n"
+	two := "[profile default]\ndaypass_idp = corp\ndaypass_role_arn = arn:aws:iam::111122223333:role/two\n"
+	for text, want := range map[string]string{one: "one", two: "two", one + two: "two", two + one: "one"} {
+		p, err := load(t, idp+text, "default", nil, nil)
+		if err != nil || p.RoleName != want {
+			t.Errorf("%q: role %q, %v; want %q", text, p.RoleName, err, want)
+		}
+	}
+}
+
+func TestLoadIDP(t *testing.T) {
+	src := source(t, config+"client = unknown here, but not in use\n", nil, map[string]string{"prompt": "never"})
+	idp, err := LoadIDP(src, "corp")
+	if err != nil || idp.Name != "corp" || idp.ClientID != "J1oXg0" || idp.Prompt != "never" {
+		t.Errorf("LoadIDP = %+v, %v", idp, err)
+	}
+	_, err = LoadIDP(src, "crop")
+	wantError(t, err, `"crop"`, "no section [daypass-idp crop]")
+	_, err = LoadIDP(Source{Home: t.TempDir()}, "corp")
+	wantError(t, err, "no such file")
+}
+
+func TestConfigFile(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "me")
+	for variable, want := range map[string]string{
+		"":            filepath.Join(home, ".aws", "config"),
+		"/etc/aws":    "/etc/aws",
+		"~/x/aws":     filepath.Join(home, "x", "aws"),
+		"~":           home,
+		"~other/aws":  "~other/aws",
+		"rel/~/aws":   "rel/~/aws",
+		"$HOME/a/aws": "$HOME/a/aws",
+	} {
+		src := Source{Home: home, Getenv: func(name string) string {
+			return map[string]string{"AWS_CONFIG_FILE": variable}[name]
+		}}
+		if got := src.ConfigFile(); got != want {
+			t.Errorf("AWS_CONFIG_FILE=%q: ConfigFile = %q, want %q", variable, got, want)
+		}
+	}
+	if got := (Source{}).ConfigFile(); got != "" {
+		t.Errorf("without a home folder: ConfigFile = %q", got)
+	}
+	_, err := Load(Source{}, "dev")
+	wantError(t, err, "home folder", "AWS_CONFIG_FILE")
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, []byte(config+strings.Repeat("#", maxFile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]string{
+		filepath.Join(dir, "missing"): "no such file",
+		dir:                           "not a file",
+		big:                           "larger than 1048576 bytes",
+		os.DevNull:                    "no section [profile dev]",
+	}
+	if runtime.GOOS != "windows" { // where there are no such names
+		tests[filepath.Join(dir, "x\x1b]y\nz")] = "no such file"
+		tests[filepath.Join(big, "below a file")] = "cannot be read: not a directory"
+	}
+	for path, want := range tests {
+		_, err := Load(Source{Getenv: func(name string) string {
+			return map[string]string{"AWS_CONFIG_FILE": path}[name]
+		}}, "dev")
+		e := wantError(t, err, want)
+		if e.Hint() == "" {
+			t.Errorf("%s: no next step", e)
+		}
+		if strings.Contains(want, "such") != errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v: errors.Is ErrNotExist is wrong", err)
+		}
+	}
+}
+
+func TestLinksAreFollowed(t *testing.T) {
+	src := source(t, "", nil, nil)
+	target := filepath.Join(t.TempDir(), "dotfiles-aws-config")
+	if err := os.WriteFile(target, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(src.ConfigFile()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, src.ConfigFile()); err != nil {
+		if runtime.GOOS == "windows" {
+			t.Skip("this account may not make links:", err)
+		}
+		t.Fatal(err)
+	}
+	if _, err := Load(src, "dev"); err != nil {
+		t.Error(err)
+	}
+}
+
+// fifty profiles and one login, as teams have them: more than 200 lines.
+func largeConfig() string {
+	var b strings.Builder
+	b.WriteString(config)
+	for i := range 50 {
+		name := "team" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+		b.WriteString("\n[profile " + name + "]\nregion = eu-west-1\ndaypass_idp = corp\n" +
+			"daypass_role_arn = arn:aws:iam::111122223333:role/" + name + "\n" +
+			"credential_process = /usr/local/bin/daypass process --profile " + name + "\n")
+	}
+	return b.String()
+}
+
+func BenchmarkLoad(b *testing.B) {
+	src := source(b, largeConfig(), nil, nil)
+	for b.Loop() {
+		if _, err := Load(src, "dev"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

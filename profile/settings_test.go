@@ -1,0 +1,257 @@
+package profile
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// with is config with lines added to a section.
+func with(section, lines string) string {
+	return strings.Replace(config, section+"\n", section+"\n"+lines+"\n", 1)
+}
+
+// instead is config with the line of a key replaced.
+func instead(key, line string) string {
+	lines := strings.Split(config, "\n")
+	for i := range lines {
+		if strings.HasPrefix(lines[i], key+" ") {
+			lines[i] = line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+const (
+	inIDP     = "[daypass-idp corp]"
+	inProfile = "[profile dev]"
+	role      = "arn:aws:iam::111122223333:role/dev"
+)
+
+// Each file has one fault. The error names the place and what is wanted.
+func TestFaults(t *testing.T) {
+	tests := map[string]struct {
+		text  string
+		parts []string
+	}{
+		"no such profile":       {"[profile other]\n", []string{"no section [profile dev]"}},
+		"section without word":  {strings.Replace(config, "[profile dev]", "[dev]", 1), []string{"it must be [profile dev]"}},
+		"others to choose from": {strings.Replace(config, "[profile dev]", "[profile prod]", 1), []string{"no section [profile dev]", "prod"}},
+		"no such login":         {strings.Replace(config, inIDP, "[daypass-idp corb]", 1), []string{"[profile dev] daypass_idp", `"corp"`, "no section [daypass-idp corp]"}},
+		"login missing":         {instead("daypass_idp", ""), []string{"[profile dev] daypass_idp: missing", "--idp"}},
+		"role missing":          {instead("daypass_role_arn", ""), []string{"[profile dev] daypass_role_arn: missing", "--role-arn"}},
+		"role empty":            {instead("daypass_role_arn", "daypass_role_arn ="), []string{"daypass_role_arn: missing"}},
+		"issuer missing":        {instead("issuer", ""), []string{"[daypass-idp corp] issuer: missing", "--issuer"}},
+		"client id missing":     {instead("client_id", ""), []string{"[daypass-idp corp] client_id: missing"}},
+
+		"unknown key in the login":        {with(inIDP, "isuer = x"), []string{"[daypass-idp corp] isuer: unknown key", "issuer"}},
+		"any unknown key in the login":    {with(inIDP, "colour = x"), []string{"colour: unknown key; did you mean "}},
+		"prefix too much":                 {with(inIDP, "daypass_storage = file"), []string{"did you mean storage?"}},
+		"unknown key in the profile":      {with(inProfile, "daypass_durations = 1h"), []string{"[profile dev] daypass_durations: unknown key", "daypass_duration?"}},
+		"dashes in the profile":           {with(inProfile, "daypass-role-arn = x"), []string{"did you mean daypass_role_arn?"}},
+		"key of the login in the profile": {with(inProfile, "daypass_storage = file"), []string{"storage belongs in [daypass-idp NAME]"}},
+		"key of the profile in the login": {with(inIDP, "role_arn = x"), []string{"daypass_role_arn belongs in [profile NAME]"}},
+		"unknown key of odd characters":   {with(inIDP, "a\x1b]0;x\a = 1"), []string{"unknown key"}},
+		"key twice":                       {with(inIDP, "issuer = https://x.example"), []string{"[daypass-idp corp] issuer: the key is there twice"}},
+		"section twice":                   {config + inProfile + "\nregion = a\n", []string{"[profile dev]: the section is there twice"}},
+		"header without end":              {config + "[profile x\n", []string{"line 11", "[profile NAME]"}},
+		"many settings":                   {config + strings.Repeat("k=\n", maxSettings), []string{"line 1007", "more than 1000 settings"}},
+		"control character":               {with(inProfile, "daypass_session_name = a\x1b[31m"), []string{"daypass_session_name: holds a control character"}},
+		"value without end":               {with(inProfile, "daypass_session_name = "+strings.Repeat("a", maxValue+1)), []string{"longer than"}},
+
+		"http issuer":            {instead("issuer", "issuer = http://idp.example"), []string{`"http://idp.example"`, "https"}},
+		"http, looks local":      {instead("issuer", "issuer = http://localhost.evil.example"), []string{"https"}},
+		"issuer without scheme":  {instead("issuer", "issuer = idp.example/"), []string{`"idp.example/"`, "https://"}},
+		"issuer with query":      {instead("issuer", "issuer = https://idp.example/?a=b"), []string{"no query"}},
+		"issuer with bare ?":     {instead("issuer", "issuer = https://idp.example/?"), []string{"no query"}},
+		"issuer with fragment":   {instead("issuer", "issuer = https://idp.example/#a"), []string{"fragment"}},
+		"issuer with bare #":     {instead("issuer", "issuer = https://idp.example/#"), []string{"fragment"}},
+		"issuer with user":       {instead("issuer", "issuer = https://me:hunter2@idp.example"), []string{"without user name"}},
+		"issuer of odd form":     {instead("issuer", "issuer = https://me:hunter2@idp.example:x"), []string{"https://"}},
+		"issuer, the document":   {instead("issuer", "issuer = https://idp.example/.well-known/openid-configuration"), []string{"https://idp.example or https://idp.example/"}},
+		"issuer without host":    {instead("issuer", "issuer = https:///x"), []string{"https://"}},
+		"issuer, other scheme":   {instead("issuer", "issuer = ftp://idp.example"), []string{"https://"}},
+		"issuer in quotes":       {instead("issuer", `issuer = "https://idp.example"`), []string{"leave them out"}},
+		"client id in quotes":    {instead("client_id", `client_id = "abc"`), []string{"leave them out"}},
+		"client id, not ASCII":   {instead("client_id", "client_id = \u00e4"), []string{"client_id"}},
+		"client secret in quote": {with(inIDP, `client_secret = "hunter2"`), []string{"client_secret: want the bare client secret"}},
+		"client secret odd":      {with(inIDP, "client_secret = hunter2\u00e4"), []string{"client_secret: want"}},
+		"client secret twice":    {with(inIDP, "client_secret = hunter2\nclient_secret = hunter2"), []string{"client_secret: the key is there twice"}},
+		"client secret, control": {with(inIDP, "client_secret = hunter2\x01"), []string{"client_secret: holds a control"}},
+		"scopes in quotes":       {with(inIDP, `scopes = "openid email"`), []string{"scopes", "quotes"}},
+		"extra, not assigned":    {with(inIDP, "extra_params = hunter2"), []string{"extra_params: want k=v&k=v"}},
+		"extra, semicolon":       {with(inIDP, "extra_params = a=hunter2;b=c"), []string{"extra_params: want k=v&k=v"}},
+		"extra, empty pair":      {with(inIDP, "extra_params = a=b&"), []string{"extra_params: want k=v&k=v"}},
+		"extra, twice":           {with(inIDP, "extra_params = a=b&a=hunter2"), []string{`"a" is there twice`}},
+		"extra, audience":        {with(inIDP, "audience = x\nextra_params = audience=y"), []string{"audience is set"}},
+		"device endpoint":        {with(inIDP, "device_authorization_endpoint = http://idp.example/d"), []string{"https"}},
+		"storage":                {with(inIDP, "storage = memory"), []string{`"memory"`, "auto, keyring, kernel, file"}},
+		"prompt":                 {with(inIDP, "prompt = Always"), []string{`"Always"`, "auto, terminal, browser, never"}},
+		"flow":                   {with(inIDP, "flow = browser"), []string{`"browser"`, "device"}},
+		"browser command":        {with(inIDP, "browser_command = firefox"), []string{`"firefox"`, "{url}"}},
+		"ca bundle":              {with(inIDP, "ca_bundle = corp.pem"), []string{`"corp.pem"`, "absolute"}},
+		"support":                {with(inIDP, "support = "+strings.Repeat("x", 301)), []string{"300"}},
+		"process timeout, short": {with(inIDP, "process_timeout = 14s"), []string{`"14s"`, "15s to 10m"}},
+		"process timeout, long":  {with(inIDP, "process_timeout = 601"), []string{"15s to 10m"}},
+
+		"role in another form": {instead("daypass_role_arn", "daypass_role_arn = dev"), []string{`"dev"`, "arn:aws:iam::ACCOUNT:role/NAME"}},
+		"role, 11 digits":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::11112222333:role/dev"), []string{"12 digits"}},
+		"role, letter":         {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::11112222333a:role/dev"), []string{"12 digits"}},
+		"role, no name":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a/"), []string{"role/NAME"}},
+		"role, region":         {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam:eu-west-1:111122223333:role/a"), []string{"role/NAME"}},
+		"role, session":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:sts::111122223333:assumed-role/a/b"), []string{"session of a role"}},
+		"role, user":           {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:user/a"), []string{"role/NAME"}},
+		"role, wildcard":       {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/*"), []string{"without wildcards"}},
+		"role, space":          {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a b"), []string{"role/NAME"}},
+		"role, long name":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a", 65)), []string{"role/NAME"}},
+		"role, long":           {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a/", 1100)+"b"), []string{"role/NAME"}},
+		"role, partition":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws-moon:iam::111122223333:role/dev"), []string{`"aws-moon"`, "aws-cn"}},
+		"duration, short":      {with(inProfile, "daypass_duration = 14m"), []string{`"14m"`, "15m to 12h"}},
+		"duration, long":       {with(inProfile, "daypass_duration = 43201"), []string{"15m to 12h"}},
+		"duration, huge":       {with(inProfile, "daypass_duration = 18446744073709551615"), []string{"15m to 12h"}},
+		"duration, negative":   {with(inProfile, "daypass_duration = -1h"), []string{"15m to 12h"}},
+		"duration, fraction":   {with(inProfile, "daypass_duration = 15m0.5s"), []string{"whole seconds"}},
+		"duration, word":       {with(inProfile, "daypass_duration = long"), []string{"15m to 12h"}},
+		"session name, open":   {with(inProfile, "daypass_session_name = {email"), []string{"{claim}"}},
+		"session name, closed": {with(inProfile, "daypass_session_name = email}"), []string{"{claim}"}},
+		"session name, nested": {with(inProfile, "daypass_session_name = {a{b}}"), []string{"{claim}"}},
+		"session name, empty":  {with(inProfile, "daypass_session_name = a{}"), []string{"name of a claim"}},
+		"session name, long":   {with(inProfile, "daypass_session_name = "+strings.Repeat("a", 257)), []string{"256"}},
+		"11 policies":          {with(inProfile, "daypass_policy_arns = "+strings.Repeat("arn:aws:iam::aws:policy/A,", 11)), []string{"at most 10 policies, not 11"}},
+		"policy ARN":           {with(inProfile, "daypass_policy_arns = arn:aws:iam::aws:policy/A, ReadOnly"), []string{`"ReadOnly"`, "ARN of a policy"}},
+		"policy ARN of a role": {with(inProfile, "daypass_policy_arns = "+role), []string{"ARN of a policy"}},
+		"policy, partition":    {with(inProfile, "daypass_policy_arns = arn:aws-cn:iam::aws:policy/A"), []string{"partition of the role"}},
+		"policy, account":      {with(inProfile, "daypass_policy_arns = arn:aws:iam::444455556666:policy/A"), []string{"account"}},
+		"policy, no JSON":      {with(inProfile, "daypass_policy = {"), []string{"JSON"}},
+		"policy, no object":    {with(inProfile, "daypass_policy = []"), []string{"JSON"}},
+		"policy, file":         {with(inProfile, "daypass_policy = file://policy.json"), []string{"JSON"}},
+		"policy, long":         {with(inProfile, `daypass_policy = {"a":"`+strings.Repeat("x", 2041)+`"}`), []string{"2049 characters", "2048"}},
+		"policy, characters":   {with(inProfile, `daypass_policy = {"a":"`+"\u20ac"+`"}`), []string{"Latin-1"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, tt.text, "dev", nil, nil)
+			e := wantError(t, err, tt.parts...)
+			if strings.Contains(e.Error()+e.Hint(), "hunter2") {
+				t.Errorf("the error shows a secret: %s | %s", e, e.Hint())
+			}
+		})
+	}
+	for _, name := range protocolParameters() {
+		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
+		if e := wantError(t, err, name+" is a parameter of the protocol"); strings.Contains(e.Error(), "hunter2") {
+			t.Errorf("the error shows a value: %s", e)
+		}
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	for name, text := range map[string]string{
+		"keys of other tools":          with(inProfile, "output = json\nsso_session = x\nmy_own = 1"),
+		"unknown keys, not in use":     config + "[daypass-idp x]\nfoo = 1\n[profile x]\ndaypass_foo = 1\ndaypass_role_arn = no\n",
+		"twice, not in use":            config + "[profile x]\na = 1\na = 2\n[profile x]\n[profile x]\n",
+		"issuer with port and path":    instead("issuer", "issuer = https://idp.example:8443/realms/x"),
+		"http on loopback":             instead("issuer", "issuer = http://127.9.9.9:1"),
+		"http on localhost":            instead("issuer", "issuer = http://LOCALHOST/"),
+		"duration, least":              with(inProfile, "daypass_duration = 15m"),
+		"duration, most":               with(inProfile, "daypass_duration = 43200"),
+		"duration, compound":           with(inProfile, "daypass_duration = 1h30m"),
+		"comments after values":        with(inProfile, "daypass_duration = 1h # note\ndaypass_session_name = {sub} ; note"),
+		"ten policies":                 with(inProfile, "daypass_policy_arns = "+strings.Repeat("arn:aws:iam::aws:policy/A ", 10)),
+		"policy of 2048 characters":    with(inProfile, `daypass_policy = {"a":"`+strings.Repeat("\u00e9", 2040)+`"}`),
+		"empty values are no values":   with(inIDP, "storage =\nprompt =\nflow =\nprocess_timeout =\nextra_params =\nca_bundle ="),
+		"audience by extra parameter":  with(inIDP, "extra_params = audience=x"),
+		"session name without a claim": with(inProfile, "daypass_session_name = build"),
+		"no credential_process":        instead("credential_process", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, text, "dev", nil, nil); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestComments(t *testing.T) {
+	p, err := load(t, with(inProfile, "daypass_duration = 2h # two hours\ndaypass_session_name = a;b#c"), "dev", nil, nil)
+	if err != nil || p.Duration != 2*time.Hour || p.SessionName != "a;b#c" {
+		t.Errorf("duration %s, session name %q, %v", p.Duration, p.SessionName, err)
+	}
+}
+
+func TestFlagFaults(t *testing.T) {
+	for flag, value := range map[string]string{
+		"role-arn": "dev", "issuer": "http://idp.example", "duration": "1m", "storage": "\x1b[31m", "support": "a\nb",
+		"scopes": "\xff", "region": "moon", "policy": strings.Repeat("x", maxValue+1), "idp": "nosuch",
+	} {
+		_, err := load(t, config, "dev", nil, map[string]string{flag: value})
+		wantError(t, err, "--"+flag)
+	}
+	// An empty flag takes back what the file says.
+	p, err := load(t, with(inProfile, "daypass_duration = 2h"), "dev", nil, map[string]string{"duration": ""})
+	if err != nil || p.Duration != time.Hour {
+		t.Errorf("duration %s, %v", p.Duration, err)
+	}
+	_, err = load(t, config, "dev", nil, map[string]string{"role-arn": ""})
+	wantError(t, err, "--role-arn: missing")
+	// No flag sets the client secret.
+	p, err = load(t, config, "dev", nil, map[string]string{"client-secret": "x", "client_secret": "x"})
+	if err != nil || !p.IDP.ClientSecret.Empty() {
+		t.Errorf("client secret set by a flag, or %v", err)
+	}
+}
+
+func TestPastedLine(t *testing.T) {
+	const prod = "[profile prod]\ndaypass_idp = corp\ndaypass_role_arn = arn:aws:iam::444455556666:role/prod\n"
+	wrong := map[string]string{
+		"names another":            instead("credential_process", "credential_process = daypass process --profile prod"),
+		"with equals":              instead("credential_process", "credential_process = daypass process --profile=prod"),
+		"quoted":                   instead("credential_process", `credential_process = "/opt/my tools/daypass" process --profile "prod"`),
+		"last one counts":          instead("credential_process", "credential_process = daypass process --profile dev --profile prod"),
+		"quote not closed":         instead("credential_process", `credential_process = "daypass process --profile prod`),
+		"another names this one":   config + prod + "credential_process = /usr/local/bin/daypass process --profile dev\n",
+		"another, before this one": prod + "credential_process = daypass process --profile=dev\n" + config,
+	}
+	for name, text := range wrong {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, text, "dev", nil, nil)
+			wantError(t, err, "credential_process", "this line gets the credentials of profile")
+		})
+	}
+	fine := map[string]string{
+		"quoted":                       instead("credential_process", `credential_process = daypass process "--profile" 'dev'`),
+		"Windows":                      instead("credential_process", `credential_process = C:\tools\daypass.exe process --profile dev`),
+		"no profile":                   instead("credential_process", "credential_process = daypass process --role-arn x"),
+		"profile of no value":          instead("credential_process", "credential_process = daypass process --profile"),
+		"another with its own":         config + prod + "credential_process = daypass process --profile prod\n",
+		"another without a role":       config + "[profile dev-us]\nregion = us-east-1\ncredential_process = daypass process --profile dev\n",
+		"another with the same role":   config + "[profile dev2]\ndaypass_role_arn = " + role + "\ncredential_process = daypass process --profile dev\n",
+		"another by another program":   config + prod + "credential_process = other --profile dev\n",
+		"others that disagree on them": config + prod + "credential_process = daypass process --profile third\n",
+	}
+	for name, text := range fine {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, text, "dev", nil, nil); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// Expected words are those of Python's shlex.split; nil where it raises ValueError.
+func TestSplitWords(t *testing.T) {
+	for text, want := range map[string]string{
+		`a b  c`: "a|b|c", `"a b" c`: "a b|c", `'a "b' c`: `a "b|c`, `a\ b`: "a b", `"a\"b"`: `a"b`, `"a\b"`: `a\b`,
+		`'a\b'`: `a\b`, `a''b`: "ab", `C:\x y`: "C:x|y", "a\tb\n": "a|b", `"a`: "error", `a\`: "error", `'`: "error",
+		`# x`: "#|x", `a ""`: "a|", ``: "",
+	} {
+		words, ok := splitWords(text)
+		got := strings.Join(words, "|")
+		if !ok {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("splitWords(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
