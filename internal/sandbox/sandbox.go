@@ -1,0 +1,236 @@
+// Package sandbox is a pretend identity provider, AWS STS and AWS sign-in
+// endpoint on loopback, for tests and for the demo.
+//
+// The pretend parts are as strict as the real ones: tokens are signed and
+// verified, device codes are redeemed once, used refresh tokens end the login,
+// and STS looks at signature, expiry, issuer, audience and trust policy before
+// it hands out credentials. What deviates from one real provider to the next is
+// in [Options].
+//
+// Paths: /idp (the provider), /sts, /signin.
+package sandbox
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Options are the knobs. The zero value is a plain provider that behaves well.
+// All but IssuerSlash and IssuerPath can be changed later, with [Sandbox.Set].
+type Options struct {
+	// Now is the clock of all three parts; nil is the real one. It also dates
+	// the answers, in their Date headers.
+	Now func() time.Time
+	// Latency is real time that passes between acting on a request and
+	// answering it.
+	Latency time.Duration
+
+	IssuerSlash bool   // the issuer ends in "/", as at Auth0
+	IssuerPath  string // follows /idp in the issuer, such as "/realms/demo"
+
+	ClientSecret string // demanded, in the form or as basic authentication, if not empty
+
+	// Discovery.
+	Scopes             []string // scopes supported; nil: openid, profile, email, offline_access
+	OmitScopes         bool     // discovery does not list the scopes
+	OmitDeviceEndpoint bool     // discovery does not name the device endpoint, as at GitLab
+	OmitRevocation     bool     // there is no revocation endpoint, as at Entra
+
+	// Device authorization.
+	CodeLife         time.Duration  // of a device code; 0: 15 minutes
+	Interval         time.Duration  // between polls; 0: 1 second, or 5 if OmitInterval (RFC 8628, section 3.2)
+	OmitInterval     bool           // the answer has no interval
+	OmitComplete     bool           // the answer has no verification_uri_complete
+	VerificationURL  bool           // the answer has Google's verification_url alone
+	NumbersAsStrings bool           // expires_in and interval are JSON strings
+	RequirePKCE      bool           // a request without code_challenge is refused, as Keycloak can
+	RefusePKCE       bool           // a request with code_challenge is refused although discovery lists S256
+	OmitPKCE         bool           // discovery does not list S256; a challenge that is sent is honoured
+	ErrorStatus      map[string]int // HTTP status by OAuth error, where not the standard's: Auth0 answers authorization_pending with 403
+
+	// Tokens.
+	IDTokenLife        time.Duration  // 0: 10 hours
+	Algorithm          string         // of the ID token's signature: "RS256" (also ""), "ES256" or "HS256"
+	Claims             map[string]any // put into the ID token over the usual ones; a nil value removes the claim
+	TokenPadding       int            // bytes added to the ID token's claims
+	NoRefreshToken     bool           // never hands one out
+	Rotate             bool           // a refresh token is used once; without, the answer to a refresh has none
+	ReuseGrace         time.Duration  // how long a used refresh token is still taken; later it ends the login
+	NoIDTokenOnRefresh bool           // the answer to a refresh has no ID token
+
+	// AWS.
+	SessionTokenSize      int           // bytes; 0: 900
+	RoleMaxDuration       time.Duration // MaxSessionDuration of every role; 0: 1 hour, as in IAM
+	RefuseSessionDuration bool          // getSigninToken answers 400 where SessionDuration is given, as for chained roles
+}
+
+// Sandbox is one running set of pretend parts. All methods can be called by
+// several goroutines.
+type Sandbox struct {
+	URL             string // http://127.0.0.1:PORT
+	Issuer          string // byte for byte as in discovery and tokens
+	ClientID        string
+	DeviceEndpoint  string // also where discovery does not name it
+	VerificationURI string
+	RoleARN         string // a role that trusts the provider's client
+	STSEndpoint     string
+	SigninEndpoint  string
+
+	base   string // path under which the provider's endpoints are
+	server *http.Server
+	done   chan struct{}
+	pages  *template.Template
+
+	mu        sync.Mutex // guards everything below
+	options   Options
+	intercept func(http.ResponseWriter, *http.Request) bool
+	requests  []Request
+	issued    []string
+
+	keys        []signingKey // the last one signs
+	codes       map[string]*deviceCode
+	autoApprove string
+	refresh     map[string]*refreshToken
+	reused      int
+
+	providers   map[string][]string           // IAM providers: audiences by issuer
+	foreignKeys map[string]jose.JSONWebKeySet // of providers elsewhere, by issuer
+	roles       map[string]trustPolicy
+	sessions    map[string]session // by access key id
+	stsErrors   []STSError
+	signins     map[string]signin // by sign-in token
+	consoles    map[string]signin // by console cookie
+	failSignins int
+}
+
+// Start starts a sandbox. IAM knows its provider with the one client, and the
+// role RoleARN trusts that client.
+func Start(o Options) (*Sandbox, error) {
+	if o.IssuerPath != "" && (!strings.HasPrefix(o.IssuerPath, "/") || strings.HasSuffix(o.IssuerPath, "/")) {
+		return nil, fmt.Errorf("issuer path %q: must start with a slash and not end with one", o.IssuerPath)
+	}
+	pages, err := template.New("pages").Parse(pagesHTML)
+	if err != nil {
+		return nil, fmt.Errorf("parse pages: %w", err)
+	}
+	key, err := sharedKey()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen on loopback: %w", err)
+	}
+	s := &Sandbox{
+		URL:         "http://" + listener.Addr().String(),
+		ClientID:    "daypass-sandbox",
+		RoleARN:     "arn:aws:iam::111122223333:role/Developer",
+		base:        "/idp" + o.IssuerPath,
+		done:        make(chan struct{}),
+		pages:       pages,
+		options:     o,
+		keys:        []signingKey{key},
+		codes:       map[string]*deviceCode{},
+		refresh:     map[string]*refreshToken{},
+		providers:   map[string][]string{},
+		foreignKeys: map[string]jose.JSONWebKeySet{},
+		roles:       map[string]trustPolicy{},
+		sessions:    map[string]session{},
+		signins:     map[string]signin{},
+		consoles:    map[string]signin{},
+	}
+	s.Issuer = s.URL + s.base
+	if o.IssuerSlash {
+		s.Issuer += "/"
+	}
+	s.DeviceEndpoint = s.URL + s.base + "/device_authorization"
+	s.VerificationURI = s.URL + s.base + "/device"
+	s.STSEndpoint = s.URL + "/sts"
+	s.SigninEndpoint = s.URL + "/signin"
+	s.RegisterProvider(s.Issuer, s.ClientID)
+	if err := s.Trust(s.RoleARN, ""); err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	s.server = &http.Server{
+		Handler:           http.HandlerFunc(s.handle),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0), // interceptors abort connections on purpose
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.server.Serve(listener) // returns when Close closes the listener
+	}()
+	return s, nil
+}
+
+// Close ends the sandbox and its connections.
+func (s *Sandbox) Close() {
+	_ = s.server.Close()
+	<-s.done
+}
+
+// Set changes knobs while the sandbox runs.
+func (s *Sandbox) Set(change func(*Options)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.options)
+}
+
+// Issued returns every secret value handed out so far: device codes, ID tokens,
+// access tokens, refresh tokens, secret keys, session tokens, sign-in tokens.
+// None of them may be found in an output.
+func (s *Sandbox) Issued() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.issued...)
+}
+
+// now reads the clock; s.mu is held.
+func (s *Sandbox) now() time.Time {
+	if s.options.Now != nil {
+		return s.options.Now()
+	}
+	return time.Now()
+}
+
+// issue makes a random secret of size bytes and remembers it; s.mu is held.
+func (s *Sandbox) issue(prefix string, size int) string {
+	random := make([]byte, size)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	value := (prefix + base64.RawURLEncoding.EncodeToString(random))[:size]
+	s.issued = append(s.issued, value)
+	return value
+}
+
+// orDefault returns d, or fallback if d is zero.
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}
+
+// withoutScheme is the issuer as IAM writes it in ARNs and condition keys.
+func withoutScheme(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme == "" {
+		return issuer
+	}
+	return strings.TrimPrefix(issuer, u.Scheme+"://")
+}

@@ -1,0 +1,116 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// Claims by which a provider hands session tags and a source identity to AWS,
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html.
+const (
+	claimTags           = "https://aws.amazon.com/tags"
+	claimSourceIdentity = "https://aws.amazon.com/source_identity"
+)
+
+// webIdentity is what STS takes from an ID token that it has verified.
+type webIdentity struct {
+	issuer, subject string
+	audiences       []string // what the :aud condition key holds: azp where it is there
+	azp             string
+	amr             []string
+	sourceIdentity  string
+	hasTags         bool
+	tagBytes        int
+}
+
+// RegisterProvider has IAM know an identity provider, in every account, under
+// exactly this URL and with these audiences. A second call replaces the first;
+// no audience at all removes the provider. Tokens of an issuer other than the
+// sandbox's own are refused all the same, for lack of keys: see
+// [Sandbox.RegisterForeignProvider].
+func (s *Sandbox) RegisterProvider(issuer string, audiences ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(audiences) == 0 {
+		delete(s.providers, issuer)
+		return
+	}
+	s.providers[issuer] = audiences
+}
+
+// webIdentity verifies an ID token as STS does; s.mu is held.
+func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
+	invalid := func(format string, args ...any) (webIdentity, *STSError) {
+		return webIdentity{}, &STSError{Code: "InvalidIdentityToken", Message: fmt.Sprintf(format, args...)}
+	}
+	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512})
+	if err != nil {
+		return invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+	}
+	var claims struct {
+		Issuer         string       `json:"iss"`
+		Subject        string       `json:"sub"`
+		Audience       jwt.Audience `json:"aud"`
+		Azp            string       `json:"azp"`
+		Expires        *int64       `json:"exp"` // whole seconds only, as at AWS
+		IssuedAt       *int64       `json:"iat"`
+		AMR            []string     `json:"amr"`
+		SourceIdentity string       `json:"https://aws.amazon.com/source_identity"`
+	}
+	var all map[string]json.RawMessage
+	if err := token.UnsafeClaimsWithoutVerification(&claims, &all); err != nil {
+		return invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+	}
+	for claim, missing := range map[string]bool{
+		"iss": claims.Issuer == "",
+		"sub": claims.Subject == "",
+		"aud": len(claims.Audience) == 0,
+		"exp": claims.Expires == nil,
+		"iat": claims.IssuedAt == nil,
+	} {
+		if missing {
+			return invalid("Missing a required claim: %s", claim)
+		}
+	}
+	audiences, registered := s.providers[claims.Issuer]
+	if !registered {
+		return invalid("No OpenIDConnect provider found in your account for %s", claims.Issuer)
+	}
+	key, found := s.issuerKey(claims.Issuer, token.Headers[0].KeyID)
+	if !found {
+		return invalid("Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
+	}
+	if err := token.Claims(key); err != nil {
+		return invalid("The web identity token's signature is not valid")
+	}
+	if now := s.now().Unix(); now >= *claims.Expires {
+		return webIdentity{}, &STSError{Code: "ExpiredTokenException", Message: fmt.Sprintf("Token expired: current date/time %d must be before the expiration date/time %d", now, *claims.Expires)}
+	}
+
+	identity := webIdentity{
+		issuer:         claims.Issuer,
+		subject:        claims.Subject,
+		audiences:      claims.Audience,
+		azp:            claims.Azp,
+		amr:            claims.AMR,
+		sourceIdentity: claims.SourceIdentity,
+	}
+	if claims.Azp != "" {
+		identity.audiences = []string{claims.Azp}
+	}
+	if !slices.ContainsFunc(identity.audiences, func(a string) bool { return slices.Contains(audiences, a) }) {
+		return invalid("Incorrect token audience")
+	}
+	for name, value := range all {
+		if name == claimTags || strings.HasPrefix(name, claimTags+"/") { // some providers can only send flat claims
+			identity.hasTags = true
+			identity.tagBytes += len(value)
+		}
+	}
+	return identity, nil
+}
