@@ -1,0 +1,70 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// fileItems are files of mode 0600 in the folder records of the state folder.
+// They protect as well as ~/.ssh does, which is less than a keyring: so this
+// storage is chosen by hand.
+type fileItems struct {
+	stateDir string
+}
+
+func openFiles(stateDir string) Store {
+	return &recordStore{items: fileItems{stateDir}, read: readBound, write: writeBound}
+}
+
+func (f fileItems) name() string { return "file" }
+
+func (f fileItems) unlock(context.Context) error { return nil }
+
+func (f fileItems) folder() string { return filepath.Join(f.stateDir, "records") }
+
+func (f fileItems) get(_ context.Context, name string) ([]byte, error) {
+	err := checkDir(f.stateDir)
+	if err != nil {
+		return nil, f.failed(missing(err))
+	}
+	// One byte more than a record can have shows that it is none.
+	item, err := readPlain(f.folder(), name, MaxRecord+maxHeader+1)
+	return item, f.failed(err)
+}
+
+func (f fileItems) set(_ context.Context, name string, value []byte) error {
+	if err := PrepareStateDir(f.stateDir); err != nil {
+		return f.failed(err)
+	}
+	if err := PrepareStateDir(f.folder()); err != nil {
+		return f.failed(err)
+	}
+	if err := writeWhole(f.folder(), name, value); err != nil {
+		return f.failed(err)
+	}
+	dropTemps(f.folder(), name)
+	return nil
+}
+
+func (f fileItems) remove(_ context.Context, name string) error {
+	for _, dir := range []string{f.stateDir, f.folder()} {
+		if err := checkDir(dir); err != nil {
+			return f.failed(missing(err))
+		}
+	}
+	dropTemps(f.folder(), name)
+	if err := os.Remove(filepath.Join(f.folder(), name)); err != nil {
+		return f.failed(missing(err))
+	}
+	syncDir(f.folder())
+	return nil
+}
+
+func (f fileItems) failed(err error) error {
+	if err == nil || errors.Is(err, ErrMiss) {
+		return err
+	}
+	return &UnreachableError{Where: f.name(), Err: err}
+}

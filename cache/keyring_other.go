@@ -1,0 +1,12 @@
+//go:build !linux && !darwin && !windows
+
+package cache
+
+import (
+	"fmt"
+	"runtime"
+)
+
+func openKeyring(func(string) string) (Store, error) {
+	return nil, fmt.Errorf(`no keyring is supported on %s; set storage = file`, runtime.GOOS)
+}

@@ -1,0 +1,36 @@
+package cache
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// openSafely adds nothing: making links takes a privilege here.
+const openSafely = 0
+
+// checkOwner has nothing to check: %LocalAppData% lets in the person, the
+// administrators and the system.
+func checkOwner(string, fs.FileInfo) error { return nil }
+
+// errSharingViolation is ERROR_SHARING_VIOLATION.
+const errSharingViolation syscall.Errno = 32
+
+// replace renames a file over another one. That is refused while someone, a
+// reader or a virus scanner, has the other one open: it waits a second for it.
+func replace(from, to string) error {
+	var err error
+	for range 100 {
+		err = os.Rename(from, to)
+		if !errors.Is(err, syscall.ERROR_ACCESS_DENIED) && !errors.Is(err, errSharingViolation) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
+
+// syncDir has nothing to do: folders cannot be synced here.
+func syncDir(string) {}

@@ -1,0 +1,97 @@
+package cache
+
+import (
+	"context"
+	"errors"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// unlock unlocks the collection that holds our items. Where a display is, the
+// service asks the person for the password, who has until ctx ends.
+func (s *secretService) unlock(ctx context.Context) error {
+	conn, prompt, err := s.requestUnlock(ctx)
+	if err != nil {
+		return err
+	}
+	if prompt != "/" {
+		if err := s.ask(ctx, conn, prompt); err != nil {
+			return s.unreachable(ctx, err)
+		}
+	}
+	ctx, cancel := bounded(ctx, readBound)
+	defer cancel()
+	if err := s.needUnlocked(ctx, conn); err != nil {
+		return s.unreachable(ctx, err)
+	}
+	return nil
+}
+
+// requestUnlock returns the prompt that unlocks the collection once it is
+// shown; "/" if none is needed.
+func (s *secretService) requestUnlock(ctx context.Context) (*dbus.Conn, dbus.ObjectPath, error) {
+	ctx, cancel := bounded(ctx, readBound)
+	defer cancel()
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, "", s.unreachable(ctx, err)
+	}
+	collection, err := s.collection(ctx, conn)
+	if err != nil {
+		return nil, "", s.unreachable(ctx, err)
+	}
+	var unlocked []dbus.ObjectPath
+	var prompt dbus.ObjectPath
+	err = conn.Object(secretsName, secretsPath).CallWithContext(ctx, serviceInterface+".Unlock", 0,
+		[]dbus.ObjectPath{collection}).Store(&unlocked, &prompt)
+	if err != nil {
+		return nil, "", s.unreachable(ctx, err)
+	}
+	return conn, prompt, nil
+}
+
+// ask shows the prompt and waits for its answer. A prompt that is not answered
+// is taken off the screen.
+func (s *secretService) ask(ctx context.Context, conn *dbus.Conn, prompt dbus.ObjectPath) error {
+	if s.getenv("DISPLAY") == "" && s.getenv("WAYLAND_DISPLAY") == "" {
+		dismiss(conn, prompt)
+		return errNoDisplay
+	}
+	signals := make(chan *dbus.Signal, 8)
+	conn.Signal(signals)
+	defer conn.RemoveSignal(signals)
+	// The match needs no removal: the path is used for this one prompt.
+	if err := conn.AddMatchSignalContext(ctx, dbus.WithMatchObjectPath(prompt), dbus.WithMatchInterface(promptInterface)); err != nil {
+		return err
+	}
+	if err := conn.Object(secretsName, prompt).CallWithContext(ctx, promptInterface+".Prompt", 0, "").Err; err != nil {
+		if ctx.Err() != nil {
+			dismiss(conn, prompt)
+			return errUnanswered
+		}
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			dismiss(conn, prompt)
+			return errUnanswered
+		case signal, open := <-signals:
+			if !open {
+				return errors.New("the session bus went away")
+			}
+			if signal.Path != prompt || signal.Name != promptInterface+".Completed" || len(signal.Body) == 0 {
+				continue
+			}
+			if dismissed, _ := signal.Body[0].(bool); dismissed {
+				return errDismissed
+			}
+			return nil
+		}
+	}
+}
+
+// dismiss does not wait: it is called where there is no time left.
+func dismiss(conn *dbus.Conn, prompt dbus.ObjectPath) {
+	conn.Object(secretsName, prompt).Go(promptInterface+".Dismiss", dbus.FlagNoReplyExpected, nil)
+}
