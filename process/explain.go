@@ -1,0 +1,335 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
+)
+
+// The words for what went wrong on the way to a login: the cause in the reader's
+// terms, then the command that mends it. What AWS refuses is in explainsts.go.
+
+// name is what people call the profile.
+func (p *Provider) name() string {
+	if p.Profile.Name == "" {
+		return "(from flags)"
+	}
+	return p.Profile.Name
+}
+
+// profileFlag ends a command line that is to be repeated for this profile.
+func (p *Provider) profileFlag() string {
+	switch {
+	case p.Profile.Name != "":
+		return " --profile " + p.Profile.Name
+	case p.Profile.IDP.Name != "":
+		return " --idp " + p.Profile.IDP.Name
+	}
+	return " with the same flags"
+}
+
+func (p *Provider) loginCommand() string { return "daypass login" + p.profileFlag() }
+
+func (p *Provider) section() string {
+	if p.Profile.IDP.Name == "" {
+		return "the flags"
+	}
+	return "[daypass-idp " + p.Profile.IDP.Name + "]"
+}
+
+// host is the provider as people know it.
+func (p *Provider) host() string {
+	if u, err := url.Parse(p.Profile.IDP.Issuer); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return p.Profile.IDP.Issuer
+}
+
+// supported adds the company's own line to a refusal. Three lines are all that a
+// reader is shown, so it may share the last.
+func (p *Provider) supported(f *Failure) *Failure {
+	switch support := p.Profile.IDP.Support; {
+	case support == "" || len(f.Lines) == 0:
+	case len(f.Lines) < 3:
+		f.Lines = append(f.Lines, support)
+	default:
+		f.Lines[2] += " " + support
+	}
+	return f
+}
+
+// clockTime is a time of today for people, or a date with it.
+func (p *Provider) clockTime(t time.Time) string {
+	t = t.Local()
+	if d := t.Sub(p.now()); d > 20*time.Hour || d < -20*time.Hour {
+		return t.Format("2006-01-02 15:04")
+	}
+	return t.Format("15:04")
+}
+
+// whole is a duration without fractions of a second.
+func whole(d time.Duration) string {
+	if d >= 2*time.Minute && d%time.Minute == 0 {
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+}
+
+// reason is the innermost cause of err in few words: without the address of a
+// request, whose query is not for every eye.
+func reason(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return reason(u.Err)
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Sprintf("%s %q: %v", path.Op, path.Path, path.Err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	return text
+}
+
+func interruptedFailure(err error) *Failure { return fail(ExitInterrupt, err, "interrupted.") }
+
+// noTerminal is the answer where nobody can be asked.
+func (p *Provider) noTerminal(why string) *Failure {
+	if why == "" {
+		why = "here is no terminal to ask on"
+	}
+	return fail(ExitLogin, nil,
+		"profile "+p.name()+" needs a login, and "+why+".",
+		"Looked in: "+p.Store.Name()+".",
+		"Run in a terminal, as the same user: "+p.loginCommand())
+}
+
+// noLogin is the answer while old credentials still serve and there is no login
+// to renew them with.
+func (p *Provider) noLogin() *Failure {
+	return fail(ExitLogin, nil, "profile "+p.name()+" needs a login.", "Run: "+p.loginCommand())
+}
+
+// emptyChair is the answer after codes that nobody approved.
+func (p *Provider) emptyChair(asked time.Time) *Failure {
+	return fail(ExitLogin, nil,
+		"nobody answered the login of "+p.clockTime(asked)+", so profile "+p.name()+" does not ask again.",
+		"Run: "+p.loginCommand())
+}
+
+// gaveUp is the answer when the time of this process is over, and not the code's.
+func (p *Provider) gaveUp(a deviceflow.Authorization) *Failure {
+	return p.gaveUpAfter(a, p.Profile.IDP.ProcessTimeout)
+}
+
+func (p *Provider) gaveUpAfter(a deviceflow.Authorization, waited time.Duration) *Failure {
+	address := a.VerificationURIComplete
+	if address == "" {
+		address = a.VerificationURI + "  and enter  " + a.UserCode
+	}
+	return fail(ExitLogin, nil,
+		"not approved within "+whole(waited)+". Code "+a.UserCode+" stays good until "+p.clockTime(a.Expires)+":",
+		"  "+address,
+		"Approve it, then repeat your command. Or: "+p.loginCommand())
+}
+
+// outOfTime is the answer where too little time is left to send a token and store
+// what comes back.
+func (p *Provider) outOfTime(ctx context.Context) *Failure {
+	if interrupted(ctx) {
+		return interruptedFailure(ctx.Err())
+	}
+	return fail(ExitNetwork, nil,
+		"no time was left to renew profile "+p.name()+": another daypass was busy with it, or the network is slow.",
+		"Your login is kept. Repeat your command.")
+}
+
+// loginEnded is the answer when the provider wants to see a person.
+func (p *Provider) loginEnded(err error) *Failure {
+	code := "a person must log in"
+	var refusal *deviceflow.ProviderError
+	if errors.As(err, &refusal) && refusal.Code != "" {
+		code = refusal.Code
+	}
+	return p.supported(fail(ExitLogin, err,
+		"your login at "+p.host()+" has ended ("+code+").",
+		"Usual causes: password changed, session ended by an admin, or idle too long.",
+		"Run: "+p.loginCommand()))
+}
+
+// noIDToken is the answer to a token answer without the token that AWS takes.
+func (p *Provider) noIDToken() *Failure {
+	return fail(ExitLogin, nil,
+		p.host()+" sent no ID token, which AWS needs.",
+		"The scopes of "+p.section()+" must hold openid, and the client must be an OpenID Connect one.",
+		"Then run: "+p.loginCommand())
+}
+
+// keyringFailure explains an error of the storage.
+func (p *Provider) keyringFailure(err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var unreachable *cache.UnreachableError
+	if errors.As(err, &unreachable) && unreachable.Locked {
+		return fail(ExitKeyring, err, append([]string{"the keyring is locked, and nothing here can ask you to unlock it."}, p.unlockAdvice()...)...)
+	}
+	first := "the keyring is out of reach: " + reason(err) + "."
+	if unreachable != nil {
+		first = unreachable.Where + " is out of reach: " + reason(unreachable.Err) + "."
+	}
+	return fail(ExitKeyring, err, append([]string{first}, p.keyringAdvice()...)...)
+}
+
+func (p *Provider) unlockAdvice() []string {
+	switch runtime.GOOS {
+	case "darwin":
+		return []string{"Your login is still in it. Run: security unlock-keychain", "Then repeat your command."}
+	case "windows":
+		return []string{"Your login is still in it. Sign in to Windows at the desktop, then repeat your command."}
+	}
+	return []string{
+		"Your login is still in it. Unlock it on the desktop, or set",
+		"storage = file in " + p.section() + " and log in again.",
+	}
+}
+
+func (p *Provider) keyringAdvice() []string {
+	if runtime.GOOS != "linux" {
+		return []string{"Check what is wrong: daypass status" + p.profileFlag()}
+	}
+	return []string{
+		"Run daypass in a desktop session, or set storage = file in " + p.section(),
+		"(files that only you can read), then: " + p.loginCommand(),
+	}
+}
+
+// isLost reports that the answer to an exchange is not known.
+func isLost(err error) bool {
+	var lost *deviceflow.LostError
+	return errors.As(err, &lost)
+}
+
+// invalidGrant reports the one answer that ends a refresh token (RFC 6749 5.2).
+func invalidGrant(err error) bool {
+	var refusal *deviceflow.ProviderError
+	return errors.As(err, &refusal) && refusal.Code == "invalid_grant"
+}
+
+// wantsPerson reports that the provider keeps the login but wants to see the
+// person again (OpenID Connect Core 3.1.2.6; Entra sends these on renewal).
+func wantsPerson(err error) bool {
+	var refusal *deviceflow.ProviderError
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	switch refusal.Code {
+	case "interaction_required", "login_required", "consent_required":
+		return true
+	}
+	return false
+}
+
+// needsPerson reports that a failed renewal is one that a login mends.
+func needsPerson(f *Failure) bool { return f.Exit == ExitLogin }
+
+// explainProvider explains an error of deviceflow.
+func (p *Provider) explainProvider(err error) *Failure {
+	var (
+		f           *Failure
+		unreachable *deviceflow.UnreachableError
+		lost        *deviceflow.LostError
+		refusal     *deviceflow.ProviderError
+		token       *deviceflow.TokenError
+		discovery   *deviceflow.DiscoveryError
+	)
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &unreachable):
+		return fail(ExitNetwork, err, "cannot reach "+p.host()+": "+reason(unreachable.Err)+".", p.kept())
+	case errors.As(err, &lost):
+		return fail(ExitNetwork, err, "cannot renew: "+p.host()+" does not answer as it should ("+reason(lost.Err)+").", p.kept())
+	case errors.As(err, &token):
+		return p.supported(fail(ExitRefused, err, "the ID token from "+p.host()+" cannot be used: "+token.Error()+".", p.tokenAdvice(token)))
+	case errors.As(err, &discovery):
+		return fail(ExitUsage, err, discovery.Error()+".", "Check issuer in "+p.section()+".")
+	case errors.As(err, &refusal):
+		return p.supported(p.explainRefusal(refusal, err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return fail(ExitNetwork, err, p.host()+" did not answer in time.", p.kept())
+	}
+	return fail(ExitUnexpected, err, "the login at "+p.host()+" went wrong: "+reason(err)+".", "Run: "+p.loginCommand())
+}
+
+func (p *Provider) kept() string {
+	return "Your login, if there was one, is kept. Try again later; no new login is needed."
+}
+
+func (p *Provider) tokenAdvice(e *deviceflow.TokenError) string {
+	if e.Skew >= 5*time.Minute || e.Skew <= -5*time.Minute {
+		return "Set this machine's clock, then repeat your command."
+	}
+	return "Check issuer and client_id in " + p.section() + " with whoever runs " + p.host() + "."
+}
+
+// explainRefusal explains an error that the provider has spelled out, in the
+// words of RFC 6749, RFC 8628 and the providers' own.
+func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failure {
+	said := e.Code
+	if e.Description != "" {
+		said = e.Description
+		if e.Code != "" && !strings.Contains(e.Description, e.Code) {
+			said = e.Code + ": " + e.Description
+		}
+	}
+	client := "client " + p.Profile.IDP.ClientID
+	switch {
+	case strings.Contains(e.Description, "AADSTS53003"), strings.Contains(e.Description, "AADSTS530036"):
+		return fail(ExitRefused, err,
+			"your company's sign-in policy blocks device codes (AADSTS53003, id "+e.CorrelationID+").",
+			"Ask the Entra admin to allow device code flow for application "+p.Profile.IDP.ClientID+".")
+	case strings.Contains(e.Description, "AADSTS7000218"):
+		return fail(ExitRefused, err,
+			"Entra wants a secret from "+client+" (AADSTS7000218).",
+			"Ask the Entra admin to set \"Allow public client flows\" to Yes for the application.")
+	case errors.Is(err, deviceflow.ErrDenied):
+		return fail(ExitRefused, err, "the login at "+p.host()+" was refused ("+said+").",
+			"If that was not you, tell your security team. To try again: "+p.loginCommand())
+	}
+	switch e.Code {
+	case "invalid_client", "unauthorized_client":
+		return fail(ExitRefused, err, p.host()+" does not accept "+client+" ("+said+").",
+			"Its application must be a public (native) one with the device code grant switched on;",
+			"check client_id in "+p.section()+".")
+	case "unsupported_grant_type":
+		return fail(ExitRefused, err, p.host()+" does not let "+client+" use device codes ("+said+").",
+			"Ask its admin to switch on the device code grant (and refresh tokens) for the application.")
+	case "invalid_scope":
+		return fail(ExitRefused, err, p.host()+" refuses the scopes of "+p.section()+" ("+said+").",
+			"Ask its admin which scopes the application may use, and set scopes there.")
+	case "slow_down", "temporarily_unavailable":
+		return fail(ExitNetwork, err, p.host()+" asks to wait ("+said+").", "Try again in a few minutes.")
+	}
+	switch {
+	case e.Status == 429 || e.Status >= 500:
+		return fail(ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", p.kept())
+	case said == "":
+		return fail(ExitRefused, err, p.host()+" refused with status "+fmt.Sprint(e.Status)+" ("+e.Op+").", "Check the settings of "+p.section()+".")
+	}
+	return fail(ExitRefused, err, p.host()+" refused: "+said+" ("+e.Op+").", "Check the settings of "+p.section()+", or ask whoever runs "+p.host()+".")
+}

@@ -1,0 +1,105 @@
+package process
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// Each refusal of STS reads as a cause and a next step, in at most three lines,
+// with what an admin compares, and never with the token.
+func TestSTSRefusalsAreExplained(t *testing.T) {
+	const login = "Login: iss=ISSUER aud=CLIENT sub="
+	for _, c := range []struct {
+		name  string
+		err   sandbox.STSError
+		exit  int
+		lines []string // parts of the lines, in order
+		calls int
+	}{
+		{"trust policy", sandbox.STSError{Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}, ExitAWS,
+			[]string{"AWS refused role arn:aws:iam::111122223333:role/Developer: it does not exist, or its trust policy does not match this login (AccessDenied).", login, "daypass trust-policy --profile dev"}, 1},
+		{"audience", sandbox.STSError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, ExitAWS,
+			[]string{"account 111122223333 does not accept client CLIENT (Incorrect token audience).", login, "aws iam add-client-id-to-open-id-connect-provider --client-id CLIENT --open-id-connect-provider-arn arn:aws:iam::111122223333:oidc-provider/"}, 1},
+		{"no provider", sandbox.STSError{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account for ISSUER"}, ExitAWS,
+			[]string{"account 111122223333 does not know the identity provider ISSUER", login, "aws iam create-open-id-connect-provider --url ISSUER --client-id-list CLIENT"}, 1},
+		{"signing keys", sandbox.STSError{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"}, ExitNetwork,
+			[]string{"AWS STS cannot help now (InvalidIdentityToken: Couldn't retrieve verification key", "Try again later"}, 3},
+		{"other token trouble", sandbox.STSError{Code: "InvalidIdentityToken", Message: "The ID Token provided is not a valid JWT."}, ExitAWS,
+			[]string{"AWS does not accept this login's ID token (InvalidIdentityToken: The ID Token provided is not a valid JWT).", login, "daypass trust-policy"}, 1},
+		{"rejected claim", sandbox.STSError{Code: "IDPRejectedClaim"}, ExitAWS,
+			[]string{"has told AWS that this login is not valid any more", login, "daypass login --force --profile dev"}, 1},
+		{"provider not reached by AWS", sandbox.STSError{Code: "IDPCommunicationError"}, ExitNetwork,
+			[]string{"AWS STS cannot help now (IDPCommunicationError", "Try again later"}, 3},
+		{"policy", sandbox.STSError{Code: "PackedPolicyTooLarge"}, ExitAWS,
+			[]string{"AWS refuses the session policy or tags", login, "daypass_policy"}, 1},
+		{"malformed policy", sandbox.STSError{Code: "MalformedPolicyDocument"}, ExitAWS,
+			[]string{"AWS refuses the session policy or tags", login, "daypass_policy"}, 1},
+		{"region", sandbox.STSError{Code: "RegionDisabledException"}, ExitAWS,
+			[]string{"has not activated STS in region eu-west-1", "Set another region"}, 1},
+		{"duration", sandbox.STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}, ExitAWS,
+			[]string{"AWS refused a session of 60 min for role", "Lower daypass_duration", "aws iam update-role --role-name Developer --max-session-duration 3600"}, 1},
+		{"throttled", sandbox.STSError{Code: "Throttling", Message: "Rate exceeded"}, ExitNetwork,
+			[]string{"AWS STS cannot help now (Throttling", "Try again later"}, 3},
+		{"broken", sandbox.STSError{Code: "InternalFailure", Status: 500}, ExitNetwork,
+			[]string{"AWS STS cannot help now (InternalFailure", "Try again later"}, 3},
+		{"unheard of", sandbox.STSError{Code: "Brand\x1b[31mNew", Message: strings.Repeat("long\n", 500)}, ExitAWS,
+			[]string{"AWS refused role", login, "daypass trust-policy"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, sandbox.Options{})
+			w.box.FailSTS(c.err, c.err, c.err)
+			_, err := w.run()
+			w.failsWith(err, c.exit, "")
+			lines := asFailure(err).Lines
+			if len(lines) != len(c.lines) {
+				t.Fatalf("%d lines, want %d:\n%v", len(lines), len(c.lines), err)
+			}
+			for i, part := range c.lines {
+				part = strings.NewReplacer("ISSUER", w.box.Issuer, "CLIENT", w.box.ClientID).Replace(part)
+				if !strings.Contains(lines[i], part) {
+					t.Errorf("line %d is\n%s\nwant in it\n%s", i+1, lines[i], part)
+				}
+				if len(lines[i]) > 700 {
+					t.Errorf("line %d has %d bytes", i+1, len(lines[i]))
+				}
+			}
+			w.counts(map[string]int{"sts": c.calls})
+			w.holdsNoSecret(err.Error())
+		})
+	}
+}
+
+func TestAccessDeniedNamesWhatTheTokenAsksFor(t *testing.T) {
+	w := newWorld(t, sandbox.Options{Claims: map[string]any{
+		tagsClaim:           map[string]any{"principal_tags": map[string]any{"team": []string{"a"}}},
+		sourceIdentityClaim: "taro",
+		"azp":               "daypass-sandbox",
+	}})
+	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
+	_, err := w.run()
+	w.failsWith(err, ExitAWS, "or lacks sts:TagSession / sts:SetSourceIdentity (AccessDenied).")
+	if !strings.Contains(err.Error(), " azp=daypass-sandbox ") {
+		t.Errorf("azp, which AWS compares, is not told:\n%v", err)
+	}
+}
+
+func TestSupportLineFollowsRefusals(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
+	_, err := w.run(func(p *Provider) { p.Profile.IDP.Support = "Ask #cloud-help." })
+	w.failsWith(err, ExitAWS, "AWS refused")
+	if !strings.HasSuffix(err.Error(), "Ask #cloud-help.") {
+		t.Errorf("the company's line is not the last:\n%v", err)
+	}
+}
+
+func (w *world) holdsNoSecret(text string) {
+	w.t.Helper()
+	for _, secret := range w.box.Issued() {
+		if strings.Contains(text, secret) {
+			w.t.Errorf("a secret of %d bytes stands in:\n%s", len(secret), text)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+// Package process is the pipeline of daypass: cached role credentials, else
+// renewed ones, else a login and new ones; and the Version-1 JSON that AWS SDKs
+// read from a credential_process.
+//
+// The decision is [Provider.Credentials] (role credentials) and, beneath it,
+// idToken (the login). Both follow the same order: look without a lock, take the
+// lock, look again, act, store, and only then answer.
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/profile"
+)
+
+// Provider serves one profile: it is the one face of the pipeline to the
+// commands. Network clients are built when first needed, so a cached answer
+// costs one read of the keyring.
+type Provider struct {
+	// Profile is what to serve. For commands on a login alone, only its IDP is set.
+	Profile profile.Profile
+	Store   cache.Store
+	// Everywhere is each storage of this machine, for Logout.
+	Everywhere []cache.Store
+	Locks      cache.Locks
+
+	// Person finds out how a person can be reached from here; nil: nobody can. It
+	// is called when there is something to ask.
+	Person func() Person
+	// Show shows an open device authorization to the person, and opens a browser
+	// tab for it where openTab is set. The function it returns ends the showing
+	// (a countdown, say). It is called after the authorization was stored.
+	Show func(a deviceflow.Authorization, openTab bool) (done func(), err error)
+	// Waiting tells the person, until ctx ends, that another process is logging
+	// in. open returns the authorization that is waited for, if it is known yet.
+	Waiting func(ctx context.Context, open func() (deviceflow.Authorization, bool))
+	// Tell shows the person one line, where there is a terminal. nil: nobody is told.
+	Tell func(line string)
+
+	// Flow is the OpenID Connect client; nil: built from the Profile.
+	Flow *deviceflow.Flow
+	// Now is the clock.
+	Now func() time.Time
+	// Sleep waits for d or until ctx ends.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Person says how a person can be reached. The zero value: not at all.
+type Person struct {
+	Terminal bool // text can be shown
+	Browser  bool // a browser can be opened
+	// Why says why nobody can be reached, as the end of "profile dev needs a login,
+	// and ...".
+	Why string
+}
+
+const (
+	// exchangeTime is what must be left of the deadline for an exchange to begin:
+	// its request has 10 s, and its answer must still be stored.
+	exchangeTime = 12 * time.Second
+	// storeTime bounds one try to store an answer.
+	storeTime = 20 * time.Second
+	// unlockTime bounds the wait for a person at the keyring's own dialog.
+	unlockTime = 60 * time.Second
+)
+
+func (p *Provider) now() time.Time { return p.Now() }
+
+func (p *Provider) person() Person {
+	if p.Person == nil {
+		return Person{}
+	}
+	return p.Person()
+}
+
+func (p *Provider) tell(line string) {
+	if p.Tell != nil {
+		p.Tell(line)
+	}
+}
+
+// timeFor reports whether d is left before ctx's deadline, by the Provider's clock.
+func (p *Provider) timeFor(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || deadline.Sub(p.now()) >= d
+}
+
+// interrupted reports whether ctx was ended by a signal, and not by its deadline.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+// wait takes a lock. While another process holds it, the person is told what is
+// waited for.
+func (p *Provider) wait(ctx context.Context, name string) (*cache.Lock, error) {
+	lock, err := p.Locks.TryLock(name)
+	if !errors.Is(err, cache.ErrBusy) {
+		return lock, p.lockFailure(ctx, err)
+	}
+	if p.Waiting != nil {
+		told, stop := context.WithCancel(ctx)
+		shown := make(chan struct{})
+		go func() {
+			defer close(shown)
+			p.Waiting(told, func() (deviceflow.Authorization, bool) { return p.openAuthorization(told) })
+		}()
+		defer func() { stop(); <-shown }()
+	}
+	lock, err = p.Locks.Lock(ctx, name)
+	return lock, p.lockFailure(ctx, err)
+}
+
+// lockFailure explains why a lock was not had; nil stays nil.
+func (p *Provider) lockFailure(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case interrupted(ctx):
+		return interruptedFailure(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		if a, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
+			return p.gaveUp(a)
+		}
+		return fail(ExitNetwork, err,
+			"another daypass is still renewing profile "+p.name()+" after "+whole(p.Profile.IDP.ProcessTimeout)+".",
+			"Repeat your command. If it stays so: daypass status --profile "+p.name())
+	default:
+		return fail(ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
+			"Check that the folder is yours, writable, and not full.")
+	}
+}
+
+// openAuthorization is the device authorization that another process waits on.
+func (p *Provider) openAuthorization(ctx context.Context) (deviceflow.Authorization, bool) {
+	a, err := p.readAttempt(ctx)
+	if err != nil || a.Open == nil || !p.now().Before(a.Open.Expires) {
+		return deviceflow.Authorization{}, false
+	}
+	return a.Open.deviceflow(), true
+}
+
+// unlock asks for the keyring to be unlocked, under the login's lock: however
+// many processes find it locked, one dialog is raised.
+func (p *Provider) unlock(ctx context.Context) error {
+	lock, err := p.wait(ctx, p.loginLock())
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if _, err := p.readLogin(ctx); !needsUnlock(err) {
+		return nil // the one before us unlocked it
+	}
+	ctx, cancel := context.WithTimeout(ctx, unlockTime)
+	defer cancel()
+	return p.Store.Unlock(ctx)
+}
+
+func (p *Provider) loginLock() string { return "login-" + loginKey(p.Profile.IDP) }
+
+// readLogin reads the login record.
+func (p *Provider) readLogin(ctx context.Context) (*login, error) {
+	data, err := p.Store.Get(ctx, loginKey(p.Profile.IDP))
+	if err != nil {
+		return nil, err
+	}
+	return decode(data, p.Store.Name(), func(l *login) int { return l.Version })
+}
+
+// readAttempt reads the attempt record; none is an empty one. An attempt older
+// than a day no longer says whether somebody sits there.
+func (p *Provider) readAttempt(ctx context.Context) (*attempt, error) {
+	none := &attempt{Version: formVersion}
+	data, err := p.Store.Get(ctx, attemptKey(loginKey(p.Profile.IDP)))
+	if notThere(err) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	a, err := decode(data, p.Store.Name(), func(a *attempt) int { return a.Version })
+	if err != nil {
+		return none, nil
+	}
+	if a.Outcome != nil && p.now().Sub(a.Outcome.At) > attemptKept {
+		a.Outcome = nil
+	}
+	if p.now().Sub(a.LastCode) > attemptKept {
+		a.Codes = 0
+	}
+	return a, nil
+}
+
+// put stores a record. The store belongs to the exchange whose answer it keeps,
+// so it is not cancelled; it is bounded, and tried twice.
+func (p *Provider) put(ctx context.Context, key string, record any) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		err := p.Store.Set(bounded, key, data)
+		cancel()
+		if err == nil || try == 1 {
+			return err
+		}
+	}
+}
+
+// notThere reports whether a read found no usable record: none, or rubbish.
+func notThere(err error) bool {
+	var unreadable *cache.UnreadableError
+	return errors.Is(err, cache.ErrMiss) || errors.As(err, &unreadable)
+}
+
+// needsUnlock reports whether a read failed because the storage is locked.
+func needsUnlock(err error) bool {
+	var unreachable *cache.UnreachableError
+	return errors.As(err, &unreachable) && unreachable.Locked
+}

@@ -1,0 +1,60 @@
+package process
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/secret"
+)
+
+// unsigned is an ID token that nobody would accept: enough to read claims from.
+func unsigned(claims map[string]any) secret.String {
+	all := map[string]any{"iss": "https://corp.example/", "aud": "c", "exp": 1795338000, "iat": 1795334400}
+	maps.Copy(all, claims)
+	body, _ := json.Marshal(all)
+	encode := base64.RawURLEncoding.EncodeToString
+	return secret.New(encode([]byte(`{"alg":"RS256"}`)) + "." + encode(body) + "." + encode([]byte("signature")))
+}
+
+func TestSessionName(t *testing.T) {
+	for _, c := range []struct {
+		name, template string
+		claims         map[string]any
+		want, err      string
+	}{
+		{"e-mail", "", map[string]any{"sub": "1", "email": "taro@example.com"}, "taro@example.com", ""},
+		{"verified e-mail", "", map[string]any{"sub": "1", "email": "taro@example.com", "email_verified": true}, "taro@example.com", ""},
+		{"e-mail not verified", "", map[string]any{"sub": "s-1", "email": "taro@example.com", "email_verified": false, "preferred_username": "taro"}, "taro", ""},
+		{"neither", "", map[string]any{"sub": "auth0|64f0c2"}, "auth0-64f0c2", ""},
+		{"template", "{preferred_username}.{org}", map[string]any{"sub": "1", "preferred_username": "taro", "org": 42}, "taro.42", ""},
+		{"not ASCII", "{name}", map[string]any{"sub": "1", "name": "Taro Y\u016b"}, "Taro-Y-", ""},
+		{"too long", "{sub}", map[string]any{"sub": strings.Repeat("x", 300)}, strings.Repeat("x", 64), ""},
+		{"too short", "{sub}", map[string]any{"sub": "7"}, "7-", ""},
+		{"no such claim", "{team}", map[string]any{"sub": "1"}, "", `no claim "team"`},
+		{"not a text", "{groups}", map[string]any{"sub": "1", "groups": []string{"a"}}, "", `"groups" is not a text`},
+		{"not closed", "{sub", map[string]any{"sub": "1"}, "", "not closed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := sessionName(c.template, unsigned(c.claims))
+			if got != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got %q, %v; want %q, %q", got, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func FuzzSanitise(f *testing.F) {
+	for _, s := range []string{"", "a", "taro@example.com", "\x00\xff", strings.Repeat("\u00e9", 100)} {
+		f.Add(s)
+	}
+	valid := regexp.MustCompile(`^[0-9A-Za-z_+=,.@-]{2,64}$`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := sanitise(s); !valid.MatchString(got) {
+			t.Errorf("sanitise(%q) = %q", s, got)
+		}
+	})
+}
