@@ -1,0 +1,217 @@
+package command
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+func TestProcessTakesTheProfileFromItsFlagAlone(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.env["AWS_PROFILE"] = "dev"
+	code, stdout, stderr := l.run("process")
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "--profile") {
+		t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
+	}
+}
+
+func TestProcessFromFlagsAloneNeedsNoFile(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
+		t.Fatal(err)
+	}
+	l.box.AutoApprove("taro")
+	flags := []string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN,
+		"--sts-endpoint", l.box.STSEndpoint, "--storage", "file"}
+	l.mustRun(append([]string{"login"}, flags...)...)
+	var document map[string]any
+	if err := json.Unmarshal([]byte(l.mustRun(append([]string{"process"}, flags...)...)), &document); err != nil || document["Version"] != 1.0 {
+		t.Errorf("%v, %v", document, err)
+	}
+}
+
+func TestProcessIsSilentOnSuccessAndBriefOnFailure(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	code, stdout, stderr := l.run("process", "--profile", "dev")
+	if code != 3 || stdout != "" || strings.Count(stderr, "\n") > 3 || !strings.HasPrefix(stderr, "daypass: profile dev needs a login") {
+		t.Errorf("without a login: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
+	}
+	if got := l.box.Count("device"); got != 0 {
+		t.Errorf("%d authorizations where nobody can be asked", got)
+	}
+	l.login()
+	code, stdout, stderr = l.run("process", "--profile", "dev")
+	if code != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("after it: exit %d, stdout of %d bytes, stderr %q", code, len(stdout), stderr)
+	}
+	before := l.box.Count("")
+	if again := l.mustRun("process", "--profile", "dev"); again != stdout || l.box.Count("") != before {
+		t.Errorf("the warm call made %d requests", l.box.Count("")-before)
+	}
+}
+
+func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.box.AutoApprove("taro")
+	code, stdout, stderr := l.run("login", "--profile", "dev")
+	if code != 0 || stdout != "daypass: logged in to corp as taro@example.com; renews by itself.\n" {
+		t.Errorf("exit %d, stdout %q", code, stdout)
+	}
+	for _, part := range []string{"daypass: log in at ", "for profile dev (Developer, 111122223333)", "user_code=", "Approve only if the page shows", "Good until "} {
+		if !strings.Contains(stderr, part) {
+			t.Errorf("the prompt lacks %q:\n%s", part, stderr)
+		}
+	}
+	l.advance(time.Second)
+	if stdout := l.mustRun("login", "--idp", "corp"); !strings.HasPrefix(stdout, "daypass: still logged in to corp as taro@example.com") {
+		t.Errorf("second login: %q", stdout)
+	}
+}
+
+func TestLogout(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	stdout := l.mustRun("logout", "--profile", "dev")
+	if !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked): profiles dev.\nAWS credentials already given out stay valid until ") {
+		t.Errorf("logout says %q", stdout)
+	}
+	if code, _, _ := l.run("process", "--profile", "dev"); code != 3 {
+		t.Errorf("process after logout: exit %d", code)
+	}
+	l.login()
+	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
+		t.Fatal(err)
+	}
+	if stdout := l.mustRun("logout", "--all"); !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked)") {
+		t.Errorf("logout --all without a configuration says %q", stdout)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	code, stdout, stderr := l.run("status", "--profile", "dev")
+	if code != 3 || !strings.Contains(stdout, "none") || !strings.Contains(stderr, "daypass login --profile dev") {
+		t.Errorf("before: exit %d\n%s%s", code, stdout, stderr)
+	}
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	before := l.box.Count("")
+	stdout = l.mustRun("status")
+	for _, part := range []string{"dev\n", l.box.RoleARN, "taro@example.com, renews by itself", "until ", "file"} {
+		if !strings.Contains(stdout, part) {
+			t.Errorf("status lacks %q:\n%s", part, stdout)
+		}
+	}
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(l.mustRun("status", "--json")), &all); err != nil || len(all) != 1 || all[0]["needs_person"] != false {
+		t.Errorf("--json: %v, %v", all, err)
+	}
+	if l.box.Count("") != before {
+		t.Error("status asked the network")
+	}
+}
+
+func TestExecEnvironment(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	p, err := loadProfile((&Environment{Getenv: func(n string) string { return l.env[n] }, Home: l.home()}).source(newVersion(nil)), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := l.environment(nil, nil)
+	s, err := e.session(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Credentials(t.Context(), func(time.Duration, time.Duration) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := childEnvironment([]string{"PATH=/bin", "aws_profile=x", "AWS_PROFILE=x", "AWS_DEFAULT_PROFILE=x", "AWS_SECURITY_TOKEN=x",
+		"AWS_ACCESS_KEY_ID=old", "AWS_REGION=old"}, c, p.Region)
+	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
+		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(), "AWS_CREDENTIAL_EXPIRATION=" + c.Expires.Format(time.RFC3339),
+		"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%d variables, want %d", len(got), len(want))
+	}
+}
+
+func TestExecOfWhatIsNotThere(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	if code, _, stderr := l.run("exec", "--profile", "dev", "--", "no-such-command"); code != 127 {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
+
+// No command prints a secret that is not its named product, whether it succeeds
+// or fails: the provider's and STS's own list of what they gave out is searched.
+func TestNoCommandPrintsASecret(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	type output struct{ command, text string }
+	var outputs []output
+	record := func(args ...string) {
+		t.Helper()
+		_, stdout, stderr := l.run(args...)
+		command := strings.Join(args, " ")
+		switch args[0] {
+		case "process", "token": // their stdout is the secret that was asked for
+			outputs = append(outputs, output{command, stderr})
+		default:
+			outputs = append(outputs, output{command, stdout + stderr})
+		}
+	}
+	everything := func() {
+		t.Helper()
+		for _, args := range [][]string{
+			{"process", "--profile", "dev"}, {"login", "--profile", "dev"}, {"login", "--profile", "dev", "--force"}, {"status"},
+			{"status", "--json"}, {"status", "-p", "dev"}, {"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"},
+			{"token", "-p", "dev", "--format", "xml"}, {"exec", "-p", "dev", "--", "/no/such/command"}, {"version"}, {"--help"},
+			{"process", "--help"}, {"help", "settings"}, {"bogus"}, {"process", "--bogus"}, {"logout", "-p", "dev"},
+		} {
+			record(args...)
+		}
+	}
+	l.box.AutoApprove("taro")
+	everything()
+	for _, broken := range []string{"/token", "/sts", "/device_authorization", "/revoke", "/keys"} {
+		l.box.Intercept(nil)
+		l.login()
+		l.mustRun("process", "--profile", "dev")
+		l.box.AutoApprove("taro")
+		l.advance(3 * time.Hour)
+		for _, body := range []string{`{"error":"server_error"}`, "<html>", `{"error":"invalid_grant"}`} {
+			l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, broken) {
+					return false
+				}
+				// What is echoed is what was sent: a careless server repeats secrets.
+				_ = r.ParseForm()
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(body + r.PostForm.Encode()))
+				return true
+			})
+			everything()
+			l.advance(time.Minute)
+		}
+		l.box.Intercept(nil)
+	}
+	secrets := l.box.Issued()
+	if len(secrets) < 20 || len(outputs) < 200 {
+		t.Fatalf("%d secrets and %d outputs: the storm did not happen", len(secrets), len(outputs))
+	}
+	for _, o := range outputs {
+		for _, secret := range secrets {
+			if strings.Contains(o.text, secret) {
+				t.Errorf("daypass %s prints a secret of %d bytes:\n%s", o.command, len(secret), o.text)
+			}
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/process"
+)
+
+func newExec(e *Environment) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "exec [-p PROFILE] -- COMMAND [ARGUMENT ...]",
+		Short: "Run a command with credentials in its environment",
+		Long: `Runs a command with the profile's credentials in AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, and its region
+in AWS_REGION and AWS_DEFAULT_REGION. For programs that cannot run a
+credential_process: the credentials are not renewed while the command runs. Ends
+with the command's exit status.`,
+		Example: "  daypass exec --profile dev -- terraform plan",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := exec.LookPath(args[0])
+			if err != nil {
+				return cannotRun(args[0], err)
+			}
+			p, err := loadProfile(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			s, err := e.session(p)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			credentials, err := s.Credentials(cmd.Context(), process.ForSession)
+			if err != nil {
+				return err
+			}
+			return runChild(path, args, childEnvironment(e.Environ(), credentials, p.Region))
+		},
+	}
+	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
+	cmd.Flags().SetInterspersed(false)
+	addSettings(cmd)
+	return cmd
+}
+
+// childEnvironment is the environment with the credentials in place of whatever
+// else names some.
+func childEnvironment(environ []string, c process.Credentials, region string) []string {
+	set := []string{
+		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
+		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(),
+		"AWS_CREDENTIAL_EXPIRATION=" + c.Expires.UTC().Format(time.RFC3339),
+		"AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+	}
+	dropped := []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"}
+	for _, assignment := range set {
+		name, _, _ := strings.Cut(assignment, "=")
+		dropped = append(dropped, name)
+	}
+	var result []string
+	for _, assignment := range environ {
+		name, _, _ := strings.Cut(assignment, "=")
+		if !containsFold(dropped, name) {
+			result = append(result, assignment)
+		}
+	}
+	return append(result, set...)
+}
+
+// containsFold compares without case, for Windows does so with variables.
+func containsFold(names []string, name string) bool {
+	for _, n := range names {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// childExit carries the exit status of the command that exec ran.
+type childExit struct{ code int }
+
+func (e *childExit) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
+
+// cannotRun is the answer to a command that cannot be started, with the exit
+// codes that shells use: 127 not found, 126 found but not to be run.
+func cannotRun(name string, err error) error {
+	code := 126
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code = 127
+	}
+	var inner *exec.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return &process.Failure{Exit: code, Err: err, Lines: []string{fmt.Sprintf("cannot run %q: %v.", name, err)}}
+}

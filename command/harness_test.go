@@ -1,0 +1,133 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// laptop is a machine with a fresh home, no terminal and no browser, and a
+// provider and an AWS on loopback. Its logins are kept in files of that home.
+type laptop struct {
+	t   *testing.T
+	box *sandbox.Sandbox
+	env map[string]string
+	// clock is the time on the laptop and at the provider.
+	mu   sync.Mutex
+	time time.Time
+}
+
+// newLaptop makes a laptop whose profile dev works, once somebody has logged in.
+func newLaptop(t *testing.T, o sandbox.Options) *laptop {
+	t.Helper()
+	l := &laptop{t: t, time: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}
+	o.Now = l.now
+	box, err := sandbox.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(box.Close)
+	home := t.TempDir()
+	l.box = box
+	l.env = map[string]string{
+		"HOME": home, "USERPROFILE": home, "LocalAppData": filepath.Join(home, "AppData"), "CI": "1",
+	}
+	l.write(".aws/config", l.config())
+	return l
+}
+
+func (l *laptop) config() string {
+	return fmt.Sprintf(`[daypass-idp corp]
+issuer = %s
+client_id = %s
+storage = file
+
+[profile dev]
+region = eu-west-1
+daypass_idp = corp
+daypass_role_arn = %s
+daypass_sts_endpoint = %s
+daypass_signin_endpoint = %s
+`, l.box.Issuer, l.box.ClientID, l.box.RoleARN, l.box.STSEndpoint, l.box.SigninEndpoint)
+}
+
+func (l *laptop) home() string { return l.env["HOME"] }
+
+// write writes a file below the home.
+func (l *laptop) write(name, text string) {
+	l.t.Helper()
+	path := filepath.Join(l.home(), name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *laptop) now() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.time
+}
+
+func (l *laptop) advance(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.time = l.time.Add(d)
+}
+
+func (l *laptop) sleep(ctx context.Context, d time.Duration) error {
+	l.advance(d)
+	return ctx.Err()
+}
+
+// environment is what a command of this laptop touches.
+func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Environment {
+	return Environment{
+		Args: args, Stdout: stdout, Stderr: stderr,
+		Getenv: func(name string) string { return l.env[name] },
+		Environ: func() []string {
+			var all []string
+			for name, value := range l.env {
+				all = append(all, name+"="+value)
+			}
+			return all
+		},
+		Home: l.home(), Executable: "/usr/local/bin/daypass", Now: l.now, Sleep: l.sleep,
+	}
+}
+
+// run runs a command line.
+func (l *laptop) run(args ...string) (code int, stdout, stderr string) {
+	l.t.Helper()
+	var out, errs bytes.Buffer
+	code = Run(l.t.Context(), l.environment(&out, &errs, args...))
+	return code, out.String(), errs.String()
+}
+
+// mustRun runs a command line that has to succeed, and returns its stdout.
+func (l *laptop) mustRun(args ...string) string {
+	l.t.Helper()
+	code, stdout, stderr := l.run(args...)
+	if code != 0 {
+		l.t.Fatalf("daypass %s: exit %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	return stdout
+}
+
+// login logs in with a person who approves every code.
+func (l *laptop) login() {
+	l.t.Helper()
+	l.box.AutoApprove("taro")
+	l.mustRun("login", "--profile", "dev")
+	l.box.AutoApprove("")
+}

@@ -1,0 +1,120 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
+)
+
+func newLogout(e *Environment) *cobra.Command {
+	var target target
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "logout [-p PROFILE | --idp NAME | --all]",
+		Short: "Revoke the login and delete what was kept of it",
+		Long: `Revokes the refresh token at the provider and deletes the login and all that was
+made from it, in every storage that can be reached. It acts on the login, so on
+every profile that names the same [daypass-idp] section.`,
+		Example: "  daypass logout --profile dev\n  daypass logout --all",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src := e.source(cmd)
+			var p profile.Profile
+			var err error
+			if !all {
+				if p, err = target.load(src); err != nil {
+					return err
+				}
+			}
+			s, err := e.session(p)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			s.typed = true
+			s.Everywhere = cache.Everywhere(cache.Options{StateDir: s.Locks.Dir, Getenv: e.Getenv})
+			var outs []process.LoggedOut
+			if all {
+				outs, err = s.LogoutAll(cmd.Context())
+			} else {
+				var out process.LoggedOut
+				out, err = s.Logout(cmd.Context())
+				outs = append(outs, out)
+			}
+			if err != nil {
+				return err
+			}
+			return e.print([]byte(loggedOut(src, outs, e.Now())))
+		},
+	}
+	target.addFlags(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "every login on this machine; needs no configuration")
+	cmd.MarkFlagsMutuallyExclusive("all", "profile")
+	cmd.MarkFlagsMutuallyExclusive("all", "idp")
+	return cmd
+}
+
+// loggedOut says what was revoked, which profiles that touches, and what AWS
+// credentials live on.
+func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) string {
+	var text strings.Builder
+	var until time.Time
+	for _, out := range outs {
+		name := out.IDP
+		if name == "" {
+			name = "the provider"
+		}
+		if !out.Found {
+			fmt.Fprintf(&text, "There was no login of %s.\n", prompt.Clean(name))
+			continue
+		}
+		revoked := "no refresh token to revoke"
+		switch {
+		case out.Revoked:
+			revoked = "refresh token revoked"
+		case out.NotRevoked != "":
+			revoked = "refresh token not revoked: " + out.NotRevoked
+		}
+		fmt.Fprintf(&text, "Logged out of %s (%s)", prompt.Clean(name), prompt.Clean(revoked))
+		if profiles := profilesOf(src, out); len(profiles) > 0 {
+			fmt.Fprintf(&text, ": profiles %s", prompt.Clean(strings.Join(profiles, ", ")))
+		}
+		text.WriteString(".\n")
+		if out.CredentialsUntil.After(until) {
+			until = out.CredentialsUntil
+		}
+	}
+	if len(outs) == 0 {
+		text.WriteString("There is no login on this machine.\n")
+	}
+	if until.After(now) {
+		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", clock(until, now))
+	}
+	return text.String()
+}
+
+// profilesOf are the profiles that use the login: those that the file names, and
+// those that have used it.
+func profilesOf(src profile.Source, out process.LoggedOut) []string {
+	profiles := out.Profiles
+	if out.IDP != "" {
+		if named, err := profile.ListUsing(src, out.IDP); err == nil {
+			profiles = append(named, profiles...)
+		}
+	}
+	var unique []string
+	for _, name := range profiles {
+		if !slices.Contains(unique, name) {
+			unique = append(unique, name)
+		}
+	}
+	return unique
+}

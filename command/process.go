@@ -1,0 +1,52 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+)
+
+func newProcess(e *Environment) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "process --profile NAME",
+		Short: "Print credentials for an SDK (credential_process)",
+		Long: `Prints the profile's role credentials as the Version-1 JSON that the AWS CLI and
+SDKs read from a credential_process: from the keyring while they are fresh, else
+renewed, else after a login. It asks on the terminal device or in a browser,
+never on stdin, stdout or stderr.
+
+The profile is taken from --profile alone: an SDK does not tell which profile it
+resolves, and AWS_PROFILE may name another.`,
+		Example: "  credential_process = /usr/local/bin/daypass process --profile dev",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := profile.Load(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			s, err := e.session(p)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), p.IDP.ProcessTimeout)
+			defer cancel()
+			credentials, err := s.Credentials(ctx, process.ForSDK)
+			if err != nil {
+				return err
+			}
+			document, err := credentials.Version1()
+			if err != nil {
+				return err
+			}
+			return e.print(document)
+		},
+	}
+	cmd.Flags().StringVar(&name, "profile", "", "the profile to serve")
+	addSettings(cmd)
+	return cmd
+}

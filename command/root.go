@@ -1,0 +1,140 @@
+// Package command is the command line of daypass: one file a subcommand. Each
+// reads its flags, calls the packages, and prints what they give.
+//
+// The rules of output, kept by every command:
+//   - stdout holds the named product of the command, built whole and written once;
+//   - stderr stays empty on success, and holds at most three lines on failure;
+//   - what a person must act on goes to the terminal device, because SDKs hide or
+//     merge stderr.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
+)
+
+// ExitInterrupt is the exit code of a command that a signal ended.
+const ExitInterrupt = process.ExitInterrupt
+
+// Environment is what the commands touch of the outside. It is a parameter, so
+// that tests run whole command lines.
+type Environment struct {
+	Args           []string // without the program's name
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Environ        func() []string
+	Home           string // the user's home folder
+	Executable     string // this program, to be run again; "" if not known
+	Now            func() time.Time
+	Sleep          func(context.Context, time.Duration) error
+}
+
+// OS is the real environment.
+func OS() Environment {
+	home, _ := os.UserHomeDir() // where it is unknown, what needs it says so
+	self, _ := os.Executable()
+	return Environment{
+		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Environ: os.Environ, Home: home, Executable: self, Now: time.Now, Sleep: sleep,
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Run runs one command line and returns the exit code.
+func Run(ctx context.Context, e Environment) int {
+	root := newRoot(&e)
+	root.SetArgs(e.Args)
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var child *childExit
+	if errors.As(err, &child) {
+		return child.code
+	}
+	code, lines := explain(cmd, err)
+	report(e.Stderr, lines)
+	return code
+}
+
+// explain turns an error into an exit code and the lines to show.
+func explain(cmd *cobra.Command, err error) (int, []string) {
+	var failure *process.Failure
+	if errors.As(err, &failure) {
+		return failure.Exit, failure.Lines
+	}
+	var config *profile.Error
+	if errors.As(err, &config) {
+		return process.ExitUsage, []string{config.Error(), config.Hint()}
+	}
+	// What is left comes from cobra: an unknown command, flag or argument.
+	return process.ExitUsage, []string{err.Error(), "Run: " + cmd.CommandPath() + " --help"}
+}
+
+// report prints the lines, the first behind the program's name. No control
+// character of outside origin reaches a terminal.
+func report(w io.Writer, lines []string) {
+	var text strings.Builder
+	for i, line := range lines {
+		if line == "" {
+			continue
+		}
+		if i == 0 {
+			text.WriteString("daypass: ")
+		}
+		text.WriteString(prompt.Clean(line) + "\n")
+	}
+	_, _ = io.WriteString(w, text.String()) // there is nobody left to tell
+}
+
+func newRoot(e *Environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "daypass",
+		Short: "AWS credentials from your company login",
+		Long: `daypass gives AWS credentials to everybody who can log in at the company's
+identity provider. Name it as credential_process in ~/.aws/config; log in once,
+and every aws command, SDK and Terraform run works.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// Completion scripts come with their own command.
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(
+		newProcess(e), newLogin(e), newLogout(e), newExec(e), newToken(e), newStatus(e), newVersion(e),
+		newOpenBrowser(e), newSettings(),
+	)
+	return root
+}
+
+// print writes a command's product to stdout in one write.
+func (e *Environment) print(product []byte) error {
+	if _, err := e.Stdout.Write(product); err != nil {
+		return &process.Failure{Exit: process.ExitUnexpected, Err: err, Lines: []string{fmt.Sprintf("cannot write to standard output: %v.", err)}}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
+)
+
+func newStatus(e *Environment) *cobra.Command {
+	var name string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [-p PROFILE]",
+		Short: "Show who is logged in, and until when",
+		Long: `Shows for each profile that daypass serves (or for one) who is logged in, which
+role, until when, and where it is kept. It asks nobody: no network, no prompt, no
+unlocking. With --profile it ends with 3 when a person must log in.`,
+		Example: "  daypass status\n  daypass status --profile dev --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src := e.source(cmd)
+			names := []string{name}
+			if name == "" {
+				var err error
+				if names, err = profile.List(src); err != nil {
+					return err
+				}
+			}
+			all := []process.Status{}
+			for _, n := range names {
+				status, err := e.status(cmd, src, n)
+				if err != nil && name != "" {
+					return err
+				}
+				if err != nil {
+					status = process.Status{Profile: n, Problem: err.Error(), NeedsPerson: true}
+				}
+				all = append(all, status)
+			}
+			product, err := render(all, asJSON, e.Now())
+			if err != nil {
+				return err
+			}
+			if err := e.print(product); err != nil {
+				return err
+			}
+			if name != "" && all[0].NeedsPerson {
+				return &process.Failure{Exit: process.ExitLogin, Lines: []string{"profile " + name + " needs a login.", "Run: daypass login --profile " + name}}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&name, "profile", "p", "", "one profile instead of all")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	addSettings(cmd)
+	return cmd
+}
+
+func (e *Environment) status(cmd *cobra.Command, src profile.Source, name string) (process.Status, error) {
+	p, err := profile.Load(src, name)
+	if err != nil {
+		return process.Status{}, err
+	}
+	s, err := e.session(p)
+	if err != nil {
+		return process.Status{}, err
+	}
+	defer s.close()
+	return s.Status(cmd.Context()), nil
+}
+
+func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
+	var b bytes.Buffer
+	if asJSON {
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		err := encoder.Encode(all)
+		return b.Bytes(), err
+	}
+	if len(all) == 0 {
+		return []byte("No profile in ~/.aws/config names daypass.\n"), nil
+	}
+	for i, s := range all {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		renderOne(&b, s, now)
+	}
+	return b.Bytes(), nil
+}
+
+// renderOne writes what is known of one profile, a line a fact.
+func renderOne(b *bytes.Buffer, s process.Status, now time.Time) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	line := func(what, text string) { _, _ = fmt.Fprintf(w, "  %s\t%s\n", what, prompt.Clean(text)) }
+	_, _ = fmt.Fprintln(w, prompt.Clean(s.Profile))
+	if s.RoleARN != "" {
+		line("role", s.RoleARN)
+	}
+	switch {
+	case s.Problem != "":
+		line("problem", s.Problem)
+	case s.Login == nil:
+		line("login", "none")
+	case s.Login.Renews:
+		line("login", s.Login.Who+", renews by itself")
+	case s.Login.Until.After(now):
+		line("login", s.Login.Who+", until "+clock(s.Login.Until, now))
+	default:
+		line("login", s.Login.Who+", ended "+clock(s.Login.Until, now))
+	}
+	if s.OpenCode != nil {
+		line("waiting", "code "+s.OpenCode.UserCode+" at "+s.OpenCode.Address+", good until "+clock(s.OpenCode.Until, now))
+	}
+	if s.Credentials != nil {
+		line("credentials", "until "+clock(s.Credentials.Until, now))
+	}
+	if s.Storage != "" {
+		line("kept in", s.Storage)
+	}
+	if s.NeedsPerson && s.Problem == "" {
+		line("next", "daypass login --profile "+s.Profile)
+	}
+	_ = w.Flush()
+}

@@ -1,0 +1,119 @@
+//go:build !windows
+
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// build builds the daypass binary, as users run it.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "daypass")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// A signal at any moment of a renewal loses nothing: the exchange is finished and
+// its refresh token stored before the process ends, and the next one needs no
+// person. The moments: the request is sent, the answer is on its way, and random
+// ones around the reading of the answer and the two stores that follow it.
+func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
+	daypass := build(t)
+	box, err := sandbox.Start(sandbox.Options{Rotate: true, IDTokenLife: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	box.AutoApprove("taro")
+	home := t.TempDir()
+	run := func(during func(*os.Process), args ...string) (int, string) {
+		t.Helper()
+		cmd := exec.Command(daypass, append(args, "--issuer", box.Issuer, "--client-id", box.ClientID, "--role-arn", box.RoleARN,
+			"--sts-endpoint", box.STSEndpoint, "--storage", "file")...)
+		cmd.Env = []string{"HOME=" + home, "CI=1"}
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if during != nil {
+			during(cmd.Process)
+		}
+		err := cmd.Wait()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return cmd.ProcessState.ExitCode(), stderr.String()
+	}
+	if code, stderr := run(nil, "login"); code != 0 {
+		t.Fatalf("login: exit %d\n%s", code, stderr)
+	}
+
+	interrupted := 0
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		for i := range 12 {
+			// Tokens that have expired when they come: each process renews. The two
+			// moments that can be met exactly first, then ever later ones.
+			after := time.Duration(i-2) * 700 * time.Microsecond
+			var victim atomic.Pointer[os.Process]
+			kill := func() {
+				if p := victim.Load(); p != nil {
+					_ = p.Signal(signal)
+				}
+			}
+			box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/token") {
+					return false
+				}
+				if i == 0 {
+					kill()
+				}
+				box.Serve(w, r)
+				if i == 1 {
+					kill()
+				}
+				if i > 1 {
+					time.AfterFunc(after, kill)
+				}
+				return true
+			})
+			code, stderr := run(func(p *os.Process) { victim.Store(p) }, "process", "--duration", fmt.Sprint(3600+i))
+			if code == 128+int(signal) {
+				interrupted++
+			} else if code != 0 && code != 5 { // 5: STS calls the token expired, and the signal came too late
+				t.Errorf("%v, moment %d: exit %d\n%s", signal, i, code, stderr)
+			}
+		}
+	}
+	box.Intercept(nil)
+	box.Set(func(o *sandbox.Options) { o.IDTokenLife = time.Hour })
+	if code, stderr := run(nil, "process"); code != 0 {
+		t.Errorf("after the signals: exit %d\n%s", code, stderr)
+	}
+	if interrupted < 12 {
+		t.Errorf("only %d of 36 processes were interrupted: the moments were missed", interrupted)
+	}
+	if n := box.Count("device"); n != 1 {
+		t.Errorf("%d logins, want 1", n)
+	}
+	if n := box.Reused(); n != 0 {
+		t.Errorf("%d refresh tokens were sent twice", n)
+	}
+}
