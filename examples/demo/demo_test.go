@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// TestDemo makes the whole trip, with the real daypass.
+func TestDemo(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("TMP", temporary) // Windows
+	var out, errs bytes.Buffer
+	demo := trip{out: &out, errs: &errs, getenv: os.Getenv, environ: os.Environ(), yes: true}
+	if err := demo.run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), errs.String())
+	}
+	for _, want := range []string{
+		"logged in to sandbox as demo@example.com",
+		"requests: 1 AssumeRoleWithWebIdentity",
+		`"SessionToken": "[900 characters, hidden]"`,
+		"requests: 0",
+		"get-caller-identity --profile demo",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("output lacks %q:\n%s", want, out.String())
+		}
+	}
+	for _, text := range []string{out.String(), errs.String()} {
+		for _, prefix := range []string{"IQoJb3JpZ2luX2Vj", "eyJ", "rt-", "at-"} { // how the sandbox's secrets begin
+			for word := range strings.FieldsSeq(text) {
+				if strings.HasPrefix(strings.Trim(word, `",`), prefix) {
+					t.Errorf("output has a secret that begins with %q", prefix)
+				}
+			}
+		}
+	}
+	left, err := os.ReadDir(temporary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range left {
+		if strings.HasPrefix(entry.Name(), "daypass-demo-") {
+			t.Errorf("left behind: %s", entry.Name())
+		}
+	}
+}
+
+func TestAnInterruptedTripCleansUp(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("TMP", temporary) // Windows
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := interrupter{at: "Log in", cancel: cancel}
+	demo := trip{out: out, errs: io.Discard, getenv: os.Getenv, environ: os.Environ(), yes: true}
+	if err := demo.run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v, want %v", err, context.Canceled)
+	}
+	if left, _ := filepath.Glob(filepath.Join(temporary, "daypass-demo-*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// interrupter interrupts the trip when a text is printed.
+type interrupter struct {
+	at     string
+	cancel context.CancelFunc
+}
+
+func (i interrupter) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), i.at) {
+		i.cancel()
+	}
+	return len(p), nil
+}
+
+func TestIsolated(t *testing.T) {
+	dir := t.TempDir()
+	got := isolated([]string{"PATH=/bin", "HOME=/home/taro", "AWS_PROFILE=prod", "aws_region=x", "localappdata=C:\\x", "DAYPASS_DEBUG=/x", "HTTPS_PROXY=http://proxy"}, dir)
+	if diff := cmp.Diff([]string{"PATH=/bin", "HTTPS_PROXY=http://proxy"}, got[:2]); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	for _, variable := range got[2:] {
+		name, value, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(value, dir) && name != "DAYPASS_PROMPT" {
+			t.Errorf("%s leads out of the temporary home", variable)
+		}
+	}
+}
+
+func TestMask(t *testing.T) {
+	got, err := mask([]byte(`{"Version":1,"AccessKeyId":"ASIA1","SecretAccessKey":"hush","SessionToken":"hush-hush","Expiration":"2026-03-14T10:26:53Z"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(got, "hush") || !strings.Contains(got, "[9 characters, hidden]") || !strings.Contains(got, "ASIA1") {
+		t.Errorf("masked: %s", got)
+	}
+	if _, err := mask([]byte(`hush`)); err == nil || strings.Contains(err.Error(), "hush") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestTally(t *testing.T) {
+	got := tally([]sandbox.Request{{Endpoint: "device"}, {Endpoint: "token:device"}, {Endpoint: "page"}, {Endpoint: "token:device"}})
+	if want := "1 device authorization, 2 poll"; got != want {
+		t.Errorf("tally = %q, want %q", got, want)
+	}
+	if got := tally([]sandbox.Request{{Endpoint: "page"}}); got != "0" {
+		t.Errorf("tally of the browser's requests = %q, want 0", got)
+	}
+}
+
+func TestWaitForEnter(t *testing.T) {
+	in := strings.NewReader("\nls\n")
+	if err := waitForEnter(t.Context(), in); err != nil || in.Len() != 3 {
+		t.Errorf("error %v, %d bytes left, want the next line untouched", err, in.Len())
+	}
+	never, writer := io.Pipe()
+	defer func() { _ = writer.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := waitForEnter(ctx, never); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error = %v, want %v", err, context.DeadlineExceeded)
+	}
+}
