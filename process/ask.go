@@ -66,7 +66,7 @@ func (p *Provider) mayAsk(a *attempt, how manner, person Person, ended *Failure)
 	if !person.Terminal && (!person.Browser || a.Codes > 0) || a.Codes >= codesForAnEmptyChair {
 		switch {
 		case a.Codes > 0 && a.Outcome != nil && a.Outcome.Kind == refused:
-			return a.Outcome.failure()
+			return p.doesNotAskAgain("the login of " + p.clockTime(a.LastCode) + " was refused")
 		case a.Codes > 0:
 			return p.emptyChair(a.LastCode)
 		case ended != nil:

@@ -125,9 +125,11 @@ func (p *Provider) noLogin() *Failure {
 
 // emptyChair is the answer after codes that nobody approved.
 func (p *Provider) emptyChair(asked time.Time) *Failure {
-	return fail(ExitLogin, nil,
-		"nobody answered the login of "+p.clockTime(asked)+", so profile "+p.name()+" does not ask again.",
-		"Run: "+p.loginCommand())
+	return p.doesNotAskAgain("nobody answered the login of " + p.clockTime(asked))
+}
+
+func (p *Provider) doesNotAskAgain(why string) *Failure {
+	return fail(ExitLogin, nil, why+", so profile "+p.name()+" does not ask again.", "Run: "+p.loginCommand())
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.

@@ -108,7 +108,7 @@ func TestRefusedCode(t *testing.T) {
 	w.failsWith(err, ExitRefused, "was refused")
 	w.clock.Advance(time.Second)
 	_, err = w.run(func(p *Provider) { p.Person = func() Person { return Person{Browser: true} } })
-	w.failsWith(err, ExitRefused, "was refused")
+	w.failsWith(err, ExitLogin, "was refused, so profile dev does not ask again")
 	w.counts(map[string]int{"device": 1})
 	w.answer = w.approve
 	w.mustRun() // on a terminal a new code is shown, as text
