@@ -1,0 +1,47 @@
+# demo, test and build need nothing but Go. check installs what else it needs.
+.POSIX:
+.PHONY: demo test build check install lint unit cross e2e
+
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The whole trip on loopback: no account, nothing left behind.
+demo:
+	go run ./examples/demo
+
+# The quick part.
+test:
+	go test ./...
+
+# The binary as it is released, into ./daypass.
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o daypass .
+
+# Everything that CI runs.
+check: install lint unit cross e2e
+
+# What the other parts of check need beyond Go.
+install:
+	sh e2e/install.sh
+
+lint:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	go vet -tags e2e ./...
+	cd e2e/gosdk && go vet .
+	$(STATICCHECK) -tags e2e ./...
+	cd e2e/gosdk && $(STATICCHECK) .
+
+# Fuzz tests run over their seeds here; go test -fuzz=NAME ./PACKAGE searches on.
+unit:
+	go test -race ./...
+
+# The systems that no test runs on here.
+cross:
+	set -e; for os in darwin windows; do for arch in amd64 arm64; do \
+		echo "$$os/$$arch"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build ./...; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go vet ./...; \
+	done; done
+
+# The whole trip against real parts, see e2e/doc.go.
+e2e:
+	go test -tags e2e -count=1 -timeout 15m -v ./e2e ./cache

@@ -1,0 +1,316 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// marker is the environment variable by which the processes of one computer are
+// found again, however they were started.
+const marker = "DAYPASS_E2E_COMPUTER"
+
+// computer is one person's computer: a home folder, a session bus with an open
+// keyring, and a profile of the AWS CLI. A provider and AWS are in its reach.
+type computer struct {
+	t           *testing.T
+	folder      string
+	bus         string
+	env         map[string]string
+	provider    *provider
+	aws         *sandbox.Sandbox
+	stopKeyring func()
+
+	mu    sync.Mutex
+	shown []string // what any command printed that was not its named product
+}
+
+// options say what a test needs otherwise than usual.
+type options struct {
+	provider providerOptions
+	aws      sandbox.Options
+}
+
+// newComputer starts a computer that nobody has logged in on. When the test
+// ends, nothing secret may have been shown or written to a file, and no process
+// may be left.
+func newComputer(t *testing.T, o options) *computer {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "daypass-e2e-") // short: a socket's path has 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	for _, name := range []string{"home/.aws", "run", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(folder, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	aws, err := sandbox.Start(o.aws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(aws.Close)
+	c := &computer{
+		t:      t,
+		folder: folder,
+		bus:    startBus(t, folder),
+		env: map[string]string{
+			"PATH":                      "/usr/bin:/bin",
+			"HOME":                      filepath.Join(folder, "home"),
+			"XDG_RUNTIME_DIR":           filepath.Join(folder, "run"),
+			"TMPDIR":                    filepath.Join(folder, "tmp"),
+			"LANG":                      "C.UTF-8",
+			"TERM":                      "xterm",
+			"AWS_EC2_METADATA_DISABLED": "true",
+			"AWS_PAGER":                 "",
+			"AWS_ENDPOINT_URL_STS":      aws.STSEndpoint,
+			"CHROMIUM":                  installed.chromium,
+			"NODE_NO_WARNINGS":          "1", // the JS SDK's, of what a coming version will need
+		},
+		provider: startProvider(t, o.provider),
+		aws:      aws,
+	}
+	c.env["DBUS_SESSION_BUS_ADDRESS"] = c.bus
+	c.stopKeyring = startKeyring(t, c.environ(), c.bus, "open sesame")
+	c.env[marker] = folder // not in the daemons' environment: they are not strays
+
+	t.Cleanup(c.checkSecrets)
+	t.Cleanup(c.checkStrays)
+	return c
+}
+
+func (c *computer) environ() []string {
+	var env []string
+	for name, value := range c.env {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// configure writes ~/.aws/config: one provider, and a profile for each role,
+// which is named like the profile. AWS is told to trust the provider.
+func (c *computer) configure(roles ...string) {
+	c.t.Helper()
+	if err := c.aws.RegisterForeignProvider(c.provider.issuer, "daypass-e2e"); err != nil {
+		c.t.Fatal(err)
+	}
+	config := fmt.Sprintf("[daypass-idp corp]\nissuer    = %s\nclient_id = daypass-e2e\nstorage   = keyring\n", c.provider.issuer)
+	for _, role := range roles {
+		config += fmt.Sprintf(`
+[profile %[1]s]
+region             = eu-west-1
+credential_process = %[2]s process --profile %[1]s
+daypass_idp        = corp
+daypass_role_arn   = arn:aws:iam::111122223333:role/%[1]s
+`, role, installed.daypass)
+		if err := c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	write(c.t, filepath.Join(c.folder, "home/.aws/config"), config)
+}
+
+// trustPolicy is the trust policy of a role for whoever logs in at the provider.
+func (c *computer) trustPolicy() string {
+	host := strings.TrimPrefix(c.provider.issuer, "http://")
+	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+		"Effect": "Allow",
+		"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/%[1]s"},
+		"Action": "sts:AssumeRoleWithWebIdentity",
+		"Condition": {"StringEquals": {"%[1]s:aud": "daypass-e2e"}}
+	}]}`, host)
+}
+
+// arn is what AWS calls the person under a role.
+func arn(role string) string {
+	return "arn:aws:sts::111122223333:assumed-role/" + role + "/taro@example.com"
+}
+
+// cli is the AWS CLI's command that prints the identity under a profile.
+func (c *computer) cli(profile string) []string {
+	// Debian's version does not know AWS_ENDPOINT_URL_STS.
+	return []string{installed.aws, "sts", "get-caller-identity", "--profile", profile, "--endpoint-url", c.aws.STSEndpoint}
+}
+
+func (c *computer) command(argv ...string) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = c.environ()
+	cmd.Dir = c.env["HOME"]
+	return cmd
+}
+
+// result is what a command that ran without a terminal left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs a command that has no terminal and no input, as a cron job does.
+// It may take two minutes. What it prints on standard error must hold no secret.
+func (c *computer) run(argv ...string) result {
+	c.t.Helper()
+	cmd := c.command(argv...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.WaitDelay = 5 * time.Second // for a stray child that holds on to our pipes
+	timeout := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer timeout.Stop()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		c.t.Errorf("%q: %v", argv, err)
+	}
+	c.show(stderr.String())
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// process runs daypass process, whose standard output is secret.
+func (c *computer) process(profile string) result {
+	c.t.Helper()
+	return c.run(installed.daypass, "process", "--profile", profile)
+}
+
+// say runs a daypass command whose standard output is for people.
+func (c *computer) say(args ...string) result {
+	c.t.Helper()
+	r := c.run(append([]string{installed.daypass}, args...)...)
+	c.show(r.stdout)
+	return r
+}
+
+// inTerminal starts a command in a terminal of its own.
+func (c *computer) inTerminal(argv ...string) *terminal {
+	c.t.Helper()
+	term := startInTerminal(c.t, c.command(argv...))
+	c.t.Cleanup(func() { c.show(term.screen()) })
+	return term
+}
+
+func (c *computer) show(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown = append(c.shown, text)
+}
+
+// openDesktop gives the person a browser in which every code that is opened gets
+// the answer "approve" or "refuse". tabs returns the links that were opened so far.
+func (c *computer) openDesktop(answer string) (tabs func() []string) {
+	c.t.Helper()
+	browser := filepath.Join(c.folder, "browser")
+	list := filepath.Join(c.folder, "tabs")
+	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\nexec %s %s \"$1\" %s > %s 2>&1\n",
+		list, installed.node, installed.approve(), answer, filepath.Join(c.folder, "browser.log"))
+	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	c.env["BROWSER"] = browser
+	return func() []string {
+		data, err := os.ReadFile(list)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.t.Fatal(err)
+		}
+		return strings.Fields(string(data))
+	}
+}
+
+// closeDesktop leaves the person without a browser.
+func (c *computer) closeDesktop() { delete(c.env, "BROWSER") }
+
+// approve has the person open a link in Chromium and approve, and returns the
+// code that the provider's page showed.
+func (c *computer) approve(link string) string {
+	c.t.Helper()
+	r := c.run(installed.node, installed.approve(), link)
+	if r.code != 0 {
+		c.t.Fatalf("approve in Chromium: %s", r.stderr)
+	}
+	return strings.TrimSpace(r.stdout)
+}
+
+// asked counts the requests that daypass has made so far, to the provider and to
+// AWS. What the AWS clients ask with the credentials is not among them.
+func (c *computer) asked() int {
+	c.t.Helper()
+	return len(c.provider.requests()) + c.aws.Count("sts")
+}
+
+// checkStrays fails the test if a process that a command started is left.
+func (c *computer) checkStrays() {
+	var left []string
+	gone := func() bool {
+		left = processes(marker + "=" + c.folder)
+		return len(left) == 0
+	}
+	for range 100 { // Chromium's helpers end a moment after it
+		if gone() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.t.Errorf("left running:\n%s", strings.Join(left, "\n"))
+}
+
+// processes returns the process ids and command lines of those that have an
+// entry in their environment.
+func processes(entry string) []string {
+	var found []string
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		panic(err) // a malformed pattern
+	}
+	for _, folder := range folders {
+		env, err := os.ReadFile(filepath.Join(folder, "environ"))
+		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), entry) {
+			continue // ended meanwhile, or another user's
+		}
+		line, err := os.ReadFile(filepath.Join(folder, "cmdline"))
+		if err == nil && len(line) > 0 { // an empty one has ended and is not waited for
+			found = append(found, filepath.Base(folder)+" "+strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// checkSecrets fails the test if a secret that the provider or AWS handed out
+// was printed outside of a command's named product, or lies in a file in the
+// clear.
+func (c *computer) checkSecrets() {
+	secrets := append(c.provider.issued(), c.aws.Issued()...)
+	find := func(where, text string) {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				c.t.Errorf("%s holds a secret", where)
+				return
+			}
+		}
+	}
+	for _, text := range c.shown {
+		find("an output", text)
+	}
+	err := filepath.WalkDir(c.folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		find(path, string(data))
+		return err
+	})
+	if err != nil {
+		c.t.Error(err)
+	}
+}

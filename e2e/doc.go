@@ -1,0 +1,13 @@
+// Package e2e walks the whole trip of a user with real parts: a certified
+// OpenID provider (oidc-provider), GNOME Keyring as the Secret Service, the AWS
+// CLI and the AWS SDKs for Go and JavaScript, headless Chromium as the person's
+// browser, and a pseudo-terminal as the person's terminal. Only AWS itself is
+// played, by internal/sandbox.
+//
+// The tests need Linux and the build tag e2e; e2e/install.sh brings the parts:
+//
+//	sh e2e/install.sh && go test -tags e2e ./e2e
+//
+// Each test has a computer of its own, see newComputer: nothing of the real
+// home folder, session bus or keyring is read or written.
+package e2e

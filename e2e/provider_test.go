@@ -1,0 +1,114 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// providerOptions are the knobs of provider/server.mjs.
+type providerOptions struct {
+	Log         string `json:"log"`
+	IDTokenLife int    `json:"idTokenLife,omitempty"` // seconds; 0: an hour
+	Padding     int    `json:"padding,omitempty"`     // bytes added to the ID token
+	Slash       bool   `json:"slash,omitempty"`       // the issuer ends in "/"
+}
+
+// provider is a running oidc-provider.
+type provider struct {
+	t      *testing.T
+	issuer string
+	log    string
+	stop   func()
+}
+
+// providerRequest is one line of its log.
+type providerRequest struct {
+	Method           string   `json:"method"`
+	Path             string   `json:"path"`
+	Grant            string   `json:"grant"`
+	SentRefreshToken string   `json:"sentRefreshToken"` // digest
+	GotRefreshToken  string   `json:"gotRefreshToken"`  // digest
+	Status           int      `json:"status"`
+	Error            string   `json:"error"`
+	Issued           []string `json:"issued"` // the secrets of the answer
+}
+
+// startProvider starts an oidc-provider that ends with the test.
+func startProvider(t *testing.T, o providerOptions) *provider {
+	t.Helper()
+	o.Log = filepath.Join(t.TempDir(), "requests")
+	write(t, o.Log, "")
+	options, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
+	stderr := &bytes.Buffer{}
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.StdinPipe(); err != nil { // open until the test binary ends
+		t.Fatal(err)
+	}
+	stop := startDaemon(t, cmd)
+	issuer, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		stop()
+		t.Fatalf("oidc-provider did not start: %v\n%s", err, stderr)
+	}
+	return &provider{t: t, issuer: strings.TrimSuffix(issuer, "\n"), log: o.Log, stop: stop}
+}
+
+// requests returns what the provider was asked by daypass so far. What the
+// person's browser asks is left out.
+func (p *provider) requests() []providerRequest {
+	p.t.Helper()
+	data, err := os.ReadFile(p.log)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var requests []providerRequest
+	for line := range strings.Lines(string(data)) {
+		var r providerRequest
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			p.t.Fatalf("log of the provider: %v", err)
+		}
+		switch r.Path {
+		case "/.well-known/openid-configuration", "/device/auth", "/token", "/jwks", "/token/revocation":
+			requests = append(requests, r)
+		}
+	}
+	return requests
+}
+
+// count returns how many requests to a path were made, with the grant if one is given.
+func (p *provider) count(path, grant string) int {
+	p.t.Helper()
+	n := 0
+	for _, r := range p.requests() {
+		if r.Path == path && (grant == "" || r.Grant == grant) {
+			n++
+		}
+	}
+	return n
+}
+
+// issued returns every secret that the provider handed out.
+func (p *provider) issued() []string {
+	p.t.Helper()
+	var secrets []string
+	for _, r := range p.requests() {
+		secrets = append(secrets, r.Issued...)
+	}
+	return secrets
+}
