@@ -125,7 +125,7 @@ and every aws command, SDK and Terraform run works.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newProcess(e), newLogin(e), newLogout(e), newExec(e), newToken(e), newStatus(e), newVersion(e),
+		newProcess(e), newLogin(e), newLogout(e), newConsole(e), newExec(e), newToken(e), newStatus(e), newVersion(e),
 		newOpenBrowser(e), newSettings(),
 	)
 	return root
