@@ -3,8 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // fileItems are files of mode 0600 in the folder records of the state folder.
@@ -14,8 +16,11 @@ type fileItems struct {
 	stateDir string
 }
 
-func openFiles(stateDir string) Store {
-	return &recordStore{items: fileItems{stateDir}, read: readBound, write: writeBound}
+func openFiles(o Options) (Store, error) {
+	if !filepath.IsAbs(o.StateDir) {
+		return nil, fmt.Errorf("state folder %q is not an absolute path", o.StateDir)
+	}
+	return &recordStore{items: fileItems{o.StateDir}, read: readBound, write: writeBound, now: o.Now}, nil
 }
 
 func (f fileItems) name() string { return "file" }
@@ -34,7 +39,7 @@ func (f fileItems) get(_ context.Context, name string) ([]byte, error) {
 	return item, f.failed(err)
 }
 
-func (f fileItems) set(_ context.Context, name string, value []byte) error {
+func (f fileItems) set(_ context.Context, name string, value []byte, _ time.Time) error {
 	if err := PrepareStateDir(f.stateDir); err != nil {
 		return f.failed(err)
 	}

@@ -6,11 +6,21 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
+
+// filesIn opens the storage "file" in a state folder.
+func filesIn(dir string) Store {
+	store, err := Open(Options{Storage: "file", StateDir: dir})
+	if err != nil {
+		panic(err)
+	}
+	return store
+}
 
 func TestFileStore(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "state")
-	store := openFiles(dir)
+	store := filesIn(dir)
 	key := Key("login")
 	if _, err := store.Get(t.Context(), key); !errors.Is(err, ErrMiss) {
 		t.Errorf("no folder: %v, want ErrMiss", err)
@@ -20,7 +30,7 @@ func TestFileStore(t *testing.T) {
 	}
 	for write, size := range []int{100, MaxRecord, 0} {
 		want := payload(write, size)
-		if err := store.Set(t.Context(), key, want); err != nil {
+		if err := store.Set(t.Context(), key, want, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := store.Get(t.Context(), key); err != nil || !bytes.Equal(got, want) {
@@ -51,7 +61,7 @@ func TestFileStore(t *testing.T) {
 	// A writer that was killed leaves a temporary file with a secret in it.
 	temp := filepath.Join(records, key+"~123")
 	for _, call := range []func() error{
-		func() error { return store.Set(t.Context(), key, []byte("new")) },
+		func() error { return store.Set(t.Context(), key, []byte("new"), time.Time{}) },
 		func() error { return store.Delete(t.Context(), key) },
 	} {
 		if err := os.WriteFile(temp, []byte("half"), 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // fullDisk tries to write a record larger than any file may be, which fails
@@ -22,7 +23,7 @@ func fullDisk(dir string) {
 		os.Stdout.WriteString(err.Error())
 		return
 	}
-	err := openFiles(dir).Set(context.Background(), "k", payload(2, 5000))
+	err := filesIn(dir).Set(context.Background(), "k", payload(2, 5000), time.Time{})
 	var unreachable *UnreachableError
 	if errors.As(err, &unreachable) && errors.Is(err, syscall.EFBIG) {
 		os.Stdout.WriteString("full")
@@ -41,13 +42,13 @@ func TestFileStoreDiskFull(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "state")
 	want := string(payload(1, 3000))
-	if err := openFiles(dir).Set(t.Context(), "k", []byte(want)); err != nil {
+	if err := filesIn(dir).Set(t.Context(), "k", []byte(want), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := child(t, dir).Output(); string(out) != "full" {
 		t.Fatalf("child says %q, %v", out, err)
 	}
-	if got, err := openFiles(dir).Get(t.Context(), "k"); err != nil || string(got) != want {
+	if got, err := filesIn(dir).Get(t.Context(), "k"); err != nil || string(got) != want {
 		t.Errorf("the old record is read as %d bytes, %v", len(got), err)
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, "records"))
@@ -63,7 +64,7 @@ func TestFileModes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := openFiles(dir).Set(t.Context(), "k", nil); err != nil {
+	if err := filesIn(dir).Set(t.Context(), "k", nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteFile(dir, "index.json", nil); err != nil {
@@ -118,9 +119,9 @@ func TestStrangeFiles(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "state")
 			tt.make(t, dir)
-			store := openFiles(dir)
+			store := filesIn(dir)
 			_, getErr := store.Get(t.Context(), "k")
-			for call, err := range map[string]error{"get": getErr, "set": store.Set(t.Context(), "k", []byte("v"))} {
+			for call, err := range map[string]error{"get": getErr, "set": store.Set(t.Context(), "k", []byte("v"), time.Time{})} {
 				var unreachable *UnreachableError
 				if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%s: %v, want an UnreachableError with %q", call, err, tt.want)
@@ -148,8 +149,8 @@ func TestOtherOwner(t *testing.T) {
 	}
 	for _, name := range []string{"", "records", "records/k"} {
 		dir := filepath.Join(t.TempDir(), "state")
-		store := openFiles(dir)
-		if err := store.Set(t.Context(), "k", nil); err != nil {
+		store := filesIn(dir)
+		if err := store.Set(t.Context(), "k", nil, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chown(filepath.Join(dir, name), 12345, -1); err != nil {

@@ -57,7 +57,7 @@ func (k goKeyring) get(ctx context.Context, name string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-func (k goKeyring) set(ctx context.Context, name string, value []byte) error {
+func (k goKeyring) set(ctx context.Context, name string, value []byte, _ time.Time) error {
 	text := string(value)
 	return k.call(ctx, func() error { return keyring.Set(service, name, text) })
 }

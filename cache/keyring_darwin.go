@@ -7,11 +7,11 @@ import "time"
 const dialogBound = 60 * time.Second
 
 // openKeyring opens the login keychain, by the system's own security tool.
-func openKeyring(getenv func(string) string) (Store, error) {
+func openKeyring(o Options) (Store, error) {
 	read := dialogBound
 	// Over SSH the system shows no dialog: a locked keychain is refused.
-	if getenv("SSH_CONNECTION") != "" {
+	if o.Getenv("SSH_CONNECTION") != "" {
 		read = readBound
 	}
-	return &recordStore{items: goKeyring{title: "macOS keychain"}, limit: macItemLimit, read: read, write: writeBound}, nil
+	return &recordStore{items: goKeyring{title: "macOS keychain"}, limit: macItemLimit, read: read, write: writeBound, now: o.Now}, nil
 }

@@ -3,10 +3,10 @@ package cache
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -22,6 +22,9 @@ const (
 	collectionInterface = "org.freedesktop.Secret.Collection"
 	itemInterface       = "org.freedesktop.Secret.Item"
 	promptInterface     = "org.freedesktop.Secret.Prompt"
+
+	// noObject is the path that stands for none.
+	noObject = dbus.ObjectPath("/")
 )
 
 // lockedError is a reason why a locked keyring stays locked.
@@ -42,43 +45,74 @@ const (
 
 var errNoCollection = errors.New("it has no collection to keep a record in")
 
-// secretService is the items of the Linux desktop's keyring. It reads over
-// D-Bus directly, since only Service.SearchItems tells a locked item from a
-// missing one without unlocking; go-keyring's Get unlocks first, and waits for
-// the dialog without end. It also takes four calls less. Items have the form
-// that go-keyring gives them, and are written by go-keyring.
+// secretService is the items of the Linux desktop's keyring. It talks over D-Bus
+// directly: only Service.SearchItems tells a locked item from a missing one
+// without unlocking, while go-keyring unlocks first, and waits for the dialog
+// without end. It also takes fewer calls. Items have the form that go-keyring
+// gives them, so that each reads what the other has written.
 type secretService struct {
-	goKeyring
 	getenv     func(string) string
 	runtimeDir string // where the socket of the session bus lies without an address in the environment
 
-	mu      sync.Mutex
-	conn    *dbus.Conn      // dialed when first needed, then kept
-	session dbus.ObjectPath // of conn; "" until opened
+	mu   sync.Mutex
+	conn *dbus.Conn // dialed when first needed, then kept
+	// What the service has told over conn; "" until it was asked.
+	session dbus.ObjectPath
+	home    dbus.ObjectPath // the collection that is written to
 }
 
-func openKeyring(getenv func(string) string) (Store, error) {
-	s := &secretService{goKeyring: goKeyring{title: "Secret Service"}, getenv: getenv, runtimeDir: userRuntimeDir()}
-	return &recordStore{items: s, read: readBound, write: writeBound}, nil
+func openKeyring(o Options) (Store, error) { return openSecretService(o), nil }
+
+func openSecretService(o Options) *recordStore {
+	s := &secretService{getenv: o.Getenv, runtimeDir: userRuntimeDir()}
+	return &recordStore{items: s, read: readBound, write: writeBound, now: o.Now}
 }
 
-func (s *secretService) get(ctx context.Context, name string) ([]byte, error) {
-	value, err := s.read(ctx, name)
-	// A restarted daemon knows nothing of our session, and an item that was
-	// replaced may have another path: look again, once.
-	var answer dbus.Error
-	if errors.As(err, &answer) && gone(answer.Name) {
-		s.forgetSession()
-		value, err = s.read(ctx, name)
-	}
-	if err != nil && !errors.Is(err, ErrMiss) {
-		return nil, s.unreachable(ctx, err)
-	}
+func (s *secretService) name() string { return "Secret Service" }
+
+func (s *secretService) get(ctx context.Context, name string) (value []byte, err error) {
+	err = s.talk(ctx, func(conn *dbus.Conn) error {
+		value, err = s.read(ctx, conn, name)
+		return err
+	})
 	return value, err
 }
 
-func gone(errorName string) bool {
-	switch errorName {
+func (s *secretService) set(ctx context.Context, name string, value []byte, _ time.Time) error {
+	return s.talk(ctx, func(conn *dbus.Conn) error { return s.write(ctx, conn, name, value) })
+}
+
+func (s *secretService) remove(ctx context.Context, name string) error {
+	return s.talk(ctx, func(conn *dbus.Conn) error { return s.delete(ctx, conn, name) })
+}
+
+// talk holds a conversation, and once more if the service had forgotten what it
+// builds on: a restarted daemon knows nothing of our session, and an item that
+// was replaced may have another path. The error is ErrMiss or an
+// *UnreachableError.
+func (s *secretService) talk(ctx context.Context, conversation func(*dbus.Conn) error) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return s.unreachable(ctx, err)
+	}
+	err = conversation(conn)
+	if forgotten(err) {
+		s.forget()
+		err = conversation(conn)
+	}
+	if err != nil && !errors.Is(err, ErrMiss) {
+		return s.unreachable(ctx, err)
+	}
+	return err
+}
+
+// forgotten reports whether err says that a path is not known, which was once.
+func forgotten(err error) bool {
+	var answer dbus.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.Name {
 	case "org.freedesktop.Secret.Error.NoSession",
 		"org.freedesktop.Secret.Error.NoSuchObject",
 		"org.freedesktop.DBus.Error.UnknownObject",
@@ -88,31 +122,54 @@ func gone(errorName string) bool {
 	return false
 }
 
-func (s *secretService) read(ctx context.Context, name string) ([]byte, error) {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *secretService) read(ctx context.Context, conn *dbus.Conn, name string) ([]byte, error) {
 	// Both requests are under way before the first is answered.
-	search := conn.Object(secretsName, secretsPath).GoWithContext(ctx, serviceInterface+".SearchItems", 0, nil,
-		map[string]string{"service": service, "username": name})
+	search := searchItems(ctx, conn, name)
 	session, err := s.openSession(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
+	item, err := s.found(ctx, conn, search)
+	if err != nil {
+		return nil, err
+	}
+	var secret dbusSecret
+	err = conn.Object(secretsName, item).CallWithContext(ctx, itemInterface+".GetSecret", 0, session).Store(&secret)
+	return secret.Value, err
+}
+
+func searchItems(ctx context.Context, conn *dbus.Conn, name string) *dbus.Call {
+	return conn.Object(secretsName, secretsPath).GoWithContext(ctx, serviceInterface+".SearchItems", 0, nil, attributes(name))
+}
+
+// attributes are those that go-keyring gives an item.
+func attributes(name string) map[string]string {
+	return map[string]string{"service": service, "username": name}
+}
+
+// dbusSecret is the specification's structure Secret.
+type dbusSecret struct {
+	Session     dbus.ObjectPath
+	Parameters  []byte
+	Value       []byte
+	ContentType string
+}
+
+// found returns our item among those that a search has found.
+func (s *secretService) found(ctx context.Context, conn *dbus.Conn, search *dbus.Call) (dbus.ObjectPath, error) {
 	var unlocked, locked []dbus.ObjectPath
 	if err := (<-search.Done).Store(&unlocked, &locked); err != nil {
-		return nil, err
+		return "", err
 	}
 	if len(unlocked)+len(locked) > 0 {
 		item, isLocked, err := s.ours(ctx, conn, unlocked, locked)
 		switch {
 		case err != nil:
-			return nil, err
+			return "", err
 		case isLocked:
-			return nil, errItemLocked
+			return "", errItemLocked
 		case item != "":
-			return getSecret(ctx, conn, item, session)
+			return item, nil
 		}
 	}
 	// gnome-keyring finds items of locked collections too (the keyring file
@@ -120,13 +177,13 @@ func (s *secretService) read(ctx context.Context, name string) ([]byte, error) {
 	// services cannot look into what is locked. So that no login is lost by
 	// writing over it, nothing found in a locked collection is not a miss.
 	if err := s.needUnlocked(ctx, conn); err != nil {
-		return nil, err
+		return "", err
 	}
-	return nil, ErrMiss
+	return "", ErrMiss
 }
 
-// ours picks the item of the collection that go-keyring writes to; what lies in
-// others would never be replaced. The usual case needs no further request.
+// ours picks the item of the collection that is written to; what lies in others
+// would never be replaced. The usual case needs no further request.
 func (s *secretService) ours(ctx context.Context, conn *dbus.Conn, unlocked, locked []dbus.ObjectPath) (item dbus.ObjectPath, isLocked bool, err error) {
 	collection := loginCollection
 	for {
@@ -144,45 +201,6 @@ func (s *secretService) ours(ctx context.Context, conn *dbus.Conn, unlocked, loc
 			return "", false, err
 		}
 	}
-}
-
-func getSecret(ctx context.Context, conn *dbus.Conn, item, session dbus.ObjectPath) ([]byte, error) {
-	var secret struct {
-		Session     dbus.ObjectPath
-		Parameters  []byte
-		Value       []byte
-		ContentType string
-	}
-	err := conn.Object(secretsName, item).CallWithContext(ctx, itemInterface+".GetSecret", 0, session).Store(&secret)
-	return secret.Value, err
-}
-
-func (s *secretService) set(ctx context.Context, name string, value []byte) error {
-	if err := s.writable(ctx); err != nil {
-		return s.unreachable(ctx, err)
-	}
-	return s.goKeyring.set(ctx, name, value)
-}
-
-func (s *secretService) remove(ctx context.Context, name string) error {
-	if err := s.writable(ctx); err != nil {
-		return s.unreachable(ctx, err)
-	}
-	return s.goKeyring.remove(ctx, name)
-}
-
-// writable makes sure that go-keyring, called next, finds the bus that is read
-// from (it would start one otherwise), and raises no dialog.
-func (s *secretService) writable(ctx context.Context) error {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	// go-keyring knows the process's environment only.
-	if sessionBusAddress(os.Getenv, s.runtimeDir) != sessionBusAddress(s.getenv, s.runtimeDir) {
-		return errors.New("DBUS_SESSION_BUS_ADDRESS of this process names another bus")
-	}
-	return s.needUnlocked(ctx, conn)
 }
 
 // needUnlocked returns errCollectionLocked, errNoCollection, or nil if items can
@@ -205,20 +223,27 @@ func (s *secretService) needUnlocked(ctx context.Context, conn *dbus.Conn) error
 // collection is the one that go-keyring writes to: "login" if there is one,
 // else the default.
 func (s *secretService) collection(ctx context.Context, conn *dbus.Conn) (dbus.ObjectPath, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home != "" && s.conn == conn {
+		return s.home, nil
+	}
 	var all []dbus.ObjectPath
 	if err := property(ctx, conn, secretsPath, serviceInterface, "Collections", &all); err != nil {
 		return "", err
 	}
-	if slices.Contains(all, loginCollection) {
-		return loginCollection, nil
+	path := loginCollection
+	if !slices.Contains(all, path) {
+		err := conn.Object(secretsName, secretsPath).CallWithContext(ctx, serviceInterface+".ReadAlias", 0, "default").Store(&path)
+		if err != nil {
+			return "", err
+		}
+		if path == noObject {
+			return "", errNoCollection
+		}
 	}
-	var path dbus.ObjectPath
-	err := conn.Object(secretsName, secretsPath).CallWithContext(ctx, serviceInterface+".ReadAlias", 0, "default").Store(&path)
-	if err != nil {
-		return "", err
-	}
-	if path == "/" {
-		return "", errNoCollection
+	if s.conn == conn {
+		s.home = path
 	}
 	return path, nil
 }
@@ -246,7 +271,7 @@ func (s *secretService) connect(ctx context.Context) (*dbus.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.conn, s.session = conn, ""
+	s.conn, s.session, s.home = conn, "", ""
 	return conn, nil
 }
 
@@ -268,10 +293,10 @@ func (s *secretService) openSession(ctx context.Context, conn *dbus.Conn) (dbus.
 	return session, err
 }
 
-func (s *secretService) forgetSession() {
+func (s *secretService) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.session = ""
+	s.session, s.home = "", ""
 }
 
 func (s *secretService) unreachable(ctx context.Context, err error) error {
@@ -282,5 +307,5 @@ func (s *secretService) unreachable(ctx context.Context, err error) error {
 	if !locked && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return &UnreachableError{Where: s.title, Locked: locked, Err: err}
+	return &UnreachableError{Where: s.name(), Locked: locked, Err: err}
 }

@@ -17,14 +17,10 @@ import (
 func openTestService(t *testing.T, address string) *recordStore {
 	t.Helper()
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
-	store, err := openKeyring(os.Getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	records := store.(*recordStore)
+	store := openSecretService(Options{Getenv: os.Getenv, Now: time.Now})
 	// Not the bus of whoever runs the test.
-	records.items.(*secretService).runtimeDir = t.TempDir()
-	return records
+	store.items.(*secretService).runtimeDir = t.TempDir()
+	return store
 }
 
 // wantUnreachable checks every call, since each can be a process's first.
@@ -33,7 +29,7 @@ func wantUnreachable(t *testing.T, store Store, locked bool, cause string) {
 	_, getErr := store.Get(t.Context(), "k")
 	for call, err := range map[string]error{
 		"get":    getErr,
-		"set":    store.Set(t.Context(), "k", []byte("v")),
+		"set":    store.Set(t.Context(), "k", []byte("v"), time.Time{}),
 		"delete": store.Delete(t.Context(), "k"),
 		"unlock": store.Unlock(t.Context()),
 	} {
@@ -111,7 +107,7 @@ func TestSilentBus(t *testing.T) {
 	if !errors.As(err, &unreachable) || unreachable.Locked {
 		t.Errorf("get: %v, want an UnreachableError", err)
 	}
-	if err := store.Set(t.Context(), "k", nil); !errors.As(err, &unreachable) {
+	if err := store.Set(t.Context(), "k", nil, time.Time{}); !errors.As(err, &unreachable) {
 		t.Errorf("set: %v, want an UnreachableError", err)
 	}
 	if err := store.Delete(t.Context(), "k"); !errors.As(err, &unreachable) {

@@ -7,6 +7,6 @@ import (
 	"runtime"
 )
 
-func openKeyring(func(string) string) (Store, error) {
+func openKeyring(Options) (Store, error) {
 	return nil, fmt.Errorf(`no keyring is supported on %s; set storage = file`, runtime.GOOS)
 }

@@ -120,9 +120,9 @@ func stop(t *testing.T, daemon *os.Process) {
 	_, _ = daemon.Wait()
 }
 
-func openSecretService(t *testing.T) *recordStore {
+func desktopKeyring(t *testing.T) *recordStore {
 	t.Helper()
-	store, err := Open(Options{Storage: "auto"})
+	store, err := Open(Options{Storage: "keyring"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func openSecretService(t *testing.T) *recordStore {
 
 func TestSecretServiceRoundTrip(t *testing.T) {
 	startDesktop(t).startDaemon(t)
-	writer, reader := openSecretService(t), openSecretService(t)
+	writer, reader := desktopKeyring(t), desktopKeyring(t)
 	if _, err := reader.Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
 		t.Errorf("missing: %v, want ErrMiss", err)
 	}
@@ -140,10 +140,10 @@ func TestSecretServiceRoundTrip(t *testing.T) {
 	}
 	for write, size := range []int{2000, 10_000, 100_000, 0} {
 		want := payload(write, size)
-		if err := writer.Set(t.Context(), "k", want); err != nil {
+		if err := writer.Set(t.Context(), "k", want, time.Time{}); err != nil {
 			t.Fatalf("set %d bytes: %v", size, err)
 		}
-		for _, store := range []Store{reader, writer, openSecretService(t)} {
+		for _, store := range []Store{reader, writer, desktopKeyring(t)} {
 			if got, err := store.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes came back as %d, %v", size, len(got), err)
 			}
@@ -158,7 +158,7 @@ func TestSecretServiceRoundTrip(t *testing.T) {
 	}
 
 	theirs := payload(9, 3000)
-	if err := keyring.Set("daypass", "k", string(newHeader(9, theirs).line())+string(theirs)); err != nil {
+	if err := keyring.Set("daypass", "k", string(headerOf(theirs).line())+string(theirs)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := reader.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, theirs) {
@@ -179,38 +179,39 @@ func TestSecretServiceRoundTrip(t *testing.T) {
 	}
 }
 
-// go-keyring finds the bus by the process's environment: where that leads
-// elsewhere, nothing is written.
+// The bus is the one that the store was told of.
 func TestSecretServiceOnAnotherBus(t *testing.T) {
 	startDesktop(t).startDaemon(t)
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
-	store, err := openKeyring(func(name string) string {
+	store := openSecretService(Options{Now: time.Now, Getenv: func(name string) string {
 		return map[string]string{"DBUS_SESSION_BUS_ADDRESS": address}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}})
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
-	for _, err := range []error{store.Set(t.Context(), "k", nil), store.Delete(t.Context(), "k")} {
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "names another bus") {
-			t.Errorf("got %v, want an UnreachableError that says so", err)
-		}
-	}
-	if _, err := store.Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
-		t.Errorf("get: %v, want ErrMiss", err)
+	if err := store.Set(t.Context(), "k", []byte("v"), time.Time{}); err != nil {
+		t.Errorf("set: %v", err)
 	}
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+	if got, err := desktopKeyring(t).Get(t.Context(), "k"); err != nil || string(got) != "v" {
+		t.Errorf("get: %q, %v", got, err)
+	}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+	if err := store.Delete(t.Context(), "k"); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+	if _, err := desktopKeyring(t).Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
+		t.Errorf("after delete: %v, want ErrMiss", err)
+	}
 }
 
 // Splitting is for other systems, but these are items as good as any.
 func TestSecretServiceSplit(t *testing.T) {
 	startDesktop(t).startDaemon(t)
-	store := openSecretService(t)
+	store := desktopKeyring(t)
 	store.limit = windowsItemLimit
 	for write, size := range []int{12_000, 100, 12_000} {
 		want := payload(write, size)
-		if err := store.Set(t.Context(), "k", want); err != nil {
+		if err := store.Set(t.Context(), "k", want, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := store.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, want) {
@@ -227,14 +228,14 @@ func TestSecretServiceSplit(t *testing.T) {
 
 func TestSecretServiceReaders(t *testing.T) {
 	startDesktop(t).startDaemon(t)
-	writer := openSecretService(t)
-	if err := writer.Set(t.Context(), "k", payload(0, 900)); err != nil {
+	writer := desktopKeyring(t)
+	if err := writer.Set(t.Context(), "k", payload(0, 900), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 4 {
-		store := openSecretService(t)
+		store := desktopKeyring(t)
 		readers.Go(func() {
 			for {
 				got, err := store.Get(t.Context(), "k")
@@ -250,7 +251,7 @@ func TestSecretServiceReaders(t *testing.T) {
 		})
 	}
 	for write := range 60 {
-		if err := writer.Set(t.Context(), "k", payload(write, []int{900, 50, 4000}[write%3])); err != nil {
+		if err := writer.Set(t.Context(), "k", payload(write, []int{900, 50, 4000}[write%3]), time.Time{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -261,9 +262,9 @@ func TestSecretServiceReaders(t *testing.T) {
 func TestSecretServiceLocked(t *testing.T) {
 	d := startDesktop(t)
 	daemon := d.startDaemon(t)
-	store := openSecretService(t)
+	store := desktopKeyring(t)
 	want := payload(1, 2000)
-	if err := store.Set(t.Context(), "k", want); err != nil {
+	if err := store.Set(t.Context(), "k", want, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -271,7 +272,7 @@ func TestSecretServiceLocked(t *testing.T) {
 	// connection still from before, the other is new.
 	stop(t, daemon)
 	start := time.Now()
-	for _, store := range []*recordStore{store, openSecretService(t)} {
+	for _, store := range []*recordStore{store, desktopKeyring(t)} {
 		wantUnreachable(t, store, true, "")
 		if _, err := store.Get(t.Context(), "k"); !errors.Is(err, errItemLocked) {
 			t.Errorf("our item in a locked keyring: %v, want %v", err, errItemLocked)
@@ -322,7 +323,7 @@ func TestSecretServiceLocked(t *testing.T) {
 // The bus has a daemon, but no keyring was ever made.
 func TestSecretServiceWithoutCollection(t *testing.T) {
 	startDesktop(t)
-	wantUnreachable(t, openSecretService(t), false, errNoCollection.Error())
+	wantUnreachable(t, desktopKeyring(t), false, errNoCollection.Error())
 }
 
 func TestBusWithoutSecretService(t *testing.T) {
@@ -336,7 +337,7 @@ func TestBusWithoutSecretService(t *testing.T) {
 	}
 	startDesktop(t, "--config-file="+config)
 	start := time.Now()
-	wantUnreachable(t, openSecretService(t), false, "org.freedesktop.secrets")
+	wantUnreachable(t, desktopKeyring(t), false, "org.freedesktop.secrets")
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("a bus without a keyring took %v", took)
 	}
@@ -344,8 +345,8 @@ func TestBusWithoutSecretService(t *testing.T) {
 
 func TestSecretServiceHangs(t *testing.T) {
 	daemon := startDesktop(t).startDaemon(t)
-	store := openSecretService(t)
-	if err := store.Set(t.Context(), "k", []byte("v")); err != nil {
+	store := desktopKeyring(t)
+	if err := store.Set(t.Context(), "k", []byte("v"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := daemon.Signal(syscall.SIGSTOP); err != nil {
@@ -353,7 +354,7 @@ func TestSecretServiceHangs(t *testing.T) {
 	}
 	store.read, store.write = 200*time.Millisecond, 200*time.Millisecond
 	_, getErr := store.Get(t.Context(), "k")
-	for _, err := range []error{getErr, store.Set(t.Context(), "k", nil), store.Delete(t.Context(), "k")} {
+	for _, err := range []error{getErr, store.Set(t.Context(), "k", []byte("new"), time.Time{}), store.Delete(t.Context(), "k")} {
 		var unreachable *UnreachableError
 		if !errors.As(err, &unreachable) || unreachable.Locked || !strings.Contains(err.Error(), "no answer within 200ms") {
 			t.Errorf("got %v, want an UnreachableError that names the time", err)
@@ -363,8 +364,17 @@ func TestSecretServiceHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.read = readBound
-	if got, err := store.Get(t.Context(), "k"); err != nil || string(got) != "v" {
+	// What the bus has taken is not taken back: the new record, or the old one.
+	if got, err := store.Get(t.Context(), "k"); err != nil || string(got) != "v" && string(got) != "new" {
 		t.Errorf("after it goes on: %q, %v", got, err)
+	}
+	// Nothing more of it is sent from here.
+	if err := keyring.Set("daypass", "k", "other"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond)
+	if got, err := keyring.Get("daypass", "k"); err != nil || got != "other" {
+		t.Errorf("a write after that was undone: %q, %v", got, err)
 	}
 }
 
@@ -372,7 +382,7 @@ func TestSecretServiceHangs(t *testing.T) {
 func TestSecretServiceOtherClient(t *testing.T) {
 	d := startDesktop(t)
 	d.startDaemon(t)
-	if err := openSecretService(t).Set(t.Context(), "k", []byte("value")); err != nil {
+	if err := desktopKeyring(t).Set(t.Context(), "k", []byte("value"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	tool := exec.Command("secret-tool", "lookup", "service", "daypass", "username", "k")

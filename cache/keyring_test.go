@@ -19,7 +19,7 @@ import (
 func TestGoKeyring(t *testing.T) {
 	keyring.MockInit()
 	k := goKeyring{title: "test keyring"}
-	store := &recordStore{items: k, limit: windowsItemLimit, read: readBound, write: writeBound}
+	store := &recordStore{items: k, limit: windowsItemLimit, read: readBound, write: writeBound, now: time.Now}
 	if _, err := store.Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
 		t.Errorf("empty keyring: %v, want ErrMiss", err)
 	}
@@ -27,7 +27,7 @@ func TestGoKeyring(t *testing.T) {
 		t.Errorf("delete in an empty keyring: %v", err)
 	}
 	want := string(payload(1, 12_000))
-	if err := store.Set(t.Context(), "k", []byte(want)); err != nil {
+	if err := store.Set(t.Context(), "k", []byte(want), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := store.Get(t.Context(), "k"); err != nil || string(got) != want {
@@ -51,9 +51,9 @@ func TestGoKeyringFails(t *testing.T) {
 	defer keyring.MockInit()
 	cause := errors.New("no such logon session")
 	keyring.MockInitWithError(cause)
-	store := &recordStore{items: goKeyring{title: "test keyring"}, read: readBound, write: writeBound}
+	store := &recordStore{items: goKeyring{title: "test keyring"}, read: readBound, write: writeBound, now: time.Now}
 	_, getErr := store.Get(t.Context(), "k")
-	for _, err := range []error{getErr, store.Set(t.Context(), "k", nil), store.Delete(t.Context(), "k")} {
+	for _, err := range []error{getErr, store.Set(t.Context(), "k", nil, time.Time{}), store.Delete(t.Context(), "k")} {
 		var unreachable *UnreachableError
 		if !errors.As(err, &unreachable) || unreachable.Locked || !errors.Is(err, cause) || errors.Is(err, ErrMiss) {
 			t.Errorf("got %v, want an UnreachableError around %v", err, cause)

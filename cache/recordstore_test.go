@@ -26,7 +26,7 @@ type memory struct {
 
 func newMemory(limit int) (*recordStore, *memory) {
 	m := &memory{items: map[string][]byte{}, limit: limit, budget: -1}
-	return &recordStore{items: m, limit: limit, read: time.Minute, write: time.Minute}, m
+	return &recordStore{items: m, limit: limit, read: time.Minute, write: time.Minute, now: time.Now}, m
 }
 
 func (m *memory) name() string { return "memory" }
@@ -54,7 +54,7 @@ func (m *memory) spend() error {
 	return nil
 }
 
-func (m *memory) set(_ context.Context, name string, value []byte) error {
+func (m *memory) set(_ context.Context, name string, value []byte, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.limit > 0 && len(value) > m.limit {
@@ -102,7 +102,7 @@ func TestRecordSizes(t *testing.T) {
 					t.Fatalf("size %d is too large for limit %d", size, limit)
 				}
 				want := payload(write, size)
-				if err := store.Set(t.Context(), "k", want); err != nil {
+				if err := store.Set(t.Context(), "k", want, time.Time{}); err != nil {
 					t.Fatalf("limit %d: set %d bytes: %v", limit, size, err)
 				}
 				got, err := store.Get(t.Context(), "k")
@@ -143,11 +143,11 @@ func TestRecordSizes(t *testing.T) {
 
 func TestRecordTooLarge(t *testing.T) {
 	store, items := newMemory(windowsItemLimit)
-	if err := store.Set(t.Context(), "k", make([]byte, MaxRecord)); err != nil {
+	if err := store.Set(t.Context(), "k", make([]byte, MaxRecord), time.Time{}); err != nil {
 		t.Errorf("largest record: %v", err)
 	}
 	items.items = map[string][]byte{}
-	err := store.Set(t.Context(), "k", make([]byte, MaxRecord+1))
+	err := store.Set(t.Context(), "k", make([]byte, MaxRecord+1), time.Time{})
 	if err == nil || !strings.Contains(err.Error(), "262145") {
 		t.Errorf("got %v, want an error that names the size", err)
 	}
@@ -160,7 +160,7 @@ func TestBadKey(t *testing.T) {
 	store, _ := newMemory(0)
 	for _, key := range []string{"", ".", "../x", "a/b", `a\b`, "a#0.1", "a b", "a\n", "\u00e4", strings.Repeat("a", maxName+1)} {
 		_, getErr := store.Get(t.Context(), key)
-		for _, err := range []error{getErr, store.Set(t.Context(), key, nil), store.Delete(t.Context(), key)} {
+		for _, err := range []error{getErr, store.Set(t.Context(), key, nil, time.Time{}), store.Delete(t.Context(), key)} {
 			if err == nil || errors.Is(err, ErrMiss) {
 				t.Errorf("key %q: %v, want an error", key, err)
 			}
@@ -177,11 +177,11 @@ func TestWriterDies(t *testing.T) {
 			for steps := 0; ; steps++ {
 				store, items := newMemory(300)
 				old, next := payload(1, before), payload(2, after)
-				if err := store.Set(t.Context(), "k", old); err != nil {
+				if err := store.Set(t.Context(), "k", old, time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 				items.budget = steps
-				setErr := store.Set(t.Context(), "k", next)
+				setErr := store.Set(t.Context(), "k", next, time.Time{})
 				spent := items.budget != 0
 				items.budget = -1
 				got, err := store.Get(t.Context(), "k")
@@ -192,7 +192,7 @@ func TestWriterDies(t *testing.T) {
 					t.Fatalf("%d to %d bytes, dead after %d steps: Set says %v, and %.10q is read", before, after, steps, setErr, got)
 				}
 				for write := range 2 {
-					if err := store.Set(t.Context(), "k", payload(write, 700)); err != nil {
+					if err := store.Set(t.Context(), "k", payload(write, 700), time.Time{}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -229,7 +229,7 @@ func TestUnreadable(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			store, items := newMemory(300)
-			if err := store.Set(t.Context(), "k", payload(1, 1000)); err != nil {
+			if err := store.Set(t.Context(), "k", payload(1, 1000), time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			tt.damage(items.items)
@@ -239,7 +239,7 @@ func TestUnreadable(t *testing.T) {
 				t.Errorf("got %v, want an UnreadableError with %q", err, tt.want)
 			}
 			want := payload(2, 500)
-			if err := store.Set(t.Context(), "k", want); err != nil {
+			if err := store.Set(t.Context(), "k", want, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := store.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, want) {
@@ -261,7 +261,7 @@ func (r *rewriting) get(ctx context.Context, name string) ([]byte, error) {
 	item, err := r.memory.get(ctx, name)
 	if name == "k" && r.times > 0 {
 		r.times--
-		if err := r.store.Set(ctx, "k", payload(r.times, 900)); err != nil {
+		if err := r.store.Set(ctx, "k", payload(r.times, 900), time.Time{}); err != nil {
 			return nil, err
 		}
 	}
@@ -271,7 +271,7 @@ func (r *rewriting) get(ctx context.Context, name string) ([]byte, error) {
 func TestReaderIsOvertaken(t *testing.T) {
 	for times := range 5 {
 		writer, items := newMemory(300)
-		if err := writer.Set(t.Context(), "k", payload(9, 900)); err != nil {
+		if err := writer.Set(t.Context(), "k", payload(9, 900), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		reader := &recordStore{items: &rewriting{items, writer, times}, limit: 300, read: time.Minute}
@@ -295,7 +295,7 @@ func TestReaderIsOvertaken(t *testing.T) {
 
 func TestReadersSeeNoMix(t *testing.T) {
 	store, _ := newMemory(300)
-	if err := store.Set(t.Context(), "k", payload(0, 900)); err != nil {
+	if err := store.Set(t.Context(), "k", payload(0, 900), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
@@ -331,7 +331,7 @@ func TestReadersSeeNoMix(t *testing.T) {
 		})
 	}
 	for write := range 1000 {
-		if err := store.Set(t.Context(), "k", payload(write, []int{900, 50, 4000, 310}[write%4])); err != nil {
+		if err := store.Set(t.Context(), "k", payload(write, []int{900, 50, 4000, 310}[write%4]), time.Time{}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -12,6 +12,11 @@ import (
 
 var errNoBus = errors.New("there is no D-Bus session bus in this session")
 
+// deadBusError says that nobody answers at the address of the session bus.
+type deadBusError struct{ error }
+
+func (e deadBusError) Unwrap() error { return e.error }
+
 // userRuntimeDir is where systemd puts the socket of a person's session bus.
 func userRuntimeDir() string { return "/run/user/" + strconv.Itoa(os.Getuid()) }
 
@@ -47,9 +52,13 @@ func dialBus(ctx context.Context, address string) (*dbus.Conn, error) {
 	}()
 	select {
 	case r := <-dialed:
-		if keep() {
-			return r.conn, r.err
+		if !keep() {
+			break
 		}
+		if r.err != nil {
+			return nil, deadBusError{r.err}
+		}
+		return r.conn, nil
 	case <-ctx.Done():
 	}
 	return nil, context.Cause(ctx)

@@ -19,7 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"time"
 )
 
 // ErrMiss says that there is no such record.
@@ -69,12 +69,20 @@ type Store interface {
 	// the lock under which this key is written. An error that came from the
 	// storage is an [*UnreachableError]; the old record stands then, unless
 	// the storage took the new one and could not say so.
-	Set(ctx context.Context, key string, value []byte) error
+	//
+	// until is when the record is worth nothing any more. A storage may forget
+	// it from an hour later on, and one that is full drops such records, the
+	// soonest first, to make room for others. The zero time: it is kept.
+	Set(ctx context.Context, key string, value []byte, until time.Time) error
 	// Delete removes the record; a missing one is no error.
 	Delete(ctx context.Context, key string) error
 	// Name is the storage's name for people: "Secret Service",
-	// "macOS keychain", "Windows Credential Manager" or "file".
+	// "kernel keyring", "macOS keychain", "Windows Credential Manager" or
+	// "file", or what of them there is.
 	Name() string
+	// Where is the Name of the storage in which the record was seen last, for
+	// storages that are several.
+	Where(key string) string
 }
 
 // Options says where records are kept.
@@ -82,6 +90,7 @@ type Options struct {
 	Storage  string              // auto, keyring, kernel or file
 	StateDir string              // absolute; as of [StateDir]
 	Getenv   func(string) string // nil: os.Getenv
+	Now      func() time.Time    // nil: time.Now
 }
 
 // Open returns the store that o names. It connects to nothing yet.
@@ -89,16 +98,18 @@ func Open(o Options) (Store, error) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	switch o.Storage {
-	case "auto", "keyring":
-		return openKeyring(o.Getenv)
+	case "auto":
+		return openAuto(o)
+	case "keyring":
+		return openKeyring(o)
 	case "kernel":
-		return nil, errors.New(`storage "kernel" is not available on this system; use "keyring" or "file"`)
+		return openKernel(o)
 	case "file":
-		if !filepath.IsAbs(o.StateDir) {
-			return nil, fmt.Errorf("state folder %q is not an absolute path", o.StateDir)
-		}
-		return openFiles(o.StateDir), nil
+		return openFiles(o)
 	default:
 		return nil, fmt.Errorf("unknown storage %q; use auto, keyring, kernel or file", o.Storage)
 	}
@@ -109,7 +120,7 @@ func Open(o Options) (Store, error) {
 // it may turn out to be unreachable.
 func Everywhere(o Options) []Store {
 	var stores []Store
-	for _, storage := range []string{"keyring", "file"} {
+	for _, storage := range []string{"keyring", "kernel", "file"} {
 		o.Storage = storage
 		if store, err := Open(o); err == nil {
 			stores = append(stores, store)

@@ -14,7 +14,7 @@ func (s *secretService) unlock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if prompt != "/" {
+	if prompt != noObject {
 		if err := s.ask(ctx, conn, prompt); err != nil {
 			return s.unreachable(ctx, err)
 		}
@@ -28,7 +28,7 @@ func (s *secretService) unlock(ctx context.Context) error {
 }
 
 // requestUnlock returns the prompt that unlocks the collection once it is
-// shown; "/" if none is needed.
+// shown; noObject if none is needed.
 func (s *secretService) requestUnlock(ctx context.Context) (*dbus.Conn, dbus.ObjectPath, error) {
 	ctx, cancel := bounded(ctx, readBound)
 	defer cancel()
@@ -36,6 +36,7 @@ func (s *secretService) requestUnlock(ctx context.Context) (*dbus.Conn, dbus.Obj
 	if err != nil {
 		return nil, "", s.unreachable(ctx, err)
 	}
+	s.forget() // a daemon that was restarted may have another collection
 	collection, err := s.collection(ctx, conn)
 	if err != nil {
 		return nil, "", s.unreachable(ctx, err)
@@ -50,13 +51,23 @@ func (s *secretService) requestUnlock(ctx context.Context) (*dbus.Conn, dbus.Obj
 	return conn, prompt, nil
 }
 
-// ask shows the prompt and waits for its answer. A prompt that is not answered
-// is taken off the screen.
+// ask shows the prompt, where a display is, and waits for its answer.
 func (s *secretService) ask(ctx context.Context, conn *dbus.Conn, prompt dbus.ObjectPath) error {
-	if s.getenv("DISPLAY") == "" && s.getenv("WAYLAND_DISPLAY") == "" {
+	if !s.canAsk() {
 		dismiss(conn, prompt)
 		return errNoDisplay
 	}
+	return complete(ctx, conn, prompt)
+}
+
+// canAsk reports whether a dialog of the service has a display to be shown on.
+func (s *secretService) canAsk() bool {
+	return s.getenv("DISPLAY") != "" || s.getenv("WAYLAND_DISPLAY") != ""
+}
+
+// complete runs the prompt. One that is not answered before ctx ends is taken off
+// the screen.
+func complete(ctx context.Context, conn *dbus.Conn, prompt dbus.ObjectPath) error {
 	signals := make(chan *dbus.Signal, 8)
 	conn.Signal(signals)
 	defer conn.RemoveSignal(signals)

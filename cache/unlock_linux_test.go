@@ -96,7 +96,7 @@ func (w *walletService) getSecret(session dbus.ObjectPath) (any, *dbus.Error) {
 		Parameters  []byte
 		Value       []byte
 		ContentType string
-	}{session, nil, append(newHeader(1, value).line(), value...), "text/plain"}, nil
+	}{session, nil, append(headerOf(value).line(), value...), "text/plain"}, nil
 }
 
 func (w *walletService) prompt(string) *dbus.Error {
@@ -146,7 +146,7 @@ func TestUnlockDialog(t *testing.T) {
 				t.Setenv(tt.display, ":0")
 			}
 			wallet := startWallet(t, tt.answer)
-			store := openSecretService(t)
+			store := desktopKeyring(t)
 			if _, err := store.Get(t.Context(), "k"); !errors.Is(err, errCollectionLocked) {
 				t.Errorf("before: %v, want %v", err, errCollectionLocked)
 			}
@@ -185,7 +185,7 @@ func TestItemElsewhere(t *testing.T) {
 	wallet.mu.Lock()
 	wallet.locked, wallet.elsewhere = false, true
 	wallet.mu.Unlock()
-	if got, err := openSecretService(t).Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
+	if got, err := desktopKeyring(t).Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
 		t.Errorf("got %q, %v, want ErrMiss", got, err)
 	}
 }

@@ -39,6 +39,7 @@ with the command's exit status.`,
 				return err
 			}
 			defer s.close()
+			s.Aside = s.aside(cmd, true)
 			credentials, err := s.Credentials(cmd.Context(), process.ForSession)
 			if err != nil {
 				return err

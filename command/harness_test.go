@@ -102,7 +102,7 @@ func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Envir
 			}
 			return all
 		},
-		Home: l.home(), Executable: "/usr/local/bin/daypass", Now: l.now, Sleep: l.sleep,
+		Home: l.home(), Executable: "", Now: l.now, Sleep: l.sleep,
 	}
 }
 

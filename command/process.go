@@ -33,6 +33,7 @@ resolves, and AWS_PROFILE may name another.`,
 				return err
 			}
 			defer s.close()
+			s.Aside = s.aside(cmd, false)
 			ctx, cancel := context.WithTimeout(cmd.Context(), p.IDP.ProcessTimeout)
 			defer cancel()
 			credentials, err := s.Credentials(ctx, process.ForSDK)

@@ -126,7 +126,7 @@ and every aws command, SDK and Terraform run works.`,
 	}
 	root.AddCommand(
 		newProcess(e), newLogin(e), newLogout(e), newConsole(e), newExec(e), newToken(e), newStatus(e), newVersion(e),
-		newOpenBrowser(e), newSettings(),
+		newOpenBrowser(e), newRenew(e), newSettings(),
 	)
 	return root
 }

@@ -46,7 +46,7 @@ const (
 func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
 	started := p.now()
 	old, err := p.readRole(ctx)
-	if err == nil && old.fresh(p.now(), fresh) {
+	if err == nil && (old.fresh(p.now(), fresh) || old.usable(p.now()) && old.pausing(p.now())) {
 		return old.credentials(p.Profile.AccountID), nil
 	}
 	if err != nil && !needsUnlock(err) && !notThere(err) {
@@ -71,25 +71,64 @@ func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 	if refusal := old.refusedSince(started); refusal != nil {
 		return Credentials{}, refusal.failure()
 	}
-
-	how, bounded := asking, ctx
-	if old.usable(p.now()) {
-		how = silently
-		// Ended by a timer and not by a deadline: what is left to ctx's deadline
-		// decides whether an exchange may start, and an exchange is not cancelled.
-		var cancel context.CancelFunc
-		bounded, cancel = context.WithCancel(ctx)
-		defer time.AfterFunc(silentTime, cancel).Stop()
-		defer cancel()
-	}
-	renewed, err := p.renewRole(bounded, started, how, old)
-	if err != nil {
-		if old.usable(p.now()) && !interrupted(ctx) {
-			return old.credentials(p.Profile.AccountID), nil
+	if !old.usable(p.now()) {
+		renewed, err := p.renewRole(ctx, started, asking, old)
+		if err != nil {
+			return Credentials{}, err
 		}
+		return renewed.credentials(p.Profile.AccountID), nil
+	}
+	if p.Aside != nil {
+		lock.Unlock() // it is the other process that takes it
+		return p.renewAside(ctx, old)
+	}
+	return p.renewInTime(ctx, started, old)
+}
+
+// renewInTime renews while old credentials still serve: silently, and within
+// [silentTime], unless the provider has taken the refresh token and keeps its
+// answer back. An exchange is not cancelled, so that takes up to 10 s more.
+func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role) (Credentials, error) {
+	// Ended by a timer and not by a deadline: what is left to ctx's deadline
+	// decides whether an exchange may start.
+	bounded, cancel := context.WithCancel(ctx)
+	defer time.AfterFunc(silentTime, cancel).Stop()
+	defer cancel()
+	renewed, err := p.renewRole(bounded, started, silently, old)
+	switch {
+	case err == nil:
+		return renewed.credentials(p.Profile.AccountID), nil
+	case interrupted(ctx):
 		return Credentials{}, err
 	}
-	return renewed.credentials(p.Profile.AccountID), nil
+	if old.Failed == nil || old.Failed.At.Before(started) {
+		p.storeFailed(ctx, old, old.LoginID, renewalFailed, asFailure(err))
+	}
+	return old.credentials(p.Profile.AccountID), nil
+}
+
+// renewAside renews while old credentials still serve, in a process of its own
+// that may outlive this one: so the caller has an answer within [silentTime],
+// whatever the provider does, and no exchange is cut off.
+func (p *Provider) renewAside(ctx context.Context, old *role) (Credentials, error) {
+	ended, err := p.Aside()
+	if err == nil {
+		waiting, stop := context.WithCancel(ctx)
+		defer stop()
+		slept := make(chan error, 1)
+		go func() { slept <- p.Sleep(waiting, silentTime) }()
+		select {
+		case <-ended:
+		case <-slept:
+		}
+		if interrupted(ctx) {
+			return Credentials{}, interruptedFailure(ctx.Err())
+		}
+	}
+	if renewed, err := p.readRole(ctx); err == nil && renewed.usable(p.now()) {
+		return renewed.credentials(p.Profile.AccountID), nil
+	}
+	return old.credentials(p.Profile.AccountID), nil
 }
 
 // lockRole takes the role's lock. While old credentials still serve it does not
@@ -118,8 +157,8 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 	}
 	if err != nil {
 		f := p.explainSTS(ctx, l, err)
-		if f.Exit == ExitAWS {
-			p.storeRefusal(ctx, old, l, f)
+		if f.Exit != ExitInterrupt {
+			p.storeFailed(ctx, old, l.ID, refused, f)
 		}
 		return nil, f
 	}
@@ -153,14 +192,15 @@ func (p *Provider) storeRole(ctx context.Context, l *login, renewed *role) error
 		"Run: "+p.loginCommand())
 }
 
-// storeRefusal leaves AWS's refusal for the processes that wait behind this one:
-// they would only be refused too.
-func (p *Provider) storeRefusal(ctx context.Context, old *role, l *login, f *Failure) {
-	record := &role{Version: formVersion, LoginID: l.ID, RoleARN: p.Profile.RoleARN}
+// storeFailed leaves a failure beside the credentials. One of STS (refused) is for
+// the processes that wait behind this one: they would only fail too. Any keeps
+// AWS and the provider from being asked at every call while old credentials serve.
+func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *Failure) {
+	record := &role{Version: formVersion, LoginID: loginID, RoleARN: p.Profile.RoleARN}
 	if old != nil {
-		*record = *old
+		record = old
 	}
-	record.Refusal = &outcome{Kind: refused, At: wall(p.now()), Exit: f.Exit, Lines: f.Lines}
+	record.Failed = &outcome{Kind: kind, At: wall(p.now()), Exit: f.Exit, Lines: f.Lines}
 	_ = p.put(ctx, roleKey(p.Profile), record)
 }
 
@@ -225,11 +265,17 @@ func (r *role) issuedSince(started, now time.Time) bool {
 
 func (r *role) usable(now time.Time) bool { return r.left(now) > usableLeft }
 
+// refusedSince is the failure of STS that a process met while this one waited.
 func (r *role) refusedSince(started time.Time) *outcome {
-	if r == nil || r.Refusal == nil || r.Refusal.At.Before(started) {
+	if r == nil || r.Failed == nil || r.Failed.Kind != refused || r.Failed.At.Before(started) {
 		return nil
 	}
-	return r.Refusal
+	return r.Failed
+}
+
+// pausing reports whether a renewal has just failed.
+func (r *role) pausing(now time.Time) bool {
+	return r.Failed != nil && now.Sub(r.Failed.At) < renewalPause
 }
 
 func (r *role) credentials(account string) Credentials {

@@ -197,6 +197,60 @@ func TestOldCredentialsServeWhileAnotherRenews(t *testing.T) {
 	}
 }
 
+// A renewal aside hands over what it got, and holds up nobody: whatever becomes of
+// it, the old credentials are served when its time is over.
+func TestRenewalAside(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	first := w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	aside := func(run bool) func(p *Provider) {
+		return func(p *Provider) {
+			p.Aside = func() (<-chan struct{}, error) {
+				ended := make(chan struct{})
+				if run {
+					w.mustRun() // the other process, that renews here
+					close(ended)
+				}
+				return ended, nil
+			}
+			if run {
+				p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
+			}
+		}
+	}
+	if c := w.mustRun(aside(false)); c.AccessKeyID != first.AccessKeyID {
+		t.Error("without an end of the renewal, the old credentials were not served")
+	}
+	w.counts(map[string]int{"sts": 1})
+	second := w.mustRun(aside(true))
+	if second.AccessKeyID == first.AccessKeyID {
+		t.Error("what the renewal got was not served")
+	}
+	w.counts(map[string]int{"sts": 2})
+}
+
+// While old credentials serve, a failed renewal is not tried again at every call.
+func TestFailedRenewalOfARoleIsNotTriedAtEveryCall(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	w.answerWith("/sts", http.StatusServiceUnavailable, "down")
+	w.mustRun()
+	asked := w.box.Count("sts")
+	for range 9 {
+		w.mustRun()
+	}
+	if got := w.box.Count("sts"); got != asked {
+		t.Errorf("%d more calls of STS within 30 s", got-asked)
+	}
+	w.box.Intercept(nil)
+	w.clock.Advance(renewalPause)
+	w.mustRun()
+	if got := w.box.Count("sts"); got != asked+1 {
+		t.Errorf("%d calls of STS after the pause, want 1", got-asked)
+	}
+}
+
 func TestSTSCallsTheIDTokenExpired(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
@@ -337,10 +391,10 @@ type onSet struct {
 	n *int
 }
 
-func (s onSet) Set(ctx context.Context, key string, value []byte) error {
+func (s onSet) Set(ctx context.Context, key string, value []byte, until time.Time) error {
 	*s.n++
 	s.f(*s.n)
-	return s.Store.Set(ctx, key, value)
+	return s.Store.Set(ctx, key, value, until)
 }
 
 // trustsNobody is the trust policy of a role that another provider's logins take.

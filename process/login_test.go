@@ -226,7 +226,7 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 // full is a storage that takes nothing more.
 type full struct{ cache.Store }
 
-func (full) Set(context.Context, string, []byte) error {
+func (full) Set(context.Context, string, []byte, time.Time) error {
 	return &cache.UnreachableError{Where: "disk", Err: errors.New("no space left on device")}
 }
 

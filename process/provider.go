@@ -40,6 +40,9 @@ type Provider struct {
 	// Waiting tells the person, until ctx ends, that another process is logging
 	// in. open returns the authorization that is waited for, if it is known yet.
 	Waiting func(ctx context.Context, open func() (deviceflow.Authorization, bool))
+	// Aside starts a process of its own that renews the profile silently, and
+	// returns a channel that is closed at its end; nil: it is renewed here.
+	Aside func() (ended <-chan struct{}, err error)
 	// Tell shows the person one line, where there is a terminal. nil: nobody is told.
 	Tell func(line string)
 
@@ -201,9 +204,13 @@ func (p *Provider) put(ctx context.Context, key string, record any) error {
 	if err != nil {
 		return err
 	}
+	var until time.Time // a login and its attempts are kept
+	if r, ok := record.(*role); ok {
+		until = r.until()
+	}
 	for try := 0; ; try++ {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
-		err := p.Store.Set(bounded, key, data)
+		err := p.Store.Set(bounded, key, data, until)
 		cancel()
 		if err == nil || try == 1 {
 			return err

@@ -150,8 +150,17 @@ type role struct {
 	// AssumedRole is the ARN of the session, with the session name.
 	AssumedRole string `json:"assumed_role"`
 
-	// Refusal is AWS's last refusal, for those who were waiting behind it.
-	Refusal *outcome `json:"refusal,omitempty"`
+	// Failed is how the last renewal ended, if it failed.
+	Failed *outcome `json:"failed,omitempty"`
+}
+
+// until is when the record is worth nothing any more. A failure without
+// credentials is for the processes of that moment.
+func (r *role) until() time.Time {
+	if r.Expires.IsZero() && r.Failed != nil {
+		return r.Failed.At
+	}
+	return r.Expires
 }
 
 // loginKey names the login record: everything that changes what the provider

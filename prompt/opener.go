@@ -32,7 +32,7 @@ func OpenBrowser(self, command, address, profile string, getenv func(string) str
 		if err != nil {
 			return fmt.Errorf("browser_command %q: %w", command, err)
 		}
-		if err := startDetached(argv); err != nil {
+		if _, err := StartDetached(argv); err != nil {
 			return fmt.Errorf("browser_command %q does not start: %w", command, err)
 		}
 		return nil
@@ -44,7 +44,8 @@ func OpenBrowser(self, command, address, profile string, getenv func(string) str
 	if err != nil {
 		return err
 	}
-	return startDetached(argv)
+	_, err = StartDetached(argv)
+	return err
 }
 
 // RunOpener opens address with the system's program for it, and returns when
@@ -88,7 +89,7 @@ func startFirst(list, address string) error {
 	for command := range strings.SplitSeq(list, string(os.PathListSeparator)) {
 		var argv []string
 		if argv, err = browserArguments(command, address); err == nil {
-			err = startDetached(argv)
+			_, err = StartDetached(argv)
 		}
 		if err == nil {
 			return nil
@@ -162,18 +163,24 @@ func checkSystemOpener() error {
 	return fmt.Errorf("no program opens a browser here (looked for %s)", strings.Join(programs, ", "))
 }
 
-// startDetached starts a program that outlives us.
-func startDetached(argv []string) error {
+// StartDetached starts a program that may outlive us: in its own session, with
+// the null device on all three descriptors and no other. The channel is closed
+// when it has ended.
+func StartDetached(argv []string) (ended <-chan struct{}, err error) {
 	cmd := exec.Command(argv[0], argv[1:]...) // nil descriptors are the null device
 	undo, err := detach(cmd)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = cmd.Start()
 	undo()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	go func() { _ = cmd.Wait() }() // leaves no zombie while we wait for the person
-	return nil
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait() // leaves no zombie while we go on
+	}()
+	return done, nil
 }

@@ -104,7 +104,8 @@ func TestOpenerIsDetached(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return startDetached(argv)
+			_, err = StartDetached(argv)
+			return err
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

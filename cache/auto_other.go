@@ -1,0 +1,5 @@
+//go:build !linux
+
+package cache
+
+func openAuto(o Options) (Store, error) { return openKeyring(o) }
