@@ -183,7 +183,7 @@ func readAuthorization(got answer, now time.Time, verifier secret.String, tokenE
 		return bad("the answer has no user_code")
 	case len(a.UserCode) > maxUserCode:
 		return bad(fmt.Sprintf("the user_code has more than %d bytes", maxUserCode))
-	case strings.ContainsFunc(a.UserCode, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
+	case strings.ContainsFunc(a.UserCode, drawsNothing):
 		return bad("the user_code holds characters that do not print")
 	}
 	if err := checkURL(a.VerificationURI); err != nil {
@@ -194,4 +194,12 @@ func readAuthorization(got answer, now time.Time, verifier secret.String, tokenE
 		a.VerificationURIComplete = complete
 	}
 	return a, nil
+}
+
+// drawsNothing tells the characters that no person can see, and so not type: those
+// that do not print, and those that count as printing all the same, such as the
+// Hangul fillers.
+func drawsNothing(r rune) bool {
+	return !unicode.IsPrint(r) || r == unicode.ReplacementChar ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -128,6 +128,9 @@ func readMetadata(document []byte) (metadata, error) {
 	if m.TokenEndpoint == "" {
 		return metadata{}, errors.New("the discovery document names no token_endpoint")
 	}
+	if m.JWKSURI == "" {
+		return metadata{}, errors.New("the discovery document names no jwks_uri, so ID tokens cannot be verified")
+	}
 	for _, endpoint := range []struct{ name, url string }{
 		{"token_endpoint", m.TokenEndpoint},
 		{"device_authorization_endpoint", m.DeviceAuthorizationEndpoint},

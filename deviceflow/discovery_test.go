@@ -211,7 +211,7 @@ func TestCheckURL(t *testing.T) {
 	good := []string{"https://corp.example", "https://corp.example:8443/a?b=c#d", "http://localhost:1/", "http://LOCALHOST/", "http://127.9.9.9/", "http://[::1]:80/"}
 	bad := []string{"", "corp.example", "//corp.example", "http://corp.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example",
 		"https://", "https:///x", "https://:443/", "https://u@corp.example", "https://u:p@corp.example", "https://corp.example/\n", "https://corp.example/ x",
-		"https://corp.example/\u202e", "https://c\u043erp.example", "data:text/html,x", "https:corp.example", "HTTP://corp.example", "https://corp.example/%zz",
+		"https://corp.example/\u202e", "https://corp.example/{x}", "https://corp.example/\"", "https://[fe80::1%25eth0]/", "https://corp%00.example/", "https://./", "https://c\u043erp.example", "data:text/html,x", "https:corp.example", "HTTP://corp.example", "https://corp.example/%zz",
 		"https://corp.example/" + strings.Repeat("a", maxURL), "http://0.0.0.0/", "http://10.0.0.1/"}
 	for _, u := range good {
 		if err := checkURL(u); err != nil {

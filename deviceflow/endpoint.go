@@ -13,8 +13,10 @@ import (
 const maxURL = 2048
 
 // checkURL accepts an address that may be called or shown: https, or http on
-// loopback, in printable ASCII as RFC 3986 has it, and without a user name, which
-// would make https://bank.example@evil.example look like the bank's.
+// loopback, in the characters of RFC 3986, and without a user name, which would
+// make https://bank.example@evil.example look like the bank's. It accepts nothing
+// that package prompt does not show: a code whose address cannot be shown must not
+// be begun.
 func checkURL(raw string) error {
 	if raw == "" {
 		return errors.New("the address is empty")
@@ -23,8 +25,8 @@ func checkURL(raw string) error {
 		return fmt.Errorf("the address has %d bytes, more than %d", len(raw), maxURL)
 	}
 	for _, b := range []byte(raw) {
-		if b <= ' ' || b > '~' {
-			return errors.New("the address holds a character that is not printable ASCII")
+		if b <= ' ' || b > '~' || strings.IndexByte("\"<>\\^`{|}", b) >= 0 {
+			return errors.New("the address holds a character that no URL may hold")
 		}
 	}
 	u, err := url.Parse(raw)
@@ -36,10 +38,24 @@ func checkURL(raw string) error {
 		return fmt.Errorf("%q names no host", withoutQuery(raw))
 	case u.User != nil:
 		return fmt.Errorf("the address at host %q names a user", u.Host)
+	case !isHost(u.Hostname()):
+		return fmt.Errorf("%q names no host", withoutQuery(raw))
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("%q is not https", withoutQuery(raw))
+}
+
+// isHost accepts an IP address without a zone, and the characters of DNS names:
+// net/url decodes percent signs in a host, so that any byte can come out of it.
+func isHost(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return true
+	}
+	notDNS := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_')
+	}
+	return strings.Trim(host, ".") != "" && !strings.ContainsFunc(host, notDNS)
 }
 
 func isLoopback(host string) bool {

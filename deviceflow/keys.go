@@ -53,6 +53,9 @@ func (k *signingKeys) verify(ctx context.Context, jwt string) ([]byte, error) {
 	}
 	payload, known := checkSignature(jws, k.provider.keys)
 	if payload != nil {
+		// Not before: keys that fit nothing may be a fault that passes, and would take
+		// the place of good ones for a day.
+		k.flow.remember(k.provider)
 		return payload, nil
 	}
 	id := clean(jws.Signatures[0].Header.KeyID, 100)
@@ -123,14 +126,10 @@ func (f *Flow) fetchKeys(ctx context.Context, p *provider) (*provider, error) {
 	}
 	fresh := *p
 	fresh.keys = keys
-	f.remember(&fresh)
 	return &fresh, nil
 }
 
 func (f *Flow) getKeys(ctx context.Context, uri string) (json.RawMessage, error) {
-	if uri == "" {
-		return nil, &DiscoveryError{Issuer: f.Issuer, Reason: "its discovery document names no jwks_uri, so ID tokens cannot be verified"}
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)

@@ -284,6 +284,17 @@ func TestKeyRotation(t *testing.T) {
 			t.Errorf("error %v, requests %q", err, p.paths())
 		}
 	})
+	t.Run("keys that fit nothing do not take the place of good ones", func(t *testing.T) {
+		p := warm(t)
+		p.will("/keys", ok(`{"keys":[]}`))
+		if _, err := p.remembering().Verify(t.Context(), rotated); err == nil {
+			t.Error("a token without a key is accepted")
+		}
+		p.requests = nil
+		if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err != nil || p.paths() != "" {
+			t.Errorf("afterwards: error %v, requests %q", err, p.paths())
+		}
+	})
 	t.Run("the keys have moved", func(t *testing.T) {
 		p := warm(t)
 		p.document["jwks_uri"] = issuer + "/v2/keys"
@@ -360,8 +371,8 @@ func TestKeysOfNoUse(t *testing.T) {
 	}
 	p := newIDP(t)
 	delete(p.document, "jwks_uri")
-	if _, err := p.flow().Verify(t.Context(), idToken(t, nil)); err == nil || !strings.Contains(err.Error(), "no jwks_uri") {
-		t.Errorf("error %v", err)
+	if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err == nil || !strings.Contains(err.Error(), "no jwks_uri") || p.blob != nil {
+		t.Errorf("error %v; %d bytes are remembered", err, len(p.blob))
 	}
 }
 

@@ -65,8 +65,13 @@ func shown(value string) string {
 }
 
 // plain is text for the inside of an error line: as it is, or quoted where it
-// holds characters that a terminal should not see.
+// holds characters that a terminal should not see. Longer than a path is only what
+// nobody meant to write.
 func plain(text string) string {
+	const most = 1000
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
 	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
 		return quoted
 	}

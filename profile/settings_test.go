@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,21 @@ func TestFaults(t *testing.T) {
 		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
 		if e := wantError(t, err, name+" is a parameter of the protocol"); strings.Contains(e.Error(), "hunter2") {
 			t.Errorf("the error shows a value: %s", e)
+		}
+	}
+}
+
+// Names are shown as they are, but not without end.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("x", 100000)
+	for name, text := range map[string]string{
+		long:  config,
+		"dev": strings.Replace(config, "[profile dev]", "[profile "+long+"]", 1),
+	} {
+		_, err := load(t, text, name, nil, nil)
+		var e *Error
+		if !errors.As(err, &e) || len(e.Error()) > 3000 || len(e.Hint()) > 3000 {
+			t.Errorf("profile of %d bytes: an error of %d bytes", len(name), len(err.Error()))
 		}
 	}
 }

@@ -1,0 +1,35 @@
+//go:build unix
+
+package profile
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// keepOwner gives f the owner and group of the file that it is to replace: root,
+// who runs this for somebody, must not take the file from him.
+func keepOwner(f *os.File, replaced fs.FileInfo) error {
+	want, ok := replaced.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	made, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if is, ok := made.Sys().(*syscall.Stat_t); ok && is.Uid == want.Uid && is.Gid == want.Gid {
+		return nil
+	}
+	return f.Chown(int(want.Uid), int(want.Gid))
+}
+
+// syncFolder makes a rename last through a loss of power, where the file system
+// can.
+func syncFolder(path string) {
+	if folder, err := os.Open(path); err == nil {
+		_ = folder.Sync()
+		_ = folder.Close()
+	}
+}
