@@ -36,6 +36,7 @@ type Environment struct {
 	Environ        func() []string
 	Home           string // the user's home folder
 	Executable     string // this program, to be run again; "" if not known
+	Invoked        string // this program as it was called, a path or a name on PATH
 	Now            func() time.Time
 	Sleep          func(context.Context, time.Duration) error
 }
@@ -46,7 +47,7 @@ func OS() Environment {
 	self, _ := os.Executable()
 	return Environment{
 		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Environ: os.Environ, Home: home, Executable: self, Now: time.Now, Sleep: sleep,
+		Getenv: os.Getenv, Environ: os.Environ, Home: home, Executable: self, Invoked: os.Args[0], Now: time.Now, Sleep: sleep,
 	}
 }
 
@@ -125,9 +126,10 @@ and every aws command, SDK and Terraform run works.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newProcess(e), newLogin(e), newLogout(e), newConsole(e), newExec(e), newToken(e), newStatus(e), newVersion(e),
-		newOpenBrowser(e), newRenew(e), newSettings(),
+		newProcess(e), newLogin(e), newLogout(e), newConsole(e), newExec(e), newToken(e), newStatus(e), newDoctor(e), newTrustPolicy(e), newVersion(e),
+		newConfigure(e), newCompletion(e), newOpenBrowser(e), newRenew(e), newSettings(),
 	)
+	completeNames(e, root)
 	return root
 }
 

@@ -1,0 +1,311 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// typed is a daypass in the foreground of a pseudo-terminal, at which a person
+// types.
+type typed struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
+	stdout bytes.Buffer
+
+	mu   sync.Mutex
+	seen string
+	read int           // of seen, by expect
+	done chan struct{} // closed when nobody has the terminal open any more
+}
+
+// install puts this test binary into the home as daypass, as a link: what runs is
+// a process of its own, with its real path elsewhere.
+func (l *laptop) install() {
+	l.t.Helper()
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Remove(l.installed()); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Symlink(self, l.installed()); err != nil {
+		l.t.Fatal(err)
+	}
+	delete(l.env, "CI")
+	l.env["DAYPASS_TEST_IS_PROGRAM"] = "1"
+	l.env["GORACE"] = "atexit_sleep_ms=0"
+	l.env["TERM"] = "xterm"
+}
+
+func (l *laptop) environ() []string {
+	var all []string
+	for name, value := range l.env {
+		all = append(all, name+"="+value)
+	}
+	return all
+}
+
+// terminal starts daypass on a terminal of its own.
+func (l *laptop) terminal(args ...string) *typed {
+	l.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		l.t.Fatal(err)
+	}
+	number, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p := &typed{t: l.t, master: master, cmd: exec.Command(l.installed(), args...), done: make(chan struct{})}
+	p.cmd.Env = l.environ()
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, &p.stdout, slave
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	if err := p.cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	_ = slave.Close()
+	l.t.Cleanup(func() {
+		_ = master.Close()
+		_ = p.cmd.Process.Kill() // of a test that failed
+	})
+	go func() {
+		defer close(p.done)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := master.Read(buffer)
+			p.mu.Lock()
+			p.seen += strings.ReplaceAll(string(buffer[:n]), "\r", "")
+			p.mu.Unlock()
+			if err != nil { // EIO: nobody has the other end open
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// answer waits for a question and types an answer to it.
+func (p *typed) answer(question, keys string) {
+	p.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		p.mu.Lock()
+		at := strings.Index(p.seen[p.read:], question)
+		if at >= 0 {
+			p.read += at + len(question)
+		}
+		seen := p.seen
+		p.mu.Unlock()
+		if at >= 0 {
+			break
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("the question %q did not come:\n%s", question, seen)
+		}
+	}
+	if _, err := p.master.WriteString(keys); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// end waits for the end of the command and returns its exit code and what was
+// seen on the terminal.
+func (p *typed) end() (code int, seen string) {
+	p.t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		p.t.Fatalf("daypass did not end:\n%s", p.seen)
+	}
+	<-p.done
+	return p.cmd.ProcessState.ExitCode(), p.seen
+}
+
+func TestConfigureByHand(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{IssuerSlash: true, OmitComplete: true})
+	l.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the program has the real time
+	l.install()
+	l.box.AutoApprove("taro")
+
+	p := l.terminal("configure", "--storage", "file")
+	p.answer("Number: ", "8\n")
+	p.answer("want a number from 1 to 7\nNumber: ", "another one\n")
+	p.answer("Issuer URL, such as https://login.example.com: ", "ftp://x\n")
+	p.answer("want an https:// URL\n", "")
+	p.answer("Issuer URL, such as https://login.example.com: ", strings.TrimSuffix(l.box.Issuer, "/")+"\n")
+	p.answer("The provider spells itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
+	p.answer("Client id: ", l.box.ClientID+"\n")
+	p.answer("Client secret, Enter if the client has none (not shown): ", "\n")
+	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "Developer\n")
+	p.answer("want the ARN of a role", "")
+	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "  "+l.box.RoleARN+" \n")
+	p.answer("Name of the profile [default]: ", "\n")
+	p.answer("Region [us-east-1]: ", "eu-west-1\n")
+	p.answer("Name of the login, which profiles can share [company]: ", "corp\n")
+	p.answer("Write this? [Y/n]: ", "perhaps\n")
+	p.answer("y or n, please.\nWrite this? [Y/n]: ", "y\n")
+	p.answer("Log in and try the role now? [Y/n]: ", "\n")
+	code, seen := p.end()
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, seen)
+	}
+	for _, want := range []string{"daypass: logged in to corp as taro@example.com", "daypass: AWS gives you role Developer in account 111122223333 until "} {
+		if !strings.Contains(p.stdout.String(), want) {
+			t.Errorf("stdout lacks %q:\n%s", want, p.stdout.String())
+		}
+	}
+	if got := strings.Count(l.read(".aws/config"), "\n"); got != 10 {
+		t.Errorf("~/.aws/config:\n%s", l.read(".aws/config"))
+	}
+
+	// What was written is run as SDKs run it.
+	line := strings.TrimSpace(strings.SplitN(strings.SplitN(l.read(".aws/config"), "credential_process =", 2)[1], "\n", 2)[0])
+	shell := exec.Command("sh", "-c", line)
+	shell.Env = l.environ()
+	if out, err := shell.Output(); err != nil || !bytes.Contains(out, []byte(`"Version":1`)) {
+		t.Errorf("%s: %v", line, err)
+	}
+
+	// A second role takes the login that is there.
+	p = l.terminal("configure")
+	p.answer("1  corp ("+l.box.Issuer+"), which is set up already\n", "")
+	p.answer("Number: ", "1\n")
+	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "arn:aws-cn:iam::111122223333:role/Admin\n")
+	p.answer("Name of the profile [admin]: ", "\n")
+	p.answer("Region [cn-north-1]: ", "\n")
+	p.answer("Write this? [Y/n]: ", "n\n")
+	if code, seen := p.end(); code != 4 || strings.Contains(l.read(".aws/config"), "Admin") {
+		t.Errorf("after no: exit %d\n%s\n%s", code, seen, l.read(".aws/config"))
+	}
+}
+
+// GitLab has a device endpoint, and does not name it.
+func TestConfigureSetsGitLabsDeviceEndpoint(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
+	l.install()
+	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
+	p.answer("Number: ", "gitlab\n")
+	p.answer("GitLab address [https://gitlab.com]: ", l.box.Issuer+"\n")
+	p.answer("Write this? [Y/n]: ", "\n")
+	p.answer("Log in and try the role now? [Y/n]: ", "\x04")
+	code, seen := p.end()
+	if want := "device_authorization_endpoint = " + l.box.Issuer + "/oauth/authorize_device\n"; code != 0 || !strings.Contains(l.read(".aws/config"), want) {
+		t.Errorf("exit %d, ~/.aws/config lacks %q:\n%s\n%s", code, want, l.read(".aws/config"), seen)
+	}
+	if want := "Next: daypass login --profile dev\n"; !strings.HasSuffix(p.stdout.String(), want) {
+		t.Errorf("stdout:\n%s", p.stdout.String())
+	}
+}
+
+func TestConfigureEndedEarlyWritesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name, keys string
+		exit       int
+		want       string
+	}{
+		{"Ctrl-C", "\x03", 130, "daypass: interrupted; nothing was written.\n"},
+		{"Ctrl-D", "\x04", 2, "daypass: the answers ended; nothing was written.\n"},
+		{"three bad answers", "x\ny\nz\n", 2, "daypass: want a number from 1 to 7; nothing was written.\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newBareLaptop(t, sandbox.Options{})
+			l.install()
+			p := l.terminal("configure")
+			p.answer("Number: ", test.keys)
+			code, seen := p.end()
+			if code != test.exit || !strings.HasSuffix(seen, test.want) {
+				t.Errorf("exit %d, want %d:\n%s", code, test.exit, seen)
+			}
+			if _, err := os.Stat(filepath.Join(l.home(), ".aws")); err == nil {
+				t.Error("~/.aws was made")
+			}
+		})
+	}
+}
+
+func TestConfigureHidesTheClientSecret(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{ClientSecret: "hunter2"})
+	l.install()
+	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
+	p.answer("Number: ", "7\n")
+	p.answer("Issuer URL, such as https://login.example.com: ", l.box.Issuer+"\n")
+	p.answer("(not shown): ", "hunter2\n")
+	p.answer("Write this? [Y/n]: ", "\n")
+	p.answer("Log in and try the role now? [Y/n]: ", "n\n")
+	code, seen := p.end()
+	if code != 0 || strings.Contains(seen+p.stdout.String(), "hunter2") || !strings.Contains(seen, "client_secret = (hidden)") {
+		t.Errorf("exit %d, seen:\n%s\nstdout:\n%s", code, seen, p.stdout.String())
+	}
+	if !strings.Contains(l.read(".aws/config"), "client_secret = hunter2\n") {
+		t.Errorf("~/.aws/config:\n%s", l.read(".aws/config"))
+	}
+
+	// Ctrl-C at the secret gives the terminal its echo back.
+	l = newBareLaptop(t, sandbox.Options{})
+	l.install()
+	p = l.terminal("configure", "--client-id", "x")
+	p.answer("Number: ", "7\n")
+	p.answer("Issuer URL, such as https://login.example.com: ", l.box.Issuer+"\n")
+	p.answer("(not shown): ", "")
+	for end := time.Now().Add(5 * time.Second); p.echoes() && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if p.echoes() {
+		t.Error("the terminal shows what is typed")
+	}
+	if _, err := p.master.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("Ctrl-C at the secret: %v", err)
+	}
+	if !p.echoes() {
+		t.Error("after Ctrl-C the terminal does not show what is typed")
+	}
+}
+
+// echoes reports whether the terminal shows what is typed.
+func (p *typed) echoes() bool {
+	state, err := unix.IoctlGetTermios(int(p.master.Fd()), unix.TCGETS)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+func TestCompletionScriptsParse(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		script := l.mustRun("completion", shell)
+		if !strings.Contains(script, "__complete") {
+			t.Errorf("%s: no completion script:\n%.300s", shell, script)
+		}
+	}
+	bash := exec.Command("bash", "-n")
+	bash.Stdin = strings.NewReader(l.mustRun("completion", "bash"))
+	if out, err := bash.CombinedOutput(); err != nil {
+		t.Errorf("bash -n: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,351 @@
+package command
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// newBareLaptop is a laptop on which nothing is configured, with daypass
+// installed in ~/bin.
+func newBareLaptop(t *testing.T, o sandbox.Options) *laptop {
+	t.Helper()
+	l := newLaptop(t, o)
+	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
+		t.Fatal(err)
+	}
+	l.env["AWS_ENDPOINT_URL_STS"] = l.box.STSEndpoint
+	l.write(filepath.Join("bin", executableName(runtime.GOOS)), "")
+	return l
+}
+
+func (l *laptop) installed() string {
+	return filepath.Join(l.home(), "bin", executableName(runtime.GOOS))
+}
+
+// configure runs daypass configure.
+func (l *laptop) configure(args ...string) (code int, stdout, stderr string) {
+	l.t.Helper()
+	var out, errs bytes.Buffer
+	e := l.environment(&out, &errs, append([]string{"configure"}, args...)...)
+	e.Executable, e.Invoked = l.installed(), l.installed()
+	code = Run(l.t.Context(), e)
+	return code, out.String(), errs.String()
+}
+
+// answers are the flags for a profile dev.
+func (l *laptop) answers(more ...string) []string {
+	return append([]string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN,
+		"--profile", "dev", "--storage", "file"}, more...)
+}
+
+func (l *laptop) read(name string) string {
+	l.t.Helper()
+	text, err := os.ReadFile(filepath.Join(l.home(), name))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// serves checks that the profile's credential_process line, split as a shell
+// would, gives credentials.
+func (l *laptop) serves(profile string) {
+	l.t.Helper()
+	line := regexp.MustCompile(`credential_process\s*= (.*--profile ` + profile + `)\n`).FindStringSubmatch(l.read(".aws/config"))
+	if line == nil {
+		l.t.Fatalf("no credential_process for %s in:\n%s", profile, l.read(".aws/config"))
+	}
+	words := strings.Split(line[1], " ")
+	if words[0] != l.installed() {
+		l.t.Errorf("credential_process runs %s, want %s", words[0], l.installed())
+	}
+	l.box.AutoApprove("taro")
+	l.mustRun("login", "--profile", profile)
+	if out := l.mustRun(words[1:]...); !strings.Contains(out, `"Version":1`) {
+		l.t.Errorf("%s printed %d bytes without a Version", line[1], len(out))
+	}
+}
+
+func TestConfigureFromFlagsOnABareHome(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	code, stdout, stderr := l.configure(l.answers("--yes", "--duration", "2h", "--scopes", "openid  email")...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit %d, stderr:\n%s", code, stderr)
+	}
+	want := `[daypass-idp company]
+issuer    = ` + l.box.Issuer + `
+client_id = daypass-sandbox
+scopes    = openid  email
+storage   = file
+
+[profile dev]
+region             = us-east-1
+credential_process = ` + l.installed() + ` process --profile dev
+daypass_idp        = company
+daypass_role_arn   = arn:aws:iam::111122223333:role/Developer
+daypass_duration   = 2h
+`
+	if diff := cmp.Diff(want, l.read(".aws/config")); diff != "" {
+		t.Errorf("~/.aws/config (-want +got)\n%s", diff)
+	}
+	if !strings.Contains(stdout, "+ [profile dev]\n") || !strings.HasSuffix(stdout, "Next: daypass login --profile dev\n") {
+		t.Errorf("stdout:\n%s", stdout)
+	}
+	l.box.Set(func(o *sandbox.Options) { o.RoleMaxDuration = 7200e9 })
+	l.serves("dev")
+
+	// A further role with the same login.
+	before := l.read(".aws/config")
+	if code, _, stderr := l.configure("--idp", "company", "--role-arn", l.box.RoleARN, "--profile", "prod", "--region", "eu-west-1", "--yes"); code != 0 {
+		t.Fatalf("second profile: exit %d\n%s", code, stderr)
+	}
+	if added, kept := strings.CutPrefix(l.read(".aws/config"), before); !kept || !strings.HasPrefix(added, "\n[profile prod]\nregion ") {
+		t.Errorf("after the second profile:\n%s", l.read(".aws/config"))
+	}
+	l.serves("prod")
+}
+
+func TestConfigureTouchesNothingElse(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	const theirs = "# mine\r\n[default]\r\nregion = us-east-1\t\r\n\r\n[sso-session x]\r\nsso_region=eu-west-1 ; y\r\n" +
+		"[profile dev]\r\noutput = json\r\ns3 =\r\n  max_queue_size = 9\r\n\r\n# end"
+	l.write(".aws/config", theirs)
+	if code, _, stderr := l.configure(l.answers("--idp", "corp", "--yes")...); code != 0 {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	got := l.read(".aws/config")
+	want := strings.Replace(theirs, "size = 9\r\n", "size = 9\r\nregion = us-east-1\r\ncredential_process = "+l.installed()+
+		" process --profile dev\r\ndaypass_idp = corp\r\ndaypass_role_arn = "+l.box.RoleARN+"\r\n", 1) +
+		"\r\n\r\n[daypass-idp corp]\r\nissuer    = " + l.box.Issuer + "\r\nclient_id = daypass-sandbox\r\nstorage   = file\r\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("~/.aws/config (-want +got)\n%s", diff)
+	}
+	again := got
+	if code, stdout, _ := l.configure(l.answers("--idp", "corp", "--yes")...); code != 0 || !strings.Contains(stdout, "says all of this already") {
+		t.Errorf("a second time: exit %d\n%s", code, stdout)
+	}
+	if diff := cmp.Diff(again, l.read(".aws/config")); diff != "" {
+		t.Errorf("a second time (-want +got)\n%s", diff)
+	}
+}
+
+func TestConfigureDryRunWritesNothing(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	code, stdout, stderr := l.configure(l.answers("--yes", "--dry-run")...)
+	if code != 0 || !strings.Contains(stdout, "+ [profile dev]\n") || strings.Contains(stdout, "Next:") {
+		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, stdout, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(l.home(), ".aws")); err == nil {
+		t.Error("~/.aws was made")
+	}
+}
+
+func TestConfigureTakesTheProvidersSpelling(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{IssuerSlash: true})
+	answers := l.answers("--yes")
+	answers[1] = strings.TrimSuffix(l.box.Issuer, "/")
+	if code, _, stderr := l.configure(answers...); code != 0 {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	if !strings.Contains(l.read(".aws/config"), "issuer    = "+l.box.Issuer+"\n") {
+		t.Errorf("not %s:\n%s", l.box.Issuer, l.read(".aws/config"))
+	}
+	l.serves("dev")
+}
+
+func TestConfigureRefuses(t *testing.T) {
+	const other = "[profile dev]\nsource_profile = x\nrole_arn = y\n"
+	for _, test := range []struct {
+		name   string
+		config string
+		box    sandbox.Options
+		change func(l *laptop, answers []string) []string
+		exit   int
+		want   string
+	}{
+		{name: "role chain in the profile", config: other, exit: 2, want: "profile dev gets other credentials already: role_arn, source_profile in "},
+		{name: "access keys of the same name", exit: 2, want: "gets other credentials already: aws_access_key_id in ",
+			change: func(l *laptop, answers []string) []string {
+				l.write(".aws/credentials", "[dev]\naws_access_key_id = AKIA\n")
+				return answers
+			}},
+		{name: "another credential_process", config: "[profile dev]\ncredential_process = /usr/bin/other process --profile dev\n", exit: 2, want: "its credential_process runs another program"},
+		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", exit: 2, want: "[daypass-idp company] is the login at https://other.example.",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--idp", "company") }},
+		{name: "no device endpoint", box: sandbox.Options{OmitDeviceEndpoint: true}, exit: 2, want: "names no device_authorization_endpoint"},
+		{name: "no issuer", exit: 2, want: "--issuer is missing",
+			change: func(_ *laptop, answers []string) []string { return answers[2:] }},
+		{name: "no role", exit: 2, want: "--role-arn is missing",
+			change: func(_ *laptop, answers []string) []string { return append(answers[:4:4], answers[6:]...) }},
+		{name: "bad role", exit: 2, want: "want the ARN of a role",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--role-arn", "Developer") }},
+		{name: "region of another partition", exit: 2, want: "--region",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--region", "cn-north-1") }},
+		{name: "bad duration", exit: 2, want: "--duration",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
+		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
+		{name: "not an issuer", exit: 2, want: "there is no discovery document below it",
+			change: func(l *laptop, answers []string) []string { return append(answers, "--issuer", l.box.URL+"/other") }},
+		{name: "another way to the same host", box: sandbox.Options{IssuerSlash: true}, exit: 2, want: "the provider calls itself",
+			change: func(l *laptop, answers []string) []string {
+				return append(answers, "--issuer", strings.Replace(l.box.Issuer, "127.0.0.1", "localhost", 1))
+			}},
+		{name: "name of a profile for a shell", exit: 2, want: "the name \"a b\": want letters",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--profile", "a b") }},
+		{name: "questions without a terminal", exit: 2, want: "configure has questions, and nobody may be asked (CI is set).",
+			change: func(_ *laptop, answers []string) []string { return answers[:len(answers)-1] }},
+		{name: "import with answers", exit: 2, want: "--import takes every setting from the file",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--import", "x") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newBareLaptop(t, test.box)
+			if test.config != "" {
+				l.write(".aws/config", test.config)
+			}
+			answers := l.answers("--yes")
+			if test.change != nil {
+				answers = test.change(l, answers)
+			}
+			code, stdout, stderr := l.configure(answers...)
+			if code != test.exit || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
+				t.Errorf("exit %d, want %d; stdout %q, stderr, which lacks %q:\n%s", code, test.exit, stdout, test.want, stderr)
+			}
+			if test.config != "" {
+				if got := l.read(".aws/config"); got != test.config {
+					t.Errorf("the file was changed:\n%s", got)
+				}
+			} else if _, err := os.Stat(filepath.Join(l.home(), ".aws", "config")); err == nil {
+				t.Errorf("a file was written:\n%s", l.read(".aws/config"))
+			}
+		})
+	}
+}
+
+func TestConfigureNamesTheProfileDefaultWhereThatIsFree(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	answers := []string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--storage", "file", "--yes"}
+	l.write(".aws/config", "[default]\nsso_start_url = x\n")
+	if code, _, stderr := l.configure(answers...); code != 2 || !strings.Contains(stderr, "--profile is missing") {
+		t.Errorf("default is another's: exit %d\n%s", code, stderr)
+	}
+	l.write(".aws/config", "[default]\nregion = eu-west-1\n")
+	if code, _, stderr := l.configure(answers...); code != 0 || !strings.HasPrefix(l.read(".aws/config"), "[default]\nregion = eu-west-1\ncredential_process = ") {
+		t.Errorf("default has a region alone: exit %d\n%s\n%s", code, stderr, l.read(".aws/config"))
+	}
+	l.serves("default")
+}
+
+func TestPresetIssuers(t *testing.T) {
+	for _, test := range []struct{ preset, answer, want, wrong string }{
+		{"Auth0", "corp.eu.auth0.com", "https://corp.eu.auth0.com/", ""},
+		{"Auth0", "https://corp.eu.auth0.com", "https://corp.eu.auth0.com/", ""},
+		{"Auth0", "https://corp.eu.auth0.com/.well-known/openid-configuration", "https://corp.eu.auth0.com/", ""},
+		{"Okta", "acme.okta.com/oauth2/default", "https://acme.okta.com/oauth2/default", ""},
+		{"Entra ID", "1b9e", "https://login.microsoftonline.com/1b9e/v2.0", ""},
+		{"Entra ID", "https://login.microsoftonline.us/1b9e/v2.0/", "https://login.microsoftonline.us/1b9e/v2.0", ""},
+		{"Entra ID", "common", "", "AWS trusts the tokens of one tenant"},
+		{"Entra ID", "https://login.microsoftonline.com/organizations/v2.0", "", "AWS trusts the tokens of one tenant"},
+		{"Google", "https://accounts.google.com", "https://accounts.google.com", ""},
+		{"Keycloak", "sso.example.com/auth/realms/staff", "https://sso.example.com/auth/realms/staff", ""},
+		{"Keycloak", "https://sso.example.com", "", "a realm's address ends in /realms/REALM"},
+		{"another one", "https://", "", "is no address"},
+	} {
+		t.Run(test.preset+" "+test.answer, func(t *testing.T) {
+			for _, p := range presets() {
+				if p.name != test.preset {
+					continue
+				}
+				got, err := p.issuer(test.answer)
+				if got != test.want || (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+					t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.wrong)
+				}
+				if err == nil && presetOf(got).name != p.name {
+					t.Errorf("%s is of %s", got, presetOf(got).name)
+				}
+				return
+			}
+			t.Errorf("there is no preset %s", test.preset)
+		})
+	}
+}
+
+func TestSectionName(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://corp.eu.auth0.com/":                     "corp",
+		"https://acme.okta.com/oauth2/default":           "acme",
+		"https://login.microsoftonline.com/1b9e/v2.0":    "entra",
+		"https://accounts.google.com":                    "google",
+		"https://gitlab.com":                             "gitlab",
+		"https://sso.example.com/realms/staff":           "staff",
+		"https://login.example.com/x":                    "example",
+		"https://auth.id.example.co.uk":                  "example",
+		"http://127.0.0.1:8080/idp":                      "company",
+		"http://[::1]:8080":                              "company",
+		"https://sso.example.com/realms/%E5%85%A8":       "company",
+		"https://sso.example.com/realms/my%20staff;rm":   "mystaffrm",
+		"https://-.example.com.a.b.c.d.e.f.g.h.i.j.k.l/": "company",
+	} {
+		if got := sectionName(issuer); got != want {
+			t.Errorf("sectionName(%s) = %q, want %q", issuer, got, want)
+		}
+	}
+}
+
+func TestConfigureImport(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	company := l.config() + "credential_process = /opt/elsewhere/daypass process --profile dev\noutput = json\n"
+	l.write("company.ini", company)
+	file := filepath.Join(l.home(), "company.ini")
+
+	code, stdout, stderr := l.configure("--import", file)
+	if code != 2 || !strings.Contains(stderr, "configure has questions") {
+		t.Errorf("without --yes and a terminal: exit %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = l.configure("--import", file, "--dry-run")
+	if code != 0 || stderr != "" {
+		t.Errorf("--dry-run: exit %d\n%s", code, stderr)
+	}
+	for _, want := range []string{
+		"+ [daypass-idp corp]\n", "+ output                  = json\n",
+		"Mind: daypass_sts_endpoint = " + l.box.STSEndpoint + ", which gets your ID token\n",
+		"Mind: daypass_signin_endpoint = " + l.box.SigninEndpoint + ", which gets your AWS credentials\n",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the difference lacks %q:\n%s", want, stdout)
+		}
+	}
+	if code, _, stderr := l.configure("--import", file, "--yes"); code != 0 {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	if strings.Contains(l.read(".aws/config"), "elsewhere") {
+		t.Errorf("the company's path was taken:\n%s", l.read(".aws/config"))
+	}
+	l.serves("dev")
+
+	l.write("company.ini", strings.Replace(company, l.box.Issuer, "https://other.example", 1))
+	if code, _, stderr := l.configure("--import", file, "--yes"); code != 2 || !strings.Contains(stderr, "[daypass-idp corp] is the login at") {
+		t.Errorf("with another issuer: exit %d\n%s", code, stderr)
+	}
+}
+
+func TestImportOfALoginAlone(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nclient_secret = hunter2\nbrowser_command = rm {url}\n")
+	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes")
+	if code != 0 || !strings.HasSuffix(stdout, "Next: daypass configure --idp corp\n") || !strings.Contains(stdout, "browser_command = rm {url}, which runs this program on your machine") {
+		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, stdout, stderr)
+	}
+	if strings.Contains(stdout, "hunter2") || !strings.Contains(l.read(".aws/config"), "hunter2") {
+		t.Errorf("the client secret: stdout\n%s\nfile\n%s", stdout, l.read(".aws/config"))
+	}
+}

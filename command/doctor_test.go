@@ -1,0 +1,328 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// newHealthyLaptop is a laptop with daypass installed, its profile complete and
+// somebody logged in.
+func newHealthyLaptop(t *testing.T, o sandbox.Options) *laptop {
+	t.Helper()
+	l := newLaptop(t, o)
+	l.write("bin/daypass.exe", "")
+	if err := os.Chmod(l.program(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.setLine(l.program() + " process --profile dev")
+	l.login()
+	return l
+}
+
+func (l *laptop) program() string { return filepath.Join(l.home(), "bin", "daypass.exe") }
+
+// setLine sets the credential_process of profile dev.
+func (l *laptop) setLine(line string) {
+	l.write(".aws/config", l.config()+"credential_process = "+line+"\n")
+}
+
+// checkup is what the doctor said.
+type checkup struct {
+	exit     int
+	findings []finding
+	text     string // everything that was printed
+}
+
+func (l *laptop) doctor(args ...string) checkup {
+	l.t.Helper()
+	var stdout, stderr bytes.Buffer
+	e := l.environment(&stdout, &stderr, append([]string{"doctor", "--profile", "dev", "--json"}, args...)...)
+	e.Executable = l.program()
+	c := checkup{exit: Run(l.t.Context(), e), text: stdout.String() + stderr.String()}
+	if err := json.Unmarshal(stdout.Bytes(), &c.findings); err != nil {
+		l.t.Fatalf("%v\n%s", err, c.text)
+	}
+	if (c.exit == 0) != (stderr.Len() == 0) {
+		l.t.Errorf("exit %d, stderr %q", c.exit, stderr.String())
+	}
+	for _, secret := range l.box.Issued() {
+		if strings.Contains(c.text, secret) {
+			l.t.Errorf("the doctor prints a secret of %d bytes:\n%s", len(secret), c.text)
+		}
+	}
+	return c
+}
+
+func (c checkup) links(state string) []string {
+	var links []string
+	for _, f := range c.findings {
+		if f.State == state {
+			links = append(links, f.Link)
+		}
+	}
+	return links
+}
+
+func (c checkup) find(link string) finding {
+	i := slices.IndexFunc(c.findings, func(f finding) bool { return f.Link == link })
+	if i < 0 {
+		return finding{}
+	}
+	return c.findings[i]
+}
+
+func TestDoctorFindsNothing(t *testing.T) {
+	l := newHealthyLaptop(t, sandbox.Options{IssuerSlash: true})
+	records := func() int {
+		files, err := os.ReadDir(filepath.Join(l.home(), ".local/state/daypass/records"))
+		if err != nil && runtime.GOOS == "linux" {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	before := records()
+	c := l.doctor()
+	var all []string
+	for _, link := range chain() {
+		all = append(all, link.name)
+	}
+	if diff := cmp.Diff(all, c.links(stateOK)); diff != "" || c.exit != 0 {
+		t.Errorf("exit %d; want -, got +:\n%s\n%s", c.exit, diff, c.text)
+	}
+	if records() != before {
+		t.Error("a record is left behind")
+	}
+	for link, part := range map[string]string{
+		"login": "taro@example.com", "role": "assumed-role/Developer/taro@example.com", "issuer": l.box.Issuer,
+		"claims":  "iss=" + l.box.Issuer + " aud=" + l.box.ClientID + " azp=(none) sub=sandbox|taro alg=RS256",
+		"renewal": "renews by itself",
+	} {
+		if got := c.find(link).Detail; !strings.Contains(got, part) {
+			t.Errorf("%s: %q lacks %q", link, got, part)
+		}
+	}
+}
+
+// Of a chain in which one thing is broken, the doctor names that thing.
+func TestDoctorNamesTheBreak(t *testing.T) {
+	down := func(part string) func(*laptop) {
+		return func(l *laptop) {
+			l.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if strings.HasPrefix(r.URL.Path, part) {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			})
+		}
+	}
+	clock := func(off time.Duration) func(*laptop) {
+		return func(l *laptop) {
+			l.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return l.now().Add(off) } })
+		}
+	}
+	set := func(change func(*sandbox.Options)) func(*laptop) {
+		return func(l *laptop) { l.box.Set(change) }
+	}
+	for _, test := range []struct {
+		name   string
+		damage func(*laptop)
+		exit   int
+		broken []string // links; the first is the break, the others follow from it
+		detail string   // part of that link's detail
+		advice string   // part of its advice
+	}{
+		{"no such profile", func(l *laptop) { l.write(".aws/config", "[profile other]\nregion = x\n") }, 2,
+			[]string{"configuration"}, "no section [profile dev]", "write the sections"},
+		{"wrong issuer slash", func(l *laptop) {
+			l.write(".aws/config", strings.Replace(l.config(), "issuer = "+l.box.Issuer, "issuer = "+l.box.Issuer+"/", 1)+
+				"credential_process = "+l.program()+" process --profile dev\n")
+		}, 2, []string{"issuer", "login", "prompt"}, "set issuer = http://127.0.0.1:", "[daypass-idp corp]"},
+		{"no such issuer", func(l *laptop) {
+			l.write(".aws/config", strings.Replace(l.config(), "issuer = "+l.box.Issuer, "issuer = "+l.box.URL+"/gone", 1)+
+				"credential_process = "+l.program()+" process --profile dev\n")
+		}, 2, []string{"issuer", "login", "prompt"}, "is the issuer right?", "[daypass-idp corp]"},
+		{"no device endpoint", set(func(o *sandbox.Options) { o.OmitDeviceEndpoint = true }), 2,
+			[]string{"device endpoint"}, "names no device_authorization_endpoint", "/oauth/authorize_device"},
+		{"HS256 tokens", set(func(o *sandbox.Options) { o.Algorithm = "HS256" }), 4,
+			[]string{"signing"}, "signs with HS256, which AWS STS does not take", "RS256 or ES256"},
+		{"HS256 tokens on renewal", func(l *laptop) {
+			l.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
+			l.advance(11 * time.Hour)
+		}, 4, []string{"signing", "login", "prompt"}, "HS256", ""},
+		{"clock 10 minutes behind", clock(10 * time.Minute), 2, []string{"clock"}, "clock is 10m0s behind 127.0.0.1:", "Set the clock"},
+		{"clock 10 minutes ahead", clock(-10 * time.Minute), 2, []string{"clock"}, "clock is 10m0s ahead of 127.0.0.1:", "Set the clock"},
+		{"stale keys", func(l *laptop) {
+			l.write(".aws/credentials", "[dev]\naws_access_key_id = AKIASTALE\naws_secret_access_key = s3cret\n")
+		}, 2, []string{"other keys"}, "[dev] has aws_access_key_id, aws_secret_access_key", "Remove them"},
+		{"AWS_ACCESS_KEY_ID set", func(l *laptop) { l.env["AWS_ACCESS_KEY_ID"] = "AKIASTALE" }, 2,
+			[]string{"other keys"}, "the environment has AWS_ACCESS_KEY_ID", "instead of the profile"},
+		{"keyring unreachable", func(l *laptop) {
+			// A file where the folder of the records should be.
+			state := filepath.Join(l.home(), map[string]string{"darwin": "Library/Application Support/daypass", "windows": "AppData/daypass"}[runtime.GOOS])
+			if state == l.home() {
+				state = filepath.Join(l.home(), ".local/state/daypass")
+			}
+			if err := os.RemoveAll(filepath.Join(state, "records")); err != nil {
+				l.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(state, "records"), nil, 0o600); err != nil {
+				l.t.Fatal(err)
+			}
+		}, 7, []string{"keyring", "prompt"}, "is not a folder", ""},
+		{"role denied", func(l *laptop) {
+			if err := l.box.Trust(l.box.RoleARN, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}`); err != nil {
+				l.t.Fatal(err)
+			}
+		}, 5, []string{"role"}, "its trust policy does not match this login", "daypass trust-policy --profile dev"},
+		{"provider down", down("/idp"), 6, []string{"provider"}, "cannot reach 127.0.0.1:", "HTTPS_PROXY"},
+		{"provider in trouble", func(l *laptop) {
+			l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.HasPrefix(r.URL.Path, "/idp") {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return true
+				}
+				return false
+			})
+		}, 6, []string{"provider"}, "answers with status 503", ""},
+		{"STS down", down("/sts"), 6, []string{"STS"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
+		{"console down", down("/signin"), 6, []string{"console"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
+		{"login ended", func(l *laptop) { l.box.EndLogins(); l.advance(11 * time.Hour) }, 3,
+			[]string{"login", "prompt"}, "has ended (invalid_grant)", "daypass login --profile dev"},
+		{"never logged in", func(l *laptop) { l.mustRun("logout", "-p", "dev") }, 3,
+			[]string{"login", "prompt"}, "needs a login", "daypass login --profile dev"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newHealthyLaptop(t, sandbox.Options{})
+			if c := l.doctor(); c.exit != 0 {
+				t.Fatalf("before the break: exit %d\n%s", c.exit, c.text)
+			}
+			test.damage(l)
+			c := l.doctor()
+			if diff := cmp.Diff(test.broken, c.links(stateBroken)); diff != "" || c.exit != test.exit {
+				t.Errorf("exit %d, want %d; broken: want -, got +:\n%s\n%s", c.exit, test.exit, diff, c.text)
+			}
+			f := c.find(test.broken[0])
+			if !strings.Contains(f.Detail, test.detail) || !strings.Contains(f.Advice, test.advice) || f.Advice == "" {
+				t.Errorf("%s: %q, advice %q;\nwant %q and %q", f.Link, f.Detail, f.Advice, test.detail, test.advice)
+			}
+			if strings.Contains(c.text, "s3cret") || strings.Contains(c.text, "AKIASTALE") {
+				t.Errorf("the value of a key is shown:\n%s", c.text)
+			}
+			// What needs a broken link is not checked, and so is what needs that.
+			unsound := slices.Concat(c.links(stateBroken), c.links(stateUnchecked))
+			for _, link := range chain() {
+				needsUnsound := slices.ContainsFunc(link.needs, func(need string) bool { return slices.Contains(unsound, need) })
+				if unchecked := slices.Contains(c.links(stateUnchecked), link.name); unchecked != needsUnsound {
+					t.Errorf("%s unchecked: %v; it needs %v", link.name, unchecked, link.needs)
+				}
+			}
+		})
+	}
+}
+
+func TestDoctorOnTheCredentialProcess(t *testing.T) {
+	l := newHealthyLaptop(t, sandbox.Options{})
+	program := l.program()
+	l.write("bin/other", "")
+	l.write("bin/a b", "")
+	if err := os.Chmod(filepath.Join(l.home(), "bin", "other"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ line, want string }{
+		{"", "has no credential_process"},
+		{"daypass process --profile dev", "is no absolute path"},
+		{"bin/daypass.exe process --profile dev", "is no absolute path"},
+		{filepath.Join(l.home(), "bin", "a b") + " process --profile dev", "SDKs end the path at the first space"},
+		{`"` + program + `" process --profile dev`, `do not agree on what "`},
+		{"'" + program + "' process --profile dev", "do not agree on what '"},
+		{program + " process --region $R --profile dev", "do not agree on what $"},
+		{program + " process --profile dev | cat", "do not agree on what |"},
+		{program + " process --profile dev # mine", "takes the comment"},
+		{filepath.Join(l.home(), "bin", "other") + " process --profile dev", "that is another program than this daypass"},
+		{filepath.Dir(program) + " process --profile dev", "no executable file"},
+		{program + " --profile dev", "does not run daypass process"},
+		{program + " process", "does not say --profile"},
+	}
+	if runtime.GOOS != "windows" {
+		tests = append(tests,
+			struct{ line, want string }{"~/bin/daypass.exe process --profile dev", "do not agree on what ~"},
+			struct{ line, want string }{`/usr\ local/daypass process --profile dev`, `do not agree on what \`},
+			struct{ line, want string }{filepath.Join(l.home(), ".aws/config") + " process --profile dev", "no executable file"})
+	}
+	for _, test := range tests {
+		l.setLine(test.line)
+		c := l.doctor()
+		f := c.find("credential_process")
+		if c.exit != 2 || f.State != stateBroken || !strings.Contains(f.Detail, test.want) || !strings.Contains(f.Advice, "credential_process = "+program+" process --profile dev") {
+			t.Errorf("%s\nexit %d: %+v\nwant %q", test.line, c.exit, f, test.want)
+		}
+	}
+	for _, line := range []string{program + " process --profile=dev", program + " process --region eu-west-1 --profile dev"} {
+		l.setLine(line)
+		if c := l.doctor(); c.exit != 0 {
+			t.Errorf("%s\nexit %d: %+v", line, c.exit, c.find("credential_process"))
+		}
+	}
+}
+
+func TestDoctorSaysWhyALoginDoesNotRenew(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options sandbox.Options
+		section string // added to [daypass-idp corp]
+		want    string
+	}{
+		{"the client gets none", sandbox.Options{NoRefreshToken: true}, "", "Have refresh tokens switched on for client daypass-sandbox"},
+		{"it is not asked for", sandbox.Options{}, "scopes = openid email\n", "The scopes in [daypass-idp corp] lack offline_access"},
+		{"the provider has no such scope", sandbox.Options{NoRefreshToken: true, Scopes: []string{"openid", "email"}}, "", "offers no scope offline_access"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLaptop(t, test.options)
+			l.write("bin/daypass.exe", "")
+			l.write(".aws/config", strings.Replace(l.config(), "storage = file\n", "storage = file\n"+test.section, 1))
+			l.login()
+			c := l.doctor()
+			if f := c.find("renewal"); f.State != stateOK || !strings.HasPrefix(f.Detail, "no refresh token came: ") || !strings.Contains(f.Advice, test.want) {
+				t.Errorf("%+v, want %q", f, test.want)
+			}
+			// Nobody can be asked here, and one day somebody must be.
+			if f := c.find("prompt"); f.State != stateBroken || !strings.Contains(f.Detail, "nobody may be asked (CI is set)") {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// As text, it is one line a link, with the advice below.
+func TestDoctorText(t *testing.T) {
+	l := newHealthyLaptop(t, sandbox.Options{})
+	l.env["AWS_ACCESS_KEY_ID"], l.env["AWS_SESSION_TOKEN"] = "x", "y"
+	var stdout, stderr bytes.Buffer
+	e := l.environment(&stdout, &stderr, "doctor")
+	e.Executable = l.program()
+	if code := Run(t.Context(), e); code != 2 || stderr.String() != "daypass: broken: other keys.\n" {
+		t.Errorf("exit %d, stderr %q", code, stderr.String())
+	}
+	lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
+	if len(lines) != len(chain())+2 {
+		t.Fatalf("%d lines:\n%s", len(lines), stdout.String())
+	}
+	if want := "FAIL  other keys          the environment has AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN."; !strings.HasPrefix(lines[2], want) {
+		t.Errorf("got %q, want %q", lines[2], want)
+	}
+	if want := "unset AWS_ACCESS_KEY_ID AWS_SESSION_TOKEN"; runtime.GOOS != "windows" && lines[4] != "      Run: "+want {
+		t.Errorf("got %q, want %q", lines[4], want)
+	}
+}

@@ -1,0 +1,151 @@
+package command
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unicode"
+
+	"github.com/daypass/daypass/process"
+)
+
+// programPath returns the path of this program that a credential_process can
+// name for long: as it was typed or found on PATH, with links unresolved, for an
+// update replaces what a link leads to. Where that path will not do, another name
+// of the same file on PATH does. The error says why none will.
+func (e *Environment) programPath() (string, error) {
+	why := ""
+	for _, path := range e.programNames() {
+		fault := programFault(path, runtime.GOOS, e.temporaryFolders(), e.Home)
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
+			fault = "it stands in the source folder, where it was built"
+		}
+		if fault == "" {
+			return path, nil
+		}
+		if why == "" {
+			why = path + ": " + fault
+		}
+	}
+	if why == "" {
+		why = "it is not known"
+	}
+	todo := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
+	if runtime.GOOS == "windows" {
+		todo = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
+	}
+	return "", &process.Failure{Exit: process.ExitUsage,
+		Lines: []string{"the path of this program cannot stand in credential_process.", why + ".", todo}}
+}
+
+// programNames returns the absolute paths that lead to this program: the one that
+// was typed, and those on PATH.
+func (e *Environment) programNames() []string {
+	var names []string
+	add := func(path string) {
+		if path, err := filepath.Abs(path); err == nil && e.isThisProgram(path) {
+			names = append(names, path)
+		}
+	}
+	if strings.ContainsRune(filepath.ToSlash(e.Invoked), '/') {
+		add(e.Invoked)
+	}
+	for _, folder := range filepath.SplitList(e.Getenv("PATH")) {
+		if filepath.IsAbs(folder) {
+			add(filepath.Join(folder, executableName(runtime.GOOS)))
+		}
+	}
+	if e.Executable != "" {
+		add(e.Executable)
+	}
+	return names
+}
+
+func executableName(goos string) string {
+	if goos == "windows" {
+		return "daypass.exe"
+	}
+	return "daypass"
+}
+
+// isThisProgram guards against another daypass of that name: os.Args[0] is what
+// the caller says it is.
+func (e *Environment) isThisProgram(path string) bool {
+	found, err := os.Stat(path)
+	if err != nil || !found.Mode().IsRegular() {
+		return false
+	}
+	self, err := os.Stat(e.Executable)
+	return err == nil && os.SameFile(found, self)
+}
+
+func (e *Environment) temporaryFolders() []string {
+	folders := []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders"}
+	for _, name := range []string{"TMPDIR", "TEMP", "TMP"} {
+		if folder := e.Getenv(name); folder != "" {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+// programFault says why a credential_process should not name an absolute path,
+// "" where it can.
+//
+// botocore splits the line like a POSIX shell, on Windows by the rules of the C
+// run-time, without any shell; the other SDKs hand it to sh -c or cmd.exe /C. What
+// all of them take in the same way is a path without spaces, quotes and shell
+// characters. A backslash is a plain character to both readers on Windows and is
+// written as it is: doubled, it would stay doubled, and cmd.exe takes a slash for
+// the beginning of an option.
+func programFault(path, goos string, temporary []string, home string) string {
+	taken := "/._-+@,"
+	if goos == "windows" {
+		taken += `\:~` // ~ as in the short name PROGRA~1
+	}
+	for _, r := range path {
+		switch {
+		case r == ' ':
+			return "some SDKs split the command at the space"
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(taken, r):
+			return fmt.Sprintf("some SDKs run the command in a shell, which takes %q for more than a character", r)
+		}
+	}
+	plain := slashed(path, goos)
+	for _, part := range []struct{ text, fault string }{
+		{"/go-build", "it is what go run builds and removes"},
+		{"/.asdf/", "a version manager moves it at the next update"},
+		{"/mise/", "a version manager moves it at the next update"},
+		{"/.rtx/", "a version manager moves it at the next update"},
+		{"/aquaproj-aqua/", "a version manager moves it at the next update"},
+		{"/Cellar/", "Homebrew moves it at the next update"},
+		{"/nix/store/", "Nix removes it after the next update"},
+		{"/scoop/apps/daypass/", "Scoop moves it at the next update"},
+	} {
+		if strings.Contains(plain, part.text) && !strings.Contains(plain, "/scoop/apps/daypass/current/") {
+			return part.fault
+		}
+	}
+	for _, folder := range temporary {
+		// Where the home is in it, the file that will name the path is too.
+		if folder = slashed(folder, goos); below(plain, folder) && !below(slashed(home, goos), folder) {
+			return "it is in a temporary folder"
+		}
+	}
+	return ""
+}
+
+// slashed makes paths comparable.
+func slashed(path, goos string) string {
+	if goos == "windows" {
+		path = strings.ReplaceAll(path, `\`, "/")
+	}
+	return path
+}
+
+func below(path, folder string) bool {
+	folder = strings.TrimRight(folder, "/")
+	return folder != "" && strings.HasPrefix(path, folder+"/")
+}
