@@ -1,0 +1,473 @@
+// Package docs_test holds the pages in this folder to the program: what they
+// name is there, and what the program says can be found in them.
+package docs_test
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/profile"
+)
+
+// pages are all pages by path, README.md of the project included.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	paths := []string{filepath.Join("..", "README.md")}
+	for _, pattern := range []string{"*.md", "providers/*.md"} {
+		found, err := filepath.Glob(filepath.FromSlash(pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d pages, %v", pattern, len(found), err)
+		}
+		paths = append(paths, found...)
+	}
+	all := map[string]string{}
+	for _, path := range paths {
+		all[path] = read(t, path)
+	}
+	return all
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
+
+// flat is text on one line: pages are wrapped.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// TestFirstLines looks up the first line of every failure of package process: of
+// each call of fail(exit, err, first, ...) and of refused(first, ...), the longest
+// text between values.
+func TestFirstLines(t *testing.T) {
+	page := flat(read(t, "troubleshooting.md"))
+	sources, err := filepath.Glob("../process/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			first := map[string]int{"fail": 2, "refused": 0}
+			name, ok := call.Fun.(*ast.Ident)
+			if !ok || first[name.Name] >= len(call.Args) {
+				return true
+			}
+			if _, ours := first[name.Name]; !ours {
+				return true
+			}
+			text := longestText(call.Args[first[name.Name]])
+			if len(text) < 8 {
+				return true // made elsewhere, see TestOtherTexts
+			}
+			looked++
+			if !strings.Contains(page, text) {
+				t.Errorf("%s: troubleshooting.md lacks %q", files.Position(call.Pos()), text)
+			}
+			return true
+		})
+	}
+	if looked < 40 {
+		t.Errorf("only %d messages found in package process: has fail another name now?", looked)
+	}
+}
+
+// longestText is the longest literal text in an expression; a format is cut at
+// its verbs.
+func longestText(e ast.Expr) string {
+	longest := ""
+	verbs := regexp.MustCompile(`%[a-z]`)
+	ast.Inspect(e, func(n ast.Node) bool {
+		literal, ok := n.(*ast.BasicLit)
+		if !ok || literal.Kind != token.STRING {
+			return true
+		}
+		text, err := strconv.Unquote(literal.Value)
+		if err != nil {
+			return true
+		}
+		for _, part := range verbs.Split(text, -1) {
+			if part = flat(part); len(part) > len(longest) {
+				longest = part
+			}
+		}
+		return true
+	})
+	return longest
+}
+
+// TestOtherTexts is TestFirstLines for messages that are put together elsewhere.
+func TestOtherTexts(t *testing.T) {
+	page := flat(read(t, "troubleshooting.md"))
+	for _, c := range []struct{ source, text string }{
+		{"process/explain.go", "is out of reach: "},
+		{"process/explain.go", "the keyring is out of reach"},
+		{"process/ask.go", "could not be stored ("},
+		{"process/ask.go", "so it serves this one command."},
+		{"process/sts.go", "the answer of STS cannot be used: "},
+		{"process/sessionname.go", "the ID token has no claim"},
+		{"process/explainsts.go", "or lacks "},
+		{"prompt/audience.go", "nobody may be asked ("},
+		{"prompt/terminal.go", "here is no terminal to ask on"},
+		{"prompt/terminal.go", "a background job cannot ask on its terminal"},
+		{"deviceflow/errors.go", "bad ID token: "},
+		{"deviceflow/claims.go", "it is encrypted (a JWE, five parts)"},
+		{"deviceflow/poll.go", "is the scope openid allowed for this client?"},
+		{"deviceflow/discovery.go", "the provider calls itself"},
+		{"deviceflow/discovery.go", "there is no discovery document below it; is the issuer right?"},
+		{"deviceflow/authorize.go", "its discovery document names no device_authorization_endpoint"},
+		{"profile/file.go", "there is no such file"},
+		{"profile/profile.go", "there is no section [daypass-idp "},
+		{"profile/profile.go", "no section [profile "},
+		{"profile/keys.go", "unknown key; did you mean "},
+		{"profile/pasted.go", "this line gets the credentials of profile "},
+		{"profile/endpoint.go", "this region is in partition "},
+		{"profile/endpoint.go", "want this machine, or AWS's own "},
+		{"profile/error.go", "quotes are part of a value: leave them out"},
+		{"profile/error.go", "missing; want "},
+		{"cache/kernel_linux.go", "this system has none, or hides it as some containers do"},
+		{"cache/kernel_linux.go", "keyctl is blocked here, as containers do by default"},
+		{"cache/kernel_linux.go", "a key of daypass in it may not be used from this session"},
+		{"cache/kernel_linux.go", "it is full: this user's quota of keys is used up"},
+		{"command/provider.go", "no state folder"},
+		{"command/provider.go", "storage "},
+		{"command/programpath.go", "the path of this program cannot stand in credential_process."},
+		{"command/configure_questions.go", "gets other credentials already: "},
+		{"command/configure_ask.go", "configure has questions, and "},
+		{"profile/write.go", "was changed by another program meanwhile; nothing was written"},
+		{"profile/write.go", "cannot be written: "},
+		{"command/console.go", "no browser came for the sign-in within 30 s."},
+		{"command/console.go", "here is neither a browser nor a terminal."},
+		{"command/console.go", "no browser can be opened: "},
+		{"command/console.go", "the sign-in cannot be handed to a browser: "},
+		{"command/console.go", "AWS sign-in refused the credentials of role "},
+		{"command/console.go", "cannot reach AWS sign-in: "},
+		{"command/console.go", " does not answer as AWS sign-in does"},
+	} {
+		if source := read(t, filepath.Join("..", filepath.FromSlash(c.source))); !strings.Contains(source, c.text) {
+			t.Errorf("%s does not say %q any more", c.source, c.text)
+		}
+		if !strings.Contains(page, strings.TrimSpace(c.text)) {
+			t.Errorf("troubleshooting.md lacks %q of %s", c.text, c.source)
+		}
+	}
+}
+
+// TestKeys looks up every key of the config file in configuration.md.
+func TestKeys(t *testing.T) {
+	parsed, err := parser.ParseFile(token.NewFileSet(), "../profile/keys.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := read(t, "configuration.md")
+	looked := 0
+	for _, declaration := range parsed.Decls {
+		function, ok := declaration.(*ast.FuncDecl)
+		if !ok || function.Name.Name != "profileKeys" && function.Name.Name != "idpKeys" {
+			continue
+		}
+		ast.Inspect(function, func(n ast.Node) bool {
+			entry, ok := n.(*ast.CompositeLit)
+			if !ok || entry.Type != nil || len(entry.Elts) == 0 {
+				return true
+			}
+			literal, ok := entry.Elts[0].(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			key, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			looked++
+			if !strings.Contains(page, "\n| `"+key+"` | ") {
+				t.Errorf("configuration.md has no row for %s", key)
+			}
+			return true
+		})
+	}
+	if looked < 20 {
+		t.Errorf("only %d keys found in profile/keys.go", looked)
+	}
+}
+
+// TestLinks follows every link to a file or heading of the project.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for page, text := range pages(t) {
+		for _, match := range link.FindAllStringSubmatch(withoutCode(text), -1) {
+			target := match[1]
+			if strings.Contains(target, "://") {
+				continue
+			}
+			path, heading, _ := strings.Cut(target, "#")
+			file := page
+			if path != "" {
+				file = filepath.Join(filepath.Dir(page), filepath.FromSlash(path))
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s links to %s: %v", page, target, err)
+				continue
+			}
+			if heading != "" && !slices.Contains(anchors(read(t, file)), heading) {
+				t.Errorf("%s links to %s: there is no such heading", page, target)
+			}
+		}
+	}
+}
+
+// anchors are the addresses that GitHub gives to headings.
+func anchors(text string) []string {
+	var all []string
+	for line := range strings.Lines(withoutCode(text)) {
+		hashes, title, found := strings.Cut(strings.TrimSpace(line), " ")
+		if !found || strings.Trim(hashes, "#") != "" {
+			continue
+		}
+		all = append(all, strings.Map(func(r rune) rune {
+			switch {
+			case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
+				return r
+			case r >= 'A' && r <= 'Z':
+				return r - 'A' + 'a'
+			case r == ' ':
+				return '-'
+			}
+			return -1
+		}, title))
+	}
+	return all
+}
+
+// fences are the fenced blocks of a page in one language; "" is every one.
+func fences(text, language string) []string {
+	var blocks []string
+	for _, match := range fence().FindAllStringSubmatch(text, -1) {
+		if language == "" || match[1] == language {
+			blocks = append(blocks, match[2])
+		}
+	}
+	return blocks
+}
+
+func fence() *regexp.Regexp { return regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```$") }
+
+// withoutCode is a page without its fenced blocks.
+func withoutCode(text string) string { return fence().ReplaceAllString(text, "") }
+
+// TestEveryPageIsInTheIndex finds pages that nothing leads to.
+func TestEveryPageIsInTheIndex(t *testing.T) {
+	index := read(t, "README.md")
+	for page := range pages(t) {
+		if filepath.Base(page) != "README.md" && !strings.Contains(index, "]("+filepath.ToSlash(page)+")") {
+			t.Errorf("docs/README.md does not link to %s", page)
+		}
+	}
+}
+
+func TestTextIsASCII(t *testing.T) {
+	for page, text := range pages(t) {
+		for number, line := range strings.Split(text, "\n") {
+			if strings.ContainsFunc(line, func(r rune) bool { return r > '~' || r < ' ' }) {
+				t.Errorf("%s:%d holds other characters than printable ASCII", page, number+1)
+			}
+		}
+	}
+}
+
+// build builds daypass.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "daypass")
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	if output, err := exec.Command("go", "build", "-o", program, "github.com/daypass/daypass").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return program
+}
+
+// run runs daypass in a home of its own, and returns stdout.
+func run(t *testing.T, program, home string, args ...string) string {
+	t.Helper()
+	command := exec.Command(program, args...)
+	command.Env = []string{"HOME=" + home, "USERPROFILE=" + home, "LocalAppData=" + home, "PATH=" + os.Getenv("PATH"), "CI=1"}
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("daypass %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(output)
+}
+
+// TestCommandsAndFlags compares every command line of daypass that stands in a
+// code span or block, and every flag in a span of its own, with the help.
+func TestCommandsAndFlags(t *testing.T) {
+	program, home := build(t), t.TempDir()
+	listed := regexp.MustCompile(`(?m)^  ([a-z-]+) `)
+	flag := regexp.MustCompile(`--([a-z][a-z-]*)`)
+	settings := flag.FindAllString(run(t, program, home, "help", "settings"), -1)
+	flags := map[string][]string{}
+	everyFlag := slices.Clone(settings)
+	_, commands, _ := strings.Cut(run(t, program, home, "--help"), "Available Commands:\n")
+	commands, _, _ = strings.Cut(commands, "\n\n")
+	for _, match := range listed.FindAllStringSubmatch(commands, -1) {
+		help := run(t, program, home, match[1], "--help")
+		flags[match[1]] = append(flag.FindAllString(help, -1), settings...)
+		everyFlag = append(everyFlag, flags[match[1]]...)
+	}
+	if len(flags) < 8 {
+		t.Fatalf("help lists only %v", slices.Collect(maps.Keys(flags)))
+	}
+
+	span := regexp.MustCompile("`([^`]+)`")
+	call := regexp.MustCompile(`(?:^|[\s/])daypass ([a-z][a-z-]*)([^\n|]*)`)
+	checked := 0
+	for page, text := range pages(t) {
+		code := fences(text, "")
+		for _, match := range span.FindAllStringSubmatch(withoutCode(text), -1) {
+			code = append(code, flat(match[1]))
+			if strings.HasPrefix(match[1], "--") && !slices.Contains(everyFlag, flag.FindString(match[1])) {
+				t.Errorf("%s: no command has the flag of %q", page, match[1])
+			}
+		}
+		for _, block := range code {
+			block = strings.ReplaceAll(block, "\\\n", " ")
+			for _, match := range call.FindAllStringSubmatch(block, -1) {
+				checked++
+				known, ok := flags[match[1]]
+				if !ok {
+					t.Errorf("%s: there is no command daypass %s", page, match[1])
+					continue
+				}
+				own, _, _ := strings.Cut(match[2], " -- ") // what follows is the other program's
+				for _, name := range flag.FindAllString(own, -1) {
+					if !slices.Contains(known, name) {
+						t.Errorf("%s: daypass %s has no flag %s", page, match[1], name)
+					}
+				}
+			}
+		}
+	}
+	if checked < 50 {
+		t.Errorf("only %d command lines found", checked)
+	}
+}
+
+// TestProviderPages has daypass read the configuration of each provider's page,
+// and print the trust policy that stands on it. On the page it may name people.
+func TestProviderPages(t *testing.T) {
+	program := build(t)
+	found, err := filepath.Glob("providers/*.md")
+	if err != nil || len(found) < 10 {
+		t.Fatalf("%d pages, %v", len(found), err)
+	}
+	for _, page := range found {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			text := read(t, page)
+			configuration, policies := fences(text, "ini"), fences(text, "json")
+			if len(configuration) != 1 || len(policies) != 1 {
+				t.Fatalf("%d configurations, %d trust policies: want one of each", len(configuration), len(policies))
+			}
+			home := t.TempDir()
+			if err := os.Mkdir(filepath.Join(home, ".aws"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(configuration[0]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			want := policy(t, run(t, program, home, "trust-policy", "--profile", "dev", "--storage", "file"))
+			if diff := cmp.Diff(want, policy(t, policies[0])); diff != "" {
+				t.Errorf("daypass trust-policy prints (-) another policy than the page (+):\n%s", diff)
+			}
+		})
+	}
+}
+
+// policy is a trust policy without conditions on people.
+func policy(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var document map[string]any
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	for _, statement := range document["Statement"].([]any) {
+		equals := statement.(map[string]any)["Condition"].(map[string]any)["StringEquals"].(map[string]any)
+		maps.DeleteFunc(equals, func(key string, _ any) bool { return strings.HasSuffix(key, ":sub") })
+	}
+	return document
+}
+
+// TestConfigurationBlocks has daypass read each configuration on the pages.
+func TestConfigurationBlocks(t *testing.T) {
+	section := regexp.MustCompile(`(?m)^\[daypass-idp (.+)\]$`)
+	loaded := 0
+	for page, text := range pages(t) {
+		for _, block := range fences(text, "ini") {
+			file := filepath.Join(t.TempDir(), "config")
+			if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			src := profile.Source{Getenv: func(name string) string { return map[string]string{"AWS_CONFIG_FILE": file}[name] }}
+			for _, name := range section.FindAllStringSubmatch(block, -1) {
+				if _, err := profile.LoadIDP(src, name[1]); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+			}
+			names, err := profile.List(src)
+			if err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+			for _, name := range names {
+				loaded++
+				if _, err := profile.Load(src, name); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+			}
+		}
+	}
+	if loaded < 12 {
+		t.Errorf("only %d profiles found", loaded)
+	}
+}
+
+func TestJSONBlocksParse(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, block := range fences(text, "json") {
+			if !json.Valid([]byte(block)) {
+				t.Errorf("%s: no JSON:\n%s", page, block)
+			}
+		}
+	}
+}
