@@ -21,7 +21,11 @@ func run() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // by nohup, say: it stays so, for us and for exec's command
+			signal.Notify(signals, s)
+		}
+	}
 	caught := make(chan syscall.Signal, 1)
 	go func() {
 		s, _ := (<-signals).(syscall.Signal)

@@ -44,6 +44,9 @@ with the command's exit status.`,
 			if err != nil {
 				return err
 			}
+			if err := cmd.Context().Err(); err != nil {
+				return interrupted(err)
+			}
 			return runChild(path, args, childEnvironment(e.Environ(), credentials, p.Region))
 		},
 	}

@@ -44,51 +44,64 @@ const (
 // fresh, else renewed without a person, else after a login, as far as a person
 // can be asked. Every error is a [*Failure].
 func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
-	started := p.now()
+	started := p.Now()
 	old, err := p.readRole(ctx)
-	if err == nil && (old.fresh(p.now(), fresh) || old.usable(p.now()) && old.pausing(p.now())) {
+	if err == nil && (old.fresh(p.Now(), fresh) || old.usable(p.Now()) && old.pausing(p.Now())) {
 		return old.credentials(p.Profile.AccountID), nil
 	}
 	if err != nil && !needsUnlock(err) && !notThere(err) {
-		return Credentials{}, p.keyringFailure(err)
+		return Credentials{}, p.failed(p.keyringFailure(ctx, err))
 	}
-	lock, err := p.lockRole(ctx, old)
-	if errors.Is(err, cache.ErrBusy) {
-		return old.credentials(p.Profile.AccountID), nil // another process renews them
-	}
+	found, err := p.renewedRole(ctx, started, fresh, old)
 	if err != nil {
-		return Credentials{}, err
+		return Credentials{}, p.failed(err)
+	}
+	return found.credentials(p.Profile.AccountID), nil
+}
+
+// renewedRole takes the role's lock, reads again, and renews. While old
+// credentials serve it waits for nobody, and they are the answer to whatever
+// goes wrong, but for a login that is gone.
+func (p *Provider) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role) (*role, error) {
+	name := "role-" + roleKey(p.Profile)
+	var lock *cache.Lock
+	var err error
+	if old.usable(p.Now()) {
+		lock, err = p.Locks.TryLock(name)
+		if err != nil {
+			return old, nil // another process renews them, or the folder is full
+		}
+	} else if lock, err = p.wait(ctx, name, asking); err != nil {
+		return nil, err
 	}
 	defer lock.Unlock()
 
-	old, err = p.readRoleUnlocking(ctx)
-	if err != nil {
-		return Credentials{}, p.keyringFailure(err)
+	now, err := p.readRoleUnlocking(ctx, started)
+	switch {
+	case err != nil && old.usable(p.Now()):
+		return old, nil // the keyring went away in between
+	case err != nil:
+		return nil, p.keyringFailure(ctx, err)
+	case now.fresh(p.Now(), fresh), now.issuedSince(started, p.Now()):
+		return now, nil
 	}
-	if old.fresh(p.now(), fresh) || old.issuedSince(started, p.now()) {
-		return old.credentials(p.Profile.AccountID), nil
+	if refusal := now.refusedSince(started, p.Now()); refusal != nil {
+		return nil, refusal.failure()
 	}
-	if refusal := old.refusedSince(started); refusal != nil {
-		return Credentials{}, refusal.failure()
-	}
-	if !old.usable(p.now()) {
-		renewed, err := p.renewRole(ctx, started, asking, old)
-		if err != nil {
-			return Credentials{}, err
-		}
-		return renewed.credentials(p.Profile.AccountID), nil
-	}
-	if p.Aside != nil {
+	switch {
+	case !now.usable(p.Now()):
+		return p.renewRole(ctx, started, asking, now)
+	case p.Aside != nil:
 		lock.Unlock() // it is the other process that takes it
-		return p.renewAside(ctx, old)
+		return p.renewAside(ctx, name, now)
 	}
-	return p.renewInTime(ctx, started, old)
+	return p.renewInTime(ctx, started, now)
 }
 
 // renewInTime renews while old credentials still serve: silently, and within
 // [silentTime], unless the provider has taken the refresh token and keeps its
 // answer back. An exchange is not cancelled, so that takes up to 10 s more.
-func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role) (Credentials, error) {
+func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role) (*role, error) {
 	// Ended by a timer and not by a deadline: what is left to ctx's deadline
 	// decides whether an exchange may start.
 	bounded, cancel := context.WithCancel(ctx)
@@ -97,59 +110,65 @@ func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role
 	renewed, err := p.renewRole(bounded, started, silently, old)
 	switch {
 	case err == nil:
-		return renewed.credentials(p.Profile.AccountID), nil
-	case interrupted(ctx):
-		return Credentials{}, err
+		return renewed, nil
+	case interrupted(ctx), errors.Is(err, errLoginGone):
+		return nil, err
 	}
 	if old.Failed == nil || old.Failed.At.Before(started) {
-		p.storeFailed(ctx, old, old.LoginID, renewalFailed, asFailure(err))
+		if p.storeFailed(ctx, old, old.LoginID, renewalFailed, asFailure(err)) {
+			return nil, p.loginGone()
+		}
 	}
-	return old.credentials(p.Profile.AccountID), nil
+	return old, nil
 }
 
 // renewAside renews while old credentials still serve, in a process of its own
 // that may outlive this one: so the caller has an answer within [silentTime],
 // whatever the provider does, and no exchange is cut off.
-func (p *Provider) renewAside(ctx context.Context, old *role) (Credentials, error) {
+func (p *Provider) renewAside(ctx context.Context, name string, old *role) (*role, error) {
+	// Held by whoever started the other process: the next ones start no more.
+	lock, err := p.Locks.TryLock("aside-" + name)
+	if err != nil {
+		return old, nil
+	}
+	defer lock.Unlock()
 	ended, err := p.Aside()
-	if err == nil {
-		waiting, stop := context.WithCancel(ctx)
-		defer stop()
-		slept := make(chan error, 1)
-		go func() { slept <- p.Sleep(waiting, silentTime) }()
-		select {
-		case <-ended:
-		case <-slept:
-		}
-		if interrupted(ctx) {
-			return Credentials{}, interruptedFailure(ctx.Err())
-		}
+	if err != nil {
+		return old, nil
 	}
-	if renewed, err := p.readRole(ctx); err == nil && renewed.usable(p.now()) {
-		return renewed.credentials(p.Profile.AccountID), nil
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	slept := make(chan error, 1)
+	go func() { slept <- p.Sleep(waiting, silentTime) }()
+	select {
+	case <-ended:
+	case <-slept:
 	}
-	return old.credentials(p.Profile.AccountID), nil
+	if interrupted(ctx) {
+		return nil, interruptedFailure(ctx.Err())
+	}
+	renewed, err := p.readRole(ctx)
+	switch {
+	case errors.Is(err, cache.ErrMiss):
+		return nil, p.loginGone()
+	case err != nil || !renewed.usable(p.Now()):
+		return old, nil
+	}
+	if renewed.Failed != nil && old.Failed == nil { // once an outage
+		p.tell("daypass: " + renewed.Failed.Lines[0] + " The old credentials serve until " + p.clockTime(renewed.Expires) + ".")
+	}
+	return renewed, nil
 }
 
-// lockRole takes the role's lock. While old credentials still serve it does not
-// wait: [cache.ErrBusy] then says that another process is renewing them.
-func (p *Provider) lockRole(ctx context.Context, old *role) (*cache.Lock, error) {
-	name := "role-" + roleKey(p.Profile)
-	if old.usable(p.now()) {
-		return p.Locks.TryLock(name)
-	}
-	return p.wait(ctx, name)
-}
-
-// renewRole trades an ID token for role credentials and stores them. An ID token
-// that AWS calls expired is renewed once: STS is the judge of time.
+// renewRole trades an ID token for role credentials and stores them. A cached ID
+// token that AWS calls expired is renewed once: STS is the judge of time.
 func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner, old *role) (*role, error) {
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
 		return nil, err
 	}
 	renewed, err := p.assumeRole(ctx, l)
-	if isExpiredToken(err) {
+	if isExpiredToken(err) && l.Obtained.Before(started) {
 		if l, err = p.idToken(ctx, started, how, l.IDToken.String); err != nil {
 			return nil, err
 		}
@@ -168,12 +187,15 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 	return renewed, nil
 }
 
+// errLoginGone says that the login was removed or replaced during a renewal.
+var errLoginGone = errors.New("the login is gone")
+
+func (p *Provider) loginGone() *Failure {
+	return fail(ExitLogin, errLoginGone, "the login was removed or replaced while profile "+p.name()+" renewed.", "Run: "+p.loginCommand())
+}
+
 // storeRole keeps new role credentials, unless the login they were made from has
 // been removed or replaced meanwhile: a logout wins.
-//
-// There is no lock over the login here, so the order matters: the record is
-// written first and the login read after. A logout removes the login first and
-// the roles after; so one of the two always sees the other.
 func (p *Provider) storeRole(ctx context.Context, l *login, renewed *role) error {
 	key := roleKey(p.Profile)
 	p.remember(indexEntry{Kind: kindRole, Key: key, Login: loginKey(p.Profile.IDP), IDP: p.Profile.IDP.Name, Profile: p.Profile.Name})
@@ -181,27 +203,53 @@ func (p *Provider) storeRole(ctx context.Context, l *login, renewed *role) error
 		p.tellNotStored("new credentials", err)
 		return nil
 	}
-	current, err := p.readLogin(ctx)
-	gone := errors.Is(err, cache.ErrMiss) || err == nil && current.ID != l.ID
-	if !gone {
-		return nil
+	if !l.unstored && p.withdrawIfGone(ctx, l.ID) {
+		return p.loginGone()
 	}
-	_ = p.Store.Delete(context.WithoutCancel(ctx), key)
-	return fail(ExitLogin, nil,
-		"the login was removed or replaced while profile "+p.name()+" renewed.",
-		"Run: "+p.loginCommand())
+	return nil
+}
+
+// withdrawIfGone deletes the role record that was just written if the login with
+// the id no longer stands.
+//
+// There is no lock over the login here, so the order matters: the record is
+// written first and the login read after. A logout removes the login first and
+// the roles after; so one of the two always sees the other.
+func (p *Provider) withdrawIfGone(ctx context.Context, loginID string) bool {
+	current, err := p.readLogin(ctx)
+	if err == nil && current.ID != loginID {
+		// A login of the same person stands under a passing id while its ID token is
+		// verified: who holds the lock has finished.
+		bounded, cancel := context.WithTimeout(ctx, exchangeTime)
+		defer cancel()
+		lock, lockErr := p.Locks.Lock(bounded, p.loginLock())
+		if lockErr != nil {
+			return false // whoever holds it drops this role, if it is another person
+		}
+		current, err = p.readLogin(ctx)
+		lock.Unlock()
+	}
+	gone := errors.Is(err, cache.ErrMiss) || err == nil && current.ID != loginID
+	if gone {
+		_ = p.remove(ctx, roleKey(p.Profile))
+	}
+	return gone
 }
 
 // storeFailed leaves a failure beside the credentials. One of STS (refused) is for
 // the processes that wait behind this one: they would only fail too. Any keeps
 // AWS and the provider from being asked at every call while old credentials serve.
-func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *Failure) {
-	record := &role{Version: formVersion, LoginID: loginID, RoleARN: p.Profile.RoleARN}
-	if old != nil {
+// It reports whether the login of the credentials is gone.
+func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *Failure) (gone bool) {
+	record := &role{Version: formVersion, LoginID: loginID}
+	if old != nil && old.LoginID == loginID {
 		record = old
 	}
-	record.Failed = &outcome{Kind: kind, At: wall(p.now()), Exit: f.Exit, Lines: f.Lines}
-	_ = p.put(ctx, roleKey(p.Profile), record)
+	record.Failed = &outcome{Kind: kind, At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines}
+	if p.put(ctx, roleKey(p.Profile), record) != nil {
+		return false
+	}
+	return p.withdrawIfGone(ctx, loginID)
 }
 
 // readRole reads the role record without a lock and without unlocking anything.
@@ -216,10 +264,16 @@ func (p *Provider) readRole(ctx context.Context) (*role, error) {
 // readRoleUnlocking reads the role record under its lock, asks for a locked
 // keyring to be unlocked, and drops what no longer counts: a record made from
 // another login than the one that stands. No record is nil.
-func (p *Provider) readRoleUnlocking(ctx context.Context) (*role, error) {
+func (p *Provider) readRoleUnlocking(ctx context.Context, started time.Time) (*role, error) {
 	r, err := p.readRole(ctx)
 	if needsUnlock(err) {
-		if err := p.unlock(ctx); err != nil {
+		lock, lockErr := p.wait(ctx, p.loginLock(), asking)
+		if lockErr != nil {
+			return nil, lockErr
+		}
+		err = p.unlock(ctx, started)
+		lock.Unlock()
+		if err != nil {
 			return nil, err
 		}
 		r, err = p.readRole(ctx)
@@ -266,8 +320,8 @@ func (r *role) issuedSince(started, now time.Time) bool {
 func (r *role) usable(now time.Time) bool { return r.left(now) > usableLeft }
 
 // refusedSince is the failure of STS that a process met while this one waited.
-func (r *role) refusedSince(started time.Time) *outcome {
-	if r == nil || r.Failed == nil || r.Failed.Kind != refused || r.Failed.At.Before(started) {
+func (r *role) refusedSince(started, now time.Time) *outcome {
+	if r == nil || r.Failed == nil || r.Failed.Kind != refused || r.Failed.At.Before(started) || r.Failed.At.After(now) {
 		return nil
 	}
 	return r.Failed
@@ -275,7 +329,7 @@ func (r *role) refusedSince(started time.Time) *outcome {
 
 // pausing reports whether a renewal has just failed.
 func (r *role) pausing(now time.Time) bool {
-	return r.Failed != nil && now.Sub(r.Failed.At) < renewalPause
+	return r.Failed != nil && recent(r.Failed.At, now, renewalPause)
 }
 
 func (r *role) credentials(account string) Credentials {

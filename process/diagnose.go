@@ -34,8 +34,8 @@ func (p *Provider) CheckStorage(ctx context.Context) error {
 	defer lock.Unlock()
 	key := cache.Key("doctor")
 	record := strings.Repeat(rand.Text(), 300) // 7.8 kB: more than one item of most keyrings
-	if err := p.Store.Set(ctx, key, []byte(record), p.now().Add(diagnoseTime)); err != nil {
-		return p.keyringFailure(err)
+	if err := p.Store.Set(ctx, key, []byte(record), p.Now().Add(diagnoseTime)); err != nil {
+		return p.keyringFailure(ctx, err)
 	}
 	read, err := p.Store.Get(ctx, key)
 	if deleted := p.Store.Delete(context.WithoutCancel(ctx), key); err == nil {
@@ -45,7 +45,7 @@ func (p *Provider) CheckStorage(ctx context.Context) error {
 		err = &cache.UnreadableError{Where: p.Store.Name(), Err: errors.New("what was read is not what was written")}
 	}
 	if err != nil {
-		return p.keyringFailure(err)
+		return p.keyringFailure(ctx, err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (p *Provider) silentLogin(ctx context.Context, rejected secret.String) (*lo
 	bounded, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer time.AfterFunc(diagnoseTime, cancel).Stop()
-	l, err := p.idToken(bounded, p.now(), silently, rejected)
+	l, err := p.idToken(bounded, p.Now(), silently, rejected)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return nil, fail(ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
 			"It may be waiting for an approval; see: daypass status"+p.profileFlag())

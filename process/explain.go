@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,7 +70,7 @@ func (p *Provider) supported(f *Failure) *Failure {
 // clockTime is a time of today for people, or a date with it.
 func (p *Provider) clockTime(t time.Time) string {
 	t = t.Local()
-	if d := t.Sub(p.now()); d > 20*time.Hour || d < -20*time.Hour {
+	if d := t.Sub(p.Now()); d > 20*time.Hour || d < -20*time.Hour {
 		return t.Format("2006-01-02 15:04")
 	}
 	return t.Format("15:04")
@@ -77,6 +78,9 @@ func (p *Provider) clockTime(t time.Time) string {
 
 // whole is a duration without fractions of a second.
 func whole(d time.Duration) string {
+	if d >= 2*time.Hour && d%time.Hour == 0 {
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
 	if d >= 2*time.Minute && d%time.Minute == 0 {
 		return fmt.Sprintf("%d min", int(d.Minutes()))
 	}
@@ -123,21 +127,18 @@ func (p *Provider) noLogin() *Failure {
 	return fail(ExitLogin, nil, "profile "+p.name()+" needs a login.", "Run: "+p.loginCommand())
 }
 
-// emptyChair is the answer after codes that nobody approved.
-func (p *Provider) emptyChair(asked time.Time) *Failure {
-	return p.doesNotAskAgain("nobody answered the login of " + p.clockTime(asked))
+// codeRanOut is the answer when a code expires that nobody approved.
+func (p *Provider) codeRanOut(a deviceflow.Authorization) *Failure {
+	return fail(ExitLogin, nil, "nobody answered the login of "+p.clockTime(a.Issued)+": its code "+a.UserCode+" ran out.", "Run: "+p.loginCommand())
 }
 
+// doesNotAskAgain is the answer after codes that nobody approved.
 func (p *Provider) doesNotAskAgain(why string) *Failure {
 	return fail(ExitLogin, nil, why+", so profile "+p.name()+" does not ask again.", "Run: "+p.loginCommand())
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.
-func (p *Provider) gaveUp(a deviceflow.Authorization) *Failure {
-	return p.gaveUpAfter(a, p.Profile.IDP.ProcessTimeout)
-}
-
-func (p *Provider) gaveUpAfter(a deviceflow.Authorization, waited time.Duration) *Failure {
+func (p *Provider) gaveUp(a deviceflow.Authorization, waited time.Duration) *Failure {
 	address := a.VerificationURIComplete
 	if address == "" {
 		address = a.VerificationURI + "  and enter  " + a.UserCode
@@ -163,8 +164,14 @@ func (p *Provider) outOfTime(ctx context.Context) *Failure {
 func (p *Provider) loginEnded(err error) *Failure {
 	code := "a person must log in"
 	var refusal *deviceflow.ProviderError
-	if errors.As(err, &refusal) && refusal.Code != "" {
-		code = refusal.Code
+	if errors.As(err, &refusal) {
+		if f := p.explainEntra(refusal, err); f != nil {
+			f.Exit = ExitLogin
+			return p.supported(f)
+		}
+		if refusal.Code != "" {
+			code = refusal.Code
+		}
 	}
 	return p.supported(fail(ExitLogin, err,
 		"your login at "+p.host()+" has ended ("+code+").",
@@ -181,10 +188,13 @@ func (p *Provider) noIDToken() *Failure {
 }
 
 // keyringFailure explains an error of the storage.
-func (p *Provider) keyringFailure(err error) *Failure {
+func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 	var f *Failure
 	if errors.As(err, &f) {
 		return f
+	}
+	if interrupted(ctx) {
+		return interruptedFailure(err)
 	}
 	var unreachable *cache.UnreachableError
 	if errors.As(err, &unreachable) && unreachable.Locked {
@@ -206,7 +216,7 @@ func (p *Provider) unlockAdvice() []string {
 	}
 	return []string{
 		"Your login is still in it. Unlock it on the desktop, or set",
-		"storage = file in " + p.section() + " and log in again.",
+		"storage = kernel in " + p.section() + " and log in again.",
 	}
 }
 
@@ -224,6 +234,13 @@ func (p *Provider) keyringAdvice() []string {
 func isLost(err error) bool {
 	var lost *deviceflow.LostError
 	return errors.As(err, &lost)
+}
+
+// isUnreachable reports that nothing was sent to the provider, or that its keys
+// could not be fetched.
+func isUnreachable(err error) bool {
+	var unreachable *deviceflow.UnreachableError
+	return errors.As(err, &unreachable)
 }
 
 // invalidGrant reports the one answer that ends a refresh token (RFC 6749 5.2).
@@ -246,8 +263,8 @@ func wantsPerson(err error) bool {
 	return false
 }
 
-// needsPerson reports that a failed renewal is one that a login mends.
-func needsPerson(f *Failure) bool { return f.Exit == ExitLogin }
+// loginKept comforts who fears for the login, where there was one.
+const loginKept = "A login that stood is kept. Try again later."
 
 // explainProvider explains an error of deviceflow.
 func (p *Provider) explainProvider(err error) *Failure {
@@ -263,23 +280,28 @@ func (p *Provider) explainProvider(err error) *Failure {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &unreachable):
-		return fail(ExitNetwork, err, "cannot reach "+p.host()+": "+reason(unreachable.Err)+".", p.kept())
+		var unknown x509.UnknownAuthorityError
+		if errors.As(err, &unknown) {
+			return fail(ExitNetwork, err, "the certificate of "+p.host()+" is not trusted here ("+reason(unreachable.Err)+").",
+				"If a company proxy or CA signs for it, set ca_bundle in "+p.section()+".")
+		}
+		return fail(ExitNetwork, err, "cannot reach "+p.host()+": "+reason(unreachable.Err)+".", loginKept)
 	case errors.As(err, &lost):
-		return fail(ExitNetwork, err, "cannot renew: "+p.host()+" does not answer as it should ("+reason(lost.Err)+").", p.kept())
+		return fail(ExitNetwork, err, "cannot renew: "+p.host()+" does not answer as it should ("+reason(lost.Err)+").", loginKept)
 	case errors.As(err, &token):
 		return p.supported(fail(ExitRefused, err, "the ID token from "+p.host()+" cannot be used: "+token.Error()+".", p.tokenAdvice(token)))
 	case errors.As(err, &discovery):
-		return fail(ExitUsage, err, discovery.Error()+".", "Check issuer in "+p.section()+".")
+		next := "Check issuer in " + p.section() + "."
+		if discovery.Discovered == "" && discovery.Err == nil {
+			next = "" // the reason says what to do
+		}
+		return fail(ExitUsage, err, discovery.Error()+".", next)
 	case errors.As(err, &refusal):
 		return p.supported(p.explainRefusal(refusal, err))
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail(ExitNetwork, err, p.host()+" did not answer in time.", p.kept())
+		return fail(ExitNetwork, err, p.host()+" did not answer in time.", loginKept)
 	}
 	return fail(ExitUnexpected, err, "the login at "+p.host()+" went wrong: "+reason(err)+".", "Run: "+p.loginCommand())
-}
-
-func (p *Provider) kept() string {
-	return "Your login, if there was one, is kept. Try again later; no new login is needed."
 }
 
 func (p *Provider) tokenAdvice(e *deviceflow.TokenError) string {
@@ -300,15 +322,18 @@ func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failu
 		}
 	}
 	client := "client " + p.Profile.IDP.ClientID
+	if f := p.explainEntra(e, err); f != nil {
+		return f
+	}
 	switch {
-	case strings.Contains(e.Description, "AADSTS53003"), strings.Contains(e.Description, "AADSTS530036"):
-		return fail(ExitRefused, err,
-			"your company's sign-in policy blocks device codes (AADSTS53003, id "+e.CorrelationID+").",
-			"Ask the Entra admin to allow device code flow for application "+p.Profile.IDP.ClientID+".")
-	case strings.Contains(e.Description, "AADSTS7000218"):
-		return fail(ExitRefused, err,
-			"Entra wants a secret from "+client+" (AADSTS7000218).",
-			"Ask the Entra admin to set \"Allow public client flows\" to Yes for the application.")
+	case strings.Contains(e.Description, "client_secret is missing"):
+		return fail(ExitRefused, err, p.host()+" wants a client secret from "+client+".",
+			"Set client_secret in "+p.section()+" (at Google: of a client of type TVs and Limited Input devices).")
+	case e.Code == "invalid_target", strings.HasPrefix(e.Description, "Service not found"):
+		return fail(ExitRefused, err, p.host()+" does not know the audience "+p.Profile.IDP.Audience+" ("+said+").",
+			"Leave audience out of "+p.section()+": AWS does not need it.")
+	case e.Code == "bad_verification_code":
+		return fail(ExitRefused, err, p.host()+" does not know this code any more ("+said+").", "Run: "+p.loginCommand())
 	case errors.Is(err, deviceflow.ErrDenied):
 		return fail(ExitRefused, err, "the login at "+p.host()+" was refused ("+said+").",
 			"If that was not you, tell your security team. To try again: "+p.loginCommand())
@@ -325,13 +350,59 @@ func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failu
 		return fail(ExitRefused, err, p.host()+" refuses the scopes of "+p.section()+" ("+said+").",
 			"Ask its admin which scopes the application may use, and set scopes there.")
 	case "slow_down", "temporarily_unavailable":
-		return fail(ExitNetwork, err, p.host()+" asks to wait ("+said+").", "Try again in a few minutes.")
+		return fail(ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+" ("+said+").", loginKept)
 	}
 	switch {
-	case e.Status == 429 || e.Status >= 500:
-		return fail(ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", p.kept())
+	case e.Status == 429:
+		return fail(ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+": too many logins.", loginKept)
+	case e.Status >= 500:
+		return fail(ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", loginKept)
 	case said == "":
 		return fail(ExitRefused, err, p.host()+" refused with status "+fmt.Sprint(e.Status)+" ("+e.Op+").", "Check the settings of "+p.section()+".")
 	}
 	return fail(ExitRefused, err, p.host()+" refused: "+said+" ("+e.Op+").", "Check the settings of "+p.section()+", or ask whoever runs "+p.host()+".")
+}
+
+func orAWhile(d time.Duration) string {
+	if d <= 0 {
+		return "a few minutes"
+	}
+	return whole(d)
+}
+
+// explainEntra explains the refusals for which Entra has no OAuth error of its
+// own; nil for any other.
+//
+// https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
+func (p *Provider) explainEntra(e *deviceflow.ProviderError, err error) *Failure {
+	number, found := strings.CutPrefix(e.Description, "AADSTS")
+	if !found {
+		return nil
+	}
+	number, _, _ = strings.Cut(number, ":")
+	var (
+		application = "application " + p.Profile.IDP.ClientID
+		event       = "AADSTS" + number
+	)
+	if e.CorrelationID != "" {
+		event += ", id " + e.CorrelationID
+	}
+	switch number {
+	case "53003", "530036":
+		return fail(ExitRefused, err, "your company's sign-in policy blocks device codes ("+event+").",
+			"Ask the Entra admin to allow device code flow for "+application+".")
+	case "53000", "53001", "53002":
+		return fail(ExitRefused, err, "your company's sign-in policy wants a managed device ("+event+").",
+			"A device code cannot prove one. Ask the Entra admin about "+application+".")
+	case "50105":
+		return fail(ExitRefused, err, "you are not assigned to "+application+" in Entra ("+event+").",
+			"Ask its admin to assign you or your group.")
+	case "700016":
+		return fail(ExitRefused, err, "there is no "+application+" in this Entra tenant ("+event+").",
+			"Check client_id, and the tenant in issuer, of "+p.section()+".")
+	case "7000218":
+		return fail(ExitRefused, err, "Entra wants a secret from "+application+" ("+event+").",
+			"Ask the Entra admin to set \"Allow public client flows\" to Yes for it.")
+	}
+	return nil
 }

@@ -6,19 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
-
-	"github.com/daypass/daypass/deviceflow"
-)
-
-// The claims with which a token asks for more than the role.
-//
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
-const (
-	tagsClaim           = "https://aws.amazon.com/tags"
-	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
 )
 
 // explainSTS explains why no role credentials came from AWS.
@@ -28,21 +21,39 @@ func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure
 		api smithy.APIError
 		bad *badAnswer
 	)
+	// Not AWS's own form: a proxy, or a page to log in to the network.
+	var garbled *smithy.DeserializationError
 	switch {
 	case errors.As(err, &f):
 		return f
 	case interrupted(ctx):
 		return interruptedFailure(err)
+	case errors.As(err, &garbled), errors.As(err, &api) && api.ErrorCode() == "UnknownError":
+		bad = &badAnswer{fmt.Sprintf("it is none of AWS's (status %d)", httpStatus(err))}
+		fallthrough
 	case errors.As(err, &bad):
 		return fail(ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
-	case errors.As(err, &api) && status(err) < 500 && !worthRetrying(err):
-		return p.supported(p.explainAWS(l, api, status(err), requestID(err), err))
+	case errors.As(err, &api) && httpStatus(err) < 500 && !throttled(api):
+		return p.supported(p.explainAWS(l, api, httpStatus(err), requestID(err), err))
 	case errors.As(err, &api):
 		return fail(ExitNetwork, err, "AWS STS cannot help now ("+api.ErrorCode()+": "+shortened(api.ErrorMessage())+").",
 			"Your login is kept. Try again later; no new login is needed.")
 	}
-	return fail(ExitNetwork, err, "cannot reach AWS STS in "+p.Profile.Region+": "+reason(err)+".",
+	at := "in " + p.Profile.Region
+	if p.Profile.STSEndpoint != "" {
+		at = "at " + p.Profile.STSEndpoint
+	}
+	return fail(ExitNetwork, err, "cannot reach AWS STS "+at+": "+reason(err)+".",
 		"Your login is kept. Try again later; no new login is needed.")
+}
+
+// throttled reports an error of AWS's that says nothing about this login.
+func throttled(api smithy.APIError) bool {
+	switch api.ErrorCode() {
+	case "InvalidIdentityToken", "IDPCommunicationError":
+		return false // tried again too, and explained
+	}
+	return retry.NewStandard().IsErrorRetryable(api)
 }
 
 // explainAWS explains a refusal by its code. What is told of the token is what an
@@ -53,69 +64,100 @@ func (p *Provider) explainAWS(l *login, api smithy.APIError, status int, request
 		token   = p.tokenLine(l, request)
 		arn     = p.Profile.RoleARN
 		account = p.Profile.AccountID
+		client  = p.Profile.IDP.ClientID
+		host    = p.host()
 		trust   = "Send your AWS admin the output of: daypass trust-policy" + p.profileFlag()
-		client  = l.Claims.AuthorizedParty
-		host    = strings.TrimPrefix(l.Issuer, "https://")
+		refuse  = func(lines ...string) *Failure { return fail(ExitAWS, err, lines...) }
 	)
-	if client == "" && len(l.Claims.Audience) > 0 {
-		client = l.Claims.Audience[0]
-	}
-	refused := func(lines ...string) *Failure { return fail(ExitAWS, err, lines...) }
-	switch code := api.ErrorCode(); {
-	case code == "AccessDenied":
-		return refused("AWS refused role "+arn+": it does not exist, or its trust policy does not match this login"+lacking(l)+" (AccessDenied).",
+	switch code := api.ErrorCode(); code {
+	case "AccessDenied":
+		if said != "" && !strings.HasPrefix(said, "Not authorized to perform") {
+			return refuse("AWS refused role "+arn+" (AccessDenied: "+said+").", token, trust)
+		}
+		return refuse("AWS refused role "+arn+": it does not exist, or its trust policy does not match this login"+lacking(l)+" (AccessDenied).",
 			token, trust)
-	case code == "InvalidIdentityToken" && strings.Contains(said, "Incorrect token audience"):
-		return refused("account "+account+" does not accept client "+client+" (Incorrect token audience).", token,
-			"Admin: aws iam add-client-id-to-open-id-connect-provider --client-id "+client+
-				" --open-id-connect-provider-arn arn:"+p.Profile.Partition+":iam::"+account+":oidc-provider/"+host)
-	case code == "InvalidIdentityToken" && strings.Contains(said, "No OpenIDConnect provider"):
-		return refused("account "+account+" does not know the identity provider "+l.Issuer+" (No OpenIDConnect provider found).", token,
-			"Admin: aws iam create-open-id-connect-provider --url "+l.Issuer+" --client-id-list "+client)
-	case code == "InvalidIdentityToken" && strings.Contains(said, "verification key"):
-		return refused("AWS cannot fetch the signing keys of "+p.host()+" ("+said+").", token,
-			"They must be reachable from the internet and answer within 5 s. Tell whoever runs "+p.host()+".")
-	case code == "InvalidIdentityToken":
-		return refused("AWS does not accept this login's ID token (InvalidIdentityToken: "+said+").", token, trust)
-	case strings.HasPrefix(code, "ExpiredToken"):
-		return refused("AWS says that the ID token has expired, although it is new ("+said+").", token,
-			"The clock of "+p.host()+" or of this machine is wrong, or the provider gives tokens of seconds.")
-	case code == "IDPRejectedClaim":
-		return refused(p.host()+" has told AWS that this login is not valid any more (IDPRejectedClaim: "+said+").", token,
+	case "InvalidIdentityToken":
+		return p.explainInvalidToken(l, said, token, err)
+	case "ExpiredToken", "ExpiredTokenException":
+		return refuse("AWS says that the ID token has expired, although it is new ("+said+").", token,
+			"The clock of "+host+" or of this machine is wrong, or the provider gives tokens of seconds.")
+	case "IDPRejectedClaim":
+		return refuse(host+" has told AWS that this login is not valid any more (IDPRejectedClaim: "+said+").", token,
 			"Run: daypass login --force"+p.profileFlag())
-	case code == "MalformedPolicyDocument", code == "PackedPolicyTooLarge":
-		return refused("AWS refuses the session policy or tags of role "+arn+" ("+code+": "+said+").", token,
-			"Shorten daypass_policy, daypass_policy_arns, or the tags that "+p.host()+" puts into the token.")
-	case code == "RegionDisabledException" || code == "RegionDisabled":
-		return refused("account "+account+" has not activated STS in region "+p.Profile.Region+" ("+code+").",
+	case "IDPCommunicationError":
+		return fail(ExitNetwork, err, "AWS cannot reach "+host+" (IDPCommunicationError, 3 tries).",
+			"It must be reachable from the internet, with a certificate of a public CA.")
+	case "MalformedPolicyDocument":
+		return refuse("AWS does not understand the session policy for role "+arn+" ("+code+": "+said+").",
+			"Correct daypass_policy or daypass_policy_arns in profile "+p.name()+".")
+	case "PackedPolicyTooLarge", "PackedPolicyTooLargeException":
+		return refuse("the session policy and tags for role "+arn+" are too large for AWS ("+said+").", token,
+			"Shorten daypass_policy or daypass_policy_arns, or the tags that "+host+" puts into the token.")
+	case "RegionDisabledException", "RegionDisabled":
+		return refuse("account "+account+" has not activated STS in region "+p.Profile.Region+" ("+code+").",
 			"Set another region in profile "+p.name()+", or ask your AWS admin to activate it.")
-	case code == "ValidationError" && strings.Contains(said, "DurationSeconds"):
-		return refused("AWS refused a session of "+whole(p.Profile.Duration)+" for role "+arn+": "+said+".",
-			"Lower daypass_duration in profile "+p.name()+". Or an admin raises the role's limit:",
-			fmt.Sprintf("aws iam update-role --role-name %s --max-session-duration %d", p.Profile.RoleName, int(p.Profile.Duration.Seconds())))
+	case "ValidationError":
+		switch {
+		case strings.Contains(said, "DurationSeconds"), strings.Contains(said, "durationSeconds"):
+			return refuse("AWS refused a session of "+whole(p.Profile.Duration)+" for role "+arn+": "+said+".",
+				"Lower daypass_duration in profile "+p.name()+". Or an admin raises the role's limit:",
+				fmt.Sprintf("aws iam update-role --role-name %s --max-session-duration %d", p.Profile.RoleName, int(p.Profile.Duration.Seconds())))
+		case strings.Contains(said, "webIdentityToken"):
+			return refuse("the ID token of "+client+" is too large for AWS, which takes 20000 characters ("+said+").",
+				"Ask whoever runs "+host+" for fewer groups or claims in it.")
+		}
+		return refuse("AWS refuses the request for role "+arn+" ("+code+": "+said+").",
+			"Check daypass_role_arn, daypass_session_name and daypass_policy_arns in profile "+p.name()+".")
 	default:
-		return refused(fmt.Sprintf("AWS refused role %s (%s: %s, status %d).", arn, code, said, status), token, trust)
+		return refuse(fmt.Sprintf("AWS refused role %s (%s: %s, status %d).", arn, code, said, status), token, trust)
 	}
+}
+
+// explainInvalidToken explains the one code that AWS has for everything between
+// it and the provider.
+func (p *Provider) explainInvalidToken(l *login, said, token string, err error) *Failure {
+	var (
+		host    = p.host()
+		account = p.Profile.AccountID
+		client  = p.Profile.IDP.ClientID
+		setup   = "AWS admin: daypass trust-policy --format cli" + p.profileFlag() + " prints the commands."
+	)
+	switch {
+	case strings.Contains(said, "Incorrect token audience"):
+		admin := setup
+		if arn := p.providerARN(l.Issuer); arn != "" {
+			admin = "Admin: aws iam add-client-id-to-open-id-connect-provider --client-id " + client + " --open-id-connect-provider-arn " + arn
+		}
+		return fail(ExitAWS, err, "account "+account+" does not accept client "+client+" (Incorrect token audience).", token, admin)
+	case strings.Contains(said, "No OpenIDConnect provider"):
+		return fail(ExitAWS, err, "account "+account+" does not know the identity provider "+l.Issuer+
+			", or under another spelling: a slash at the end counts (No OpenIDConnect provider found).", token, setup)
+	case strings.Contains(said, "verification key"):
+		return fail(ExitNetwork, err, "AWS cannot fetch the signing keys of "+host+" (3 tries).", token,
+			"They must be reachable from the internet and answer within 5 s. Tell whoever runs "+host+".")
+	case strings.Contains(strings.ToLower(said), "thumbprint"):
+		return fail(ExitAWS, err, "AWS does not trust the certificate of "+host+" ("+said+").", token,
+			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA.")
+	}
+	return fail(ExitAWS, err, "AWS does not accept this login's ID token (InvalidIdentityToken: "+said+").", token,
+		"Send your AWS admin the output of: daypass trust-policy"+p.profileFlag())
+}
+
+// providerARN is the ARN of the IAM provider for an issuer; "" for Google, which
+// AWS knows by itself.
+func (p *Provider) providerARN(issuer string) string {
+	host := strings.TrimPrefix(issuer, "https://")
+	if host == "accounts.google.com" {
+		return ""
+	}
+	return "arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + host
 }
 
 // lacking names the permissions that a token with tags or a source identity needs
 // from the trust policy besides.
 func lacking(l *login) string {
-	c, _, err := deviceflow.Inspect(l.IDToken.String)
-	if err != nil {
-		return ""
-	}
-	var missing []string
-	for claim := range c.All {
-		if strings.HasPrefix(claim, tagsClaim) {
-			missing = append(missing, "sts:TagSession")
-			break
-		}
-	}
-	if _, ok := c.All[sourceIdentityClaim]; ok {
-		missing = append(missing, "sts:SetSourceIdentity")
-	}
-	if missing == nil {
+	missing := l.askedActions()
+	if len(missing) == 0 {
 		return ""
 	}
 	return ", or lacks " + strings.Join(missing, " / ")
@@ -123,17 +165,17 @@ func lacking(l *login) string {
 
 // tokenLine is what an admin compares with the trust policy.
 func (p *Provider) tokenLine(l *login, request string) string {
-	azp := ""
-	if l.Claims.AuthorizedParty != "" {
-		azp = " azp=" + l.Claims.AuthorizedParty
+	or := func(text string) string {
+		if text == "" {
+			return "(none)"
+		}
+		return shortened(text)
 	}
-	if request == "" {
-		request = "(none)"
-	}
-	return "Login: iss=" + l.Issuer + " aud=" + strings.Join(l.Claims.Audience, ",") + azp + " sub=" + l.Claims.Subject + " request=" + request
+	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(l.Claims.Audience, ",")) + " azp=" + or(l.Claims.AuthorizedParty) +
+		" sub=" + or(l.Claims.Subject) + " request=" + or(request)
 }
 
-func status(err error) int {
+func httpStatus(err error) int {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) {
 		return response.HTTPStatusCode()
@@ -149,11 +191,41 @@ func requestID(err error) string {
 	return ""
 }
 
-// shortened is a text of outside origin on one line of bounded length.
+// shortened is a text of outside origin on one line of bounded length. A long run
+// of characters that tokens are made of is left out: AWS repeats what it refuses.
 func shortened(text string) string {
-	text = strings.TrimRight(strings.Join(strings.Fields(text), " "), ".")
+	const longest = 80 // bytes; names of roles and requests are shorter
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		for word != "" {
+			run := strings.IndexFunc(word, func(r rune) bool { return !isTokenRune(r) })
+			if run < 0 {
+				run = len(word)
+			}
+			if run > longest {
+				b.WriteString("...")
+			} else {
+				b.WriteString(word[:run])
+			}
+			word = word[run:]
+			if word != "" {
+				_, size := utf8.DecodeRuneInString(word)
+				b.WriteString(word[:size])
+				word = word[size:]
+			}
+		}
+	}
+	text = strings.TrimRight(b.String(), ".")
 	if len(text) > 300 {
-		text = text[:300] + "..."
+		text = strings.ToValidUTF8(text[:300], "") + "..."
 	}
 	return text
+}
+
+// isTokenRune reports a character of a JWT (RFC 7519) or of base64.
+func isTokenRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.=+", r)
 }

@@ -10,7 +10,7 @@ import (
 // Each refusal of STS reads as a cause and a next step, in at most three lines,
 // with what an admin compares, and never with the token.
 func TestSTSRefusalsAreExplained(t *testing.T) {
-	const login = "Login: iss=ISSUER aud=CLIENT sub="
+	const login = "Login: iss=ISSUER aud=CLIENT azp=(none) sub="
 	for _, c := range []struct {
 		name  string
 		err   sandbox.STSError
@@ -23,19 +23,29 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 		{"audience", sandbox.STSError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, ExitAWS,
 			[]string{"account 111122223333 does not accept client CLIENT (Incorrect token audience).", login, "aws iam add-client-id-to-open-id-connect-provider --client-id CLIENT --open-id-connect-provider-arn arn:aws:iam::111122223333:oidc-provider/"}, 1},
 		{"no provider", sandbox.STSError{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account for ISSUER"}, ExitAWS,
-			[]string{"account 111122223333 does not know the identity provider ISSUER", login, "aws iam create-open-id-connect-provider --url ISSUER --client-id-list CLIENT"}, 1},
+			[]string{"account 111122223333 does not know the identity provider ISSUER, or under another spelling: a slash at the end counts", login, "daypass trust-policy --format cli --profile dev prints the commands"}, 1},
 		{"signing keys", sandbox.STSError{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"}, ExitNetwork,
-			[]string{"AWS STS cannot help now (InvalidIdentityToken: Couldn't retrieve verification key", "Try again later"}, 3},
+			[]string{"AWS cannot fetch the signing keys of", login, "reachable from the internet"}, 3},
+		{"thumbprint", sandbox.STSError{Code: "InvalidIdentityToken", Message: "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"}, ExitAWS,
+			[]string{"AWS does not trust the certificate of", login, "update-open-id-connect-provider-thumbprint"}, 1},
 		{"other token trouble", sandbox.STSError{Code: "InvalidIdentityToken", Message: "The ID Token provided is not a valid JWT."}, ExitAWS,
 			[]string{"AWS does not accept this login's ID token (InvalidIdentityToken: The ID Token provided is not a valid JWT).", login, "daypass trust-policy"}, 1},
 		{"rejected claim", sandbox.STSError{Code: "IDPRejectedClaim"}, ExitAWS,
 			[]string{"has told AWS that this login is not valid any more", login, "daypass login --force --profile dev"}, 1},
 		{"provider not reached by AWS", sandbox.STSError{Code: "IDPCommunicationError"}, ExitNetwork,
-			[]string{"AWS STS cannot help now (IDPCommunicationError", "Try again later"}, 3},
+			[]string{"AWS cannot reach 127.0.0.1", "reachable from the internet"}, 3},
+		{"explicit deny", sandbox.STSError{Code: "AccessDenied", Message: "User is not authorized with an explicit deny in a service control policy"}, ExitAWS,
+			[]string{"(AccessDenied: User is not authorized with an explicit deny in a service control policy).", login, "daypass trust-policy"}, 1},
 		{"policy", sandbox.STSError{Code: "PackedPolicyTooLarge"}, ExitAWS,
-			[]string{"AWS refuses the session policy or tags", login, "daypass_policy"}, 1},
+			[]string{"the session policy and tags for role", login, "Shorten daypass_policy"}, 1},
 		{"malformed policy", sandbox.STSError{Code: "MalformedPolicyDocument"}, ExitAWS,
-			[]string{"AWS refuses the session policy or tags", login, "daypass_policy"}, 1},
+			[]string{"AWS does not understand the session policy", "Correct daypass_policy"}, 1},
+		{"token too large", sandbox.STSError{Code: "ValidationError", Message: "1 validation error detected: Value 'x' at 'webIdentityToken' failed to satisfy constraint"}, ExitAWS,
+			[]string{"is too large for AWS", "fewer groups"}, 1},
+		{"other validation", sandbox.STSError{Code: "ValidationError", Message: "1 validation error detected: 'roleSessionName'"}, ExitAWS,
+			[]string{"AWS refuses the request for role", "daypass_session_name"}, 1},
+		{"not AWS", sandbox.STSError{Code: "UnknownError", Status: 403}, ExitNetwork,
+			[]string{"the answer of STS cannot be used: it is none of AWS's (status 403).", "Is there a proxy"}, 1},
 		{"region", sandbox.STSError{Code: "RegionDisabledException"}, ExitAWS,
 			[]string{"has not activated STS in region eu-west-1", "Set another region"}, 1},
 		{"duration", sandbox.STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}, ExitAWS,
@@ -77,7 +87,7 @@ func TestAccessDeniedNamesWhatTheTokenAsksFor(t *testing.T) {
 		sourceIdentityClaim: "taro",
 		"azp":               "daypass-sandbox",
 	}})
-	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
+	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"})
 	_, err := w.run()
 	w.failsWith(err, ExitAWS, "or lacks sts:TagSession / sts:SetSourceIdentity (AccessDenied).")
 	if !strings.Contains(err.Error(), " azp=daypass-sandbox ") {

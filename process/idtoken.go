@@ -37,45 +37,50 @@ const (
 // that AWS has refused as expired, whatever our clock says.
 func (p *Provider) idToken(ctx context.Context, started time.Time, how manner, rejected secret.String) (*login, error) {
 	l, err := p.readLogin(ctx)
-	if err == nil && l.serves(p.now(), rejected) && !how.typed() {
+	if err == nil && l.serves(p.Now(), rejected) && !how.typed() {
 		return l, nil
 	}
-	lock, err := p.wait(ctx, p.loginLock())
+	lock, err := p.wait(ctx, p.loginLock(), how)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Unlock()
 
 	l, err = p.readLogin(ctx)
-	switch {
-	case needsUnlock(err):
-		if l, err = p.readLoginUnlocked(ctx); err != nil {
-			return nil, p.keyringFailure(err)
+	if needsUnlock(err) {
+		if err = p.unlock(ctx, started); err == nil {
+			l, err = p.readLogin(ctx)
 		}
-	case notThere(err):
-		l = nil
-	case err != nil:
-		return nil, p.keyringFailure(err)
 	}
-	if l.serves(p.now(), rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
+	if notThere(err) {
+		l, err = nil, nil
+	}
+	if err != nil {
+		return nil, p.keyringFailure(ctx, err)
+	}
+	if l.serves(p.Now(), rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
 		return l, nil
 	}
 	a, err := p.readAttempt(ctx)
 	if err != nil {
-		return nil, p.keyringFailure(err)
+		return nil, p.keyringFailure(ctx, err)
 	}
-	p.settle(a)
 	if a.Outcome != nil && !a.Outcome.At.Before(started) && !how.typed() {
 		return nil, a.Outcome.failure() // it came while this process waited
 	}
 
 	var ended *Failure
-	if l != nil && !l.RefreshToken.Empty() && how != startingAnew {
+	switch {
+	case l == nil || l.RefreshToken.Empty() || how == startingAnew:
+	case l.NeedsPerson && !how.typed():
+		ended = p.loginEnded(nil)
+	default:
 		err := p.renew(ctx, l, a, how)
 		if err == nil {
 			return l, nil
 		}
-		if !errors.As(err, &ended) || !needsPerson(ended) {
+		// Who typed login can answer a provider that refuses the renewal.
+		if !errors.As(err, &ended) || ended.Exit != ExitLogin && !(how.typed() && ended.Exit == ExitRefused) {
 			return nil, err
 		}
 	}
@@ -85,22 +90,7 @@ func (p *Provider) idToken(ctx context.Context, started time.Time, how manner, r
 		}
 		return nil, ended
 	}
-	return p.ask(ctx, l, a, how, ended)
-}
-
-// readLoginUnlocked asks for the keyring to be unlocked and reads the login. The
-// login's lock is held.
-func (p *Provider) readLoginUnlocked(ctx context.Context) (*login, error) {
-	bounded, cancel := context.WithTimeout(ctx, unlockTime)
-	defer cancel()
-	if err := p.Store.Unlock(bounded); err != nil {
-		return nil, err
-	}
-	l, err := p.readLogin(ctx)
-	if notThere(err) {
-		return nil, nil
-	}
-	return l, err
+	return p.ask(ctx, started, l, a, how, ended)
 }
 
 // serves reports whether the cached ID token can be sent to STS: it is not the
@@ -117,10 +107,10 @@ func (l *login) serves(now time.Time, rejected secret.String) bool {
 // the token is sent: that proves that the answer can be stored, and tells the
 // next process, should this one die, that an answer was lost.
 //
-// A failure for which [needsPerson] holds says that the token is spent or that
-// the provider wants to see a person; any other leaves the login as it was.
+// A failure with [ExitLogin] says that the token is spent or that the provider
+// wants to see a person; any other leaves the login as it was.
 func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) error {
-	if a.pausing(p.now()) && !how.typed() {
+	if a.pausing(p.Now()) && !how.typed() {
 		return a.Outcome.failure()
 	}
 	flow, err := p.flow()
@@ -134,30 +124,36 @@ func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) 
 	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
 		return p.outOfTime(ctx)
 	}
+	key := loginKey(p.Profile.IDP)
 	answerLost := !l.RefreshStarted.IsZero()
-	l.RefreshStarted = wall(p.now())
-	if err := p.put(ctx, loginKey(p.Profile.IDP), l); err != nil {
-		return p.keyringFailure(err)
+	l.RefreshStarted = wall(p.Now())
+	if err := p.put(ctx, key, l); err != nil {
+		return p.keyringFailure(ctx, err)
+	}
+	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
+		return p.outOfTime(ctx) // the keyring was slow
 	}
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
-	if isLost(err) && !answerLost && p.timeFor(ctx, exchangeTime) {
+	if isLost(err) && !answerLost && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
 		// At once: the grace that some providers give a used token is seconds.
+		answerLost = true
 		tokens, err = flow.Refresh(ctx, l.RefreshToken.String)
 	}
 	if err == nil {
-		return p.storeRenewed(ctx, l, tokens)
+		return p.storeRenewed(ctx, l, a, tokens)
 	}
-	if isLost(err) {
-		return p.renewalFailure(ctx, a, err) // the mark stays: the answer is not known
+	ended := invalidGrant(err) && !isLost(err)
+	if ended || !answerLost && !isLost(err) {
+		l.RefreshStarted = time.Time{} // else the mark stays: an answer is not known
 	}
-	l.RefreshStarted = time.Time{}
-	if invalidGrant(err) {
+	if ended {
 		l.RefreshToken = kept{}
 	}
-	if stored := p.put(ctx, loginKey(p.Profile.IDP), l); stored != nil {
-		return p.keyringFailure(stored)
+	l.NeedsPerson = !ended && !isLost(err) && wantsPerson(err)
+	if stored := p.put(ctx, key, l); stored != nil {
+		return p.keyringFailure(ctx, stored)
 	}
-	if invalidGrant(err) || wantsPerson(err) {
+	if ended || l.NeedsPerson {
 		return p.loginEnded(err)
 	}
 	return p.renewalFailure(ctx, a, err)
@@ -165,34 +161,35 @@ func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) 
 
 // storeRenewed stores the answer to a renewal: the refresh token before anything
 // else, for the old one may be spent; the ID token after it was verified.
-func (p *Provider) storeRenewed(ctx context.Context, l *login, tokens deviceflow.Tokens) error {
+func (p *Provider) storeRenewed(ctx context.Context, l *login, a *attempt, tokens deviceflow.Tokens) error {
 	ctx = context.WithoutCancel(ctx)
 	key := loginKey(p.Profile.IDP)
 	rotated := !tokens.RefreshToken.Empty() && !tokens.RefreshToken.Equal(l.RefreshToken.String)
 	if rotated {
 		l.RefreshToken = keep(tokens.RefreshToken)
 	}
-	l.RefreshStarted = time.Time{}
+	l.RefreshStarted, l.NeedsPerson = time.Time{}, false
 	var stored error
 	if rotated {
 		stored = p.put(ctx, key, l)
 	}
 	verified, err := p.verifyRenewed(ctx, l, tokens.IDToken)
 	if err != nil {
-		if !rotated {
-			_ = p.put(ctx, key, l) // clears the mark
+		if !rotated || stored != nil {
+			_ = p.put(ctx, key, l)
 		}
-		return err
+		return p.renewalFailure(ctx, a, err) // or each caller would renew once more
 	}
 	if l.Claims.Subject == "" {
-		p.dropRoles(ctx) // a login whose first ID token could not be verified: whose it is, is known only now
+		p.dropRoles(ctx, l) // a login whose first ID token could not be verified: whose it is, is known only now
 	}
-	l.take(tokens.IDToken, verified, p.now())
-	if stored == nil {
-		stored = p.put(ctx, key, l)
+	l.take(tokens.IDToken, verified, p.Now())
+	if err := p.put(ctx, key, l); err != nil {
+		l.unstored = true
+		p.tellNotStored("renewed login", err)
 	}
-	if stored != nil {
-		p.tellNotStored("renewed login", stored)
+	if a.Open != nil || a.Codes > 0 || a.Outcome != nil {
+		_ = p.remove(ctx, attemptKey(key)) // it has ended well
 	}
 	return nil
 }
@@ -216,11 +213,14 @@ func (p *Provider) verifyRenewed(ctx context.Context, l *login, idToken secret.S
 // renewalFailure leaves the reason for the processes behind this one, who then
 // leave the provider alone for a while.
 func (p *Provider) renewalFailure(ctx context.Context, a *attempt, err error) error {
-	if interrupted(ctx) && !isLost(err) {
+	f := p.explainProvider(err)
+	a.Outcome = &outcome{Kind: renewalFailed, At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines}
+	if interrupted(ctx) {
+		if isLost(err) {
+			_ = p.put(ctx, attemptKey(loginKey(p.Profile.IDP)), a)
+		}
 		return interruptedFailure(err)
 	}
-	f := p.explainProvider(err)
-	a.Outcome = &outcome{Kind: renewalFailed, At: wall(p.now()), Exit: f.Exit, Lines: f.Lines}
 	_ = p.put(ctx, attemptKey(loginKey(p.Profile.IDP)), a)
 	return f
 }
@@ -238,7 +238,7 @@ func (l *login) take(idToken secret.String, c deviceflow.Claims, now time.Time) 
 
 // pausing reports whether the provider is left alone after a failure.
 func (a *attempt) pausing(now time.Time) bool {
-	return a.Outcome != nil && a.Outcome.Kind == renewalFailed && now.Sub(a.Outcome.At) < renewalPause
+	return a.Outcome != nil && a.Outcome.Kind == renewalFailed && recent(a.Outcome.At, now, renewalPause)
 }
 
 // failure is the outcome in the words of the process that met it.

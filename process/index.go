@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/daypass/daypass/cache"
@@ -117,11 +118,23 @@ func (i index) keys(want func(indexEntry) bool) []string {
 	return keys
 }
 
-// dropRoles deletes the role records made from the profile's login.
-func (p *Provider) dropRoles(ctx context.Context) {
-	for _, key := range p.readIndex().roles(loginKey(p.Profile.IDP)) {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
-		_ = p.Store.Delete(bounded, key)
-		cancel()
+// rolesOf are the keys of the role records made from a login: those of the index,
+// those that the login's own record lists, and the profile's.
+func (p *Provider) rolesOf(l *login) []string {
+	roles := p.readIndex().roles(loginKey(p.Profile.IDP))
+	if l != nil {
+		roles = append(roles, l.Roles...)
+	}
+	if p.Profile.RoleARN != "" {
+		roles = append(roles, roleKey(p.Profile))
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// dropRoles deletes the role records made from a login.
+func (p *Provider) dropRoles(ctx context.Context, l *login) {
+	for _, key := range p.rolesOf(l) {
+		_ = p.remove(ctx, key)
 	}
 }

@@ -73,8 +73,6 @@ const (
 	unlockTime = 60 * time.Second
 )
 
-func (p *Provider) now() time.Time { return p.Now() }
-
 func (p *Provider) person() Person {
 	if p.Person == nil {
 		return Person{}
@@ -91,20 +89,20 @@ func (p *Provider) tell(line string) {
 // timeFor reports whether d is left before ctx's deadline, by the Provider's clock.
 func (p *Provider) timeFor(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || deadline.Sub(p.now()) >= d
+	return !ok || deadline.Sub(p.Now()) >= d
 }
 
 // interrupted reports whether ctx was ended by a signal, and not by its deadline.
 func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // wait takes a lock. While another process holds it, the person is told what is
-// waited for.
-func (p *Provider) wait(ctx context.Context, name string) (*cache.Lock, error) {
+// waited for, unless old credentials serve and nobody needs to know.
+func (p *Provider) wait(ctx context.Context, name string, how manner) (*cache.Lock, error) {
 	lock, err := p.Locks.TryLock(name)
 	if !errors.Is(err, cache.ErrBusy) {
 		return lock, p.lockFailure(ctx, err)
 	}
-	if p.Waiting != nil {
+	if p.Waiting != nil && how != silently {
 		told, stop := context.WithCancel(ctx)
 		shown := make(chan struct{})
 		go func() {
@@ -126,11 +124,11 @@ func (p *Provider) lockFailure(ctx context.Context, err error) error {
 		return interruptedFailure(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		if a, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
-			return p.gaveUp(a)
+			return p.gaveUp(a, p.Profile.IDP.ProcessTimeout)
 		}
 		return fail(ExitNetwork, err,
 			"another daypass is still renewing profile "+p.name()+" after "+whole(p.Profile.IDP.ProcessTimeout)+".",
-			"Repeat your command. If it stays so: daypass status --profile "+p.name())
+			"Repeat your command. If it stays so: daypass status"+p.profileFlag())
 	default:
 		return fail(ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
 			"Check that the folder is yours, writable, and not full.")
@@ -140,26 +138,40 @@ func (p *Provider) lockFailure(ctx context.Context, err error) error {
 // openAuthorization is the device authorization that another process waits on.
 func (p *Provider) openAuthorization(ctx context.Context) (deviceflow.Authorization, bool) {
 	a, err := p.readAttempt(ctx)
-	if err != nil || a.Open == nil || !p.now().Before(a.Open.Expires) {
+	if err != nil || a.Open == nil || !p.Now().Before(a.Open.Expires) {
 		return deviceflow.Authorization{}, false
 	}
 	return a.Open.deviceflow(), true
 }
 
-// unlock asks for the keyring to be unlocked, under the login's lock: however
-// many processes find it locked, one dialog is raised.
-func (p *Provider) unlock(ctx context.Context) error {
-	lock, err := p.wait(ctx, p.loginLock())
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	if _, err := p.readLogin(ctx); !needsUnlock(err) {
+// refusedUnlock is a file of the state folder: when a person last left the
+// keyring's dialog without unlocking it.
+const refusedUnlock = "unlock-refused"
+
+// unlock asks for the keyring to be unlocked. The login's lock is held: however
+// many processes find it locked, one dialog is raised, and those that waited
+// behind one that was left end with it.
+func (p *Provider) unlock(ctx context.Context, started time.Time) error {
+	_, err := p.Store.Get(ctx, loginKey(p.Profile.IDP))
+	if !needsUnlock(err) {
 		return nil // the one before us unlocked it
 	}
-	ctx, cancel := context.WithTimeout(ctx, unlockTime)
+	var left time.Time
+	if data, err := cache.ReadFile(p.Locks.Dir, refusedUnlock, 64); err == nil {
+		_ = left.UnmarshalText(data)
+	}
+	if !left.Before(started) && !left.After(p.Now()) {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
-	return p.Store.Unlock(ctx)
+	err = p.Store.Unlock(bounded)
+	if err != nil && !interrupted(ctx) {
+		if text, textErr := wall(p.Now()).MarshalText(); textErr == nil {
+			_ = cache.WriteFile(p.Locks.Dir, refusedUnlock, text)
+		}
+	}
+	return err
 }
 
 func (p *Provider) loginLock() string { return "login-" + loginKey(p.Profile.IDP) }
@@ -188,18 +200,30 @@ func (p *Provider) readAttempt(ctx context.Context) (*attempt, error) {
 	if err != nil {
 		return none, nil
 	}
-	if a.Outcome != nil && p.now().Sub(a.Outcome.At) > attemptKept {
+	p.settle(a)
+	// What a clock that ran ahead has stored says nothing.
+	if a.Outcome != nil && !recent(a.Outcome.At, p.Now(), attemptKept) {
 		a.Outcome = nil
 	}
-	if p.now().Sub(a.LastCode) > attemptKept {
+	if !recent(a.LastCode, p.Now(), attemptKept) {
 		a.Codes = 0
 	}
 	return a, nil
 }
 
+// recent reports whether at lies within the time before now, give or take the
+// second by which clocks are set.
+func recent(at, now time.Time, within time.Duration) bool {
+	age := now.Sub(at)
+	return age > -time.Second && age < within
+}
+
 // put stores a record. The store belongs to the exchange whose answer it keeps,
 // so it is not cancelled; it is bounded, and tried twice.
 func (p *Provider) put(ctx context.Context, key string, record any) error {
+	if l, ok := record.(*login); ok {
+		l.Roles = p.rolesOf(l) // should the index be lost
+	}
 	data, err := json.Marshal(record)
 	if err != nil {
 		return err

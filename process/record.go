@@ -48,10 +48,18 @@ type login struct {
 	// answer. Found set, the answer to an earlier renewal was lost.
 	RefreshStarted time.Time `json:"refresh_started,omitzero"`
 
+	// NeedsPerson is set when the provider keeps the login but wants to see the
+	// person again before it renews.
+	NeedsPerson bool `json:"needs_person,omitempty"`
+	// Roles are the keys of the role records made from the login.
+	Roles []string `json:"roles,omitempty"`
+
 	LoggedIn time.Time `json:"logged_in"` // when a person last approved
 	Obtained time.Time `json:"obtained"`  // when IDToken came
 	Expires  time.Time `json:"expires"`   // IDToken's exp
 	Claims   claims    `json:"claims"`
+
+	unstored bool // the keyring did not take it: it serves this process alone
 }
 
 // claims are the claims of the ID token that are shown to people, or tell whose
@@ -140,7 +148,6 @@ type outcome struct {
 type role struct {
 	Version int       `json:"v"`
 	LoginID string    `json:"login_id"`
-	RoleARN string    `json:"role_arn"`
 	Issued  time.Time `json:"issued"`  // by this machine's clock
 	Expires time.Time `json:"expires"` // as STS said
 

@@ -23,6 +23,8 @@ type Status struct {
 	Credentials *CredentialStatus `json:"credentials"`
 	// OpenCode is a user code that waits for approval.
 	OpenCode *OpenCode `json:"open_code,omitempty"`
+	// LastFailure is how the profile last failed, or nil.
+	LastFailure *LastFailure `json:"last_failure,omitempty"`
 	// NeedsPerson reports that the next renewal needs somebody to log in.
 	NeedsPerson bool `json:"needs_person"`
 }
@@ -52,10 +54,10 @@ type OpenCode struct {
 
 // Status reports what is stored for the profile.
 func (p *Provider) Status(ctx context.Context) Status {
-	now := p.now()
+	now := p.Now()
 	s := Status{
 		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
-		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Store.Name(),
+		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Store.Name(), LastFailure: p.lastFailure(),
 	}
 	l, err := p.readLogin(ctx)
 	if err == nil {
@@ -75,6 +77,6 @@ func (p *Provider) Status(ctx context.Context) Status {
 	if a, ok := p.openAuthorization(ctx); ok {
 		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.Expires}
 	}
-	s.NeedsPerson = l == nil || l.RefreshToken.Empty() && !l.Expires.After(now)
+	s.NeedsPerson = l == nil || (l.RefreshToken.Empty() || l.NeedsPerson) && !l.Expires.After(now)
 	return s
 }

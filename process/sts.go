@@ -54,7 +54,7 @@ func (p *Provider) assumeRole(ctx context.Context, l *login) (*role, error) {
 func (p *Provider) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, error) {
 	name, err := sessionName(p.Profile.SessionName, l.IDToken.String)
 	if err != nil {
-		return nil, fail(ExitUsage, err, "profile "+p.name()+": "+err.Error()+".", "See which claims the token has: daypass doctor --profile "+p.name())
+		return nil, fail(ExitUsage, err, "profile "+p.name()+": "+err.Error()+".", "See which claims the token has: daypass doctor"+p.profileFlag())
 	}
 	input := &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(p.Profile.RoleARN),
@@ -100,7 +100,7 @@ func (p *Provider) stsClient() (*sts.Client, error) {
 // whole.
 func (p *Provider) role(l *login, output *sts.AssumeRoleWithWebIdentityOutput) (*role, error) {
 	c, user := output.Credentials, output.AssumedRoleUser
-	now := p.now()
+	now := p.Now()
 	switch {
 	case c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "":
 		return nil, &badAnswer{"it holds no credentials"}
@@ -112,7 +112,7 @@ func (p *Provider) role(l *login, output *sts.AssumeRoleWithWebIdentityOutput) (
 		return nil, &badAnswer{"its credentials are larger than AWS gives any"}
 	}
 	r := &role{
-		Version: formVersion, LoginID: l.ID, RoleARN: p.Profile.RoleARN,
+		Version: formVersion, LoginID: l.ID,
 		Issued: wall(now), Expires: wall(*c.Expiration).Truncate(time.Second),
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: keep(secret.New(*c.SecretAccessKey)), SessionToken: keep(secret.New(*c.SessionToken)),
 	}

@@ -43,7 +43,7 @@ type TrustPolicy struct {
 func (p *Provider) Subject(ctx context.Context) (string, error) {
 	l, err := p.readLogin(ctx)
 	if err != nil && !notThere(err) {
-		return "", p.keyringFailure(err)
+		return "", p.keyringFailure(ctx, err)
 	}
 	if err != nil || l.Claims.Subject == "" {
 		return "", fail(ExitLogin, err, "there is no login to take the sub claim from.",
@@ -128,6 +128,14 @@ func encodePolicy(document policyDocument) ([]byte, error) {
 	err := encoder.Encode(document)
 	return b.Bytes(), err
 }
+
+// The claims with which a token asks for more than the role.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+const (
+	tagsClaim           = "https://aws.amazon.com/tags"
+	sourceIdentityClaim = "https://aws.amazon.com/source_identity"
+)
 
 // askedActions are the actions that the role's trust policy must allow besides,
 // because the login's ID token asks for them: a call with such a token is refused
