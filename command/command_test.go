@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,50 @@ func TestStatus(t *testing.T) {
 	}
 	if l.box.Count("") != before {
 		t.Error("status asked the network")
+	}
+}
+
+func TestStatusTellsTheLastFailure(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.run("process", "--profile", "dev")
+	_, stdout, _ := l.run("status")
+	if !strings.Contains(stdout, "exit 3: profile dev needs a login") {
+		t.Errorf("status lacks the last failure:\n%s", stdout)
+	}
+}
+
+// The notes for DAYPASS_DEBUG tell the steps and hold no secret.
+func TestDebugFile(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	path := filepath.Join(l.home(), "debug.log")
+	l.env["DAYPASS_DEBUG"] = path
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	l.advance(2 * time.Hour)
+	if code, stdout, stderr := l.run("process", "--profile", "dev"); code != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("with DAYPASS_DEBUG: exit %d, stderr %q", code, stderr)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	notes, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"ask a person", "renew the login", "assume role", "read credentials", "store", "path=/sts", "path=/idp/token", "status=200"} {
+		if !strings.Contains(string(notes), part) {
+			t.Errorf("the notes lack %q:\n%s", part, notes)
+		}
+	}
+	for _, secret := range l.box.Issued() {
+		if strings.Contains(string(notes), secret) {
+			t.Errorf("the notes hold a secret of %d bytes", len(secret))
+		}
+	}
+	l.env["DAYPASS_DEBUG"] = "debug.log"
+	if code, _, stderr := l.run("process", "--profile", "dev"); code != 2 || !strings.Contains(stderr, "absolute") {
+		t.Errorf("a relative path: exit %d, %s", code, stderr)
 	}
 }
 

@@ -1,8 +1,6 @@
 package command
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/process"
@@ -34,7 +32,7 @@ resolves, and AWS_PROFILE may name another.`,
 			}
 			defer s.close()
 			s.Aside = s.aside(cmd, false)
-			ctx, cancel := context.WithTimeout(cmd.Context(), p.IDP.ProcessTimeout)
+			ctx, cancel := e.withTimeout(cmd.Context(), p.IDP.ProcessTimeout)
 			defer cancel()
 			credentials, err := s.Credentials(ctx, process.ForSDK)
 			if err != nil {

@@ -49,8 +49,25 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 		Person: s.person, Show: s.show, Waiting: s.waiting, Tell: s.tell,
 		Now: e.Now, Sleep: e.Sleep,
 	}
+	if s.Debug, err = e.debugLog(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
+
+// withTimeout is context.WithTimeout whose deadline is on the command's own clock,
+// by which the pipeline measures what is left of it.
+func (e *Environment) withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	return deadline{ctx, e.Now().Add(d)}, cancel
+}
+
+type deadline struct {
+	context.Context
+	at time.Time
+}
+
+func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
 func (s *session) close() {
 	if s.terminal != nil {

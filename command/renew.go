@@ -1,8 +1,6 @@
 package command
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/process"
@@ -33,7 +31,7 @@ func newRenew(e *Environment) *cobra.Command {
 			defer s.close()
 			// Its session has no terminal, and it opens no tab behind anybody's back.
 			s.Person, s.Show, s.Waiting, s.Tell = nil, nil, nil, nil
-			ctx, cancel := context.WithTimeout(cmd.Context(), p.IDP.ProcessTimeout)
+			ctx, cancel := e.withTimeout(cmd.Context(), p.IDP.ProcessTimeout)
 			defer cancel()
 			fresh := process.ForSDK
 			if forSession {

@@ -127,6 +127,9 @@ func renderOne(b *bytes.Buffer, s process.Status, now time.Time) {
 	if s.Storage != "" {
 		line("kept in", s.Storage)
 	}
+	if f := s.LastFailure; f != nil {
+		line("last failure", fmt.Sprintf("%s, exit %d: %s", clock(f.At, now), f.Exit, f.Line))
+	}
 	if s.NeedsPerson && s.Problem == "" {
 		line("next", "daypass login --profile "+s.Profile)
 	}

@@ -36,6 +36,7 @@ func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *atte
 		}
 	}
 	a.Open.Opened = a.Open.Opened || openTab
+	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "code until", a.Open.Expires)
 	key := loginKey(p.Profile.IDP)
 	if err := p.put(ctx, attemptKey(key), a); err != nil {
 		return nil, p.keyringFailure(ctx, err)

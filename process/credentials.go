@@ -46,6 +46,7 @@ const (
 func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
 	started := p.Now()
 	old, err := p.readRole(ctx)
+	p.debug("read credentials", "in", p.Store.Name(), "found", err == nil, "left", old.left(started).Round(time.Second))
 	if err == nil && (old.fresh(p.Now(), fresh) || old.usable(p.Now()) && old.pausing(p.Now())) {
 		return old.credentials(p.Profile.AccountID), nil
 	}
@@ -168,6 +169,7 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 		return nil, err
 	}
 	renewed, err := p.assumeRole(ctx, l)
+	p.debug("assume role", "role", p.Profile.RoleARN, "ok", err == nil)
 	if isExpiredToken(err) && l.Obtained.Before(started) {
 		if l, err = p.idToken(ctx, started, how, l.IDToken.String); err != nil {
 			return nil, err

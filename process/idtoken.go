@@ -133,6 +133,7 @@ func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) 
 	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
 		return p.outOfTime(ctx) // the keyring was slow
 	}
+	p.debug("renew the login", "answer lost before", answerLost)
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
 	if isLost(err) && !answerLost && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
 		// At once: the grace that some providers give a used token is seconds.

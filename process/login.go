@@ -65,7 +65,7 @@ func (p *Provider) flow() (*deviceflow.Flow, error) {
 		Issuer: idp.Issuer, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret,
 		Scopes: idp.Scopes, Audience: idp.Audience, ExtraParams: idp.ExtraParams,
 		DeviceAuthorizationEndpoint: idp.DeviceAuthorizationEndpoint,
-		Transport:                   transport,
+		Transport:                   p.noted(transport),
 		Memory: deviceflow.Memory{
 			Load: func() ([]byte, error) { return cache.ReadFile(p.Locks.Dir, remembered, 4<<20) },
 			Save: func(data []byte) error { return cache.WriteFile(p.Locks.Dir, remembered, data) },

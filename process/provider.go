@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/daypass/daypass/cache"
@@ -46,6 +47,8 @@ type Provider struct {
 	// Tell shows the person one line, where there is a terminal. nil: nobody is told.
 	Tell func(line string)
 
+	// Debug takes notes of each step; nil: none are taken.
+	Debug *slog.Logger
 	// Flow is the OpenID Connect client; nil: built from the Profile.
 	Flow *deviceflow.Flow
 	// Now is the clock.
@@ -111,7 +114,9 @@ func (p *Provider) wait(ctx context.Context, name string, how manner) (*cache.Lo
 		}()
 		defer func() { stop(); <-shown }()
 	}
+	p.debug("wait for lock", "name", name)
 	lock, err = p.Locks.Lock(ctx, name)
+	p.debug("waited", "name", name, "got", err == nil)
 	return lock, p.lockFailure(ctx, err)
 }
 
@@ -236,6 +241,7 @@ func (p *Provider) put(ctx context.Context, key string, record any) error {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 		err := p.Store.Set(bounded, key, data, until)
 		cancel()
+		p.debug("store", "in", p.Store.Name(), "bytes", len(data), "ok", err == nil)
 		if err == nil || try == 1 {
 			return err
 		}

@@ -81,7 +81,7 @@ func (p *Provider) stsClient() (*sts.Client, error) {
 	options := sts.Options{
 		Region:      p.Profile.Region,
 		Credentials: aws.AnonymousCredentials{},
-		HTTPClient:  newClient(transport, stsAnswerMax),
+		HTTPClient:  newClient(p.noted(transport), stsAnswerMax),
 		Retryer:     aws.NopRetryer{}, // the tries are made above, on our clock
 	}
 	if p.Profile.STSEndpoint != "" {
