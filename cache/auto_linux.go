@@ -45,8 +45,15 @@ type sight struct {
 
 // placed is a record in one storage.
 type placed struct {
-	there   bool
+	there   bool // the record, or what is left of it
+	whole   bool
 	written int64 // as of its header
+}
+
+// placedBy makes a placed of what load returned.
+func placedBy(h header, err error) placed {
+	var unreadable *UnreadableError
+	return placed{there: err == nil || errors.As(err, &unreadable), whole: err == nil, written: h.written}
 }
 
 // secondLook is what the Secret Service is given to answer where the kernel
@@ -88,7 +95,7 @@ func (p *pair) Where(key string) string {
 	switch {
 	case at.inKernel():
 		return p.kernel.Name()
-	case at.service.there:
+	case at.service.whole:
 		return p.service.Name()
 	}
 	return p.Name()
@@ -96,7 +103,7 @@ func (p *pair) Where(key string) string {
 
 // inKernel reports whether the record that counts is in the kernel keyring.
 func (s sight) inKernel() bool {
-	return s.kernel.there && (!s.service.there || s.kernel.written >= s.service.written)
+	return s.kernel.whole && (!s.service.whole || s.kernel.written >= s.service.written)
 }
 
 func (p *pair) Get(ctx context.Context, key string) ([]byte, error) {
@@ -115,8 +122,8 @@ func (p *pair) look(ctx context.Context, key string) ([]byte, sight, error) {
 	cancel()
 
 	at := sight{
-		kernel:  placed{kernelErr == nil, inKernel.written},
-		service: placed{serviceErr == nil, inService.written},
+		kernel:  placedBy(inKernel, kernelErr),
+		service: placedBy(inService, serviceErr),
 		open:    isReachable(serviceErr),
 	}
 	p.mu.Lock()
@@ -131,7 +138,7 @@ func (p *pair) look(ctx context.Context, key string) ([]byte, sight, error) {
 	switch {
 	case at.inKernel():
 		return fromKernel, at, nil
-	case at.service.there:
+	case at.service.whole:
 		return fromService, at, nil
 	}
 	return nil, at, p.nowhere(key, kernelErr, serviceErr)
@@ -211,7 +218,7 @@ func (p *pair) Set(ctx context.Context, key string, value []byte, until time.Tim
 			return err
 		}
 	}
-	inKernel := at.inKernel() || !at.service.there && !at.open
+	inKernel := at.inKernel() || !at.service.whole && !at.open
 	err := p.store(ctx, inKernel, &at, key, value, until)
 	var unreachable *UnreachableError
 	if errors.As(err, &unreachable) && (!inKernel || at.open) {
@@ -243,7 +250,7 @@ func (p *pair) store(ctx context.Context, inKernel bool, at *sight, key string, 
 	if err != nil {
 		return err
 	}
-	*place = placed{true, h.written}
+	*place = placedBy(h, nil)
 	if inKernel {
 		p.unmark(key)
 	} else {
@@ -265,7 +272,7 @@ func (p *pair) removeOlder(ctx context.Context, inKernel bool, at *sight, key st
 	ctx, cancel := bounded(context.WithoutCancel(ctx), secondLook)
 	defer cancel()
 	if storage.Delete(ctx, key) == nil {
-		place.there = false
+		*place = placed{}
 	}
 }
 

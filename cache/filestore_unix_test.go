@@ -3,6 +3,8 @@
 package cache
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -54,6 +56,90 @@ func TestFileStoreDiskFull(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Join(dir, "records"))
 	if err != nil || len(entries) != 1 {
 		t.Errorf("records holds %v, %v, want the old record alone", entries, err)
+	}
+}
+
+// What cannot be put in its place leaves the old record, and nothing beside it.
+func TestFileStoreRenameFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	store := filesIn(dir)
+	if err := store.Set(t.Context(), "k", []byte("old"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	// A folder in its place: no file takes that over.
+	record, aside := filepath.Join(dir, "records", "k"), filepath.Join(dir, "aside")
+	if err := os.Rename(record, aside); err != nil {
+		t.Fatal(err)
+	}
+	mkdir(t, record, "full")
+	err := store.Set(t.Context(), "k", []byte("new"), time.Time{})
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) {
+		t.Errorf("got %v, want an UnreachableError", err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "records"))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("records holds %v, %v, want the folder alone", entries, err)
+	}
+	if err := os.RemoveAll(record); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(aside, record); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := filesIn(dir).Get(t.Context(), "k"); err != nil || string(got) != "old" {
+		t.Errorf("the old record is read as %q, %v", got, err)
+	}
+}
+
+// writeOn writes records until it is killed.
+func writeOn(dir string) {
+	store := filesIn(dir)
+	for n := 0; ; n++ {
+		if err := store.Set(context.Background(), "k", payload(n%10000, []int{900, 50, 40_000}[n%3]), time.Time{}); err != nil {
+			os.Stdout.WriteString(err.Error())
+			os.Exit(1)
+		}
+		if n == 0 {
+			os.Stdout.WriteString("writing\n")
+		}
+	}
+}
+
+// A writer that is killed at any moment leaves a whole record, and the next one
+// tidies up behind it.
+func TestFileStoreKilled(t *testing.T) {
+	if dir := os.Getenv(childDir); dir != "" {
+		writeOn(dir)
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	for n := range 10 {
+		cmd := child(t, dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		time.Sleep(time.Duration(n*700) * time.Microsecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if line != "writing\n" {
+			t.Fatalf("child says %q, %v", line, err)
+		}
+		got, err := filesIn(dir).Get(t.Context(), "k")
+		if err != nil || !bytes.Equal(got, bytes.Repeat(got[:5], len(got)/5)) {
+			t.Errorf("after a kill: %.20q, %v", got, err)
+		}
+	}
+	if err := filesIn(dir).Set(t.Context(), "k", nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "records"))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("records holds %v, %v, want one file", entries, err)
 	}
 }
 

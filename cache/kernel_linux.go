@@ -57,7 +57,7 @@ func (k kernelItems) unlock(context.Context) error { return nil }
 
 func (k kernelItems) get(ctx context.Context, name string) (value []byte, err error) {
 	err = k.act(ctx, func() error {
-		// A key that was found may be replaced by another one before it is read.
+		// A key that was found may have been replaced by another before it is read.
 		for range 1 + rereads {
 			var id int
 			if id, err = k.find(name); err != nil {
@@ -130,21 +130,27 @@ func (k kernelItems) put(name string, value []byte, until time.Time) error {
 		return err
 	}
 	// Two keys of this type, the old one and the new, may be more than the quota
-	// allows: so the old one is changed where it is. That makes it forget its
-	// time-out.
-	id, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, userKey, k.prefix+name, 0)
-	if err == nil {
-		_, err = unix.KeyctlBuffer(unix.KEYCTL_UPDATE, id, value, 0)
+	// allows: so the old one is changed where it is, as add_key does with a key of
+	// the same name (keyctl_update takes no more than a page).
+	old, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, userKey, k.prefix+name, 0)
+	if err != nil && !gone(err) {
+		return err
 	}
 	if err == nil {
-		// The record is stored. A time-out is not worth failing for: until is in
-		// the record too, and read when room is needed.
-		_ = k.setTimeout(id, until)
+		id, err := unix.AddKey(userKey, k.prefix+name, value, unix.KEY_SPEC_USER_KEYRING)
+		if err != nil {
+			return err
+		}
+		if id == old {
+			// The change has taken its time-out away. That it cannot be given back is
+			// not worth failing for: the record has its until too, and that is read
+			// when room is needed.
+			_ = k.setTimeout(id, until)
+			return nil
+		}
+		// The old one was dropped meanwhile, and this one has not the permissions.
 	}
-	if gone(err) {
-		return k.create(userKey, name, value, until)
-	}
-	return err
+	return k.create(userKey, name, value, until)
 }
 
 // create makes a new key in the thread keyring, where nobody sees it, and links it
@@ -199,9 +205,7 @@ func readKey(id int) ([]byte, error) {
 // drop wipes a key and unlinks it. Revoked first, it frees its part of the quota
 // at once; merely unlinked, only when no reader can be using it any more.
 func drop(id int) error {
-	if _, err := unix.KeyctlInt(unix.KEYCTL_REVOKE, id, 0, 0, 0); err != nil && !gone(err) {
-		return err
-	}
+	_, _ = unix.KeyctlInt(unix.KEYCTL_REVOKE, id, 0, 0, 0)
 	return unlinkKey(id, unix.KEY_SPEC_USER_KEYRING)
 }
 

@@ -112,6 +112,37 @@ func (d *desktop) startDaemon(t *testing.T) *os.Process {
 	return nil
 }
 
+// replaceDaemon runs an unlocked gnome-keyring in the place of the one that the
+// bus has started.
+func (d *desktop) replaceDaemon(t *testing.T) *os.Process {
+	t.Helper()
+	d.endDaemon(t)
+	return d.startDaemon(t)
+}
+
+// endDaemon ends whichever daemon is on the bus. The bus starts another one when
+// one is asked for, and that is locked.
+func (d *desktop) endDaemon(t *testing.T) {
+	t.Helper()
+	conn, err := dbus.ConnectSessionBus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var pid uint32
+	if err := conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for owned := true; owned; {
+		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func stop(t *testing.T, daemon *os.Process) {
 	t.Helper()
 	if err := daemon.Kill(); errors.Is(err, os.ErrProcessDone) {
@@ -297,24 +328,7 @@ func TestSecretServiceLocked(t *testing.T) {
 	}
 
 	// Unlocked again, by another daemon still.
-	conn, err := dbus.ConnectSessionBus()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	var pid uint32
-	if err := conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	for owned := true; owned; {
-		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d.startDaemon(t)
+	d.replaceDaemon(t)
 	if got, err := store.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("after unlocking: %d bytes, %v", len(got), err)
 	}
@@ -326,13 +340,16 @@ func TestSecretServiceWithoutCollection(t *testing.T) {
 	wantUnreachable(t, desktopKeyring(t), false, errNoCollection.Error())
 }
 
-func TestBusWithoutSecretService(t *testing.T) {
-	config := filepath.Join(t.TempDir(), "bus.conf")
-	if err := os.WriteFile(config, []byte(`<busconfig>
+// busWithoutServices is the configuration of a bus that starts nothing by itself.
+const busWithoutServices = `<busconfig>
   <type>session</type>
   <listen>unix:tmpdir=/tmp</listen>
   <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>`), 0o600); err != nil {
+</busconfig>`
+
+func TestBusWithoutSecretService(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "bus.conf")
+	if err := os.WriteFile(config, []byte(busWithoutServices), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	startDesktop(t, "--config-file="+config)

@@ -24,6 +24,9 @@ type walletService struct {
 	prompts   int
 	dismissed bool
 	elsewhere bool // items lie in another collection than the default one
+	asks      bool // each write needs a prompt, as with KeePassXC
+	calls     []string
+	item      []byte // as CreateItem has given it
 }
 
 const (
@@ -38,7 +41,8 @@ func startWallet(t *testing.T, answer string) *walletService {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	w := &walletService{conn: conn, answer: answer, locked: true}
+	value := []byte("the record")
+	w := &walletService{conn: conn, answer: answer, locked: true, item: append(headerOf(value).line(), value...)}
 	for _, export := range []struct {
 		methods map[string]any
 		path    dbus.ObjectPath
@@ -47,7 +51,8 @@ func startWallet(t *testing.T, answer string) *walletService {
 		{map[string]any{"SearchItems": w.searchItems, "OpenSession": w.openSession, "Unlock": w.unlock, "ReadAlias": w.readAlias}, secretsPath, serviceInterface},
 		{map[string]any{"Get": w.property}, secretsPath, "org.freedesktop.DBus.Properties"},
 		{map[string]any{"Get": w.property}, walletPath, "org.freedesktop.DBus.Properties"},
-		{map[string]any{"GetSecret": w.getSecret}, walletPath + "/1", itemInterface},
+		{map[string]any{"CreateItem": w.createItem}, walletPath, collectionInterface},
+		{map[string]any{"GetSecret": w.getSecret, "Delete": w.delete}, walletPath + "/1", itemInterface},
 		{map[string]any{"Prompt": w.prompt, "Dismiss": w.dismiss}, promptPath, promptInterface},
 	} {
 		if err := conn.ExportMethodTable(export.methods, export.path, export.iface); err != nil {
@@ -61,8 +66,7 @@ func startWallet(t *testing.T, answer string) *walletService {
 }
 
 func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.ObjectPath, _ *dbus.Error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.called("SearchItems")()
 	unlocked = []dbus.ObjectPath{"/org/freedesktop/secrets/collection/wallets/7"}
 	if !w.locked && !w.elsewhere {
 		unlocked = append(unlocked, walletPath+"/1")
@@ -70,7 +74,41 @@ func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.
 	return unlocked, []dbus.ObjectPath{"/org/freedesktop/secrets/collection/old/3"}, nil
 }
 
+// called notes a call. The function it returns ends it.
+func (w *walletService) called(method string) func() {
+	w.mu.Lock()
+	w.calls = append(w.calls, method)
+	return w.mu.Unlock
+}
+
+// since returns the calls since it was called last.
+func (w *walletService) since() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := w.calls
+	w.calls = nil
+	return calls
+}
+
+func (w *walletService) createItem(_ map[string]dbus.Variant, secret dbusSecret, _ bool) (item, prompt dbus.ObjectPath, _ *dbus.Error) {
+	defer w.called("CreateItem")()
+	if w.asks {
+		return "/", promptPath, nil
+	}
+	w.item = secret.Value
+	return walletPath + "/1", "/", nil
+}
+
+func (w *walletService) delete() (dbus.ObjectPath, *dbus.Error) {
+	defer w.called("Delete")()
+	if w.asks {
+		return promptPath, nil
+	}
+	return "/", nil
+}
+
 func (w *walletService) openSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+	defer w.called("OpenSession")()
 	return dbus.MakeVariant(""), "/org/freedesktop/secrets/session/s1", nil
 }
 
@@ -78,25 +116,22 @@ func (w *walletService) unlock([]dbus.ObjectPath) ([]dbus.ObjectPath, dbus.Objec
 	return nil, promptPath, nil
 }
 
-func (w *walletService) readAlias(string) (dbus.ObjectPath, *dbus.Error) { return walletPath, nil }
+func (w *walletService) readAlias(string) (dbus.ObjectPath, *dbus.Error) {
+	defer w.called("ReadAlias")()
+	return walletPath, nil
+}
 
 func (w *walletService) property(_, name string) (dbus.Variant, *dbus.Error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.called(name)()
 	if name == "Locked" {
 		return dbus.MakeVariant(w.locked), nil
 	}
 	return dbus.MakeVariant([]dbus.ObjectPath{walletPath}), nil
 }
 
-func (w *walletService) getSecret(session dbus.ObjectPath) (any, *dbus.Error) {
-	value := []byte("the record")
-	return struct {
-		Session     dbus.ObjectPath
-		Parameters  []byte
-		Value       []byte
-		ContentType string
-	}{session, nil, append(headerOf(value).line(), value...), "text/plain"}, nil
+func (w *walletService) getSecret(session dbus.ObjectPath) (dbusSecret, *dbus.Error) {
+	defer w.called("GetSecret")()
+	return dbusSecret{session, nil, w.item, "text/plain"}, nil
 }
 
 func (w *walletService) prompt(string) *dbus.Error {
@@ -107,6 +142,7 @@ func (w *walletService) prompt(string) *dbus.Error {
 		return nil
 	}
 	w.locked = w.answer != "yes"
+	w.calls = append(w.calls, "Prompt")
 	// Completed of another prompt is not our answer.
 	_ = w.conn.Emit(promptPath+"0", promptInterface+".Completed", !w.locked, dbus.MakeVariant(""))
 	_ = w.conn.Emit(promptPath, promptInterface+".Completed", w.locked, dbus.MakeVariant([]dbus.ObjectPath{walletPath}))
