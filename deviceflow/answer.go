@@ -116,7 +116,7 @@ func (a answer) success() bool {
 func (a answer) err() *ProviderError {
 	return &ProviderError{
 		Op: a.op, Host: a.host, Status: a.status, Code: a.code, Description: a.description,
-		CorrelationID: a.correlationID, RetryAfter: a.retryAfter,
+		Unreadable: a.fields == nil, CorrelationID: a.correlationID, RetryAfter: a.retryAfter,
 	}
 }
 

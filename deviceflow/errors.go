@@ -38,6 +38,9 @@ type ProviderError struct {
 	// Description is the provider's text, or what is wrong with an answer without
 	// one: one line without control characters, at most 300 bytes.
 	Description string
+	// Unreadable says that the answer was no JSON object, and so perhaps not the
+	// provider's: a proxy or a sign-in page may stand in between.
+	Unreadable bool
 	// CorrelationID finds the event in Entra's sign-in log, "" elsewhere.
 	CorrelationID string
 	// RetryAfter is how long the provider asks to be left alone, 0 if it did not say.

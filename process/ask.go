@@ -147,7 +147,7 @@ func (p *Provider) endAttempt(a *attempt, open deviceflow.Authorization, err err
 	switch {
 	case errors.As(err, &f): // from storeLogin
 		a.Outcome = &outcome{Kind: renewalFailed, At: now}
-	case expired && now.Before(open.Expires):
+	case expired && now.Before(open.Expires) && codeUnknown(err):
 		// Spent before its time: a process was killed between the provider's answer
 		// and its store. That says nothing about who sits there.
 		a.Codes, a.Outcome = 0, nil
@@ -194,7 +194,7 @@ func (p *Provider) storeLogin(ctx context.Context, old *login, tokens deviceflow
 		p.dropRoles(ctx, old)
 	}
 	if err := p.put(ctx, key, fresh); err != nil {
-		fresh.unstored = true
+		fresh.unstored = err
 		p.tellNotStored("login", err)
 	}
 	if fresh.ID == id {

@@ -170,11 +170,18 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 	}
 	renewed, err := p.assumeRole(ctx, l)
 	p.debug("assume role", "role", p.Profile.RoleARN, "ok", err == nil)
-	if isExpiredToken(err) && l.Obtained.Before(started) {
+	switch {
+	case isExpiredToken(err) && l.Obtained.Before(started):
 		if l, err = p.idToken(ctx, started, how, l.IDToken.String); err != nil {
 			return nil, err
 		}
 		renewed, err = p.assumeRole(ctx, l)
+	case isBadToken(err) && !recent(l.Obtained, started, renewalPause):
+		// The provider may make better ones now; but nobody is asked for that.
+		if better, renewalErr := p.idToken(ctx, started, silently, l.IDToken.String); renewalErr == nil {
+			l = better
+			renewed, err = p.assumeRole(ctx, l)
+		}
 	}
 	if err != nil {
 		f := p.explainSTS(ctx, l, err)
@@ -205,7 +212,7 @@ func (p *Provider) storeRole(ctx context.Context, l *login, renewed *role) error
 		p.tellNotStored("new credentials", err)
 		return nil
 	}
-	if !l.unstored && p.withdrawIfGone(ctx, l.ID) {
+	if l.unstored == nil && p.withdrawIfGone(ctx, l.ID) {
 		return p.loginGone()
 	}
 	return nil

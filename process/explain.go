@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/daypass/daypass/cache"
@@ -204,30 +205,35 @@ func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 	if unreachable != nil {
 		first = unreachable.Where + " is out of reach: " + reason(unreachable.Err) + "."
 	}
-	return fail(ExitKeyring, err, append([]string{first}, p.keyringAdvice()...)...)
+	return fail(ExitKeyring, err, append([]string{first}, p.keyringAdvice(err)...)...)
 }
 
 func (p *Provider) unlockAdvice() []string {
 	switch runtime.GOOS {
 	case "darwin":
-		return []string{"Your login is still in it. Run: security unlock-keychain", "Then repeat your command."}
+		return []string{"A login in it is not lost. Run: security unlock-keychain", "Then repeat your command."}
 	case "windows":
-		return []string{"Your login is still in it. Sign in to Windows at the desktop, then repeat your command."}
+		return []string{"A login in it is not lost. Sign in to Windows at the desktop, then repeat your command."}
 	}
 	return []string{
-		"Your login is still in it. Unlock it on the desktop, or set",
+		"A login in it is not lost. Unlock it on the desktop, or set",
 		"storage = kernel in " + p.section() + " and log in again.",
 	}
 }
 
-func (p *Provider) keyringAdvice() []string {
-	if runtime.GOOS != "linux" {
-		return []string{"Check what is wrong: daypass status" + p.profileFlag()}
+func (p *Provider) keyringAdvice(err error) []string {
+	file := "set storage = file in " + p.section() + " (files that only you can read)"
+	switch {
+	case runtime.GOOS != "linux":
+		return []string{"Check what is wrong: daypass doctor" + p.profileFlag()}
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSYS):
+		return []string{"Allow keyctl in the container, or " + file + ".", "Then run: " + p.loginCommand()}
+	case errors.Is(err, syscall.EDQUOT):
+		return []string{"Log out of logins that you do not need, raise kernel.keys.maxbytes, or", file + "."}
+	case p.Profile.IDP.Storage == "keyring":
+		return []string{"Run daypass in a desktop session, or leave storage out of " + p.section() + ":", "the kernel keyring then serves. Then run: " + p.loginCommand()}
 	}
-	return []string{
-		"Run daypass in a desktop session, or set storage = file in " + p.section(),
-		"(files that only you can read), then: " + p.loginCommand(),
-	}
+	return []string{"Mend it, or " + file + ".", "Then run: " + p.loginCommand()}
 }
 
 // isLost reports that the answer to an exchange is not known.
@@ -247,6 +253,13 @@ func isUnreachable(err error) bool {
 func invalidGrant(err error) bool {
 	var refusal *deviceflow.ProviderError
 	return errors.As(err, &refusal) && refusal.Code == "invalid_grant"
+}
+
+// codeUnknown reports that the provider knows no such code (any more): it was used,
+// or withdrawn. A code that ran out has an error of its own.
+func codeUnknown(err error) bool {
+	var refusal *deviceflow.ProviderError
+	return errors.As(err, &refusal) && (refusal.Code == "invalid_grant" || refusal.Code == "bad_verification_code")
 }
 
 // wantsPerson reports that the provider keeps the login but wants to see the
@@ -357,6 +370,13 @@ func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failu
 		return fail(ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+": too many logins.", loginKept)
 	case e.Status >= 500:
 		return fail(ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", loginKept)
+	case e.Unreadable: // perhaps not the provider's words at all
+		what := e.Description
+		if what == "" {
+			what = "status " + fmt.Sprint(e.Status)
+		}
+		return fail(ExitNetwork, err, p.host()+" does not answer as it should ("+what+"; "+e.Op+").",
+			"Is there a proxy or a login page in between? Else check issuer in "+p.section()+".", loginKept)
 	case said == "":
 		return fail(ExitRefused, err, p.host()+" refused with status "+fmt.Sprint(e.Status)+" ("+e.Op+").", "Check the settings of "+p.section()+".")
 	}

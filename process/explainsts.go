@@ -36,7 +36,7 @@ func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure
 	case errors.As(err, &api) && httpStatus(err) < 500 && !throttled(api):
 		return p.supported(p.explainAWS(l, api, httpStatus(err), requestID(err), err))
 	case errors.As(err, &api):
-		return fail(ExitNetwork, err, "AWS STS cannot help now ("+api.ErrorCode()+": "+shortened(api.ErrorMessage())+").",
+		return fail(ExitNetwork, err, "AWS STS cannot help now ("+shortened(api.ErrorCode())+": "+shortened(api.ErrorMessage())+").",
 			"Your login is kept. Try again later; no new login is needed.")
 	}
 	at := "in " + p.Profile.Region
@@ -69,7 +69,7 @@ func (p *Provider) explainAWS(l *login, api smithy.APIError, status int, request
 		trust   = "Send your AWS admin the output of: daypass trust-policy" + p.profileFlag()
 		refuse  = func(lines ...string) *Failure { return fail(ExitAWS, err, lines...) }
 	)
-	switch code := api.ErrorCode(); code {
+	switch code := shortened(api.ErrorCode()); code {
 	case "AccessDenied":
 		if said != "" && !strings.HasPrefix(said, "Not authorized to perform") {
 			return refuse("AWS refused role "+arn+" (AccessDenied: "+said+").", token, trust)

@@ -186,7 +186,7 @@ func (p *Provider) storeRenewed(ctx context.Context, l *login, a *attempt, token
 	}
 	l.take(tokens.IDToken, verified, p.Now())
 	if err := p.put(ctx, key, l); err != nil {
-		l.unstored = true
+		l.unstored = err
 		p.tellNotStored("renewed login", err)
 	}
 	if a.Open != nil || a.Codes > 0 || a.Outcome != nil {
@@ -242,5 +242,15 @@ func (a *attempt) pausing(now time.Time) bool {
 	return a.Outcome != nil && a.Outcome.Kind == renewalFailed && recent(a.Outcome.At, now, renewalPause)
 }
 
-// failure is the outcome in the words of the process that met it.
-func (o *outcome) failure() *Failure { return &Failure{Exit: o.Exit, Lines: o.Lines} }
+// failure is the outcome in the words of the process that met it. What is read
+// from a storage is bounded like any other outside text.
+func (o *outcome) failure() *Failure {
+	f := &Failure{Exit: o.Exit}
+	for _, line := range o.Lines[:min(len(o.Lines), 3)] {
+		f.Lines = append(f.Lines, line[:min(len(line), 2000)])
+	}
+	if f.Exit <= 0 || f.Exit > ExitInterrupt || len(f.Lines) == 0 {
+		return fail(ExitUnexpected, nil, "an earlier process failed, and its reason is not known.", "Repeat your command.")
+	}
+	return f
+}

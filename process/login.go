@@ -30,9 +30,9 @@ func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	if err != nil {
 		return LoggedIn{}, err
 	}
-	if l.unstored {
-		return LoggedIn{}, fail(ExitKeyring, nil,
-			append([]string{"you are logged in at " + p.host() + ", but the login could not be stored."}, p.keyringAdvice()...)...)
+	if l.unstored != nil {
+		return LoggedIn{}, fail(ExitKeyring, l.unstored,
+			append([]string{"you are logged in at " + p.host() + ", but the login could not be stored."}, p.keyringAdvice(l.unstored)...)...)
 	}
 	return LoggedIn{
 		Who: l.Claims.who(), Until: l.Expires, Renews: !l.RefreshToken.Empty(), Kept: l.LoggedIn.Before(started),

@@ -96,15 +96,16 @@ func (p *Provider) logout(ctx context.Context, key string) (LoggedOut, error) {
 	return out, nil
 }
 
-// storages are the profile's own storage and the others of this machine.
+// storages are the storages of this machine, and last the profile's own: that may
+// be several in one, each with a login of its own to revoke.
 func (p *Provider) storages() []cache.Store {
-	all := []cache.Store{p.Store}
+	var all []cache.Store
 	for _, store := range p.Everywhere {
 		if store.Name() != p.Store.Name() {
 			all = append(all, store)
 		}
 	}
-	return all
+	return append(all, p.Store)
 }
 
 // removeLogin revokes and deletes one login in p's storage, and reports whether

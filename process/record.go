@@ -59,7 +59,7 @@ type login struct {
 	Expires  time.Time `json:"expires"`   // IDToken's exp
 	Claims   claims    `json:"claims"`
 
-	unstored bool // the keyring did not take it: it serves this process alone
+	unstored error // why the keyring did not take it: it serves this process alone
 }
 
 // claims are the claims of the ID token that are shown to people, or tell whose

@@ -61,6 +61,7 @@ func (p *Provider) Status(ctx context.Context) Status {
 	}
 	l, err := p.readLogin(ctx)
 	if err == nil {
+		s.Storage = p.Store.Where(loginKey(p.Profile.IDP))
 		s.Login = &LoginStatus{
 			Who: l.Claims.who(), Subject: l.Claims.Subject, LoggedIn: l.LoggedIn, Until: l.Expires,
 			Renews: !l.RefreshToken.Empty(),

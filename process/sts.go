@@ -111,6 +111,11 @@ func (p *Provider) role(l *login, output *sts.AssumeRoleWithWebIdentityOutput) (
 	case len(*c.AccessKeyId) > 128 || len(*c.SecretAccessKey) > 1024 || len(*c.SessionToken) > 16<<10:
 		return nil, &badAnswer{"its credentials are larger than AWS gives any"}
 	}
+	for _, text := range []string{*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, &badAnswer{"its credentials hold characters that AWS's do not"}
+		}
+	}
 	r := &role{
 		Version: formVersion, LoginID: l.ID,
 		Issued: wall(now), Expires: wall(*c.Expiration).Truncate(time.Second),
@@ -140,6 +145,21 @@ func worthRetrying(err error) bool {
 		}
 	}
 	return retry.NewStandard().IsErrorRetryable(err)
+}
+
+// isBadToken reports that STS found fault with the ID token itself, and not with
+// what the account knows of the provider.
+func isBadToken(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != "InvalidIdentityToken" {
+		return false
+	}
+	for _, account := range []string{"Incorrect token audience", "No OpenIDConnect provider", "verification key", "thumbprint"} {
+		if strings.Contains(api.ErrorMessage(), account) {
+			return false
+		}
+	}
+	return true
 }
 
 // isExpiredToken reports that STS called the ID token expired.
