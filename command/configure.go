@@ -31,7 +31,8 @@ further role with the same login takes --idp NAME and --role-arn.
 --import takes the sections [daypass-idp NAME] and [profile NAME] from a file
 that your company hands out, and writes credential_process for this machine.`,
 		Example: `  daypass configure
-  daypass configure --idp corp --role-arn arn:aws:iam::111122223333:role/Admin --profile prod
+  daypass configure --idp corp --profile prod \
+    --role-arn arn:aws:iam::111122223333:role/Admin
   daypass configure --issuer https://corp.eu.auth0.com/ --client-id J1oXg0 \
     --role-arn arn:aws:iam::111122223333:role/Developer --profile dev --yes
   daypass configure --import company.ini`,

@@ -19,8 +19,8 @@ func newExec(e *Environment) *cobra.Command {
 		Use:   "exec [-p PROFILE] -- COMMAND [ARGUMENT ...]",
 		Short: "Run a command with credentials in its environment",
 		Long: `Runs a command with the profile's credentials in AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, and its region
-in AWS_REGION and AWS_DEFAULT_REGION. For programs that cannot run a
+AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, and its
+region in AWS_REGION and AWS_DEFAULT_REGION. For programs that cannot run a
 credential_process: the credentials are not renewed while the command runs. Ends
 with the command's exit status.`,
 		Example: "  daypass exec --profile dev -- terraform plan",

@@ -64,7 +64,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Run runs one command line and returns the exit code.
 func Run(ctx context.Context, e Environment) int {
-	root := newRoot(&e)
+	root := newRoot(&e, asked(e.Args)...)
 	root.SetArgs(e.Args)
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
@@ -111,7 +111,34 @@ func report(w io.Writer, lines []string) {
 	_, _ = io.WriteString(w, text.String()) // there is nobody left to tell
 }
 
-func newRoot(e *Environment) *cobra.Command {
+// subcommand is a subcommand that is made when it is needed.
+type subcommand struct {
+	name string // the first word of its Use
+	make func(*Environment) *cobra.Command
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
+		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
+		{"configure", newConfigure}, {"completion", newCompletion}, {"open-browser", newOpenBrowser}, {"renew", newRenew},
+		{"settings", newSettings},
+	}
+}
+
+// asked returns the one subcommand that the first argument names, else all of
+// them. To make them all takes longer than a cached answer does.
+func asked(args []string) []subcommand {
+	all := subcommands()
+	for i, sub := range all {
+		if len(args) > 0 && args[0] == sub.name {
+			return all[i : i+1]
+		}
+	}
+	return all
+}
+
+func newRoot(e *Environment, subs ...subcommand) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "daypass",
 		Short: "AWS credentials from your company login",
@@ -125,11 +152,12 @@ and every aws command, SDK and Terraform run works.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(
-		newProcess(e), newLogin(e), newLogout(e), newConsole(e), newExec(e), newToken(e), newStatus(e), newDoctor(e), newTrustPolicy(e), newVersion(e),
-		newConfigure(e), newCompletion(e), newOpenBrowser(e), newRenew(e), newSettings(),
-	)
+	for _, sub := range subs {
+		root.AddCommand(sub.make(e))
+	}
 	completeNames(e, root)
+	// Help fits a terminal 80 columns wide.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	return root
 }
 

@@ -29,13 +29,13 @@ func (e *Environment) source(cmd *cobra.Command) profile.Source {
 	return src
 }
 
-func newSettings() *cobra.Command {
+func newSettings(*Environment) *cobra.Command {
 	var text strings.Builder
 	text.WriteString("Every setting of a profile and its [daypass-idp] section, but client_secret, has\n" +
 		"a flag of the same name, which wins. With --issuer, --client-id and --role-arn no\n" +
 		"file is needed.\n\n")
 	for _, flag := range profile.Flags() {
-		fmt.Fprintf(&text, "  --%-30s %s\n", flag.Name, flag.Usage)
+		fmt.Fprintf(&text, "  --%s\n        %s\n", flag.Name, flag.Usage)
 	}
 	// A command that does nothing is a help topic: daypass help settings.
 	return &cobra.Command{Use: "settings", Short: "The settings of a profile, as flags", Long: text.String()}

@@ -21,8 +21,9 @@ func newStatus(e *Environment) *cobra.Command {
 		Use:   "status [-p PROFILE]",
 		Short: "Show who is logged in, and until when",
 		Long: `Shows for each profile that daypass serves (or for one) who is logged in, which
-role, until when, and where it is kept. It asks nobody: no network, no prompt, no
-unlocking. With --profile it ends with 3 when a person must log in.`,
+role, until when, where it is kept, and how it last failed. It asks nobody: no
+network, no prompt, no unlocking. With --profile it ends with 3 when a person
+must log in.`,
 		Example: "  daypass status\n  daypass status --profile dev --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

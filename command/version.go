@@ -12,7 +12,7 @@ func newVersion(e *Environment) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    "Prints the version, the commit it was built from as far as known, and the Go version.",
+		Long:    "Prints the version, the commit it was built from as far as known, and Go's\nversion.",
 		Example: "  daypass version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

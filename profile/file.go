@@ -219,13 +219,13 @@ func (f *file) values(s *section, known []key, counts func(name string) bool) (m
 	values := make(map[string]string, len(known))
 	for _, k := range s.body.Keys() {
 		name := k.Name()
-		where := f.place(s) + " " + plain(name)
+		where := func() string { return f.place(s) + " " + plain(name) }
 		if all := k.ValueWithShadows(); len(all) > 1 || len(all) == 1 && k.Value() == "" {
-			return nil, &Error{where: where, problem: "the key is there twice", hint: "remove one of the two lines; the AWS CLI refuses such a file too"}
+			return nil, &Error{where: where(), problem: "the key is there twice", hint: "remove one of the two lines; the AWS CLI refuses such a file too"}
 		}
 		if !knows(known, name) {
 			if counts(name) {
-				return nil, unknownKey(where, name, s.kind)
+				return nil, unknownKey(where(), name, s.kind)
 			}
 			continue
 		}
@@ -234,10 +234,10 @@ func (f *file) values(s *section, known []key, counts func(name string) bool) (m
 			value = cutComment(value)
 		}
 		if len(value) > maxValue {
-			return nil, &Error{where: where, problem: fmt.Sprintf("longer than %d bytes", maxValue)}
+			return nil, &Error{where: where(), problem: fmt.Sprintf("longer than %d bytes", maxValue)}
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
-			return nil, &Error{where: where, problem: "holds a control character", hint: "type the value anew; it may have been pasted with invisible characters"}
+			return nil, &Error{where: where(), problem: "holds a control character", hint: "type the value anew; it may have been pasted with invisible characters"}
 		}
 		values[name] = value
 	}

@@ -8,9 +8,9 @@ import "strings"
 // so the two ends are compared: the line of this profile must not name another,
 // and no profile with a role of its own may name this one.
 func (f *file) checkPasted(own *section, values map[string]string) error {
-	line := setting{f.place(own) + " credential_process", values["credential_process"]}
-	if named, found := profileArgument(line.value); found && named != own.name {
-		return line.wrong("write --profile "+plain(own.name)+" there, or ask for the other profile",
+	line := values["credential_process"]
+	if named, found := profileArgument(line); found && named != own.name {
+		return setting{f.place(own) + " credential_process", line}.wrong("write --profile "+plain(own.name)+" there, or ask for the other profile",
 			"this line gets the credentials of profile %s", plain(named))
 	}
 	for i := range f.sections {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -160,12 +161,12 @@ func (s Source) getenv(name string) string {
 
 // checkFlags holds the flags to what [file.values] holds the file to.
 func (s Source) checkFlags() error {
-	for _, doc := range Flags() {
-		value, flag := s.Flags[doc.Name], setting{where: "--" + doc.Name}
+	for _, name := range slices.Sorted(maps.Keys(s.Flags)) {
+		value, flag := s.Flags[name], setting{where: "--" + name}
 		switch {
 		case len(value) > maxValue:
 			return flag.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(value) || strings.ContainsFunc(value, isForbidden(doc.Name)):
+		case !utf8.ValidString(value) || strings.ContainsFunc(value, isForbidden(name)):
 			return flag.wrongUnseen("", "holds a control character")
 		}
 	}
