@@ -1,7 +1,8 @@
 # demo, test and build need nothing but Go. check installs what else it needs.
 .POSIX:
-.PHONY: demo test build check install lint unit cross e2e
+.PHONY: demo test build bench check install lint unit cross e2e
 
+BINARY = daypass
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The whole trip on loopback: no account, nothing left behind.
@@ -12,9 +13,13 @@ demo:
 test:
 	go test ./...
 
-# The binary as it is released, into ./daypass.
+# The binary as it is released, into ./daypass or $(BINARY).
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o daypass .
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) .
+
+# The tables of docs/performance.md, in some minutes. See bench/main.go.
+bench: install
+	go run ./bench
 
 # Everything that CI runs.
 check: install lint unit cross e2e
@@ -27,8 +32,10 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet -tags e2e ./...
 	cd e2e/gosdk && go vet .
+	cd e2e/policyforms && go vet .
 	$(STATICCHECK) -tags e2e ./...
 	cd e2e/gosdk && $(STATICCHECK) .
+	cd e2e/policyforms && $(STATICCHECK) .
 
 # Fuzz tests run over their seeds here; go test -fuzz=NAME ./PACKAGE searches on.
 unit:

@@ -79,6 +79,7 @@ func newComputer(t *testing.T, o options) *computer {
 			"AWS_EC2_METADATA_DISABLED": "true",
 			"AWS_PAGER":                 "",
 			"AWS_ENDPOINT_URL_STS":      aws.STSEndpoint,
+			"AWS_ENDPOINT_URL_SIGNIN":   aws.SigninEndpoint,
 			"CHROMIUM":                  installed.chromium,
 			"NODE_NO_WARNINGS":          "1", // the JS SDK's, of what a coming version will need
 		},
@@ -102,13 +103,24 @@ func (c *computer) environ() []string {
 	return env
 }
 
-// configure writes ~/.aws/config: one provider, and a profile for each role,
-// which is named like the profile. AWS is told to trust the provider.
-func (c *computer) configure(roles ...string) {
+// trust tells AWS to give the roles to whoever logs in at the provider.
+func (c *computer) trust(roles ...string) {
 	c.t.Helper()
 	if err := c.aws.RegisterForeignProvider(c.provider.issuer, "daypass-e2e"); err != nil {
 		c.t.Fatal(err)
 	}
+	for _, role := range roles {
+		if err := c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// configure writes ~/.aws/config: one provider, and a profile for each role,
+// which is named like the profile. AWS is told to trust the provider.
+func (c *computer) configure(roles ...string) {
+	c.t.Helper()
+	c.trust(roles...)
 	config := fmt.Sprintf("[daypass-idp corp]\nissuer    = %s\nclient_id = daypass-e2e\nstorage   = keyring\n", c.provider.issuer)
 	for _, role := range roles {
 		config += fmt.Sprintf(`
@@ -118,9 +130,6 @@ credential_process = %[2]s process --profile %[1]s
 daypass_idp        = corp
 daypass_role_arn   = arn:aws:iam::111122223333:role/%[1]s
 `, role, installed.daypass)
-		if err := c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()); err != nil {
-			c.t.Fatal(err)
-		}
 	}
 	write(c.t, filepath.Join(c.folder, "home/.aws/config"), config)
 }

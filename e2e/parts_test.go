@@ -15,6 +15,7 @@ import (
 type parts struct {
 	daypass      string // built from this tree, as it is released
 	goSDK        string // e2e/gosdk, built
+	policyForms  string // e2e/policyforms, built
 	folder       string // e2e
 	node         string
 	aws          string
@@ -55,9 +56,10 @@ func findParts(built string) (parts, error) {
 		return parts{}, err
 	}
 	p := parts{
-		daypass: filepath.Join(built, "daypass"),
-		goSDK:   filepath.Join(built, "gosdk"),
-		folder:  folder,
+		daypass:     filepath.Join(built, "daypass"),
+		goSDK:       filepath.Join(built, "gosdk"),
+		policyForms: filepath.Join(built, "policyforms"),
+		folder:      folder,
 	}
 	there := func(string) bool { return true }
 	for _, program := range []struct {
@@ -88,7 +90,10 @@ func findParts(built string) (parts, error) {
 	if err := build(p.daypass, filepath.Dir(folder)); err != nil {
 		return parts{}, err
 	}
-	return p, build(p.goSDK, filepath.Join(folder, "gosdk"))
+	if err := build(p.goSDK, filepath.Join(folder, "gosdk")); err != nil {
+		return parts{}, err
+	}
+	return p, build(p.policyForms, filepath.Join(folder, "policyforms"))
 }
 
 // find returns the path of the first program that is there and usable, else "".

@@ -1,0 +1,171 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// chromiumArguments come before the address: a headless Chromium that prints the
+// page it ends on, and reaches nothing but loopback.
+func chromiumArguments(profile string) []string {
+	return []string{
+		"--headless",
+		"--user-data-dir=" + profile,
+		"--no-sandbox", // root, as in a container, has none
+		"--disable-gpu",
+		"--disable-quic",
+		"--no-first-run",
+		"--disable-background-networking",
+		"--disable-component-update",
+		"--disable-sync",
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+		"--dump-dom",
+	}
+}
+
+// visit has the person open a link in Chromium, and returns the page.
+func (c *computer) visit(link string) string {
+	c.t.Helper()
+	// Not in the computer's folder: the history of a browser holds what was visited.
+	argv := append([]string{installed.chromium}, chromiumArguments(c.t.TempDir())...)
+	r := c.run(append(argv, link)...)
+	if r.code != 0 {
+		c.t.Fatalf("Chromium: %s", r.stderr)
+	}
+	return r.stdout
+}
+
+// checkConsole fails the test unless a page is the console, for role dev and a
+// service, and the credentials went to AWS in the body of a POST alone.
+func (c *computer) checkConsole(page, destination string) {
+	c.t.Helper()
+	for _, part := range []string{">" + arn("dev") + "<", destination} {
+		if !strings.Contains(page, part) {
+			c.t.Errorf("the page lacks %q:\n%s", part, page)
+		}
+	}
+	if found := c.aws.SecretsInURLs(); len(found) > 0 {
+		c.t.Errorf("%d requests have a secret in the URL, such as %s %s", len(found), found[0].Method, found[0].Path)
+	}
+	asked := 0
+	for _, r := range c.aws.Requests() {
+		if r.Endpoint == "federation" {
+			asked++
+			if r.Method != "POST" || r.Form.Get("Session") == "" || len(r.Query) > 0 {
+				c.t.Errorf("the sign-in token was asked for with %s and a query of %d", r.Method, len(r.Query))
+			}
+		}
+	}
+	if asked != 1 || c.aws.Count("login") != 1 || c.aws.Count("console") != 1 {
+		c.t.Errorf("%d requests for a sign-in token, %d sign-ins, %d pages; want 1 of each", asked, c.aws.Count("login"), c.aws.Count("console"))
+	}
+}
+
+// The printed URL leads a browser that knows nothing yet to the console.
+func TestConsoleURLLeadsToTheConsole(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	c.openDesktop("approve")
+	if r := c.say("login", "--profile", "dev"); r.code != 0 {
+		t.Fatalf("login: %+v", r)
+	}
+	c.closeDesktop()
+
+	r := c.run(installed.daypass, "console", "--print", "--profile", "dev")
+	link, rest, _ := strings.Cut(r.stdout, "\n")
+	if r.code != 0 || r.stderr != "" || rest != "" || !strings.HasPrefix(link, c.aws.SigninEndpoint+"/federation?") {
+		t.Fatalf("exit code %d, %d bytes on standard output, standard error:\n%s", r.code, len(r.stdout), r.stderr)
+	}
+	c.checkConsole(c.visit(link), "https://eu-west-1.console.aws.amazon.com/")
+}
+
+// The browser gets a one-time address that leads there: nobody who lists the
+// processes of the machine can sign in.
+func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	c.openDesktop("approve")
+	credentials(t, c.process("dev"))
+
+	page := filepath.Join(c.folder, "page")
+	list := filepath.Join(c.folder, "addresses")
+	browser := filepath.Join(c.folder, "chromium")
+	quoted := "'" + strings.Join(chromiumArguments(t.TempDir()), "' '") + "'"
+	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %s\n%s %s \"$1\" > %s.part 2> /dev/null\nmv %[4]s.part %[4]s\n", list, installed.chromium, quoted, page)
+	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.env["BROWSER"] = browser
+
+	stop := c.watchArguments()
+	r := c.say("console", "s3", "--profile", "dev")
+	if r.code != 0 || r.stdout != "" || r.stderr != "" {
+		t.Fatalf("%+v", r)
+	}
+	await(t, "the browser to show a page", func() bool {
+		_, err := os.Stat(page)
+		return err == nil
+	})
+	seen := stop()
+
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkConsole(string(data), "https://eu-west-1.console.aws.amazon.com/s3/home?")
+	data, err = os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSpace(string(data))
+	if !strings.HasPrefix(address, "http://127.0.0.1:") || strings.Contains(address, c.aws.URL) || strings.ContainsAny(address, " ?") {
+		t.Errorf("the browser was started with %q, want one address on loopback", address)
+	}
+	if !strings.Contains(seen, address) || !strings.Contains(seen, "console s3") {
+		t.Error("the browser's arguments were not watched")
+	}
+	for _, secret := range append(c.provider.issued(), c.aws.Issued()...) {
+		if strings.Contains(seen, secret) {
+			t.Errorf("a secret of %d bytes is in an argument", len(secret))
+		}
+	}
+	if strings.Contains(seen, "SigninToken") || strings.Contains(seen, c.aws.SigninEndpoint) {
+		t.Error("the sign-in URL is in an argument")
+	}
+}
+
+// watchArguments looks at the argument lists of the computer's processes all the
+// time, until stop is called, which returns those that it saw.
+func (c *computer) watchArguments() (stop func() string) {
+	ending, seen := make(chan struct{}), make(chan string)
+	go func() {
+		all := map[string]bool{}
+		for ended := false; !ended; {
+			select {
+			case <-ending:
+				ended = true
+			case <-time.After(20 * time.Millisecond):
+			}
+			for _, line := range processes(marker + "=" + c.folder) {
+				all[line] = true
+			}
+		}
+		var text strings.Builder
+		for line := range all {
+			text.WriteString(line + "\n")
+		}
+		seen <- text.String()
+	}()
+	return func() string {
+		close(ending)
+		return <-seen
+	}
+}

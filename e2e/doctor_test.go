@@ -1,0 +1,97 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// checkedLink is one link of the chain as doctor --json tells it.
+type checkedLink struct {
+	Link, State, Detail, Advice string
+}
+
+func (c *computer) doctor() (int, map[string]checkedLink) {
+	c.t.Helper()
+	r := c.say("doctor", "--profile", "dev", "--json")
+	var list []checkedLink
+	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil {
+		c.t.Fatalf("%v\n%s%s", err, r.stdout, r.stderr)
+	}
+	links := map[string]checkedLink{}
+	for _, l := range list {
+		links[l.Link] = l
+	}
+	return r.code, links
+}
+
+// With a login at a real provider, in a real keyring, every link holds.
+func TestDoctorFindsNothing(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{provider: providerOptions{Slash: true}})
+	c.configure("dev")
+	c.openDesktop("approve")
+	credentials(t, c.process("dev"))
+	items := c.items()
+
+	code, links := c.doctor()
+	if code != 0 || len(links) < 15 {
+		t.Errorf("exit code %d, %d links", code, len(links))
+	}
+	for _, l := range links {
+		if l.State != "ok" {
+			t.Errorf("%+v", l)
+		}
+	}
+	for link, part := range map[string]string{
+		"keyring": "Secret Service",
+		"issuer":  c.provider.issuer,
+		"claims":  "iss=" + c.provider.issuer + " aud=daypass-e2e",
+		"renewal": "renews by itself",
+		"STS":     c.aws.STSEndpoint,
+		"role":    "assumed-role/dev/taro@example.com",
+		"console": c.aws.SigninEndpoint,
+	} {
+		if detail := links[link].Detail; !strings.Contains(detail, part) {
+			t.Errorf("%s: %q lacks %q", link, detail, part)
+		}
+	}
+	if n := c.items(); n != items {
+		t.Errorf("the keyring holds %d items, before the check %d", n, items)
+	}
+	if n := c.provider.count("/device/auth", ""); n != 1 {
+		t.Errorf("%d device authorizations, want 1", n)
+	}
+
+	// For people: a line each, and nothing to do.
+	if r := c.say("doctor", "--profile", "dev"); r.code != 0 || strings.Count(r.stdout, "\n") != len(links) || strings.Count("\n"+r.stdout, "\nok ") != len(links) || r.stderr != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A keyring that is locked is named, and what needs it is not guessed at.
+func TestDoctorNamesTheLockedKeyring(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	c.openDesktop("approve")
+	credentials(t, c.process("dev"))
+	c.closeDesktop()
+	c.stopKeyring()
+	startKeyring(t, c.environ(), c.bus, "")
+
+	code, links := c.doctor()
+	if l := links["keyring"]; code != 7 || l.State != "FAIL" || !strings.Contains(l.Detail, "locked") || l.Advice == "" {
+		t.Errorf("exit code %d: %+v", code, l)
+	}
+	for link, state := range map[string]string{
+		"configuration": "ok", "credential_process": "ok", "provider": "ok", "issuer": "ok", "STS": "ok", "console": "ok",
+		"login": "-", "role": "-",
+	} {
+		if l := links[link]; l.State != state {
+			t.Errorf("want %q: %+v", state, l)
+		}
+	}
+}
