@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/daypass/daypass/command"
@@ -17,22 +18,29 @@ func main() { os.Exit(run()) }
 // by its context: an exchange with the provider that has begun is finished first,
 // for its answer holds the only copy of the new refresh token. On Windows a
 // closed console arrives as SIGTERM.
+//
+// Until a command asks for that, a signal ends the process at once: Go catches
+// signals in a thread of its own, whose start takes longer than the reading of a
+// cached answer.
 func run() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // by nohup, say: it stays so, for us and for exec's command
-			signal.Notify(signals, s)
-		}
-	}
 	caught := make(chan syscall.Signal, 1)
-	go func() {
-		s, _ := (<-signals).(syscall.Signal)
-		caught <- s
-		cancel()
-	}()
-	code := command.Run(ctx, command.OS())
+	e := command.OS()
+	e.CatchSignals = sync.OnceFunc(func() {
+		signals := make(chan os.Signal, 1)
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+			if !signal.Ignored(s) { // by nohup, say: it stays so, for us and for exec's command
+				signal.Notify(signals, s)
+			}
+		}
+		go func() {
+			s, _ := (<-signals).(syscall.Signal)
+			caught <- s
+			cancel()
+		}()
+	})
+	code := command.Run(ctx, e)
 	if code == command.ExitInterrupt {
 		select {
 		case s := <-caught:

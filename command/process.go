@@ -32,6 +32,7 @@ resolves, and AWS_PROFILE may name another.`,
 			}
 			defer s.close()
 			s.Aside = s.aside(cmd, false)
+			s.Missed = e.catchSignals
 			ctx, cancel := e.withTimeout(cmd.Context(), p.IDP.ProcessTimeout)
 			defer cancel()
 			credentials, err := s.Credentials(ctx, process.ForSDK)

@@ -39,6 +39,9 @@ type Environment struct {
 	Invoked        string // this program as it was called, a path or a name on PATH
 	Now            func() time.Time
 	Sleep          func(context.Context, time.Duration) error
+	// CatchSignals has signals end the command's context from now on, and no more
+	// the process; nil: nothing is to be done for that. It can be called again.
+	CatchSignals func()
 }
 
 // OS is the real environment.
@@ -68,6 +71,11 @@ func Run(ctx context.Context, e Environment) int {
 	root.SetArgs(e.Args)
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if cmd.Name() != "process" { // which has nothing to lose as long as the cache has not missed
+			e.catchSignals()
+		}
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
@@ -79,6 +87,12 @@ func Run(ctx context.Context, e Environment) int {
 	code, lines := explain(cmd, err)
 	report(e.Stderr, lines)
 	return code
+}
+
+func (e *Environment) catchSignals() {
+	if e.CatchSignals != nil {
+		e.CatchSignals()
+	}
 }
 
 // explain turns an error into an exit code and the lines to show.
@@ -156,9 +170,28 @@ and every aws command, SDK and Terraform run works.`,
 		root.AddCommand(sub.make(e))
 	}
 	completeNames(e, root)
-	// Help fits a terminal 80 columns wide.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	fitUsage(root)
 	return root
+}
+
+// fitUsage has the flags in help fit a terminal 80 columns wide. A template of our
+// own would be shorter, but text/template calls methods by name, so that the
+// linker could leave out no method of anything: that makes 2 MB.
+func fitUsage(root *cobra.Command) {
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		out := cmd.OutOrStderr()
+		var text strings.Builder
+		cmd.SetOut(&text)
+		err := usage(cmd)
+		cmd.SetOut(out)
+		if err != nil {
+			return err
+		}
+		flags, trim := cmd.LocalFlags(), func(s string) string { return strings.TrimRight(s, " \n") }
+		_, err = io.WriteString(out, strings.Replace(text.String(), trim(flags.FlagUsages()), trim(flags.FlagUsagesWrapped(80)), 1))
+		return err
+	})
 }
 
 // print writes a command's product to stdout in one write.

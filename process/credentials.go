@@ -50,6 +50,9 @@ func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 	if err == nil && (old.fresh(p.Now(), fresh) || old.usable(p.Now()) && old.pausing(p.Now())) {
 		return old.credentials(p.Profile.AccountID), nil
 	}
+	if p.Missed != nil {
+		p.Missed()
+	}
 	if err != nil && !needsUnlock(err) && !notThere(err) {
 		return Credentials{}, p.failed(p.keyringFailure(ctx, err))
 	}

@@ -31,6 +31,9 @@ type Provider struct {
 	Everywhere []cache.Store
 	Locks      cache.Locks
 
+	// Missed is called when no cached answer serves, before anything is done about
+	// it; nil: nobody wants to know.
+	Missed func()
 	// Person finds out how a person can be reached from here; nil: nobody can. It
 	// is called when there is something to ask.
 	Person func() Person
