@@ -179,7 +179,7 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 			return nil, err
 		}
 		renewed, err = p.assumeRole(ctx, l)
-	case isBadToken(err) && !recent(l.Obtained, started, renewalPause):
+	case isBadToken(err) && started.Sub(l.Obtained) >= renewalPause:
 		// The provider may make better ones now; but nobody is asked for that.
 		if better, renewalErr := p.idToken(ctx, started, silently, l.IDToken.String); renewalErr == nil {
 			l = better
