@@ -28,7 +28,7 @@ type laptop struct {
 // newLaptop makes a laptop whose profile dev works, once somebody has logged in.
 func newLaptop(t *testing.T, o sandbox.Options) *laptop {
 	t.Helper()
-	l := &laptop{t: t, time: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}
+	l := &laptop{t: t, time: time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second)}
 	o.Now = l.now
 	box, err := sandbox.Start(o)
 	if err != nil {

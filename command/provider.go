@@ -106,6 +106,10 @@ func (s *session) show(a deviceflow.Authorization, openTab bool) (func(), error)
 	request := prompt.Request{
 		Auth: a, Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID, QR: s.typed,
 	}
+	text, err := prompt.Text(request, time.Local)
+	if err != nil {
+		return nothing, fmt.Errorf("%w: %w", process.ErrUnfit, err)
+	}
 	if openTab {
 		address := a.VerificationURIComplete
 		if address == "" {
@@ -122,10 +126,7 @@ func (s *session) show(a deviceflow.Authorization, openTab bool) (func(), error)
 		if !s.typed {
 			return nothing, nil
 		}
-		text, err := prompt.Text(request, time.Local)
-		if err == nil {
-			_, err = fmt.Fprint(s.env.Stderr, text)
-		}
+		_, err := fmt.Fprint(s.env.Stderr, text)
 		return nothing, err
 	}
 	if err := tty.Show(request); err != nil {

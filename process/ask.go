@@ -10,6 +10,10 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
+// ErrUnfit is the error of Provider.Show for an authorization whose code or
+// address must not be shown: a damaged record, say.
+var ErrUnfit = errors.New("unfit to be shown")
+
 // ask gets a login from a person: it takes up the device authorization that an
 // earlier process left open, or starts one, where somebody is there to answer.
 // The login's lock is held. ended says why the login that stood no longer serves.
@@ -48,7 +52,11 @@ func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *atte
 
 	if p.Show != nil && (person.Terminal || openTab) {
 		done, err := p.Show(a.Open.deviceflow(), openTab)
-		if err != nil && !openTab { // with a tab open, the wait is not in vain
+		if err != nil && (!openTab || errors.Is(err, ErrUnfit)) { // with a tab open, the wait is not in vain
+			if errors.Is(err, ErrUnfit) {
+				a.Open = nil // or the next process would meet the same
+				_ = p.put(ctx, attemptKey(key), a)
+			}
 			return nil, fail(ExitUnexpected, err, "the login at "+p.host()+" cannot be shown: "+reason(err)+".", "Run: "+p.loginCommand())
 		}
 		if done != nil {

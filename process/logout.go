@@ -171,9 +171,13 @@ func (p *Provider) revoke(ctx context.Context, l *login, out *LoggedOut) {
 		out.NotRevoked = "the provider has no revocation endpoint"
 		return
 	}
-	flow := &deviceflow.Flow{Issuer: l.Issuer, ClientID: l.ClientID, Now: p.Now, Sleep: p.Sleep}
+	transport, err := newTransport("")
+	if err != nil {
+		out.NotRevoked = reason(err)
+		return
+	}
+	flow := &deviceflow.Flow{Issuer: l.Issuer, ClientID: l.ClientID, Transport: p.noted(transport), Now: p.Now, Sleep: p.Sleep}
 	if l.Issuer == p.Profile.IDP.Issuer && l.ClientID == p.Profile.IDP.ClientID {
-		var err error
 		if flow, err = p.flow(); err != nil {
 			out.NotRevoked = reason(err)
 			return

@@ -38,11 +38,12 @@ func (p *Provider) assumeRole(ctx context.Context, l *login) (*role, error) {
 	for try := 1; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, stsRequestTime)
 		output, err := client.AssumeRoleWithWebIdentity(bounded, input)
+		silent := bounded.Err() != nil
 		cancel()
 		if err == nil {
 			return p.role(l, output)
 		}
-		if try == stsTries || !worthRetrying(err) || ctx.Err() != nil {
+		if try == stsTries || !silent && !worthRetrying(err) || ctx.Err() != nil {
 			return nil, err
 		}
 		if err := p.Sleep(ctx, time.Duration(try)*500*time.Millisecond); err != nil {
@@ -108,6 +109,8 @@ func (p *Provider) role(l *login, output *sts.AssumeRoleWithWebIdentityOutput) (
 		return nil, &badAnswer{"its credentials have already expired by this machine's clock"}
 	case c.Expiration.Sub(now) > 13*time.Hour:
 		return nil, &badAnswer{"its credentials live longer than AWS gives any"}
+	case user != nil && len(aws.ToString(user.Arn)) > 2048:
+		return nil, &badAnswer{"its ARN is longer than AWS makes any"}
 	case len(*c.AccessKeyId) > 128 || len(*c.SecretAccessKey) > 1024 || len(*c.SessionToken) > 16<<10:
 		return nil, &badAnswer{"its credentials are larger than AWS gives any"}
 	}

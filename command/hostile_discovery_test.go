@@ -1,0 +1,181 @@
+package command
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// A provider, or what stands in its place, with a bad discovery document or bad
+// signing keys.
+func TestHostileDiscovery(t *testing.T) {
+	const (
+		useless = `issuer "http://HOST/idp": its discovery document is of no use: `
+		missing = `issuer "http://HOST/idp": there is no discovery document below it`
+		notSent = `issuer "http://HOST/idp": its discovery document names no device_authorization_endpoint`
+	)
+	// addresses that nothing secret may go to
+	bad := map[string]string{
+		"plain http":            "http://corp.example/x",
+		"another scheme":        "ftp://corp.example/x",
+		"javascript":            "javascript:alert(1)",
+		"file":                  "file:///etc/passwd",
+		"no scheme":             "//corp.example/x",
+		"a path alone":          "/x",
+		"a user name":           "https://corp.example@evil.example/x",
+		"a control character":   "https://corp.example/\x1b[2J",
+		"a line break":          "https://corp.example/\nHost: evil.example",
+		"another script":        "https://c\u043erp.example/x",
+		"no host":               "https:///x",
+		"8 kB":                  "https://corp.example/" + strings.Repeat("x", 8<<10),
+		"no URL":                "https://[::1",
+		"a bad host":            "https://corp%00.example/x",
+		"white space":           " https://corp.example/x",
+		"a number for loopback": "http://2130706433/x",
+	}
+	var rows []hostile
+	for name, url := range bad {
+		rows = append(rows, hostile{name: "token_endpoint, " + name, at: "discovery", answer: with("token_endpoint", url), exit: 2, says: useless})
+	}
+	for _, endpoint := range []string{"device_authorization_endpoint", "revocation_endpoint", "jwks_uri"} {
+		for _, name := range []string{"plain http", "javascript", "a user name", "a control character"} {
+			rows = append(rows, hostile{name: endpoint + ", " + name, at: "discovery", answer: with(endpoint, bad[name]), exit: 2, says: useless})
+		}
+	}
+	rows = append(rows, []hostile{
+		{name: "empty", at: "discovery", answer: asJSON(200, ""), exit: 2, says: missing},
+		{name: "null", at: "discovery", answer: asJSON(200, "null"), exit: 2, says: missing},
+		{name: "a list", at: "discovery", answer: asJSON(200, `["`+marker+`"]`), exit: 2, says: missing},
+		{name: "a text", at: "discovery", answer: asJSON(200, `"`+marker+`"`), exit: 2, says: missing},
+		{name: "an empty object", at: "discovery", answer: asJSON(200, `{}`), exit: 2, says: `issuer "http://HOST/idp": the provider calls itself ""`},
+		{name: "half an object", at: "discovery", answer: asJSON(200, `{"issuer":"`+marker), exit: 2, says: missing},
+		{name: "two objects", at: "discovery", answer: asJSON(200, `{"x":"`+marker+`"}{}`), exit: 2, says: missing},
+		{name: "100000 levels", at: "discovery", answer: asJSON(200, deep(100000)), exit: 2, says: missing},
+		{name: "9000 levels", at: "discovery", answer: asJSON(200, deep(9000)), exit: 2, says: `issuer "http://HOST/idp": the provider calls itself ""`},
+		{name: "not UTF-8", at: "discovery", answer: asJSON(200, "{\"\xff\xfe\":\""+marker+"\"}"), exit: 2, says: `issuer "http://HOST/idp": the provider calls itself ""`},
+		{name: "8 MB", at: "discovery", answer: largeJSON(8 << 20), exit: 2, says: missing},
+		{name: "endless", at: "discovery", answer: endless("application/json", `{"x":"`), exit: 2, says: missing},
+		{name: "a web page", at: "discovery", answer: page(200), exit: 2, says: missing},
+		{name: "a web page with status 404", at: "discovery", answer: page(404), exit: 2, says: missing},
+		{name: "status 403", at: "discovery", answer: asJSON(403, `{}`), exit: 2, says: missing},
+		{name: "status 500", at: "discovery", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
+		{name: "status 429", at: "discovery", answer: page(429), exit: 6, says: "HOST asks to wait "},
+		{name: "status 204", at: "discovery", answer: saying(204, "application/json", ""), exit: 2, says: missing},
+		{name: "an OAuth error with status 200", at: "discovery", answer: oauthError(200, "server_error", "x"), exit: 2, says: missing},
+		{name: "broken off", at: "discovery", answer: brokenOff(`{"issuer":"` + marker), exit: 6, says: "cannot reach HOST: "},
+		{name: "dropped", at: "discovery", answer: dropped, exit: 6, says: "cannot reach HOST: "},
+		{name: "1 MB of headers", at: "discovery", answer: withHeader("X", strings.Repeat("x", 1<<20), page(200)), exit: 6, says: "cannot reach HOST: "},
+
+		{name: "another issuer", at: "discovery", answer: with("issuer", "https://evil.example/"), exit: 2,
+			says: `issuer "http://HOST/idp": the provider calls itself "https://evil.example/"`},
+		{name: "an issuer with control characters", at: "discovery", answer: with("issuer", "https://evil.example/\x1b]0;x\a\r\nrm"), exit: 2,
+			says: `issuer "http://HOST/idp": the provider calls itself "https://evil.example/`},
+		{name: "an issuer of 1 MB", at: "discovery", answer: with("issuer", strings.Repeat("x", 1<<19)), exit: 2,
+			says: `issuer "http://HOST/idp": the provider calls itself "xxx`},
+		{name: "an issuer that is a number", at: "discovery", answer: with("issuer", 5), exit: 2, says: useless},
+		{name: "no issuer", at: "discovery", answer: with("issuer", nil), exit: 2, says: `issuer "http://HOST/idp": the provider calls itself ""`},
+		{name: "the issuer twice", at: "discovery", answer: twice("issuer", "https://evil.example/"), exit: 2,
+			says: `issuer "http://HOST/idp": the provider calls itself "https://evil.example/"`},
+		{name: "no token_endpoint", at: "discovery", answer: with("token_endpoint", nil), exit: 2, says: useless},
+		{name: "token_endpoint is an object", at: "discovery", answer: with("token_endpoint", map[string]any{}), exit: 2, says: useless},
+		{name: "token_endpoint is null", at: "discovery", answer: with("token_endpoint", json.RawMessage("null")), exit: 2, says: useless},
+		{name: "token_endpoint twice", at: "discovery", answer: twice("token_endpoint", "http://evil.example/"), exit: 2, says: useless},
+		{name: "scopes_supported is a text", at: "discovery", answer: with("scopes_supported", "openid"), exit: 2, says: useless},
+		{name: "no jwks_uri", at: "discovery", answer: with("jwks_uri", nil), exit: 2, says: useless},
+		{name: "no device_authorization_endpoint", at: "discovery", answer: quirk("device_authorization_endpoint", nil), command: "login --profile dev --force", exit: 2, says: notSent},
+		{name: "algorithms that AWS takes none of", at: "discovery", answer: quirk("id_token_signing_alg_values_supported", []string{"HS256", "none"}), exit: 4,
+			says: "the ID token from HOST cannot be used: "},
+
+		{name: "a redirect to another host", at: "discovery", answer: redirect(302, "http://THIEF/"), exit: 2, says: useless},
+		{name: "a redirect to plain http", at: "discovery", answer: redirect(301, "http://corp.example/"), exit: 2, says: useless},
+		{name: "a redirect to a file", at: "discovery", answer: redirect(307, "file:///etc/passwd"), exit: 2, says: useless},
+		{name: "a redirect to itself", at: "discovery", answer: redirect(308, "SELF"), exit: 2, says: useless},
+		{name: "a redirect to nowhere", at: "discovery", answer: redirect(302, ""), exit: 2, says: missing},
+		{name: "a redirect with a control character", at: "discovery", answer: redirect(302, "/\x1b[2J"), exit: 6, says: "cannot reach HOST: "},
+		{name: "a redirect on the same host", at: "discovery", answer: once(redirect(302, "SELF"))},
+	}...)
+
+	const keys = "HOST does not answer as it should ("
+	set := func(keys string) answer { return asJSON(200, `{"`+marker+`":0,"keys":`+keys+`}`) }
+	unknown := "the ID token from HOST cannot be used: "
+	rows = append(rows, []hostile{
+		{name: "empty", at: "keys", answer: asJSON(200, ""), exit: 6, says: keys},
+		{name: "no keys", at: "keys", answer: set("[]"), exit: 4, says: unknown},
+		{name: "keys is an object", at: "keys", answer: set("{}"), exit: 4, says: unknown},
+		{name: "keys of wrong types", at: "keys", answer: set(`[1,"x",null,[],{"kty":5}]`), exit: 4, says: unknown},
+		{name: "a list", at: "keys", answer: asJSON(200, `["`+marker+`"]`), exit: 6, says: keys},
+		{name: "a symmetric key", at: "keys", answer: set(`[{"kty":"oct","k":"AAAA"}]`), exit: 4, says: unknown},
+		{name: "a key of exponent 1", at: "keys", answer: rightIDs(`"e":"AQ"`), exit: 4, says: unknown},
+		{name: "a key of 64 kB", at: "keys", answer: rightIDs(`"n":"` + strings.Repeat("_", 87381) + `"`), exit: 4, says: unknown},
+		{name: "another's keys", at: "keys", answer: anothersKeys, exit: 4, says: unknown},
+		{name: "10000 keys", at: "keys", answer: set("[" + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, 9999) + `{}]`), exit: 4, says: unknown},
+		{name: "100000 levels", at: "keys", answer: asJSON(200, deep(100000)), exit: 6, says: keys},
+		{name: "8 MB", at: "keys", answer: largeJSON(8 << 20), exit: 6, says: keys},
+		{name: "endless", at: "keys", answer: endless("application/json", `{"keys":["`), exit: 6, says: keys},
+		{name: "a web page", at: "keys", answer: page(200), exit: 6, says: keys},
+		{name: "status 404", at: "keys", answer: page(404), exit: 6, says: keys},
+		{name: "status 500", at: "keys", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
+		{name: "dropped", at: "keys", answer: dropped, exit: 6, says: "cannot reach HOST: "},
+		{name: "broken off", at: "keys", answer: brokenOff(`{"keys":[`), exit: 6, says: "cannot reach HOST: "},
+		{name: "a redirect to another host", at: "keys", answer: redirect(302, "http://THIEF/"), exit: 2, says: `issuer "http://HOST/idp": its signing keys cannot be fetched`},
+		{name: "a redirect to itself", at: "keys", answer: redirect(302, "SELF"), exit: 2, says: `issuer "http://HOST/idp": its signing keys cannot be fetched`},
+		{name: "a redirect on the same host", at: "keys", answer: once(redirect(302, "SELF"))},
+	}...)
+	runHostile(t, rows)
+}
+
+// twice is the sandbox's own answer with one name there a second time, at the end,
+// where it counts.
+func twice(name, value string) answer {
+	return func(a *attack, w http.ResponseWriter, r *http.Request) {
+		body := strings.TrimSuffix(strings.TrimSpace(string(a.own(r))), "}")
+		asJSON(200, body+`,"marker":"`+marker+`","`+name+`":"`+value+`"}`)(a, w, r)
+	}
+}
+
+// rightIDs are keys with the provider's own ids, but for one member.
+func rightIDs(member string) answer {
+	return func(a *attack, w http.ResponseWriter, r *http.Request) {
+		var set struct{ Keys []map[string]any }
+		if err := json.Unmarshal(a.own(r), &set); err != nil {
+			a.t.Error(err)
+		}
+		var one map[string]any
+		_ = json.Unmarshal([]byte("{"+member+"}"), &one)
+		for _, key := range set.Keys {
+			for name, value := range one {
+				key[name] = value
+			}
+		}
+		body, _ := json.Marshal(map[string]any{marker: 0, "keys": set.Keys})
+		asJSON(200, string(body))(a, w, r)
+	}
+}
+
+// anothersKeys are good keys, of another provider.
+func anothersKeys(a *attack, w http.ResponseWriter, r *http.Request) {
+	other, err := sandbox.Start(sandbox.Options{})
+	if err != nil {
+		a.t.Error(err)
+		return
+	}
+	defer other.Close()
+	if err := other.RotateKeys(); err != nil { // sandboxes of one process share the first
+		a.t.Error(err)
+	}
+	response, err := http.Get(other.Issuer + "/keys")
+	if err != nil {
+		a.t.Error(err)
+		return
+	}
+	defer response.Body.Close()
+	var set struct{ Keys []any }
+	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
+		a.t.Error(err)
+	}
+	body, _ := json.Marshal(map[string]any{marker: 0, "keys": set.Keys[2:]})
+	asJSON(200, string(body))(a, w, r)
+}

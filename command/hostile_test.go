@@ -1,0 +1,301 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// The tables of hostile and broken answers, in the files hostile_*_test.go, one
+// for each who can be hostile. Every row is a whole command line on a laptop that
+// has a login, at a moment when daypass must ask everybody anew: the role
+// credentials, the ID token and what is remembered of the provider have all run
+// out. Whatever the answer, the rules of [hostile.check] hold.
+
+// marker stands somewhere in every bad answer, outside of what errors may quote,
+// and may not be found in any file afterwards.
+const marker = "MARK-7f3a9c51"
+
+// hostile is one row: a bad answer from a server, or a fault on the machine.
+type hostile struct {
+	name    string
+	at      string // where: a server's endpoint as of [isFor], or "config", "environment", "storage"
+	answer  answer
+	fault   func(*attack) (mend func()) // nothing to mend: nil
+	command string                      // default "process --profile dev"
+	exit    int
+	// says is how the first line of the error begins, behind "daypass: ", with
+	// HOST for the servers' host and CONFIG for the configuration file; "" where exit
+	// is 0.
+	says string
+
+	options func(*sandbox.Options)
+	// after is what stands after the row: the login as before, nothing (a login
+	// must be made), or the person's new login.
+	after after
+}
+
+type after int
+
+const (
+	loginStands after = iota
+	loginGone
+)
+
+// answer answers one request in place of the sandbox.
+type answer func(a *attack, w http.ResponseWriter, r *http.Request)
+
+// attack is a row that runs.
+type attack struct {
+	*laptop
+	// given are texts of the bad answer that may not be stored.
+	mu    sync.Mutex
+	given []string
+	// thief is a host that nobody has named in a configuration.
+	thief  *httptest.Server
+	stolen []string
+}
+
+// forbid notes a text that may not be stored.
+func (a *attack) forbid(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given = append(a.given, text)
+}
+
+// runHostile runs a table, several rows at a time.
+func runHostile(t *testing.T, rows []hostile) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, row := range rows {
+		if name := row.at + "/" + row.name; seen[name] {
+			t.Errorf("two rows have the name %s", name)
+		} else {
+			seen[name] = true
+		}
+		t.Run(row.at+"/"+row.name, func(t *testing.T) {
+			t.Parallel()
+			row.run(t)
+		})
+	}
+}
+
+func (h hostile) run(t *testing.T) {
+	a := h.prepare(t)
+	codes := a.box.Count("device")
+	a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if h.answer == nil || !isFor(h.at, r) {
+			return false
+		}
+		h.answer(a, w, r)
+		return true
+	})
+	mend := func() {}
+	if h.fault != nil {
+		if f := h.fault(a); f != nil {
+			mend = f
+		}
+	}
+	command := h.command
+	if command == "" {
+		command = "process --profile dev"
+	}
+	requests, started, clock := a.box.Count(""), time.Now(), a.now()
+	code, stdout, stderr := a.run(strings.Fields(command)...)
+	if took := time.Since(started); took > 8*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if waited := a.now().Sub(clock); waited > 20*time.Minute {
+		t.Errorf("it waited for %v", waited)
+	}
+	if n := a.box.Count("") - requests; n > 100 {
+		t.Errorf("it made %d requests", n)
+	}
+	h.check(t, a, code, stdout, stderr)
+	if strings.HasPrefix(command, "process") && a.box.Count("device") != codes {
+		t.Error("it started a login")
+	}
+	mend()
+	h.checkAfter(t, a)
+}
+
+// prepare makes a laptop with a login that has to ask everybody anew.
+func (h hostile) prepare(t *testing.T) *attack {
+	o := sandbox.Options{}
+	if h.options != nil {
+		h.options(&o)
+	}
+	a := &attack{laptop: newLaptop(t, o)}
+	// Ahead of the real time: a context whose deadline lies before it, as that of
+	// process does by the laptop's clock, would hide the time-outs of requests.
+	a.advance(time.Since(a.now()).Truncate(time.Second) + 400*24*time.Hour)
+	a.thief = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.stolen = append(a.stolen, r.Method+" "+r.URL.String()+" "+string(body))
+	}))
+	t.Cleanup(a.thief.Close)
+	a.login()
+	a.advance(25 * time.Hour)
+	a.box.AutoApprove("taro")
+	return a
+}
+
+// check holds what every row must hold.
+func (h hostile) check(t *testing.T, a *attack, code int, stdout, stderr string) {
+	t.Helper()
+	lines := failure(t, stderr)
+	first := ""
+	if len(lines) > 0 {
+		first = lines[0]
+	}
+	config := filepath.Join(a.home(), ".aws", "config")
+	if quoted := strconv.Quote(config); quoted != `"`+config+`"` {
+		config = quoted // as errors write it: the backslashes of Windows
+	}
+	says := strings.NewReplacer("HOST", strings.TrimPrefix(a.box.URL, "http://"), "CONFIG", config).Replace(h.says)
+	if code != h.exit || !strings.HasPrefix(first, says) || (first == "") != (h.exit == 0) {
+		t.Errorf("exit %d, want %d; the first line must begin with %q:\n%s", code, h.exit, says, stderr)
+	}
+	if h.exit != 0 {
+		if stdout != "" {
+			t.Errorf("stdout: %q", stdout)
+		}
+		// What is wrong with a setting says mostly also what to do.
+		if len(lines) < 2 && h.exit != 2 || len(lines) > 3 {
+			t.Errorf("%d lines, want what is wrong and what to do:\n%s", len(lines), stderr)
+		}
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(stderr, "\n"), "\n") {
+		if bad := strings.IndexFunc(line, unfit); bad >= 0 || !utf8.ValidString(line) {
+			t.Errorf("a line holds %q", line[max(bad, 0):])
+		}
+		if len(line) > 3000 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+	}
+	if piece := leaked(stderr, a.box.Issued()); piece != "" {
+		t.Errorf("a piece of a secret is printed: %q", piece)
+	}
+	a.mu.Lock()
+	stolen, given := a.stolen, append([]string{marker}, a.given...)
+	a.mu.Unlock()
+	for _, request := range stolen {
+		t.Errorf("another host was asked: %.300q", request)
+	}
+	for name, text := range a.filesKept() {
+		for _, bad := range given {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s holds %.40q of the bad answer", name, bad)
+			}
+		}
+	}
+}
+
+// checkAfter ends the attack and looks for the login.
+func (h hostile) checkAfter(t *testing.T, a *attack) {
+	t.Helper()
+	a.box.Intercept(nil)
+	a.advance(time.Minute) // the provider is left alone for a while
+	code, stdout, stderr := a.run("process", "--profile", "dev")
+	switch h.after {
+	case loginStands:
+		if code != 0 || !strings.Contains(stdout, `"Version":1`) {
+			t.Errorf("afterwards: exit %d\n%s", code, stderr)
+		}
+	case loginGone:
+		if code != 3 {
+			t.Errorf("afterwards: exit %d, want 3\n%s", code, stderr)
+		}
+		a.login()
+		a.mustRun("process", "--profile", "dev")
+	}
+}
+
+// failure returns the lines of the error on stderr, the first without the
+// program's name. Above them may stand the three lines that ask for a login.
+func failure(t *testing.T, stderr string) []string {
+	t.Helper()
+	if stderr == "" {
+		return nil
+	}
+	var shown, lines []string
+	for _, line := range strings.Split(strings.TrimSuffix(stderr, "\n"), "\n") {
+		text, first := strings.CutPrefix(line, "daypass: ")
+		switch {
+		case strings.HasPrefix(line, "daypass: log in"):
+			shown = append(shown, line)
+		case first:
+			lines = append(lines, text)
+		case lines == nil && shown != nil:
+			shown = append(shown, line)
+		default:
+			lines = append(lines, line)
+		}
+	}
+	if len(shown) > 3 {
+		t.Errorf("the prompt has %d lines:\n%s", len(shown), stderr)
+	}
+	return lines
+}
+
+// unfit tells characters that move the cursor, are not seen or turn the writing.
+func unfit(r rune) bool {
+	return r < ' ' || r == 0x7f || 0x80 <= r && r <= 0x9f || unicode.In(r, unicode.Cf)
+}
+
+// filesKept are all files below the home folder but the configuration, by path.
+func (l *laptop) filesKept() map[string]string {
+	l.t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(l.home(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || strings.HasSuffix(path, ".lock") || strings.Contains(path, ".aws") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, l.home())] = string(text)
+		return err
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return files
+}
+
+// isFor tells whether a request is for the place of that name.
+func isFor(at string, r *http.Request) bool {
+	grant := r.PostForm.Get("grant_type")
+	switch path := r.URL.Path; at {
+	case "discovery":
+		return strings.HasSuffix(path, "/.well-known/openid-configuration")
+	case "keys":
+		return strings.HasSuffix(path, "/keys")
+	case "device":
+		return strings.HasSuffix(path, "/device_authorization")
+	case "poll":
+		return strings.HasSuffix(path, "/token") && strings.HasSuffix(grant, ":device_code")
+	case "refresh":
+		return strings.HasSuffix(path, "/token") && grant == "refresh_token"
+	case "revoke":
+		return strings.HasSuffix(path, "/revoke")
+	case "sts":
+		return strings.TrimSuffix(path, "/") == "/sts"
+	case "sign-in":
+		return strings.HasSuffix(path, "/federation")
+	}
+	panic(fmt.Sprintf("there is no place %q", at))
+}

@@ -1,0 +1,300 @@
+package command
+
+import (
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// watched is a laptop on whose terminal everything is written down: what is seen
+// there, stdout, the arguments and environments of children, every file.
+type watched struct {
+	*laptop
+	said []utterance
+}
+
+// utterance is a text that daypass let out, and where.
+type utterance struct{ where, text string }
+
+const clientSecret = "s3cret-of-the-client-J1oXg0-7f3a9c51"
+
+func newWatched(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{laptop: newLaptop(t, sandbox.Options{ClientSecret: clientSecret, Rotate: true, ReuseGrace: time.Hour, IDTokenLife: time.Second})}
+	w.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the programs have the real time
+	w.write("bin/daypass", "")
+	w.install()
+	w.write(".aws/config", strings.Replace(w.config(), "storage = file\n", "storage = file\nclient_secret = "+clientSecret+"\n", 1)+
+		"credential_process = "+w.installed()+" process --profile dev\n")
+	// Whatever starts a browser, and the command that exec runs, leave a record.
+	record := "#!/bin/sh\n{ for a in \"$0\" \"$@\"; do echo \"argument: $a\"; done; env; } >\"" + w.home() + "/children/$$.part\"\n" +
+		"mv \"" + w.home() + "/children/$$.part\" \"" + w.home() + "/children/${0##*/}-$$\"\n"
+	for _, name := range []string{"xdg-open", "chosen-browser", "browser-of-the-environment", "child-of-exec"} {
+		w.write("bin/"+name, record)
+		if err := os.Chmod(filepath.Join(w.home(), "bin", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write("children/.keep", "")
+	w.env["PATH"] = filepath.Join(w.home(), "bin") + ":" + os.Getenv("PATH")
+	w.env["DISPLAY"] = ":0"
+	w.env["DAYPASS_DEBUG"] = filepath.Join(w.home(), "debug.log")
+	return w
+}
+
+// runs runs a command on the terminal, writes down what comes of it, and returns
+// the exit code.
+func (w *watched) runs(args ...string) int {
+	w.t.Helper()
+	p := w.terminal(args...)
+	code, seen := p.end()
+	command := "daypass " + strings.Join(args, " ")
+	w.said = append(w.said, utterance{"terminal of " + command, seen}, utterance{"stdout of " + command, w.withoutProduct(args, p.stdout.String())})
+	w.looksAtFiles(command)
+	return code
+}
+
+// withoutProduct is the stdout of a command without the secret that it is for.
+func (w *watched) withoutProduct(args []string, stdout string) string {
+	has := func(flag string) bool { return strings.Contains(strings.Join(args, " "), flag) }
+	var document struct{ SecretAccessKey, SessionToken, IDToken string }
+	switch {
+	case args[0] == "process":
+		_ = json.Unmarshal([]byte(stdout), &document)
+		stdout = strings.ReplaceAll(stdout, document.SessionToken, "")
+		stdout = strings.ReplaceAll(stdout, document.SecretAccessKey, "")
+	case args[0] == "token" && has("json"):
+		var document struct {
+			Token string `json:"id_token"`
+		}
+		_ = json.Unmarshal([]byte(stdout), &document)
+		stdout = strings.ReplaceAll(stdout, document.Token, "")
+	case args[0] == "token" && strings.Count(stdout, ".") == 2:
+		stdout = ""
+	case args[0] == "console" && has("--print"):
+		if u, err := url.Parse(strings.TrimSpace(stdout)); err == nil {
+			stdout = strings.ReplaceAll(stdout, url.QueryEscape(u.Query().Get("SigninToken")), "")
+		}
+	}
+	return stdout
+}
+
+// looksAtFiles writes down every file of the home but records, and looks at the
+// modes of those.
+func (w *watched) looksAtFiles(command string) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.home(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(path, w.home()+"/")
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		state := strings.HasPrefix(name, ".local/state/daypass")
+		if state && entry.IsDir() && info.Mode().Perm() != 0o700 || state && !entry.IsDir() && info.Mode().Perm() != 0o600 {
+			w.t.Errorf("after %s: %s has mode %v", command, name, info.Mode())
+		}
+		if !info.Mode().IsRegular() || strings.HasPrefix(name, "bin/") || strings.HasPrefix(name, "children/") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		what := string(text)
+		switch {
+		case strings.HasPrefix(name, ".local/state/daypass/records/"):
+			w.looksAtRecord(command, what)
+			return nil
+		case strings.HasPrefix(name, ".aws/config"):
+			what = strings.ReplaceAll(what, "client_secret = "+clientSecret+"\n", "")
+		}
+		w.said = append(w.said, utterance{"file " + name + " after " + command, what})
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// looksAtRecord finds what no record is for: an access token is of no use to
+// daypass, a sign-in token leaves at once, the client secret is in the configuration.
+func (w *watched) looksAtRecord(command, record string) {
+	for _, part := range []string{`"at-`, "signin-", clientSecret} {
+		if strings.Contains(record, part) {
+			w.t.Errorf("after %s: a record holds %s...", command, part)
+		}
+	}
+}
+
+// children writes down the arguments and environments of what daypass has started
+// since the last call.
+func (w *watched) children(want int) (records []string) {
+	w.t.Helper()
+	folder := filepath.Join(w.home(), "children")
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		names, _ := filepath.Glob(filepath.Join(folder, "*-*"))
+		if len(names) >= want {
+			for _, name := range names {
+				text, err := os.ReadFile(name)
+				if err == nil {
+					err = os.Remove(name)
+				}
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				records = append(records, string(text))
+				w.said = append(w.said, utterance{"arguments and environment of " + filepath.Base(name), string(text)})
+			}
+			return records
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%d children, want %d", len(names), want)
+		}
+	}
+}
+
+// No secret that the provider, STS or the sign-in endpoint gave out, and not the
+// client secret, is seen on the terminal, on stderr, on a stdout that is not for
+// it, in the arguments or the environment of a child, or in a file that is not one
+// of storage = file; whether the commands succeed or fail.
+func TestNoSecretLeavesTheCommands(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t)
+	w.box.AutoApprove("taro")
+	expect := func(want int, args ...string) {
+		t.Helper()
+		if code := w.runs(args...); code != want {
+			t.Errorf("daypass %s: exit %d, want %d\n%s", strings.Join(args, " "), code, want, w.said[len(w.said)-1].text)
+		}
+	}
+
+	expect(0, "process", "--profile", "dev") // asks, in a browser and on the terminal
+	expect(0, "login", "-p", "dev", "--force", "--browser-command", filepath.Join(w.home(), "bin/chosen-browser")+" {url} {profile}")
+	w.env["BROWSER"] = filepath.Join(w.home(), "bin/browser-of-the-environment")
+	expect(0, "login", "-p", "dev", "--force")
+	if records := w.children(3); !strings.Contains(strings.Join(records, ""), "argument: "+w.box.VerificationURI+"?user_code=") {
+		t.Errorf("no browser got the address: %q", records)
+	}
+	everything := func() {
+		t.Helper()
+		for _, args := range [][]string{
+			{"process", "--profile", "dev"}, {"process", "--profile", "dev", "--duration", "30m"}, {"login", "-p", "dev"}, {"status"}, {"status", "--json"},
+			{"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"}, {"console", "-p", "dev", "--print"}, {"doctor", "-p", "dev"}, {"doctor", "-p", "dev", "--json"},
+			{"trust-policy", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub", "--format", "cli"}, {"trust-policy", "-p", "dev", "--format", "terraform"}, {"trust-policy", "-p", "dev", "--format", "cloudformation"},
+			{"configure", "--yes", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Admin", "--profile", "admin", "--region", "eu-west-1"},
+			{"configure", "--yes", "--dry-run", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Other", "--profile", "other"},
+			{"completion", "bash"}, {"__complete", "login", "--profile", ""}, {"version"}, {"--help"}, {"help", "settings"}, {"process", "--bogus"}, {"exec", "-p", "dev", "--", "/no/such/program"},
+		} {
+			w.runs(args...)
+		}
+	}
+	everything()
+
+	// exec's child has the role credentials, and nothing else.
+	expect(0, "exec", "-p", "dev", "--", "child-of-exec", "an argument")
+	record := w.said[len(w.said)-1].text
+	for _, text := range w.children(1) {
+		record = text
+	}
+	w.said = w.said[:len(w.said)-1]
+	for _, line := range strings.Split(record, "\n") {
+		name, _, _ := strings.Cut(line, "=")
+		if name != "AWS_SECRET_ACCESS_KEY" && name != "AWS_SESSION_TOKEN" {
+			w.said = append(w.said, utterance{"exec's child", line})
+		}
+	}
+	if !strings.Contains(record, "\nAWS_SESSION_TOKEN=") || !strings.Contains("\n"+record, "\nargument: an argument\n") {
+		t.Error("exec's child has no credentials, or not its arguments")
+	}
+
+	// The console opens by an address on loopback that is good once.
+	p := w.terminal("console", "-p", "dev")
+	for _, text := range w.children(1) {
+		_, address, _ := strings.Cut(text, "argument: http://")
+		address, _, _ = strings.Cut(address, "\n")
+		response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get("http://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if !strings.Contains(response.Header.Get("Location"), "SigninToken=") {
+			t.Errorf("the browser was led to %q", response.Header.Get("Location"))
+		}
+	}
+	code, seen := p.end()
+	w.said = append(w.said, utterance{"terminal of daypass console", seen}, utterance{"stdout of daypass console", p.stdout.String()})
+	if code != 0 {
+		t.Errorf("daypass console: exit %d\n%s", code, seen)
+	}
+
+	// Who fails repeats what it was sent, as careless servers do.
+	for _, place := range []string{"refresh", "sts", "sign-in", "device", "poll", "keys", "revoke"} {
+		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !isFor(place, r) {
+				return false
+			}
+			sent := r.PostForm.Encode() + " " + r.PostForm.Get("WebIdentityToken") + " " + r.PostForm.Get("refresh_token") + " " + r.PostForm.Get("Session")
+			if place == "sts" {
+				stsRefusal(400, "NoSuchThing", strings.ReplaceAll(sent, "&", "&amp;"))(nil, rw, r)
+			} else {
+				oauthError(400, "no_such_thing", sent)(nil, rw, r)
+			}
+			return true
+		})
+		time.Sleep(1100 * time.Millisecond) // the ID token ends
+		for _, args := range [][]string{
+			{"login", "-p", "dev"}, {"process", "--profile", "dev", "--duration", "45m"}, {"token", "-p", "dev"}, {"console", "-p", "dev", "--print"},
+			{"exec", "-p", "dev", "--", "/no/such/program"}, {"doctor", "-p", "dev"}, {"status", "-p", "dev"},
+		} {
+			w.runs(args...)
+		}
+		switch place {
+		case "device", "poll", "keys":
+			w.runs("login", "-p", "dev", "--force")
+		case "revoke":
+			w.runs("logout", "-p", "dev")
+		case "sign-in":
+			w.runs("console", "-p", "dev")
+		}
+		w.box.Intercept(nil)
+	}
+	for _, args := range [][]string{ // nobody is logged in, and nobody approves
+		{"status", "-p", "dev"}, {"doctor", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub"}, {"logout", "-p", "dev"}, {"logout", "--all"},
+	} {
+		w.runs(args...)
+	}
+	expect(0, "login", "-p", "dev", "--force")
+	expect(0, "logout", "--all")
+	_ = w.children(0)
+
+	secrets := append(w.box.Issued(), clientSecret)
+	for _, request := range w.box.Requests() {
+		if verifier := request.Form.Get("code_verifier"); verifier != "" {
+			secrets = append(secrets, verifier)
+		}
+	}
+	if len(secrets) < 60 || len(w.said) < 200 {
+		t.Errorf("%d secrets and %d texts: the storm did not happen", len(secrets), len(w.said))
+	}
+	shown := map[string]bool{}
+	for _, s := range w.said {
+		if piece := leaked(s.text, secrets); piece != "" && !shown[s.where] {
+			shown[s.where] = true
+			t.Errorf("%s: holds a piece of a secret, %q", s.where, piece)
+		}
+	}
+	if found := w.box.SecretsInURLs(); len(found) > 0 {
+		t.Errorf("%d requests have a secret in their URL, the first at %s", len(found), found[0].Endpoint)
+	}
+}
