@@ -119,6 +119,19 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestStatusOfSeveralProfiles(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.write(".aws/config", l.config()+strings.ReplaceAll(l.config()[strings.Index(l.config(), "[profile"):], "[profile dev]", "[profile other]"))
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	l.run("process", "--profile", "other", "--role-arn", "arn:aws:iam::111122223333:role/Nobody")
+	lines := strings.Split(l.mustRun("status"), "\n")
+	if len(lines) < 3 || !strings.HasPrefix(lines[0], "PROFILE") || !strings.HasPrefix(lines[1], "dev ") || !strings.HasPrefix(lines[2], "other ") ||
+		!strings.Contains(lines[1], "taro@example.com, renews by itself") {
+		t.Errorf("not a table:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
 func TestStatusTellsTheLastFailure(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.run("process", "--profile", "dev")

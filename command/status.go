@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -87,16 +88,66 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		err := encoder.Encode(all)
 		return b.Bytes(), err
 	}
-	if len(all) == 0 {
+	switch len(all) {
+	case 0:
 		return []byte("No profile in ~/.aws/config names daypass.\n"), nil
-	}
-	for i, s := range all {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		renderOne(&b, s, now)
+	case 1:
+		renderOne(&b, all[0], now)
+	default:
+		renderTable(&b, all, now)
 	}
 	return b.Bytes(), nil
+}
+
+// renderTable writes a line a profile, and below it what needs a word.
+func renderTable(b *bytes.Buffer, all []process.Status, now time.Time) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "PROFILE\tROLE\tACCOUNT\tLOGIN\tCREDENTIALS\tKEPT IN")
+	var notes []string
+	for _, s := range all {
+		_, role, _ := strings.Cut(s.RoleARN, ":role/")
+		credentials := "-"
+		if s.Credentials != nil {
+			credentials = "until " + clock(s.Credentials.Until, now)
+		}
+		_, _ = fmt.Fprintln(w, strings.Join([]string{
+			prompt.Clean(s.Profile), prompt.Clean(role), s.AccountID, prompt.Clean(loginText(s, now)), credentials, s.Storage,
+		}, "\t"))
+		switch {
+		case s.Problem != "":
+			notes = append(notes, s.Profile+": "+s.Problem)
+		case s.OpenCode != nil:
+			notes = append(notes, s.Profile+": "+waitingText(s.OpenCode, now))
+		case s.NeedsPerson:
+			notes = append(notes, s.Profile+": daypass login --profile "+s.Profile)
+		}
+		if f := s.LastFailure; f != nil {
+			notes = append(notes, fmt.Sprintf("%s: %s, exit %d: %s", s.Profile, clock(f.At, now), f.Exit, f.Line))
+		}
+	}
+	_ = w.Flush()
+	for _, note := range notes {
+		b.WriteString(prompt.Clean(note) + "\n")
+	}
+}
+
+// loginText is who is logged in, and how long.
+func loginText(s process.Status, now time.Time) string {
+	switch {
+	case s.Problem != "":
+		return "?"
+	case s.Login == nil:
+		return "none"
+	case s.Login.Renews:
+		return s.Login.Who + ", renews by itself"
+	case s.Login.Until.After(now):
+		return s.Login.Who + ", until " + clock(s.Login.Until, now)
+	}
+	return s.Login.Who + ", ended " + clock(s.Login.Until, now)
+}
+
+func waitingText(c *process.OpenCode, now time.Time) string {
+	return "code " + c.UserCode + " at " + c.Address + ", good until " + clock(c.Until, now)
 }
 
 // renderOne writes what is known of one profile, a line a fact.
@@ -107,20 +158,13 @@ func renderOne(b *bytes.Buffer, s process.Status, now time.Time) {
 	if s.RoleARN != "" {
 		line("role", s.RoleARN)
 	}
-	switch {
-	case s.Problem != "":
+	if s.Problem != "" {
 		line("problem", s.Problem)
-	case s.Login == nil:
-		line("login", "none")
-	case s.Login.Renews:
-		line("login", s.Login.Who+", renews by itself")
-	case s.Login.Until.After(now):
-		line("login", s.Login.Who+", until "+clock(s.Login.Until, now))
-	default:
-		line("login", s.Login.Who+", ended "+clock(s.Login.Until, now))
+	} else {
+		line("login", loginText(s, now))
 	}
 	if s.OpenCode != nil {
-		line("waiting", "code "+s.OpenCode.UserCode+" at "+s.OpenCode.Address+", good until "+clock(s.OpenCode.Until, now))
+		line("waiting", waitingText(s.OpenCode, now))
 	}
 	if s.Credentials != nil {
 		line("credentials", "until "+clock(s.Credentials.Until, now))
