@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,20 @@ func (w *world) tabs() int {
 		}
 	}
 	return n
+}
+
+// forgetDiscovery removes what is remembered of the provider.
+func (w *world) forgetDiscovery() {
+	w.t.Helper()
+	remembered, err := filepath.Glob(filepath.Join(w.dir, "provider-*"))
+	if err != nil || len(remembered) == 0 {
+		w.t.Fatalf("nothing is remembered of the provider (%v)", err)
+	}
+	for _, path := range remembered {
+		if err := os.Remove(path); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // drop answers matching requests by closing the connection; acted says whether

@@ -1,0 +1,200 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// slowDown has the provider answer the next polls with slow_down.
+func (w *world) slowDown(times *int) {
+	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/token") || *times == 0 {
+			return false
+		}
+		*times--
+		rw.WriteHeader(http.StatusBadRequest)
+		_, _ = rw.Write([]byte(`{"error":"slow_down"}`))
+		return true
+	})
+}
+
+// Ctrl-C while a code is open ends with 130, and the code stays open.
+func TestInterruptWhilePolling(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.answer = nil
+	ctx, interrupt := context.WithCancel(t.Context())
+	_, err := w.provider(func(p *Provider) {
+		p.Sleep = func(ctx context.Context, d time.Duration) error { interrupt(); return ctx.Err() }
+	}).Credentials(ctx, ForSDK)
+	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.answer = w.approve
+	w.mustRun()
+	w.counts(map[string]int{"device": 1})
+	if w.tabs() != 1 {
+		t.Errorf("%d tabs", w.tabs())
+	}
+}
+
+// A code that cannot be shown is no reason for another: it stays open. With a tab
+// open the wait is not in vain.
+func TestCodeThatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	gone := func(w *world) func(*Provider) {
+		return func(p *Provider) {
+			p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
+				w.shown = append(w.shown, shown{a.UserCode, openTab})
+				if openTab {
+					w.approve(a.UserCode)
+				}
+				return func() {}, errors.New("the terminal is gone")
+			}
+		}
+	}
+	w := newWorld(t, sandbox.Options{})
+	w.person = Person{Terminal: true}
+	for range 3 {
+		_, err := w.run(gone(w))
+		w.failsWith(err, ExitUnexpected, "cannot be shown: the terminal is gone.")
+		w.clock.Advance(time.Second)
+	}
+	w.counts(map[string]int{"device": 1, "token:device": 0})
+
+	w = newWorld(t, sandbox.Options{})
+	w.mustRun(gone(w))
+}
+
+// A code that was approved while the keyring was away is used up: that is no empty
+// chair, and the next process asks anew.
+func TestSpentCodeIsNoEmptyChair(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.person = Person{Browser: true}
+	w.answer = func(code string) { _ = w.box.Approve(code, "taro") }
+	untilKilled(func() {
+		_, _ = w.run(func(p *Provider) {
+			p.Store = w.faulty(func(_ int, call string) fault {
+				if call == "set login" {
+					return dies
+				}
+				return works
+			})
+		})
+	})
+	w.clock.Advance(time.Minute)
+	_, err := w.run()
+	w.failsWith(err, ExitLogin, "was used already, and its login was lost.")
+	w.mustRun()
+	w.counts(map[string]int{"device": 2})
+}
+
+// A login that came although its attempt was never cleared leaves nothing behind
+// that keeps a later one from a tab.
+func TestRenewalClearsTheAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	sets := 0
+	untilKilled(func() {
+		_, _ = w.run(func(p *Provider) {
+			p.Store = w.faulty(func(_ int, call string) fault {
+				if call == "set login" {
+					if sets++; sets == 2 {
+						return dies
+					}
+				}
+				return works
+			})
+		})
+	})
+	nobody := func(p *Provider) { p.Person = nil }
+	w.mustRun(nobody)
+	if a, err := w.provider().readAttempt(t.Context()); err != nil || a.Open != nil || a.Codes != 0 {
+		t.Errorf("a login stands, and its attempt is %+v (%v)", a, err)
+	}
+	w.box.EndLogins()
+	w.clock.Advance(12 * time.Hour)
+	w.person = Person{Browser: true}
+	w.mustRun()
+	if w.tabs() != 2 {
+		t.Errorf("%d tabs, want one for each login", w.tabs())
+	}
+}
+
+// A provider that is away while a code is open is what is said, and not that the
+// person did not answer.
+func TestProviderAwayWhilePolling(t *testing.T) {
+	t.Parallel()
+	for name, breakIt := range map[string]func(*world){
+		"down":    func(w *world) { w.answerWith("/token", http.StatusServiceUnavailable, "down") },
+		"dropped": func(w *world) { w.drop("/token", false, -1) },
+	} {
+		w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
+		w.answer = func(string) { breakIt(w) }
+		_, err := w.run()
+		if name == "dropped" {
+			w.failsWith(err, ExitNetwork, "127.0.0.1")
+		} else if err == nil {
+			t.Errorf("%s: no failure", name)
+		}
+		w.box.Intercept(nil)
+		w.answer = w.approve
+		w.mustRun()
+		w.counts(map[string]int{"device": 1})
+	}
+}
+
+// A person without a browser gets text, one without a terminal a tab, and a login
+// that nobody can be shown starts nothing and says why.
+func TestWhoIsAskedWhere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		person Person
+		shown  int
+		tabs   int
+	}{
+		{Person{Terminal: true}, 1, 0},
+		{Person{Browser: true}, 1, 1},
+		{Person{Terminal: true, Browser: true}, 1, 1},
+	} {
+		w := newWorld(t, sandbox.Options{})
+		w.person = c.person
+		w.mustRun()
+		if len(w.shown) != c.shown || w.tabs() != c.tabs {
+			t.Errorf("%+v: shown %v", c.person, w.shown)
+		}
+	}
+	w := newWorld(t, sandbox.Options{})
+	w.person = Person{Why: "DAYPASS_PROMPT says never"}
+	_, err := w.run()
+	w.failsWith(err, ExitLogin, "profile dev needs a login, and DAYPASS_PROMPT says never.")
+	// After a login that ended, that is what is said.
+	w = dueWorld(t, sandbox.Options{})
+	w.box.EndLogins()
+	_, err = w.run()
+	w.failsWith(err, ExitLogin, "has ended (invalid_grant)")
+}
+
+// Nobody has to have done anything wrong for a login to start anew: a provider
+// that gives no refresh token needs a person each time.
+func TestWithoutARefreshToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.person = Person{}
+	_, err := w.run()
+	w.failsWith(err, ExitLogin, "profile dev needs a login")
+	if s := w.provider().Status(t.Context()); !s.NeedsPerson || s.Login == nil || s.Login.Renews {
+		t.Errorf("%+v", s)
+	}
+	w.person = Person{Terminal: true, Browser: true}
+	w.mustRun()
+	w.counts(map[string]int{"device": 2, "token:refresh": 0})
+}

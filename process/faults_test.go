@@ -1,0 +1,537 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// memory is a storage that takes no time: the tests in this file make worlds by
+// the hundred.
+type memory struct {
+	mu      sync.Mutex
+	records map[string][]byte
+}
+
+func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if record, ok := m.records[key]; ok {
+		return slices.Clone(record), nil
+	}
+	return nil, cache.ErrMiss
+}
+
+func (m *memory) Set(_ context.Context, key string, value []byte, _ time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records[key] = slices.Clone(value)
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, key)
+	return nil
+}
+
+func (*memory) Unlock(context.Context) error { return nil }
+func (*memory) Name() string                 { return "memory" }
+func (*memory) Where(string) string          { return "memory" }
+
+// newQuickWorld is a world with its records in memory.
+func newQuickWorld(t *testing.T, o sandbox.Options) *world {
+	w := newWorld(t, o)
+	w.store = &memory{records: map[string][]byte{}}
+	return w
+}
+
+// fault is what becomes of one call of a storage.
+type fault int
+
+const (
+	works      fault = iota
+	fails            // it is not done, and says so
+	failsAfter       // it is done, and says that it is not
+	dies             // the process is killed before it
+	diesAfter        // the process is killed after it
+)
+
+// killed is the panic that stands for the end of a process.
+const killed = "killed"
+
+// faulty is the world's storage with faults in it. Its calls are counted from 1
+// and named after what they do: "get role", "set login", "delete attempt".
+type faulty struct {
+	cache.Store
+	keys  map[string]string // what a key is the key of
+	fault func(n int, call string) fault
+
+	mu         sync.Mutex
+	calls      []string
+	failedSets int
+}
+
+func (w *world) faulty(f func(n int, call string) fault) *faulty {
+	login := loginKey(w.profile().IDP)
+	return &faulty{Store: w.store, fault: f, keys: map[string]string{login: "login", attemptKey(login): "attempt"}}
+}
+
+func (f *faulty) do(operation, key string, act func() error) error {
+	what := f.keys[key]
+	if what == "" {
+		what = "role"
+	}
+	call := operation + " " + what
+	f.mu.Lock()
+	f.calls = append(f.calls, call)
+	n := len(f.calls)
+	f.mu.Unlock()
+	kind := f.fault(n, call)
+	if operation == "set" && kind == fails {
+		f.mu.Lock()
+		f.failedSets++
+		f.mu.Unlock()
+	}
+	switch kind {
+	case fails:
+		return &cache.UnreachableError{Where: "disk", Err: errors.New("input/output error")}
+	case failsAfter:
+		if err := act(); err != nil {
+			return err
+		}
+		return &cache.UnreachableError{Where: "disk", Err: errors.New("input/output error")}
+	case dies:
+		panic(killed)
+	case diesAfter:
+		_ = act()
+		panic(killed)
+	}
+	return act()
+}
+
+func (f *faulty) Get(ctx context.Context, key string) (value []byte, err error) {
+	err = f.do("get", key, func() error { value, err = f.Store.Get(ctx, key); return err })
+	return value, err
+}
+
+func (f *faulty) Set(ctx context.Context, key string, value []byte, until time.Time) error {
+	return f.do("set", key, func() error { return f.Store.Set(ctx, key, value, until) })
+}
+
+func (f *faulty) Delete(ctx context.Context, key string) error {
+	return f.do("delete", key, func() error { return f.Store.Delete(ctx, key) })
+}
+
+// nth is the number of the n-th call of that name, counted from 1.
+func nth(calls []string, call string, n int) int {
+	for i, c := range calls {
+		if c == call {
+			if n--; n == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// untilKilled runs a process that may be killed on the way.
+func untilKilled(run func()) {
+	defer func() {
+		if e := recover(); e != nil && e != killed {
+			panic(e)
+		}
+	}()
+	run()
+}
+
+// sorts are the ways in which the n-th call can go wrong.
+func sorts(n int) map[string]func(int, string) fault {
+	at := func(kind fault) func(int, string) fault {
+		return func(i int, _ string) fault {
+			if i == n {
+				return kind
+			}
+			return works
+		}
+	}
+	return map[string]func(int, string) fault{
+		"fails once":       at(fails),
+		"works, says no":   at(failsAfter),
+		"killed before it": at(dies),
+		"killed after it":  at(diesAfter),
+		"fails twice": func(i int, _ string) fault {
+			if i == n || i == n+1 {
+				return fails
+			}
+			return works
+		},
+		"fails for good": func(i int, _ string) fault {
+			if i >= n {
+				return fails
+			}
+			return works
+		},
+	}
+}
+
+// Whichever call of the keyring fails during a renewal, and wherever the process
+// is killed: the next process renews, without a person, and no refresh token is
+// sent twice. The one exception is an answer that is never stored at all.
+func TestRenewalSurvivesEveryFault(t *testing.T) {
+	start := func(t *testing.T) *world {
+		w := newQuickWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 30 * time.Minute})
+		w.mustRun()
+		w.clock.Advance(2 * time.Hour)
+		w.person = Person{}
+		return w
+	}
+	clean := start(t)
+	store := clean.faulty(func(int, string) fault { return works })
+	clean.mustRun(func(p *Provider) { p.Store = store })
+	mark, answer := nth(store.calls, "set login", 1), nth(store.calls, "set login", 2)
+	if mark == 0 || answer == 0 {
+		t.Fatalf("a renewal is not a mark and an answer: %v", store.calls)
+	}
+	for kind := range sorts(0) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			for n := 1; n <= len(store.calls); n++ {
+				w := start(t)
+				f := w.faulty(sorts(n)[kind])
+				var err error
+				untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
+				where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
+				if err != nil && asFailure(err).Exit != ExitKeyring {
+					t.Errorf("%s: %v", where, err)
+				}
+				if kind == "fails for good" && err == nil && f.failedSets > 0 && len(w.told) == 0 {
+					t.Errorf("%s: nobody was told that nothing was stored", where)
+				}
+				lost := kind == "killed before it" && n == answer || kind == "fails for good" && mark < n && n <= answer
+				w.clock.Advance(renewalPause + time.Second)
+				_, err = w.run()
+				if lost {
+					w.failsWith(err, ExitLogin, "has ended (invalid_grant)")
+				} else if err != nil || w.box.Reused() != 0 {
+					t.Errorf("%s: the next process: %v; %d refresh tokens sent twice", where, err, w.box.Reused())
+				}
+			}
+		})
+	}
+}
+
+// The same for a login. A person is shown a second code only where the answer to
+// the first was never stored, and never two tabs for one code.
+func TestLoginSurvivesEveryFault(t *testing.T) {
+	for _, noRefresh := range []bool{false, true} {
+		start := func(t *testing.T) *world {
+			w := newQuickWorld(t, sandbox.Options{Rotate: true, NoRefreshToken: noRefresh})
+			w.answer = func(code string) { _ = w.box.Approve(code, "taro") } // shown again, it is spent
+			return w
+		}
+		clean := start(t)
+		store := clean.faulty(func(int, string) fault { return works })
+		clean.mustRun(func(p *Provider) { p.Store = store })
+		answer, shown := nth(store.calls, "set login", 1), nth(store.calls, "set attempt", 2)
+		if answer == 0 || shown == 0 {
+			t.Fatalf("a login is not stored, or its code is not: %v", store.calls)
+		}
+		for kind := range sorts(0) {
+			t.Run(fmt.Sprintf("%s, no refresh token: %v", kind, noRefresh), func(t *testing.T) {
+				t.Parallel()
+				for n := 1; n <= len(store.calls); n++ {
+					w := start(t)
+					f := w.faulty(sorts(n)[kind])
+					var err error
+					untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
+					where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
+					if err != nil && asFailure(err).Exit != ExitKeyring {
+						t.Errorf("%s: %v", where, err)
+					}
+					lost := shown < n && (kind == "killed before it" && n <= answer || kind == "killed after it" && n < answer ||
+						kind == "fails for good" && n <= answer)
+					for range 3 {
+						w.clock.Advance(renewalPause + time.Second)
+						if _, err = w.run(); err != nil && !(lost && strings.Contains(err.Error(), "was used already")) {
+							t.Errorf("%s: a later process: %v", where, err)
+						}
+					}
+					if err != nil {
+						t.Errorf("%s: the third process after it still has nothing: %v", where, err)
+					}
+					codes := map[string]int{}
+					for _, s := range w.shown {
+						if s.tab {
+							codes[s.code]++
+						} else {
+							codes[s.code] += 0
+						}
+					}
+					if len(codes) > 1 && !lost || len(codes) > 2 {
+						t.Errorf("%s: %d codes were shown", where, len(codes))
+					}
+					for code, tabs := range codes {
+						if tabs > 1 {
+							t.Errorf("%s: %d tabs for code %s", where, tabs, code)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// Ctrl-C at any call of the keyring and before and after any request ends with
+// 130 or with credentials, and the next process needs nobody but for the code that
+// it takes over.
+func TestInterruptAnywhere(t *testing.T) {
+	for _, scene := range []string{"renewal", "login"} {
+		t.Run(scene, func(t *testing.T) {
+			t.Parallel()
+			for n := 1; ; n++ {
+				w := newQuickWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 30 * time.Minute})
+				w.answer = func(code string) { _ = w.box.Approve(code, "taro") }
+				if scene == "renewal" {
+					w.mustRun()
+					w.clock.Advance(2 * time.Hour)
+					w.person = Person{}
+				}
+				ctx, interrupt := context.WithCancel(t.Context())
+				var mu sync.Mutex
+				var points []string
+				point := func(name string) {
+					mu.Lock()
+					defer mu.Unlock()
+					if points = append(points, name); len(points) == n {
+						interrupt()
+					}
+				}
+				f := w.faulty(func(_ int, call string) fault { point(call); return works })
+				w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+					point("request to " + r.URL.Path)
+					w.box.Serve(rw, r)
+					point("answer of " + r.URL.Path)
+					return true
+				})
+				_, err := w.provider(func(p *Provider) { p.Store = f }).Credentials(ctx, ForSDK)
+				interrupt()
+				w.box.Intercept(nil)
+				if len(points) < n {
+					if n < 10 {
+						t.Fatalf("only %d moments: %v", n, points)
+					}
+					return
+				}
+				where := fmt.Sprintf("moment %d (%s)", n, points[n-1])
+				if err != nil && asFailure(err).Exit != ExitInterrupt {
+					t.Errorf("%s: %v", where, err)
+				}
+				w.clock.Advance(time.Second)
+				if _, err := w.run(); err != nil {
+					t.Errorf("%s: the next process: %v", where, err)
+				}
+				if w.box.Reused() != 0 || w.tabs() > 1 {
+					t.Errorf("%s: %d refresh tokens sent twice, %d tabs", where, w.box.Reused(), w.tabs())
+				}
+				for _, s := range w.shown {
+					if s.code != w.shown[0].code {
+						t.Errorf("%s: a second code was shown", where)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Whatever many processes, kills, faults and logouts leave behind, the next
+// process of each profile gets its credentials.
+func TestNoStateNeedsAHand(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newQuickWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 40 * time.Minute})
+			w.answer = func(code string) { _ = w.box.Approve(code, "taro") }
+			random := rand.New(rand.NewPCG(seed, 1))
+			lives := []time.Duration{time.Hour, 30 * time.Minute, 15 * time.Minute}
+			w.mustRun()
+			for range 8 {
+				w.clock.Advance(time.Duration(random.IntN(120)) * time.Minute)
+				var all sync.WaitGroup
+				for range 6 {
+					life, logout := lives[random.IntN(3)], random.IntN(30) == 0
+					at, kind := random.IntN(60), []fault{fails, dies, diesAfter}[random.IntN(3)] // mostly beyond the end
+					all.Go(func() {
+						store := w.faulty(func(n int, _ string) fault {
+							if n == at {
+								return kind
+							}
+							return works
+						})
+						p := w.provider(func(p *Provider) { p.Store, p.Profile.Duration = store, life })
+						untilKilled(func() {
+							if logout {
+								_, _ = p.Logout(t.Context())
+							} else {
+								_, _ = p.Credentials(t.Context(), ForSDK)
+							}
+						})
+					})
+				}
+				all.Wait()
+			}
+			w.clock.Advance(time.Minute)
+			for _, life := range lives {
+				// An answer that a killed process took along ends one code.
+				if _, err := w.run(func(p *Provider) { p.Profile.Duration = life }); err != nil && !strings.Contains(err.Error(), "was used already") {
+					t.Errorf("profile of %s: %v", life, err)
+				}
+				w.mustRun(func(p *Provider) { p.Profile.Duration = life })
+			}
+		})
+	}
+}
+
+// A keyring that goes away under the lock costs nothing while old credentials
+// serve; nor does a state folder that cannot be used.
+func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	first := w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	for name, change := range map[string]func(*Provider){
+		"keyring gone after the first read": func(p *Provider) {
+			p.Store = w.faulty(func(n int, _ string) fault {
+				if n > 1 {
+					return fails
+				}
+				return works
+			})
+		},
+		"state folder is a file": func(p *Provider) {
+			p.Locks = cache.Locks{Dir: w.dir + "/records/" + roleKey(p.Profile)}
+		},
+	} {
+		if c, err := w.run(change); err != nil || c.AccessKeyID != first.AccessKeyID {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A keyring that takes the role and not the login: the credentials serve, and
+// daypass login does not say that all is well.
+func TestLoginThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	w := newQuickWorld(t, sandbox.Options{Rotate: true})
+	noLogin := func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			if call == "set login" {
+				return fails
+			}
+			return works
+		})
+	}
+	if _, err := w.run(noLogin); err != nil {
+		t.Errorf("not served this once: %v", err)
+	}
+	if !slices.ContainsFunc(w.told, func(line string) bool { return strings.Contains(line, "the login could not be stored") }) {
+		t.Errorf("told %q", w.told)
+	}
+	w.clock.Advance(time.Minute)
+	_, err := w.provider(noLogin).Login(w.ctx(), false)
+	w.failsWith(err, ExitKeyring, "but the login could not be stored")
+}
+
+// Role credentials that the keyring does not take are served once, and said.
+func TestRoleThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	w := newQuickWorld(t, sandbox.Options{Rotate: true})
+	noRole := func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			if call == "set role" {
+				return fails
+			}
+			return works
+		})
+	}
+	first, second := w.mustRun(noRole), w.mustRun(noRole)
+	if first.AccessKeyID == second.AccessKeyID {
+		t.Error("credentials that were not stored came again")
+	}
+	if len(w.told) != 2 || !strings.Contains(w.told[0], "new credentials could not be stored") {
+		t.Errorf("told %q", w.told)
+	}
+	w.counts(map[string]int{"device": 1, "sts": 2})
+}
+
+// A keyring that takes nothing is found out before the provider is asked.
+func TestNoAuthorizationWithoutAKeyring(t *testing.T) {
+	t.Parallel()
+	w := newQuickWorld(t, sandbox.Options{})
+	for range 3 {
+		_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
+		w.failsWith(err, ExitKeyring, "out of reach")
+		w.clock.Advance(time.Second)
+	}
+	w.counts(map[string]int{"device": 0})
+}
+
+// Between the provider's answer and its store nothing else takes time: neither a
+// request nor the index, which may have to wait for its lock.
+func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
+	t.Parallel()
+	w := newQuickWorld(t, sandbox.Options{Rotate: true})
+	w.answer = nil
+	_, err := w.run()
+	w.failsWith(err, ExitLogin, "not approved within")
+	w.forgetDiscovery()
+	w.approve(w.shown[0].code)
+	stored := false
+	w.mustRun(func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			if call == "set login" && !stored {
+				stored = true
+				requests := w.box.Requests()
+				if last := requests[len(requests)-1]; last.Endpoint != "token:device" {
+					t.Errorf("a request to %s came between", last.Endpoint)
+				}
+				if p.readIndex().logins() == nil {
+					t.Error("the login is not in the index yet")
+				}
+			}
+			return works
+		})
+	})
+	if !stored {
+		t.Error("no login was stored")
+	}
+}
+
+// cancellable is a storage that does nothing for a context that has ended, as one
+// that is reached over a bus.
+type cancellable struct{ cache.Store }
+
+func (s cancellable) Set(ctx context.Context, key string, value []byte, until time.Time) error {
+	if ctx.Err() != nil {
+		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+	}
+	return s.Store.Set(ctx, key, value, until)
+}
+
+func (s cancellable) Delete(ctx context.Context, key string) error {
+	if ctx.Err() != nil {
+		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+	}
+	return s.Store.Delete(ctx, key)
+}

@@ -1,0 +1,206 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// lockable is a keyring with a lock, and a dialog at which somebody opens it or
+// leaves.
+type lockable struct {
+	cache.Store
+	mu      sync.Mutex
+	locked  bool
+	opens   bool // what who is at the dialog does
+	dialogs int
+	onAsk   func()
+}
+
+var errDismissed = errors.New("the dialog was dismissed")
+
+func (s *lockable) lockedErr(err error) error {
+	return &cache.UnreachableError{Where: "Secret Service", Locked: true, Err: err}
+}
+
+func (s *lockable) isLocked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.locked
+}
+
+func (s *lockable) Get(ctx context.Context, key string) ([]byte, error) {
+	if s.isLocked() {
+		return nil, s.lockedErr(errors.New("locked"))
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *lockable) Set(ctx context.Context, key string, value []byte, until time.Time) error {
+	if s.isLocked() {
+		return s.lockedErr(errors.New("locked"))
+	}
+	return s.Store.Set(ctx, key, value, until)
+}
+
+func (s *lockable) Delete(ctx context.Context, key string) error {
+	if s.isLocked() {
+		return s.lockedErr(errors.New("locked"))
+	}
+	return s.Store.Delete(ctx, key)
+}
+
+func (s *lockable) Unlock(context.Context) error {
+	s.mu.Lock()
+	s.dialogs++
+	onAsk := s.onAsk
+	s.mu.Unlock()
+	if onAsk != nil {
+		onAsk()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.opens {
+		return s.lockedErr(errDismissed)
+	}
+	s.locked = false
+	return nil
+}
+
+// Twenty-five processes at a locked keyring raise one dialog. Unlocked, each gets
+// the credentials that are in it.
+func TestOneDialogForManyProcesses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	first := w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true, opens: true}
+	w.store = keyring
+	for _, err := range w.storm(25) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs", keyring.dialogs)
+	}
+	if c := w.mustRun(); c.AccessKeyID != first.AccessKeyID {
+		t.Error("the credentials in the keyring were not used")
+	}
+	w.counts(map[string]int{"device": 1, "sts": 1})
+}
+
+// A dialog that is left is not raised again for those who waited behind it. It is
+// no reason to log in anew: the login is in the keyring.
+func TestDismissedDialogIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true}
+	w.store = keyring
+	for _, err := range w.storm(25) {
+		w.failsWith(err, ExitKeyring, "the keyring is locked")
+	}
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs for 25 waiting processes", keyring.dialogs)
+	}
+	// The next process, a while later, may ask again.
+	w.clock.Advance(time.Second)
+	_, err := w.run()
+	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	if keyring.dialogs != 2 {
+		t.Errorf("%d dialogs after the next process, want 2", keyring.dialogs)
+	}
+	// The note of a clock that ran ahead says nothing.
+	w.clock.Advance(-time.Hour)
+	if _, err = w.run(); err == nil || keyring.dialogs != 3 {
+		t.Errorf("%d dialogs after the clock was set right, want 3", keyring.dialogs)
+	}
+	w.counts(map[string]int{"device": 1})
+}
+
+// Ctrl-C at the dialog is no refusal: the next process asks again.
+func TestInterruptAtTheDialog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	ctx, interrupt := context.WithCancel(t.Context())
+	keyring := &lockable{Store: w.store, locked: true, onAsk: interrupt}
+	w.store = keyring
+	_, err := w.provider().Credentials(ctx, ForSDK)
+	w.failsWith(err, ExitInterrupt, "interrupted")
+	keyring.onAsk, keyring.opens = nil, true
+	w.mustRun()
+}
+
+// The login of a profile without credentials is behind the lock as well.
+func TestLockedLogin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	for _, opens := range []bool{false, true} {
+		w.clock.Advance(time.Second)
+		keyring := &lockable{Store: w.store, locked: true, opens: opens}
+		token, _, err := w.provider(func(p *Provider) { p.Store = keyring }).IDToken(w.ctx())
+		if opens && (err != nil || token.Empty()) {
+			t.Errorf("unlocked: %v", err)
+		}
+		if !opens {
+			w.failsWith(err, ExitKeyring, "the keyring is locked")
+		}
+		if keyring.dialogs != 1 {
+			t.Errorf("%d dialogs", keyring.dialogs)
+		}
+	}
+	w.counts(map[string]int{"device": 1})
+}
+
+// Looking at the state unlocks nothing.
+func TestStatusUnlocksNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true, opens: true}
+	s := w.provider(func(p *Provider) { p.Store = keyring }).Status(t.Context())
+	if keyring.dialogs != 0 || s.Problem == "" || s.Login != nil {
+		t.Errorf("%d dialogs, %+v", keyring.dialogs, s)
+	}
+}
+
+// A keyring that nobody answers for is an error of its own, and no reason to log
+// in; warm credentials are not looked for elsewhere.
+func TestUnreachableKeyring(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.mustRun()
+	gone := func(p *Provider) { p.Store = unreachable{w.store} }
+	_, err := w.run(gone)
+	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	_, err = w.provider(gone).Login(w.ctx(), false)
+	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	_, _, err = w.provider(gone).IDToken(w.ctx())
+	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	w.counts(map[string]int{"device": 1})
+}
+
+// A record that cannot be read is none, under the lock: one code mends it.
+func TestUnreadableRecords(t *testing.T) {
+	t.Parallel()
+	for _, rubbish := range []string{"", "{", "null", `{"v":2}`, `{"v":1,"expires":7}`} {
+		w := newQuickWorld(t, sandbox.Options{})
+		login := loginKey(w.profile().IDP)
+		for _, key := range []string{login, attemptKey(login), roleKey(w.profile())} {
+			if err := w.store.Set(t.Context(), key, []byte(rubbish), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "sts": 1})
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "sts": 1})
+	}
+}

@@ -1,0 +1,359 @@
+package process
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// storm runs n processes at once and returns how each failed; nil for those that
+// got credentials. The clock stands still but for those who sleep.
+func (w *world) storm(n int, change ...func(*Provider)) []error {
+	ctx := w.ctx()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { _, errs[i] = w.provider(change...).Credentials(ctx, ForSDK) })
+	}
+	all.Wait()
+	return errs
+}
+
+// answerRefresh answers every request to renew with a status and a body.
+func (w *world) answerRefresh(status int, body string) {
+	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/token") || r.PostForm.Get("grant_type") != "refresh_token" {
+			return false
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(status)
+		_, _ = rw.Write([]byte(body))
+		return true
+	})
+}
+
+// Twenty-five processes that wait behind one that fails end with its failure: what
+// it asked of the provider, of AWS and of the person is not asked again, nor is it
+// by the next process, where somebody sits who did not answer.
+func TestWaitersShareEveryFailure(t *testing.T) {
+	renewal := sandbox.Options{Rotate: true, IDTokenLife: time.Hour}
+	down := func(endpoint string) func(*world) {
+		return func(w *world) { w.answerWith(endpoint, http.StatusServiceUnavailable, "down") }
+	}
+	loggedIn := func(then func(*world)) func(*world) {
+		return func(w *world) {
+			w.mustRun()
+			w.clock.Advance(2 * time.Hour)
+			then(w)
+		}
+	}
+	nobody := func(w *world) { w.person = Person{} }
+	for _, c := range []struct {
+		name   string
+		o      sandbox.Options
+		set    func(*world)
+		exit   int
+		first  string
+		counts map[string]int // in all
+		tabs   int
+	}{
+		{"code refused", sandbox.Options{}, func(w *world) { w.answer = func(code string) { _ = w.box.Deny(code) } },
+			ExitRefused, "was refused", map[string]int{"device": 1, "token:device": 1}, 1},
+		{"code ran out", sandbox.Options{CodeLife: 20 * time.Second}, func(w *world) { w.answer = nil },
+			ExitLogin, "ran out", map[string]int{"device": 1}, 1},
+		{"no authorization", sandbox.Options{}, down("/device_authorization"),
+			ExitNetwork, "503", map[string]int{"device": 1}, 0},
+		{"client refused", sandbox.Options{}, func(w *world) { w.answerWith("/device_authorization", 401, `{"error":"invalid_client"}`) },
+			ExitRefused, "does not accept client", map[string]int{"device": 1}, 0},
+		{"provider down", renewal, loggedIn(down("/token")),
+			ExitNetwork, "does not answer as it should", map[string]int{"device": 1, "token:refresh": 2}, 1},
+		{"refresh token refused", renewal, loggedIn(func(w *world) { nobody(w); w.box.EndLogins() }),
+			ExitLogin, "", map[string]int{"device": 1, "token:refresh": 1}, 1},
+		{"a person wanted", renewal, loggedIn(func(w *world) { nobody(w); w.answerRefresh(400, `{"error":"interaction_required"}`) }),
+			ExitLogin, "has ended (", map[string]int{"device": 1, "token:refresh": 1}, 1},
+		{"client not accepted any more", renewal, loggedIn(func(w *world) { w.answerRefresh(400, `{"error":"unauthorized_client"}`) }),
+			ExitRefused, "does not accept client", map[string]int{"device": 1, "token:refresh": 1}, 1},
+		{"ID token of no use", renewal, loggedIn(func(w *world) { w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" }) }),
+			ExitRefused, "cannot be used", map[string]int{"device": 1, "token:refresh": 1}, 1},
+		{"no ID token", renewal, loggedIn(func(w *world) { nobody(w); w.box.Set(func(o *sandbox.Options) { o.NoIDTokenOnRefresh = true }) }),
+			ExitLogin, "sent no ID token", map[string]int{"device": 1, "token:refresh": 1}, 1},
+		{"role denied", sandbox.Options{}, loggedIn(func(w *world) { _ = w.box.Trust(w.box.RoleARN, trustsNobody) }),
+			ExitAWS, "AWS refused role", map[string]int{"device": 1, "sts": 2}, 1},
+		{"role denied to another person", sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute}, loggedIn(func(w *world) {
+			w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
+			_ = w.box.Trust(w.box.RoleARN, trustsNobody)
+		}), ExitAWS, "AWS refused role", map[string]int{"device": 2, "sts": 2}, 2},
+		{"answer of STS empty", sandbox.Options{}, loggedIn(func(w *world) { w.answerWith("/sts", 200, "") }),
+			ExitNetwork, "the answer of STS cannot be used", map[string]int{"device": 1, "sts": 2}, 1},
+		{"STS down", sandbox.Options{}, loggedIn(down("/sts")),
+			ExitNetwork, "", map[string]int{"device": 1, "sts": 1 + stsTries}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, c.o)
+			c.set(w)
+			for _, err := range w.storm(25) {
+				w.failsWith(err, c.exit, c.first)
+			}
+			w.counts(c.counts)
+			if w.tabs() != c.tabs {
+				t.Errorf("%d tabs, want %d", w.tabs(), c.tabs)
+			}
+		})
+	}
+}
+
+// Twenty-five that wait for an approval give up with one code, shown once.
+func TestWaitersForAnApproval(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
+	w.answer = nil
+	for _, err := range w.storm(25) {
+		w.failsWith(err, ExitLogin, "not approved within")
+		if !strings.Contains(err.Error(), w.shown[0].code) {
+			t.Errorf("the code is not named:\n%v", err)
+		}
+	}
+	if len(w.shown) != 1 {
+		t.Errorf("the code was shown %d times", len(w.shown))
+	}
+	w.counts(map[string]int{"device": 1})
+}
+
+// A provider that wants to see the person is not asked to renew again, neither
+// where nobody is there nor where somebody is who does not answer.
+func TestPersonWantedIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.answerRefresh(400, `{"error":"interaction_required"}`)
+	w.person = Person{}
+	for range 5 {
+		_, err := w.run()
+		w.failsWith(err, ExitLogin, "has ended (")
+		w.clock.Advance(renewalPause)
+	}
+	w.counts(map[string]int{"token:refresh": 1})
+	if s := w.provider().Status(t.Context()); !s.NeedsPerson {
+		t.Error("status does not say that a person is needed")
+	}
+	l, err := w.provider().readLogin(t.Context())
+	if err != nil || l.RefreshToken.Empty() || !l.NeedsPerson || !l.RefreshStarted.IsZero() {
+		t.Errorf("the refresh token was not kept, without a mark: %+v, %v", l, err)
+	}
+	// Somebody who sits there is asked, and the login that comes of it is whole.
+	w.person = Person{Terminal: true}
+	w.mustRun()
+	w.counts(map[string]int{"device": 2, "token:refresh": 1})
+	if l, err = w.provider().readLogin(t.Context()); err != nil || l.NeedsPerson {
+		t.Errorf("the new login still wants a person (%v)", err)
+	}
+}
+
+// Thirty roles of one login: one code, thirty calls of STS, and none is missing
+// from the index that a logout goes by.
+func TestThirtyRolesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	var all sync.WaitGroup
+	for i := range 30 {
+		all.Go(func() {
+			p := w.provider(func(p *Provider) { p.Profile.Duration = time.Duration(15+i) * time.Minute })
+			if _, err := p.Credentials(t.Context(), ForSDK); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	w.counts(map[string]int{"device": 1, "sts": 30, "token:device": 1})
+	if n := len(w.provider().readIndex().roles(loginKey(w.profile().IDP))); n != 30 {
+		t.Errorf("the index has %d roles", n)
+	}
+}
+
+// Two roles whose login must be renewed: the second finds it renewed under the
+// lock, and does not send the refresh token again.
+func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	long := func(p *Provider) { p.Profile.Duration = 30 * time.Minute }
+	w.mustRun()
+	w.mustRun(long)
+	w.clock.Advance(2 * time.Hour)
+	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan struct{}, 2)
+	watched := func(p *Provider) {
+		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
+			waiting <- struct{}{}
+			<-ctx.Done()
+		}
+	}
+	var all sync.WaitGroup
+	for _, change := range []func(*Provider){func(*Provider) {}, long} {
+		all.Go(func() {
+			if _, err := w.provider(change, watched).Credentials(t.Context(), ForSDK); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-waiting
+	<-waiting // both have read the login that no longer serves
+	lock.Unlock()
+	all.Wait()
+	w.counts(map[string]int{"token:refresh": 1, "sts": 4})
+}
+
+// Two people's hands on one machine type login at once: one code, one login.
+func TestTwoLoginsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, anew := range []bool{false, true} {
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		ctx := w.ctx()
+		logins := make([]LoggedIn, 2)
+		var all sync.WaitGroup
+		for i := range logins {
+			all.Go(func() {
+				var err error
+				if logins[i], err = w.provider().Login(ctx, anew); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		w.counts(map[string]int{"device": 1, "token:device": 1, "token:refresh": 0})
+		if logins[0] != logins[1] || logins[0].Kept {
+			t.Errorf("%+v and %+v", logins[0], logins[1])
+		}
+	}
+}
+
+// Warm callers at once, while old credentials serve: one of them starts one
+// process that renews aside, and one line tells the terminal, once an outage.
+func TestRenewalAsideStorm(t *testing.T) {
+	t.Parallel()
+	for _, works := range []bool{true, false} {
+		w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 20 * time.Minute})
+		w.mustRun()
+		w.clock.Advance(50 * time.Minute)
+		if !works {
+			w.answerWith("/token", http.StatusServiceUnavailable, "down")
+		}
+		var started atomic.Int32
+		begun := make(chan struct{})
+		aside := func(p *Provider) {
+			p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
+			p.Aside = func() (<-chan struct{}, error) {
+				started.Add(1)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					<-begun // all the others have come by
+					_, _ = w.provider(func(p *Provider) { p.Person = nil }).Credentials(w.ctx(), ForSDK)
+				}()
+				return ended, nil
+			}
+		}
+		first := make(chan error)
+		go func() { _, err := w.run(aside); first <- err }()
+		for started.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		for _, err := range w.storm(24, aside) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		close(begun)
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		if n := started.Load(); n != 1 {
+			t.Errorf("%d processes were started for one renewal", n)
+		}
+		if works {
+			w.counts(map[string]int{"token:refresh": 1, "sts": 2})
+			if len(w.told) != 0 {
+				t.Errorf("told %q", w.told)
+			}
+			continue
+		}
+		for range 3 { // the pause over, it is tried again, and not told again
+			w.clock.Advance(renewalPause)
+			if _, err := w.run(aside); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(w.told) != 1 || !strings.Contains(w.told[0], "The old credentials serve until ") {
+			t.Errorf("told %q", w.told)
+		}
+		if n := started.Load(); n != 4 {
+			t.Errorf("%d processes were started for four renewals", n)
+		}
+	}
+}
+
+// While old credentials serve, nobody is told what is waited for.
+func TestSilentRenewalIsNotAnnounced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
+	first := w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	c := w.mustRun(func(p *Provider) {
+		p.Waiting = func(context.Context, func() (deviceflow.Authorization, bool)) { t.Error("a line on the terminal") }
+	})
+	if c.AccessKeyID != first.AccessKeyID {
+		t.Error("the old credentials were not served")
+	}
+}
+
+// Who waits for another process is told, with the code that is waited for, and the
+// telling has ended when the wait has.
+func TestWaitingIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	told, waited := make(chan string), make(chan error)
+	w.answer = func(code string) {
+		go func() {
+			over := false
+			_, err := w.provider(func(p *Provider) {
+				p.Waiting = func(ctx context.Context, open func() (deviceflow.Authorization, bool)) {
+					a, _ := open()
+					told <- a.UserCode
+					<-ctx.Done()
+					time.Sleep(20 * time.Millisecond)
+					over = true
+				}
+			}).Credentials(w.ctx(), ForSDK)
+			if !over {
+				t.Error("the telling goes on after the answer")
+			}
+			waited <- err
+		}()
+		if got := <-told; got != code {
+			t.Errorf("told code %q, want %q", got, code)
+		}
+		w.approve(code)
+	}
+	w.mustRun()
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+	w.counts(map[string]int{"device": 1, "sts": 1})
+}
