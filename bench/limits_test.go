@@ -1,0 +1,113 @@
+//go:build e2e && linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// The limits are on figures that repeat, on any machine and under any load. Times
+// do neither: make bench measures them.
+const (
+	// maxInstructions is for the median of several runs on the file path. Runs
+	// differ by 4 %, by how the Go runtime's threads meet.
+	maxInstructions = 2_200_000
+	// maxSize is of the stripped binary, in bytes.
+	maxSize = 11_000_000
+	// maxInitialised is what all packages together allocate before main, in bytes.
+	// The time that they take is 1 ms at most where this was written, but only the
+	// bytes are the same each time; a regular expression at package level, say,
+	// makes 5 kB.
+	maxInitialised = 200 << 10
+)
+
+// newTestHome is a home folder with a fresh binary, and logged in with file storage.
+func newTestHome(t *testing.T) *home {
+	t.Helper()
+	folder := t.TempDir()
+	root, err := projectRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	daypass := filepath.Join(folder, "daypass")
+	if err := release(root, daypass); err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHome(filepath.Join(folder, "home"), daypass, "", "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.close)
+	return h
+}
+
+func TestLimits(t *testing.T) {
+	h := newTestHome(t)
+	info, err := os.Stat(h.daypass)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("binary: %d bytes", info.Size())
+	if info.Size() > maxSize {
+		t.Errorf("the binary has %d bytes, more than %d; go tool nm -size tells of what", info.Size(), maxSize)
+	}
+
+	process := []string{h.daypass, "process", "--profile", "file"}
+	counts, err := instructions(h.env, process, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("instructions: %v", counts)
+	if median := counts[len(counts)/2]; median > maxInstructions {
+		t.Errorf("daypass process takes %d instructions, more than %d; callgrind_annotate --inclusive=yes tells for what", median, maxInstructions)
+	}
+
+	packages, err := initialisation(h.env, process, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocated := 0
+	for _, p := range packages {
+		allocated += p.bytes
+		if strings.HasPrefix(p.name, "github.com/daypass/") {
+			t.Errorf("package %s does something before main", p.name)
+		}
+	}
+	t.Logf("initialisation: %d packages, %d bytes", len(packages), allocated)
+	if allocated > maxInitialised {
+		t.Errorf("packages allocate %d bytes before main, more than %d; GODEBUG=inittrace=1 tells which", allocated, maxInitialised)
+	}
+}
+
+// A cached answer costs no request. A silent renewal costs one to the provider and
+// one to STS: what the provider publishes is remembered.
+func TestRequests(t *testing.T) {
+	h := newTestHome(t)
+	requests := func(args ...string) int {
+		t.Helper()
+		before := h.aws.Count("")
+		if _, err := h.run(append([]string{"process", "--profile", "file"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+		return h.aws.Count("") - before
+	}
+	if n := requests(); n != 0 {
+		t.Errorf("a cached answer costs %d requests", n)
+	}
+
+	h.aws.Set(func(o *sandbox.Options) { o.IDTokenLife = time.Second })
+	if _, err := h.run("login", "--force", "--profile", "file"); err != nil {
+		t.Fatal(err)
+	}
+	h.aws.Set(func(o *sandbox.Options) { o.IDTokenLife = time.Hour })
+	time.Sleep(1100 * time.Millisecond) // the clock of the binary is the real one
+	if n := requests("--duration", "20m"); n != 2 {
+		t.Errorf("a silent renewal costs %d requests, want one to the provider and one to STS", n)
+	}
+}
