@@ -1,6 +1,6 @@
 # demo, test and build need nothing but Go. check installs what else it needs.
 .POSIX:
-.PHONY: demo test build bench check install lint unit cross e2e
+.PHONY: demo test build bench check install lint unit cross e2e storm soak
 
 BINARY = daypass
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -18,7 +18,8 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) .
 
 # The tables of docs/performance.md, in some minutes. See bench/main.go.
-bench: install
+bench:
+	sh e2e/install.sh storm
 	go run ./bench
 
 # Everything that CI runs.
@@ -30,10 +31,10 @@ install:
 
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
-	go vet -tags e2e ./...
+	go vet -tags e2e,storm ./...
 	cd e2e/gosdk && go vet .
 	cd e2e/policyforms && go vet .
-	$(STATICCHECK) -tags e2e ./...
+	$(STATICCHECK) -tags e2e,storm ./...
 	cd e2e/gosdk && $(STATICCHECK) .
 	cd e2e/policyforms && $(STATICCHECK) .
 
@@ -52,3 +53,13 @@ cross:
 # The whole trip against real parts, see e2e/doc.go.
 e2e:
 	go test -tags e2e -count=1 -timeout 15m -v ./e2e ./cache
+
+# The same under storms and on Windows (under Wine), and what a start may cost.
+storm:
+	sh e2e/install.sh storm
+	go test -tags e2e,storm -count=1 -timeout 30m -v ./e2e ./bench
+
+# Processes that are killed at random while provider, STS and keyring fail: SOAK is
+# how long, SOAK_SEED repeats the dice of an earlier run. `make storm` has it short.
+soak: install
+	SOAK=$${SOAK:-3m} go test -tags e2e,storm -count=1 -timeout 2h -parallel 3 -v -run TestSoak ./e2e

@@ -63,7 +63,7 @@ func (c *computer) items() int {
 	}
 	defer conn.Close()
 	var unlocked, locked []dbus.ObjectPath
-	err = conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets").
+	err = conn.Object(secrets, secretsPath).
 		Call("org.freedesktop.Secret.Service.SearchItems", 0, map[string]string{"service": "daypass"}).
 		Store(&unlocked, &locked)
 	if err != nil {

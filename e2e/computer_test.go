@@ -24,6 +24,9 @@ import (
 // found again, however they were started.
 const marker = "DAYPASS_E2E_COMPUTER"
 
+// keyringPassword unlocks the login keyring of every computer.
+const keyringPassword = "open sesame"
+
 // computer is one person's computer: a home folder, a session bus with an open
 // keyring, and a profile of the AWS CLI. A provider and AWS are in its reach.
 type computer struct {
@@ -31,9 +34,10 @@ type computer struct {
 	folder      string
 	bus         string
 	env         map[string]string
-	provider    *provider
+	provider    *provider // nil: the provider is aws's own
 	aws         *sandbox.Sandbox
 	stopKeyring func()
+	keepsFiles  bool // storage = file: secrets lie in the folder of records
 
 	mu    sync.Mutex
 	shown []string // what any command printed that was not its named product
@@ -50,6 +54,11 @@ type options struct {
 // may be left.
 func newComputer(t *testing.T, o options) *computer {
 	t.Helper()
+	return startComputer(t, startProvider(t, o.provider), o.aws)
+}
+
+func startComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
+	t.Helper()
 	folder, err := os.MkdirTemp("", "daypass-e2e-") // short: a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +69,7 @@ func newComputer(t *testing.T, o options) *computer {
 			t.Fatal(err)
 		}
 	}
-	aws, err := sandbox.Start(o.aws)
+	aws, err := sandbox.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +92,11 @@ func newComputer(t *testing.T, o options) *computer {
 			"CHROMIUM":                  installed.chromium,
 			"NODE_NO_WARNINGS":          "1", // the JS SDK's, of what a coming version will need
 		},
-		provider: startProvider(t, o.provider),
+		provider: idp,
 		aws:      aws,
 	}
 	c.env["DBUS_SESSION_BUS_ADDRESS"] = c.bus
-	c.stopKeyring = startKeyring(t, c.environ(), c.bus, "open sesame")
+	c.stopKeyring = startKeyring(t, c.environ(), c.bus, keyringPassword)
 	c.env[marker] = folder // not in the daemons' environment: they are not strays
 
 	t.Cleanup(c.checkSecrets)
@@ -283,9 +292,8 @@ func processes(entry string) []string {
 		panic(err) // a malformed pattern
 	}
 	for _, folder := range folders {
-		env, err := os.ReadFile(filepath.Join(folder, "environ"))
-		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), entry) {
-			continue // ended meanwhile, or another user's
+		if !hasEnvironment(folder, entry) {
+			continue
 		}
 		line, err := os.ReadFile(filepath.Join(folder, "cmdline"))
 		if err == nil && len(line) > 0 { // an empty one has ended and is not waited for
@@ -295,11 +303,21 @@ func processes(entry string) []string {
 	return found
 }
 
+// hasEnvironment reports whether the process of a folder of /proc has an entry in
+// its environment. One that has ended meanwhile, or is another user's, has not.
+func hasEnvironment(folder, entry string) bool {
+	env, err := os.ReadFile(filepath.Join(folder, "environ"))
+	return err == nil && slices.Contains(strings.Split(string(env), "\x00"), entry)
+}
+
 // checkSecrets fails the test if a secret that the provider or AWS handed out
 // was printed outside of a command's named product, or lies in a file in the
 // clear.
 func (c *computer) checkSecrets() {
-	secrets := append(c.provider.issued(), c.aws.Issued()...)
+	secrets := c.aws.Issued()
+	if c.provider != nil {
+		secrets = append(secrets, c.provider.issued()...)
+	}
 	find := func(where, text string) {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
@@ -312,6 +330,9 @@ func (c *computer) checkSecrets() {
 		find("an output", text)
 	}
 	err := filepath.WalkDir(c.folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && c.keepsFiles && path == filepath.Join(c.folder, "home/.local/state/daypass/records") {
+			return fs.SkipDir
+		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what `make check` needs beyond Go: Debian packages, and npm packages
+# Installs what `make check` needs beyond Go, and with the argument storm what `make
+# storm` and `make bench` need: Debian packages, and npm packages
 # into this folder. It says what and why, asks nothing, and does nothing where
 # all is there.
 set -eu
@@ -40,6 +41,11 @@ have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind where no se
 have gnome-keyring-daemon || need gnome-keyring 'the Secret Service that keeps the tokens'
 have node || need nodejs 'runs the OpenID provider and the AWS SDK for JavaScript'
 have npm || need npm 'installs the OpenID provider and the AWS SDK for JavaScript'
+if [ "${1:-}" = storm ] && [ "$(uname -m)" = x86_64 ]; then
+	have wine || need 'wine wine64' 'runs the Windows program, with its Credential Manager'
+	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that Wine lacks and every Go program loads'
+fi
+[ "${1:-}" != storm ] || have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
 
 if [ -n "$packages" ]; then
 	if ! have apt-get; then

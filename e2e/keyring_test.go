@@ -30,6 +30,13 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 </busconfig>
 `
 
+// Names on the session bus.
+const (
+	secrets         = "org.freedesktop.secrets"
+	secretsPath     = dbus.ObjectPath("/org/freedesktop/secrets")
+	loginCollection = secretsPath + "/collection/login"
+)
+
 // startBus starts a session bus of the test's own and returns its address.
 func startBus(t *testing.T, folder string) string {
 	t.Helper()
@@ -64,10 +71,38 @@ func startKeyring(t *testing.T, env []string, bus, password string) (stop func()
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	login := conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets/collection/login")
+	login := conn.Object(secrets, loginCollection)
 	await(t, "the Secret Service", func() bool {
 		locked, err := login.GetProperty("org.freedesktop.Secret.Collection.Locked")
 		return err == nil && locked.Value() == (password == "")
 	})
 	return stop
+}
+
+// unlockKeyring unlocks the login collection as its dialog would.
+func unlockKeyring(t *testing.T, bus, password string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	conn, err := dbus.Connect(bus, dbus.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	service := conn.Object(secrets, secretsPath)
+	var output dbus.Variant
+	var session dbus.ObjectPath
+	err = service.Call("org.freedesktop.Secret.Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&output, &session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := struct {
+		Session           dbus.ObjectPath
+		Parameters, Value []byte
+		ContentType       string
+	}{session, []byte{}, []byte(password), "text/plain"}
+	err = service.Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.UnlockWithMasterPassword", 0, loginCollection, secret).Err
+	if err != nil {
+		t.Fatal(err)
+	}
 }

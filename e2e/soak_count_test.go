@@ -1,0 +1,118 @@
+//go:build e2e && storm && linux
+
+package e2e
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// counts is what a storm has cost, read from the provider's log.
+type counts struct {
+	authorizations    int
+	cutAuthorizations int // nobody got the answer, or it was ended around that moment
+
+	refreshes   int
+	lostAnswers int // to token requests: dropped, or the process was killed
+
+	lost          int // logins whose token or code the provider refused
+	lostByKill    int
+	killsInWindow int // between the provider's answer and its store
+
+	// histories are the requests with each token that was sent once more, or
+	// refused. unexplained are those of them that nothing had kept daypass from
+	// storing the successor of.
+	histories   []string
+	unexplained []string
+}
+
+// count reads the log. signaled are the signals that processes got, and kills
+// says that SIGKILL was among them.
+func (l *exchangeLog) count(signaled map[int]syscall.Signal, kills bool) counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var c counts
+	// A process of which no trace is left when its request is read was killed
+	// while that was on its way.
+	killed := func(e exchange) bool {
+		return kills && (e.asker == 0 || signaled[e.asker] == syscall.SIGKILL)
+	}
+
+	c.authorizations = len(l.authorizations)
+	for _, e := range l.authorizations {
+		if _, ended := signaled[e.asker]; !e.delivered || ended || e.asker == 0 {
+			c.cutAuthorizations++
+		}
+	}
+
+	redeemed := map[string]exchange{} // by token or code: the last time that it brought new tokens
+	login := map[string]string{}      // by token: the code, or the first token, that it goes back to
+	explained, byKill, lost := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, e := range l.exchanges {
+		of, known := login[e.sent]
+		if !known {
+			of = e.sent
+		}
+		if !e.delivered || killed(e) {
+			c.lostAnswers++
+		}
+		before, again := redeemed[e.sent]
+		if again {
+			history := l.history(e.sent, signaled)
+			c.histories = append(c.histories, history)
+			switch {
+			case !before.delivered:
+			case killed(before), killed(e): // either of the two was killed with its request sent
+				c.killsInWindow++
+				byKill[of] = true
+			default:
+				c.unexplained = append(c.unexplained, history)
+			}
+			explained[of] = true
+		}
+		if e.refused {
+			if !explained[of] {
+				c.unexplained = append(c.unexplained, l.history(e.sent, signaled))
+			}
+			if !lost[of] {
+				lost[of] = true
+				c.lost++
+				if byKill[of] {
+					c.lostByKill++
+				}
+			}
+			delete(redeemed, e.sent) // where this answer is lost too, it is no news
+			continue
+		}
+		if !e.device {
+			c.refreshes++
+		}
+		redeemed[e.sent], login[e.got] = e, of
+	}
+	return c
+}
+
+// history is what the provider saw of one token or device code.
+func (l *exchangeLog) history(sent string, signaled map[int]syscall.Signal) string {
+	kind, text := "refresh token", ""
+	for _, e := range l.exchanges {
+		if e.sent != sent {
+			continue
+		}
+		if e.device {
+			kind = "device code"
+		}
+		text += fmt.Sprintf("; %s process %d", e.at.Format(time.StampMilli), e.asker)
+		if signal, ended := signaled[e.asker]; ended {
+			text += fmt.Sprintf(" (%v)", signal)
+		}
+		if e.refused {
+			text += " refused: " + e.why
+		}
+		if !e.delivered {
+			text += " answer lost"
+		}
+	}
+	return kind + text
+}

@@ -1,0 +1,298 @@
+//go:build e2e && storm && linux
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// SOAK is how long the storms last, such as 5m; SOAK_SEED repeats the dice of an
+// earlier run, as far as the machine's own timing lets it.
+const (
+	soakVariable     = "SOAK"
+	soakSeedVariable = "SOAK_SEED"
+	soakUsual        = 15 * time.Second
+	leastRenewals    = 8
+)
+
+// Many processes at once, ended at random moments, while the provider, STS and
+// the keyring fail at random. Whatever happened, every profile serves in the end
+// without a hand, and what it cost is bounded.
+func TestSoak(t *testing.T) {
+	lasts := soakUsual
+	if text := os.Getenv(soakVariable); text != "" {
+		var err error
+		if lasts, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := rand.Uint64()
+	if text := os.Getenv(soakSeedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+	killed := append(asked, syscall.SIGKILL, syscall.SIGKILL, syscall.SIGKILL)
+	for i, weather := range []weather{
+		// Processes that are asked to end lose nothing.
+		{name: "asked to end", signals: asked, storages: [2]string{"auto", "file"}},
+		// A killed one can lose the login, but only between the provider's answer
+		// and the store. So can a lost answer.
+		{name: "killed", signals: killed, storages: [2]string{"keyring", "file"}, loseAnswers: true},
+		// Not even these where the provider takes a used token for a while.
+		{name: "killed, 30 s of grace", signals: killed, storages: [2]string{"keyring", "auto"}, loseAnswers: true, grace: 30 * time.Second},
+	} {
+		t.Run(weather.name, func(t *testing.T) {
+			t.Parallel()
+			t.Logf("seed: %s=%d", soakSeedVariable, seed)
+			storm := newStorm(t, weather, seed+uint64(i))
+			storm.rage(lasts)
+			storm.calm()
+			storm.checkProfiles()
+			storm.checkCounts()
+			storm.checkLogout()
+		})
+	}
+}
+
+// weather is what a storm may do.
+type weather struct {
+	name        string
+	signals     []syscall.Signal // that end processes
+	storages    [2]string        // of the two logins
+	loseAnswers bool             // answers get lost on their way back
+	grace       time.Duration    // sandbox.Options.ReuseGrace
+}
+
+// idTokenLife is short, so that most renewals of a role need a refresh.
+const idTokenLife = 4 * time.Second
+
+// storm is one computer under stress, with two logins of three roles each.
+type storm struct {
+	*computer
+	weather weather
+	seed    uint64
+	person  *person
+	log     exchangeLog
+	// keyringGoes has the keyring's daemon ended, at a moment that matters.
+	keyringGoes chan struct{}
+
+	mu       sync.Mutex
+	began    time.Time
+	raging   bool
+	faults   *rand.Rand
+	arrived  map[string]bool        // refresh tokens that were sent to the provider
+	signaled map[int]syscall.Signal // the last one that each process got
+	runs     int
+	exits    map[int]int // how often processes ended with which exit code
+	// withoutKeyring are the times at which the keyring was gone or locked.
+	withoutKeyring []string
+}
+
+func newStorm(t *testing.T, w weather, seed uint64) *storm {
+	s := &storm{
+		computer: newSandboxComputer(t, sandbox.Options{Rotate: true, IDTokenLife: idTokenLife, ReuseGrace: w.grace}),
+		weather:  w,
+		seed:     seed,
+		began:    time.Now(),
+		faults:   rand.New(rand.NewPCG(seed, 0)),
+		arrived:  map[string]bool{},
+		signaled: map[int]syscall.Signal{},
+		exits:    map[int]int{},
+
+		keyringGoes: make(chan struct{}),
+	}
+	s.keepsFiles = true
+	s.person = s.startPerson()
+	config := ""
+	for _, section := range w.storages { // named like them
+		config += s.section(section, "storage = "+section, "process_timeout = 20s")
+		for i := range 3 {
+			config += s.profile(fmt.Sprint(section, i), section)
+		}
+	}
+	s.writeConfig(config)
+	if w.grace > 0 {
+		// A device code is redeemed once, whatever the grace for refresh tokens: so
+		// these logins are made in peace.
+		for _, section := range w.storages {
+			if r := s.process(section + "0"); r.code != 0 {
+				t.Fatalf("login: %+v", r)
+			}
+		}
+	}
+	s.aws.Intercept(s.intercept)
+	return s
+}
+
+func (s *storm) profiles() []string {
+	var all []string
+	for _, section := range s.weather.storages {
+		for i := range 3 {
+			all = append(all, fmt.Sprint(section, i))
+		}
+	}
+	return all
+}
+
+// rage lets processes run, several at once, and restarts the keyring, until the
+// storm is over and the last process has ended.
+func (s *storm) rage(lasts time.Duration) {
+	s.setRaging(true)
+	began := time.Now()
+	over := func() bool {
+		lasted := time.Since(began)
+		// A busy machine needs longer for as much.
+		return lasted > lasts && s.log.renewals() >= leastRenewals || lasted > 4*lasts
+	}
+	var workers sync.WaitGroup
+	for i := range 5 {
+		random := rand.New(rand.NewPCG(s.seed, uint64(i+1)))
+		workers.Go(func() {
+			for !over() {
+				s.runOne(random)
+				time.Sleep(time.Duration(random.IntN(150)) * time.Millisecond)
+			}
+		})
+	}
+	random := rand.New(rand.NewPCG(s.seed, 100))
+	for !over() {
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-s.keyringGoes:
+			s.restartKeyring(time.Duration(random.Int64N(int64(2 * time.Second))))
+			time.Sleep(2 * time.Second) // of use between two restarts
+		}
+	}
+	workers.Wait()
+}
+
+// restartKeyring ends the keyring's daemon. It comes back locked, and after a
+// while somebody unlocks it.
+func (s *storm) restartKeyring(locked time.Duration) {
+	s.t.Helper()
+	from := time.Now()
+	s.stopKeyring()
+	env := slices.DeleteFunc(s.environ(), func(entry string) bool { return strings.HasPrefix(entry, marker) })
+	s.stopKeyring = startKeyring(s.t, env, s.bus, "")
+	time.Sleep(locked)
+	unlockKeyring(s.t, s.bus, keyringPassword)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.withoutKeyring = append(s.withoutKeyring, fmt.Sprintf("%s to %s", from.Format(time.StampMilli), time.Now().Format(time.StampMilli)))
+}
+
+// calm ends the faults.
+func (s *storm) calm() { s.setRaging(false) }
+
+func (s *storm) setRaging(raging bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raging = raging
+}
+
+// checkProfiles has every profile serve without a hand: with what is stored, and
+// with new role credentials from a renewed ID token. A provider that has failed
+// is left alone for half a minute.
+func (s *storm) checkProfiles() {
+	s.t.Helper()
+	for _, duration := range []string{"1h", "40m"} {
+		time.Sleep(idTokenLife)
+		end := time.Now().Add(time.Minute)
+		for _, profile := range s.profiles() {
+			r := s.run(installed.daypass, "process", "--profile", profile, "--duration", duration)
+			for ; r.code != 0 && time.Now().Before(end); r = s.run(installed.daypass, "process", "--profile", profile, "--duration", duration) {
+				s.person.read(r.stderr)
+				time.Sleep(500 * time.Millisecond)
+			}
+			if r.code != 0 {
+				s.t.Errorf("profile %s does not serve after the storm: exit code %d\n%s", profile, r.code, r.stderr)
+			}
+		}
+	}
+}
+
+// checkCounts prints what the storm has cost, and compares it with what it may.
+func (s *storm) checkCounts() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.log.count(s.signaled, slices.Contains(s.weather.signals, syscall.SIGKILL))
+	logins, lost := len(s.weather.storages), c.lostAnswers
+	if s.weather.grace > 0 {
+		lost = 0
+	}
+	s.t.Logf("%d processes, by exit code: %v", s.runs, s.exits)
+	s.t.Logf("faults: %v", s.log.faults)
+	for _, line := range []struct {
+		what      string
+		n, atMost int
+		because   string
+	}{
+		{"authorizations", c.authorizations, logins + c.lost + c.cutAuthorizations, "one for each section and each login lost, and those whose answer nobody got"},
+		{"tabs", len(s.person.opened()), logins + c.lost, "one for each section and each login lost"},
+		{"refreshes", c.refreshes, s.mayRefresh() + c.lostAnswers, "one for each ID token that ended or that STS refused, and each lost answer"},
+		{"reused tokens", s.aws.Reused(), c.lostAnswers, "one for each lost answer"},
+		{"logins lost", c.lost, lost, "one for each lost answer, none with a grace"},
+		{"unexplained", len(c.unexplained), 0, "of those reused and lost; the others were answered, and not stored because of SIGKILL or a lost answer"},
+	} {
+		s.t.Logf("%s: %d, at most %d: %s", line.what, line.n, line.atMost, line.because)
+		if line.n > line.atMost {
+			s.t.Errorf("%s: %d, more than %d", line.what, line.n, line.atMost)
+		}
+	}
+	for _, history := range c.unexplained {
+		s.t.Errorf("unexplained: %s", history)
+	}
+	if s.t.Failed() {
+		s.t.Logf("tokens sent again or refused: %q", c.histories)
+		s.t.Logf("without a keyring: %q", s.withoutKeyring)
+	}
+	s.t.Logf("logins lost by SIGKILL / kills between the answer and its store: %d/%d", c.lostByKill, c.killsInWindow)
+	tabs := slices.Sorted(slices.Values(s.person.opened()))
+	if len(slices.Compact(slices.Clone(tabs))) != len(tabs) {
+		s.t.Errorf("a code was opened twice: %q", tabs)
+	}
+	if c.refreshes < leastRenewals {
+		s.t.Errorf("only %d refreshes: that was no storm", c.refreshes)
+	}
+}
+
+// checkLogout ends all logins: nothing of them is left, in no storage. "auto" may
+// have kept some in the kernel keyring, which is not this computer's alone.
+func (s *storm) checkLogout() {
+	s.t.Helper()
+	if r := s.say("logout", "--all"); r.code != 0 {
+		s.t.Errorf("logout: %+v", r)
+	}
+	if n := s.items(); n != 0 {
+		s.t.Errorf("the Secret Service holds %d items after the logout", n)
+	}
+	s.env["DAYPASS_PROMPT"] = "never"
+	for _, profile := range s.weather.storages {
+		if r := s.process(profile + "0"); r.code != 3 {
+			s.t.Errorf("after the logout, profile %s0 ends with %d: %s", profile, r.code, r.stderr)
+		}
+	}
+}
+
+// mayRefresh is how many ID tokens can have come to their end: about a tenth
+// before their expiry, which is in whole seconds; or because STS said so.
+func (s *storm) mayRefresh() int {
+	lasted := time.Since(s.began)
+	shortest := idTokenLife*9/10 - time.Second
+	return len(s.weather.storages)*(1+int(lasted/shortest)) + s.log.refusals
+}

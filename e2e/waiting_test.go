@@ -1,0 +1,102 @@
+//go:build e2e && storm && linux
+
+package e2e
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// sandboxLink matches the complete link of a prompt for the sandbox's provider,
+// and the code in it.
+const sandboxLink = `(http://127\.0\.0\.1:\d+/idp/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
+
+// Who waits for another process's login is told what for, within its own time,
+// and gets that process's reason when it fails.
+func TestWaitersAreTold(t *testing.T) {
+	newPair := func(t *testing.T) (c *computer, leader, waiter *terminal, code string) {
+		t.Parallel()
+		c = newSandboxComputer(t, sandbox.Options{})
+		c.writeConfig(c.section("corp", "storage = keyring", "process_timeout = 15s") + c.profile("dev", "corp"))
+		leader = c.inTerminal(installed.daypass, "login", "--profile", "dev")
+		code = leader.waitFor(sandboxLink)[2]
+		cmd := c.command(installed.daypass, "process", "--profile", "dev")
+		cmd.Stdout = &bytes.Buffer{} // the credentials
+		waiter = startInTerminal(t, cmd)
+		t.Cleanup(func() { c.show(waiter.screen()) })
+		waiter.waitFor("daypass: waiting for the login with code " + code + ", [0-9]+ s")
+		return c, leader, waiter, code
+	}
+	// One login only, whatever becomes of it.
+	check := func(c *computer) {
+		c.t.Helper()
+		if n := c.aws.Count("device"); n != 1 {
+			c.t.Errorf("%d device authorizations, want 1", n)
+		}
+	}
+
+	t.Run("approved", func(t *testing.T) {
+		c, leader, waiter, code := newPair(t)
+		if err := c.aws.Approve(code, "taro"); err != nil {
+			t.Fatal(err)
+		}
+		if exit := leader.wait(); exit != 0 {
+			t.Errorf("login: exit code %d\n%s", exit, leader.screen())
+		}
+		exit := waiter.wait()
+		credentials(t, result{code: exit, stdout: waiter.cmd.Stdout.(*bytes.Buffer).String()})
+		check(c)
+	})
+
+	t.Run("refused", func(t *testing.T) {
+		c, leader, waiter, code := newPair(t)
+		if err := c.aws.Deny(code); err != nil {
+			t.Fatal(err)
+		}
+		for _, term := range []*terminal{leader, waiter} {
+			if exit := term.wait(); exit != 4 || !strings.Contains(term.screen(), "was refused (access_denied") {
+				t.Errorf("%q: exit code %d, want 4 and the refusal\n%s", term.cmd.Args[1], exit, term.screen())
+			}
+		}
+		check(c)
+	})
+
+	t.Run("Ctrl-C", func(t *testing.T) {
+		c, leader, waiter, code := newPair(t)
+		second := c.inTerminal(installed.daypass, "process", "--profile", "dev")
+		second.waitFor("waiting for the login with code " + code)
+		second.press("\x03")
+		if exit := second.wait(); exit != 130 {
+			t.Errorf("a waiter: exit code %d after Ctrl-C, want 130\n%s", exit, second.screen())
+		}
+		leader.press("\x03")
+		if exit := leader.wait(); exit != 130 {
+			t.Errorf("login: exit code %d after Ctrl-C, want 130\n%s", exit, leader.screen())
+		}
+		// The other waiter takes the code over, and shows it.
+		if again := waiter.waitFor(sandboxLink)[2]; again != code {
+			t.Errorf("code %s, want the same as before: %s", again, code)
+		}
+		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.screen(), "Code "+code+" stays good until") {
+			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.screen())
+		}
+		check(c)
+	})
+
+	t.Run("out of time", func(t *testing.T) {
+		c, leader, waiter, code := newPair(t)
+		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.screen(), "not approved within 15 s. Code "+code+" stays good until") {
+			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.screen())
+		}
+		if err := c.aws.Approve(code, "taro"); err != nil {
+			t.Fatal(err)
+		}
+		if exit := leader.wait(); exit != 0 {
+			t.Errorf("login: exit code %d\n%s", exit, leader.screen())
+		}
+		check(c)
+	})
+}
