@@ -198,3 +198,92 @@ func TestWithoutARefreshToken(t *testing.T) {
 	w.mustRun()
 	w.counts(map[string]int{"device": 2, "token:refresh": 0})
 }
+
+// Ctrl-C while the ID token of a login is verified does not cost the login: there
+// is no second answer to a code.
+func TestInterruptWhileVerifying(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/keys") {
+			interrupt()
+		}
+		return false
+	})
+	_, err := w.provider().Credentials(ctx, ForSDK)
+	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.mustRun()
+	w.counts(map[string]int{"device": 1, "token:device": 1})
+}
+
+// Whoever logs in next, typed or not, has none of the first person's roles; and
+// login --force drops one's own.
+func TestWhoseRolesAreKept(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		person string
+		anew   bool
+		kept   bool
+	}{{"taro", false, true}, {"taro", true, false}, {"hanako", false, false}, {"hanako", true, false}} {
+		w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
+		w.mustRun()
+		w.clock.Advance(6 * time.Minute)
+		w.answer = func(code string) { _ = w.box.Approve(code, c.person) }
+		if _, err := w.provider().Login(w.ctx(), c.anew); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.provider().readRole(t.Context()); (err == nil) != c.kept {
+			t.Errorf("%s, --force %v: role kept: %v, want %v", c.person, c.anew, err == nil, c.kept)
+		}
+	}
+}
+
+// Whose login it is that could not be verified at first, is known only when it
+// renews: by then at the latest the first person's roles go.
+func TestUnverifiedLoginDropsRolesWhenItIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.mustRun(longRole)
+	w.clock.Advance(time.Second)
+	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
+	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
+	_, err := w.provider().Login(w.ctx(), true)
+	w.failsWith(err, ExitRefused, "cannot be used")
+	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
+	if _, err := w.provider().Login(w.ctx(), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
+		if _, err := w.provider(change).readRole(t.Context()); !notThere(err) {
+			t.Errorf("the first person's role is there (%v)", err)
+		}
+	}
+	w.counts(map[string]int{"device": 2, "token:refresh": 1})
+}
+
+// Ctrl-C ends the retry of a lost answer, and the provider is left alone as after
+// any failure.
+func TestInterruptOfALostAnswer(t *testing.T) {
+	t.Parallel()
+	w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/token") {
+			return false
+		}
+		interrupt()
+		panic(http.ErrAbortHandler)
+	})
+	_, err := w.provider().Credentials(ctx, ForSDK)
+	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.counts(map[string]int{"token:refresh": 1})
+	w.box.Intercept(nil)
+	w.clock.Advance(time.Second)
+	_, err = w.run()
+	w.failsWith(err, ExitNetwork, "")
+	w.counts(map[string]int{"token:refresh": 1})
+	w.clock.Advance(renewalPause)
+	w.mustRun()
+}

@@ -189,7 +189,9 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 	if err != nil {
 		f := p.explainSTS(ctx, l, err)
 		if f.Exit != ExitInterrupt {
-			p.storeFailed(ctx, old, l.ID, refused, f)
+			if p.storeFailed(ctx, old, l.ID, refused, f) {
+				return nil, p.loginGone()
+			}
 		}
 		return nil, f
 	}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestFromNothingToCredentials(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	first := w.mustRun()
 	w.counts(map[string]int{"device": 1, "token:device": 1, "sts": 1})
@@ -75,6 +76,7 @@ func TestFresh(t *testing.T) {
 // Credentials of 15 minutes are inside the SDKs' renewal window from the start;
 // daypass must not renew them at every call.
 func TestShortSessionsAreCached(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	short := func(p *Provider) { p.Profile.Duration = 15 * time.Minute }
 	w.mustRun(short)
@@ -87,6 +89,7 @@ func TestShortSessionsAreCached(t *testing.T) {
 }
 
 func TestSilentRenewalIsTwoRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
 	w.mustRun()
 	for i := range 5 {
@@ -104,7 +107,8 @@ func TestSilentRenewalIsTwoRequests(t *testing.T) {
 }
 
 func TestTwentyFiveAtOnce(t *testing.T) {
-	w := newWorld(t, sandbox.Options{Rotate: true})
+	t.Parallel()
+	w := newFileWorld(t, sandbox.Options{Rotate: true})
 	storm := func(n int) map[string]int {
 		keys := map[string]int{}
 		var mu sync.Mutex
@@ -140,6 +144,7 @@ func TestTwentyFiveAtOnce(t *testing.T) {
 }
 
 func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
+	t.Parallel()
 	down := func(endpoint string) func(*world) {
 		return func(w *world) { w.answerWith(endpoint, http.StatusServiceUnavailable, "down") }
 	}
@@ -183,6 +188,7 @@ func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 
 // While another process renews, old credentials are served at once.
 func TestOldCredentialsServeWhileAnotherRenews(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
@@ -200,6 +206,7 @@ func TestOldCredentialsServeWhileAnotherRenews(t *testing.T) {
 // A renewal aside hands over what it got, and holds up nobody: whatever becomes of
 // it, the old credentials are served when its time is over.
 func TestRenewalAside(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
@@ -231,6 +238,7 @@ func TestRenewalAside(t *testing.T) {
 
 // While old credentials serve, a failed renewal is not tried again at every call.
 func TestFailedRenewalOfARoleIsNotTriedAtEveryCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	w.clock.Advance(50 * time.Minute)
@@ -252,6 +260,7 @@ func TestFailedRenewalOfARoleIsNotTriedAtEveryCall(t *testing.T) {
 }
 
 func TestSTSCallsTheIDTokenExpired(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	w.clock.Advance(2 * time.Hour)
@@ -261,6 +270,7 @@ func TestSTSCallsTheIDTokenExpired(t *testing.T) {
 }
 
 func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
@@ -292,6 +302,7 @@ func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
 }
 
 func TestLogoutWhileRenewingWins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	w.clock.Advance(2 * time.Hour)
@@ -311,6 +322,7 @@ func TestLogoutWhileRenewingWins(t *testing.T) {
 }
 
 func TestSomebodyElsesLoginDropsTheFirstPersonsRoles(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	first := w.mustRun()
 	w.answer = func(code string) {
@@ -331,6 +343,7 @@ func TestSomebodyElsesLoginDropsTheFirstPersonsRoles(t *testing.T) {
 }
 
 func TestSamePersonKeepsTheRoles(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
 	first := w.mustRun()
 	w.clock.Advance(6 * time.Minute)
@@ -345,6 +358,7 @@ func TestSamePersonKeepsTheRoles(t *testing.T) {
 // Ctrl-C and its like, at the moments that hurt: whatever the moment, the new
 // refresh token is stored, and the next process needs no person.
 func TestInterruptedRenewalLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, moment := range []string{"request sent", "answer on its way", "answer read", "at STS"} {
 		t.Run(moment, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})

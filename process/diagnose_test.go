@@ -14,6 +14,7 @@ import (
 
 // A diagnosis asks nobody, even where somebody sits.
 func TestDiagnosingAsksNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	_, err := w.provider().Identity(w.ctx())
 	w.failsWith(err, ExitLogin, "profile dev needs a login.")
@@ -26,6 +27,7 @@ func TestDiagnosingAsksNobody(t *testing.T) {
 
 // Credentials that still serve hide a refusal from SDKs, and not from a diagnosis.
 func TestTryRoleTriesForReal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	session, err := w.provider().TryRole(w.ctx())
@@ -43,6 +45,7 @@ func TestTryRoleTriesForReal(t *testing.T) {
 }
 
 func TestTryRoleRenewsATokenThatAWSCallsExpired(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
@@ -53,6 +56,7 @@ func TestTryRoleRenewsATokenThatAWSCallsExpired(t *testing.T) {
 }
 
 func TestSTSAddress(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		change func(*profile.Profile)
 		want   string
@@ -84,7 +88,8 @@ func (keepsAll) Delete(context.Context, string) error {
 }
 
 func TestCheckStorage(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	t.Parallel()
+	w := newFileWorld(t, sandbox.Options{})
 	if err := w.provider().CheckStorage(w.ctx()); err != nil {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"runtime"
 	"strings"
@@ -252,7 +253,8 @@ func isUnreachable(err error) bool {
 // invalidGrant reports the one answer that ends a refresh token (RFC 6749 5.2).
 func invalidGrant(err error) bool {
 	var refusal *deviceflow.ProviderError
-	return errors.As(err, &refusal) && refusal.Code == "invalid_grant"
+	// 429 limits rates, and says nothing about the token, whatever code it comes with.
+	return errors.As(err, &refusal) && refusal.Code == "invalid_grant" && refusal.Status != http.StatusTooManyRequests
 }
 
 // codeUnknown reports that the provider knows no such code (any more): it was used,

@@ -156,7 +156,7 @@ func FuzzShortened(f *testing.F) {
 	jwt := "eyJhbGciOiJSUzI1NiJ9." + strings.Repeat("abcDEF123-_", 20) + ".c2ln"
 	for _, seed := range []string{
 		"", "plain words", "two\nlines\x1b[31m", "Value '" + jwt + "' at 'webIdentityToken'", jwt, jwt + jwt, strings.Repeat("word ", 200),
-		strings.Repeat("é", 200), "\xff\xfe" + jwt + "\xff", "a" + jwt + "/" + jwt + "!", strings.Repeat("a/", 300), "ends with dots...",
+		strings.Repeat("é", 200), "a" + strings.Repeat("é", 200), "\xff\xfe" + jwt + "\xff", "a" + jwt + "/" + jwt + "!", strings.Repeat("a/", 300), "ends with dots...",
 	} {
 		f.Add(seed)
 	}

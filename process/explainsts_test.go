@@ -10,6 +10,7 @@ import (
 // Each refusal of STS reads as a cause and a next step, in at most three lines,
 // with what an admin compares, and never with the token.
 func TestSTSRefusalsAreExplained(t *testing.T) {
+	t.Parallel()
 	const login = "Login: iss=ISSUER aud=CLIENT azp=(none) sub="
 	for _, c := range []struct {
 		name  string
@@ -82,6 +83,7 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 }
 
 func TestAccessDeniedNamesWhatTheTokenAsksFor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{Claims: map[string]any{
 		tagsClaim:           map[string]any{"principal_tags": map[string]any{"team": []string{"a"}}},
 		sourceIdentityClaim: "taro",
@@ -96,6 +98,7 @@ func TestAccessDeniedNamesWhatTheTokenAsksFor(t *testing.T) {
 }
 
 func TestSupportLineFollowsRefusals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 	_, err := w.run(func(p *Provider) { p.Profile.IDP.Support = "Ask #cloud-help." })

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,14 +87,57 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	store, err := cache.Open(cache.Options{Storage: "file", StateDir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := &memory{records: map[string][]byte{}}
 	w := &world{t: t, box: box, clock: c, dir: dir, store: store, person: Person{Terminal: true, Browser: true}}
 	w.answer = w.approve
 	return w
 }
+
+// newFileWorld is a world with its records in files.
+func newFileWorld(t *testing.T, o sandbox.Options) *world {
+	t.Helper()
+	w := newWorld(t, o)
+	store, err := cache.Open(cache.Options{Storage: "file", StateDir: w.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.store = store
+	return w
+}
+
+// memory is a storage that takes no time: these tests make worlds by the hundred,
+// and a file that is safe from a crash takes milliseconds.
+type memory struct {
+	mu      sync.Mutex
+	records map[string][]byte
+}
+
+func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if record, ok := m.records[key]; ok {
+		return slices.Clone(record), nil
+	}
+	return nil, cache.ErrMiss
+}
+
+func (m *memory) Set(_ context.Context, key string, value []byte, _ time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records[key] = slices.Clone(value)
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, key)
+	return nil
+}
+
+func (*memory) Unlock(context.Context) error { return nil }
+func (*memory) Name() string                 { return "memory" }
+func (*memory) Where(string) string          { return "memory" }
 
 func (w *world) approve(code string) {
 	if err := w.box.Approve(code, "taro"); err != nil {

@@ -179,11 +179,11 @@ func TestUnreachableKeyring(t *testing.T) {
 	w.mustRun()
 	gone := func(p *Provider) { p.Store = unreachable{w.store} }
 	_, err := w.run(gone)
-	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
 	_, err = w.provider(gone).Login(w.ctx(), false)
-	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
 	_, _, err = w.provider(gone).IDToken(w.ctx())
-	w.failsWith(err, ExitKeyring, "file is out of reach: no bus.")
+	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
 	w.counts(map[string]int{"device": 1})
 }
 
@@ -191,7 +191,7 @@ func TestUnreachableKeyring(t *testing.T) {
 func TestUnreadableRecords(t *testing.T) {
 	t.Parallel()
 	for _, rubbish := range []string{"", "{", "null", `{"v":2}`, `{"v":1,"expires":7}`} {
-		w := newQuickWorld(t, sandbox.Options{})
+		w := newWorld(t, sandbox.Options{})
 		login := loginKey(w.profile().IDP)
 		for _, key := range []string{login, attemptKey(login), roleKey(w.profile())} {
 			if err := w.store.Set(t.Context(), key, []byte(rubbish), time.Time{}); err != nil {
@@ -203,4 +203,50 @@ func TestUnreadableRecords(t *testing.T) {
 		w.mustRun()
 		w.counts(map[string]int{"device": 1, "sts": 1})
 	}
+}
+
+// A whole record of another form version is none.
+func TestRecordOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	first := w.mustRun()
+	p := w.provider()
+	r, err := p.readRole(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Version = formVersion + 1
+	if err := p.put(t.Context(), roleKey(p.Profile), r); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.mustRun(); c.AccessKeyID == first.AccessKeyID {
+		t.Error("it was read")
+	}
+	w.counts(map[string]int{"device": 1, "sts": 2})
+}
+
+// Processes of two profiles meet at the login's lock: the second finds the keyring
+// unlocked, and raises no dialog.
+func TestOneDialogForTwoProfiles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.mustRun(longRole)
+	keyring := &lockable{Store: w.store, locked: true, opens: true}
+	w.store = keyring
+	release, watched := w.holdLogin(2)
+	var all sync.WaitGroup
+	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
+		all.Go(func() {
+			if _, err := w.provider(change, watched).Credentials(t.Context(), ForSDK); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	release()
+	all.Wait()
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs", keyring.dialogs)
+	}
+	w.counts(map[string]int{"sts": 2})
 }

@@ -180,37 +180,48 @@ func TestThirtyRolesAtOnce(t *testing.T) {
 	}
 }
 
-// Two roles whose login must be renewed: the second finds it renewed under the
-// lock, and does not send the refresh token again.
-func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	long := func(p *Provider) { p.Profile.Duration = 30 * time.Minute }
-	w.mustRun()
-	w.mustRun(long)
-	w.clock.Advance(2 * time.Hour)
+// holdLogin takes the login's lock. release gives it back when n processes, each
+// changed by watched, have looked at the records and wait for it.
+func (w *world) holdLogin(n int) (release func(), watched func(*Provider)) {
+	w.t.Helper()
 	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	waiting := make(chan struct{}, 2)
-	watched := func(p *Provider) {
+	waiting := make(chan struct{}, n)
+	watched = func(p *Provider) {
 		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
 			waiting <- struct{}{}
 			<-ctx.Done()
 		}
 	}
+	release = func() {
+		for range n {
+			<-waiting
+		}
+		lock.Unlock()
+	}
+	return release, watched
+}
+
+// Two roles whose login must be renewed: the second finds it renewed under the
+// lock, and does not send the refresh token again.
+func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
+	t.Parallel()
+	w := newFileWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	w.mustRun()
+	w.mustRun(longRole)
+	w.clock.Advance(2 * time.Hour)
+	release, watched := w.holdLogin(2)
 	var all sync.WaitGroup
-	for _, change := range []func(*Provider){func(*Provider) {}, long} {
+	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
 		all.Go(func() {
 			if _, err := w.provider(change, watched).Credentials(t.Context(), ForSDK); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	<-waiting
-	<-waiting // both have read the login that no longer serves
-	lock.Unlock()
+	release()
 	all.Wait()
 	w.counts(map[string]int{"token:refresh": 1, "sts": 4})
 }
@@ -314,12 +325,12 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Unlock()
+	time.AfterFunc(100*time.Millisecond, lock.Unlock)
 	c := w.mustRun(func(p *Provider) {
 		p.Waiting = func(context.Context, func() (deviceflow.Authorization, bool)) { t.Error("a line on the terminal") }
 	})
-	if c.AccessKeyID != first.AccessKeyID {
-		t.Error("the old credentials were not served")
+	if c.AccessKeyID == first.AccessKeyID {
+		t.Error("it did not wait")
 	}
 }
 

@@ -118,6 +118,7 @@ func TestTrustPolicyWarns(t *testing.T) {
 }
 
 func TestTrustPolicyKnowsTheTokensClaims(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		claims map[string]any
@@ -163,6 +164,7 @@ func TestTrustPolicyKnowsTheTokensClaims(t *testing.T) {
 }
 
 func TestTrustPolicyRefusesWhatNoPolicyCompares(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	for _, sub := range []string{"taro\nnaoko", "\x1b[2J", "t\u00e4ro"} {
 		_, err := w.provider().TrustPolicy(w.ctx(), sub)
@@ -178,6 +180,7 @@ func (lockedStore) Get(context.Context, string) ([]byte, error) {
 }
 
 func TestTrustPolicyNeedsNoKeyring(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	p := w.provider(func(p *Provider) { p.Store = lockedStore{p.Store} })
 	if policy, err := p.TrustPolicy(w.ctx(), ""); err != nil || len(policy.Document) == 0 {

@@ -36,6 +36,7 @@ func TestVersion1(t *testing.T) {
 
 // The Go SDK v1 reads 8 KiB and no more.
 func TestVersion1OfALargeSessionToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.Options{SessionTokenSize: 4096, TokenPadding: 9000})
 	document, err := w.mustRun().Version1()
 	if err != nil || len(document) >= 8192 || len(document) < 4096 {
