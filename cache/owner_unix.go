@@ -13,6 +13,11 @@ import (
 // refused, and a pipe does not make us wait for its other end.
 const openSafely = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
+// openPlain opens a file for reading.
+func openPlain(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|openSafely, 0)
+}
+
 // checkOwner refuses what belongs to another user. Root is no exception: with
 // sudo and the person's HOME it would leave files that the person cannot use.
 func checkOwner(path string, info fs.FileInfo) error {

@@ -50,7 +50,7 @@ func readPlain(dir, name string, max int64) ([]byte, error) {
 		return nil, missing(err)
 	}
 	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path, os.O_RDONLY|openSafely, 0)
+	f, err := openPlain(path)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, fmt.Errorf("%q is a link", path)
 	}

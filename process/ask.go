@@ -186,7 +186,7 @@ func (p *Provider) storeLogin(ctx context.Context, old *login, tokens deviceflow
 	// stored under an id that no role record names.
 	id := fresh.ID
 	if !fresh.RefreshToken.Empty() {
-		_ = p.put(ctx, key, fresh) // tried again below
+		_ = p.putAnswer(ctx, key, fresh) // tried again below
 	}
 	if tokens.IDToken.Empty() {
 		return nil, p.noIDToken()

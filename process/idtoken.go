@@ -172,7 +172,7 @@ func (p *Provider) storeRenewed(ctx context.Context, l *login, a *attempt, token
 	l.RefreshStarted, l.NeedsPerson = time.Time{}, false
 	var stored error
 	if rotated {
-		stored = p.put(ctx, key, l)
+		stored = p.putAnswer(ctx, key, l)
 	}
 	verified, err := p.verifyRenewed(ctx, l, tokens.IDToken)
 	if err != nil {

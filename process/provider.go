@@ -251,6 +251,21 @@ func (p *Provider) put(ctx context.Context, key string, record any) error {
 	}
 }
 
+// putAnswer stores what the provider gives only once. A keyring that is just being
+// restarted or unlocked is waited for.
+func (p *Provider) putAnswer(ctx context.Context, key string, l *login) error {
+	ctx = context.WithoutCancel(ctx)
+	until := p.Now().Add(storeTime)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := p.put(ctx, key, l)
+		var unreachable *cache.UnreachableError
+		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) {
+			return err
+		}
+		_ = p.Sleep(ctx, pause)
+	}
+}
+
 // notThere reports whether a read found no usable record: none, or rubbish.
 func notThere(err error) bool {
 	var unreadable *cache.UnreadableError
