@@ -84,5 +84,6 @@ func machine() string {
 	if err != nil {
 		kernel = []byte("unknown")
 	}
-	return fmt.Sprintf("%s, %d cores; %s, Linux %s; %s.", model, runtime.NumCPU(), system, strings.TrimSpace(string(kernel)), runtime.Version())
+	version, _, _ := strings.Cut(strings.TrimSpace(string(kernel)), "-") // whose build it is, is nobody's business
+	return fmt.Sprintf("%s, %d cores; %s, Linux %s; %s.", model, runtime.NumCPU(), system, version, runtime.Version())
 }
