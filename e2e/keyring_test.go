@@ -5,7 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -45,8 +45,11 @@ func startBus(t *testing.T, folder string) string {
 	write(t, config, fmt.Sprintf(busConfig, socket))
 	startDaemon(t, exec.Command(installed.dbus, "--nofork", "--nopidfile", "--config-file="+config))
 	await(t, "the session bus", func() bool {
-		_, err := os.Stat(socket)
-		return err == nil
+		conn, err := net.Dial("unix", socket) // the file is there before anybody listens
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
 	})
 	return "unix:path=" + socket
 }
