@@ -24,7 +24,7 @@ const (
 	// The time that they take is 1 ms at most where this was written, but only the
 	// bytes are the same each time; a regular expression at package level, say,
 	// makes 5 kB.
-	maxInitialised = 200 << 10
+	maxInitialised = 100 << 10
 )
 
 // newTestHome is a home folder with a fresh binary, and logged in with file storage.

@@ -56,7 +56,7 @@ func (k kernelItems) name() string { return "kernel keyring" }
 func (k kernelItems) unlock(context.Context) error { return nil }
 
 func (k kernelItems) get(ctx context.Context, name string) (value []byte, err error) {
-	err = k.act(ctx, func() error {
+	read := func() error {
 		// A key that was found may have been replaced by another before it is read.
 		for range 1 + rereads {
 			var id int
@@ -68,6 +68,14 @@ func (k kernelItems) get(ctx context.Context, name string) (value []byte, err er
 			}
 		}
 		return err
+	}
+	// Where a goroutine keeps its thread, Go starts one more, which takes longer
+	// than the read; and most keys can be read without possessing them.
+	err = k.explained(ctx, func() error {
+		if err := read(); !errors.Is(err, unix.EACCES) {
+			return err
+		}
+		return possessing(read)
 	})
 	return value, err
 }
@@ -88,14 +96,16 @@ func (k kernelItems) remove(ctx context.Context, name string) error {
 	})
 }
 
-// act runs f on one thread, for keys are possessed by threads: the thread keyring
-// is f's own. Where f may not do what it wants to, it runs again with the user
-// keyring linked into the thread keyring: that makes it possess what lies there,
-// also keys with no more than their first permissions.
+// act runs f as [possessing] does, and explains its error.
 func (k kernelItems) act(ctx context.Context, f func() error) error {
-	if ctx.Err() != nil {
-		return &UnreachableError{Where: k.name(), Err: context.Cause(ctx)}
-	}
+	return k.explained(ctx, func() error { return possessing(f) })
+}
+
+// possessing runs f on one thread, for keys are possessed by threads: the thread
+// keyring is f's own. Where f may not do what it wants to, it runs again with the
+// user keyring linked into the thread keyring: that makes it possess what lies
+// there, also keys with no more than their first permissions.
+func possessing(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := f()
@@ -103,6 +113,16 @@ func (k kernelItems) act(ctx context.Context, f func() error) error {
 		err = f()
 		_ = unlinkKey(unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_THREAD_KEYRING)
 	}
+	return err
+}
+
+// explained runs f, unless ctx has ended. The error is ErrMiss or an
+// *UnreachableError.
+func (k kernelItems) explained(ctx context.Context, f func() error) error {
+	if ctx.Err() != nil {
+		return &UnreachableError{Where: k.name(), Err: context.Cause(ctx)}
+	}
+	err := f()
 	switch {
 	case err == nil:
 		return nil

@@ -47,7 +47,7 @@ func dialBus(ctx context.Context, address string) (*dbus.Conn, error) {
 	}
 	dialed := make(chan result, 1)
 	go func() {
-		conn, err := dbus.Connect(address, dbus.WithContext(life))
+		conn, err := connectBus(life, address)
 		dialed <- result{conn, err}
 	}()
 	select {

@@ -132,12 +132,13 @@ func Everywhere(o Options) []Store {
 // Key makes a record key of parts: the hexadecimal SHA-256 of the parts, each
 // behind its length, so that "a", "bc" and "ab", "c" differ.
 func Key(parts ...string) string {
-	h := sha256.New()
+	var joined []byte
 	for _, part := range parts {
-		_ = binary.Write(h, binary.BigEndian, uint64(len(part)))
-		h.Write([]byte(part))
+		joined = binary.BigEndian.AppendUint64(joined, uint64(len(part)))
+		joined = append(joined, part...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(joined)
+	return hex.EncodeToString(sum[:])
 }
 
 // maxName bounds names of records and files, in bytes. An item's name is part

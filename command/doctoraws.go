@@ -10,11 +10,8 @@ import (
 // The links at AWS.
 
 func (x *examination) checkSTS(ctx context.Context) finding {
-	address, err := x.session.STSAddress(ctx)
-	if err == nil {
-		err = x.session.Reach(ctx, address)
-	}
-	if err != nil {
+	address := x.session.Profile.STSURL()
+	if err := x.session.Reach(ctx, address); err != nil {
 		return brokenBy(err)
 	}
 	return ok(address + " answers")

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/secret"
@@ -124,23 +121,6 @@ func (p *Provider) silentLogin(ctx context.Context, rejected secret.String) (*lo
 			"It may be waiting for an approval; see: daypass status"+p.profileFlag())
 	}
 	return l, err
-}
-
-// STSAddress is the URL at which the profile's role is assumed.
-func (p *Provider) STSAddress(ctx context.Context) (string, error) {
-	if p.Profile.STSEndpoint != "" {
-		return p.Profile.STSEndpoint, nil
-	}
-	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{
-		Region:       aws.String(p.Profile.Region),
-		UseFIPS:      aws.Bool(p.Profile.UseFIPS),
-		UseDualStack: aws.Bool(p.Profile.UseDualStack),
-	})
-	if err != nil {
-		return "", fail(ExitUsage, err, "there is no STS endpoint for region "+p.Profile.Region+": "+reason(err)+".",
-			"Check region in profile "+p.name()+", and AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT.")
-	}
-	return endpoint.URI.String(), nil
 }
 
 // Reach makes one request to a server of AWS, with nothing in it. Any answer over

@@ -9,7 +9,6 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/internal/sandbox"
-	"github.com/daypass/daypass/profile"
 )
 
 // A diagnosis asks nobody, even where somebody sits.
@@ -53,26 +52,6 @@ func TestTryRoleRenewsATokenThatAWSCallsExpired(t *testing.T) {
 		t.Error(err)
 	}
 	w.counts(map[string]int{"sts": 3, "token:refresh": 1})
-}
-
-func TestSTSAddress(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		change func(*profile.Profile)
-		want   string
-	}{
-		{func(p *profile.Profile) {}, "https://sts.eu-west-1.amazonaws.com"},
-		{func(p *profile.Profile) { p.UseFIPS, p.Region = true, "us-east-1" }, "https://sts-fips.us-east-1.amazonaws.com"},
-		{func(p *profile.Profile) { p.UseDualStack = true }, "https://sts.eu-west-1.api.aws"},
-		{func(p *profile.Profile) { p.Region = "cn-north-1" }, "https://sts.cn-north-1.amazonaws.com.cn"},
-		{func(p *profile.Profile) { p.STSEndpoint = "https://sts.corp.example" }, "https://sts.corp.example"},
-	} {
-		w := newWorld(t, sandbox.Options{})
-		p := w.provider(func(p *Provider) { p.Profile.STSEndpoint = ""; test.change(&p.Profile) })
-		if got, err := p.STSAddress(t.Context()); err != nil || got != test.want {
-			t.Errorf("%q, %v; want %q", got, err, test.want)
-		}
-	}
 }
 
 // forgetful is a storage that takes everything and gives something else back.

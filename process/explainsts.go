@@ -4,39 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
 )
 
 // explainSTS explains why no role credentials came from AWS.
 func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure {
 	var (
 		f   *Failure
-		api smithy.APIError
+		api *stsError
 		bad *badAnswer
 	)
-	// Not AWS's own form: a proxy, or a page to log in to the network.
-	var garbled *smithy.DeserializationError
 	switch {
 	case errors.As(err, &f):
 		return f
 	case interrupted(ctx):
 		return interruptedFailure(err)
-	case errors.As(err, &garbled), errors.As(err, &api) && api.ErrorCode() == "UnknownError":
-		bad = &badAnswer{fmt.Sprintf("it is none of AWS's (status %d)", httpStatus(err))}
-		fallthrough
 	case errors.As(err, &bad):
 		return fail(ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
-	case errors.As(err, &api) && httpStatus(err) < 500 && !throttled(api):
-		return p.supported(p.explainAWS(l, api, httpStatus(err), requestID(err), err))
+	case errors.As(err, &api) && api.Status < 500 && !throttled(api):
+		return p.supported(p.explainAWS(l, api, err))
 	case errors.As(err, &api):
-		return fail(ExitNetwork, err, "AWS STS cannot help now ("+shortened(api.ErrorCode())+": "+shortened(api.ErrorMessage())+").",
+		return fail(ExitNetwork, err, "AWS STS cannot help now ("+shortened(api.Code)+": "+shortened(api.Message)+").",
 			"Your login is kept. Try again later; no new login is needed.")
 	}
 	at := "in " + p.Profile.Region
@@ -48,20 +38,20 @@ func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure
 }
 
 // throttled reports an error of AWS's that says nothing about this login.
-func throttled(api smithy.APIError) bool {
-	switch api.ErrorCode() {
+func throttled(api *stsError) bool {
+	switch api.Code {
 	case "InvalidIdentityToken", "IDPCommunicationError":
 		return false // tried again too, and explained
 	}
-	return retry.NewStandard().IsErrorRetryable(api)
+	return passing(api)
 }
 
 // explainAWS explains a refusal by its code. What is told of the token is what an
 // AWS admin compares: never the token.
-func (p *Provider) explainAWS(l *login, api smithy.APIError, status int, request string, err error) *Failure {
+func (p *Provider) explainAWS(l *login, api *stsError, err error) *Failure {
 	var (
-		said    = shortened(api.ErrorMessage())
-		token   = p.tokenLine(l, request)
+		said    = shortened(api.Message)
+		token   = p.tokenLine(l, shortened(api.RequestID))
 		arn     = p.Profile.RoleARN
 		account = p.Profile.AccountID
 		client  = p.Profile.IDP.ClientID
@@ -69,7 +59,7 @@ func (p *Provider) explainAWS(l *login, api smithy.APIError, status int, request
 		trust   = "Send your AWS admin the output of: daypass trust-policy" + p.profileFlag()
 		refuse  = func(lines ...string) *Failure { return fail(ExitAWS, err, lines...) }
 	)
-	switch code := shortened(api.ErrorCode()); code {
+	switch code := shortened(api.Code); code {
 	case "AccessDenied":
 		if said != "" && !strings.HasPrefix(said, "Not authorized to perform") {
 			return refuse("AWS refused role "+arn+" (AccessDenied: "+said+").", token, trust)
@@ -109,7 +99,7 @@ func (p *Provider) explainAWS(l *login, api smithy.APIError, status int, request
 		return refuse("AWS refuses the request for role "+arn+" ("+code+": "+said+").",
 			"Check daypass_role_arn, daypass_session_name and daypass_policy_arns in profile "+p.name()+".")
 	default:
-		return refuse(fmt.Sprintf("AWS refused role %s (%s: %s, status %d).", arn, code, said, status), token, trust)
+		return refuse(fmt.Sprintf("AWS refused role %s (%s: %s, status %d).", arn, code, said, api.Status), token, trust)
 	}
 }
 
@@ -173,22 +163,6 @@ func (p *Provider) tokenLine(l *login, request string) string {
 	}
 	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(l.Claims.Audience, ",")) + " azp=" + or(l.Claims.AuthorizedParty) +
 		" sub=" + or(l.Claims.Subject) + " request=" + or(request)
-}
-
-func httpStatus(err error) int {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		return response.HTTPStatusCode()
-	}
-	return http.StatusBadRequest
-}
-
-func requestID(err error) string {
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
-		return shortened(response.ServiceRequestID())
-	}
-	return ""
 }
 
 // shortened is a text of outside origin on one line of bounded length. A long run

@@ -45,8 +45,6 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 			[]string{"is too large for AWS", "fewer groups"}, 1},
 		{"other validation", sandbox.STSError{Code: "ValidationError", Message: "1 validation error detected: 'roleSessionName'"}, ExitAWS,
 			[]string{"AWS refuses the request for role", "daypass_session_name"}, 1},
-		{"not AWS", sandbox.STSError{Code: "UnknownError", Status: 403}, ExitNetwork,
-			[]string{"the answer of STS cannot be used: it is none of AWS's (status 403).", "Is there a proxy"}, 1},
 		{"region", sandbox.STSError{Code: "RegionDisabledException"}, ExitAWS,
 			[]string{"has not activated STS in region eu-west-1", "Set another region"}, 1},
 		{"duration", sandbox.STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}, ExitAWS,
