@@ -78,7 +78,7 @@ func newSession(t *testing.T) *session {
 
 func (s *session) process() *pair {
 	return &pair{
-		kernel:      &recordStore{items: s.kernel, limit: kernelItemLimit, read: readBound, write: writeBound, now: time.Now},
+		kernel:      &recordStore{items: s.kernel, limit: kernelItemLimit, write: writeBound, now: time.Now},
 		service:     &recordStore{items: s.service, read: readBound, write: writeBound, now: time.Now},
 		canAsk:      func() bool { return s.display },
 		kernelInUse: func() bool { return len(s.kernel.items) > 0 },

@@ -20,7 +20,7 @@ func openFiles(o Options) (Store, error) {
 	if !filepath.IsAbs(o.StateDir) {
 		return nil, fmt.Errorf("state folder %q is not an absolute path", o.StateDir)
 	}
-	return &recordStore{items: fileItems{o.StateDir}, read: readBound, write: writeBound, now: o.Now}, nil
+	return &recordStore{items: fileItems{o.StateDir}, write: writeBound, now: o.Now}, nil
 }
 
 func (f fileItems) name() string { return "file" }

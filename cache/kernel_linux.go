@@ -47,7 +47,7 @@ func openKernel(o Options) (Store, error) { return openKernelKeyring(o), nil }
 func openKernelKeyring(o Options) *recordStore {
 	return &recordStore{
 		items: kernelItems{prefix: "daypass:", now: o.Now},
-		limit: kernelItemLimit, read: readBound, write: writeBound, now: o.Now,
+		limit: kernelItemLimit, write: writeBound, now: o.Now,
 	}
 }
 

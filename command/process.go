@@ -1,6 +1,8 @@
 package command
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/process"
@@ -32,10 +34,15 @@ resolves, and AWS_PROFILE may name another.`,
 			}
 			defer s.close()
 			s.Aside = s.aside(cmd, false)
-			s.Missed = e.catchSignals
-			ctx, cancel := e.withTimeout(cmd.Context(), p.IDP.ProcessTimeout)
-			defer cancel()
-			credentials, err := s.Credentials(ctx, process.ForSDK)
+			// A cached answer needs neither, and both take longer than it does.
+			ends, cancel := e.Now().Add(p.IDP.ProcessTimeout), context.CancelFunc(func() {})
+			s.Missed = func(ctx context.Context) context.Context {
+				e.catchSignals()
+				ctx, cancel = e.withTimeout(ctx, ends.Sub(e.Now()))
+				return ctx
+			}
+			defer func() { cancel() }()
+			credentials, err := s.Credentials(cmd.Context(), process.ForSDK)
 			if err != nil {
 				return err
 			}

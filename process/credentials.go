@@ -51,7 +51,7 @@ func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 		return old.credentials(p.Profile.AccountID), nil
 	}
 	if p.Missed != nil {
-		p.Missed()
+		ctx = p.Missed(ctx)
 	}
 	if err != nil && !needsUnlock(err) && !notThere(err) {
 		return Credentials{}, p.failed(p.keyringFailure(ctx, err))

@@ -32,8 +32,8 @@ type Provider struct {
 	Locks      cache.Locks
 
 	// Missed is called when no cached answer serves, before anything is done about
-	// it; nil: nobody wants to know.
-	Missed func()
+	// it, and returns the context for that; nil: it is the same as before.
+	Missed func(context.Context) context.Context
 	// Person finds out how a person can be reached from here; nil: nobody can. It
 	// is called when there is something to ask.
 	Person func() Person
