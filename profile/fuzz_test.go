@@ -41,5 +41,8 @@ func FuzzLoad(f *testing.F) {
 		if _, err := List(src); err != nil && !errors.As(err, new(*Error)) {
 			t.Errorf("List: error of type %T: %v", err, err)
 		}
+		if _, err := Shadows(src, name); err != nil && !errors.As(err, new(*Error)) {
+			t.Errorf("Shadows: error of type %T: %v", err, err)
+		}
 	})
 }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,4 +77,55 @@ func TestValueAndIDPNames(t *testing.T) {
 			t.Errorf("Value(%s, %s) = %q, %v, want %q, %v", test.name, test.key, got, there, test.want, test.there)
 		}
 	}
+}
+
+// FuzzImport imports arbitrary files: what is accepted holds settings of daypass
+// alone, and reads back from ~/.aws/config as the file says.
+func FuzzImport(f *testing.F) {
+	f.Add([]byte(config))
+	f.Add([]byte(several))
+	for _, odd := range oddFiles {
+		f.Add([]byte(odd.text))
+	}
+	f.Add([]byte("[daypass-idp corp]\nissuer = https://corp.example\nclient_id = \"a;b\"\n[profile dev]\ndaypass_idp=corp\n region = x # y\n"))
+	f.Add([]byte("[profile dev]\naws_access_key_id = A\n"))
+	folder := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(folder, "handed-out")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := ReadImport(path)
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error of type %T: %v", err, err)
+			}
+			if strings.ContainsFunc(e.Error()+e.Hint(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("error holds a control character: %q | %q", e.Error(), e.Hint())
+			}
+			return
+		}
+		made, _, err := Edit(nil, blocks)
+		if err != nil {
+			if !errors.As(err, new(*Error)) {
+				t.Fatalf("error of type %T: %v", err, err)
+			}
+			return
+		}
+		written, err := parseIn(folder, made)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", text, made, err)
+		}
+		for _, b := range blocks {
+			for _, line := range b.Lines {
+				if !b.takes(line.Key) {
+					t.Errorf("%q imports %s", text, line.Key)
+				}
+				if got := written[b.kind()+" "+b.Name][line.Key]; line.Value != "" && got != line.Value {
+					t.Errorf("%q became %q: %s of %s is %q, want %q", text, made, line.Key, b.Name, got, line.Value)
+				}
+			}
+		}
+	})
 }
