@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -71,5 +72,6 @@ func (f fileItems) failed(err error) error {
 	if err == nil || errors.Is(err, ErrMiss) {
 		return err
 	}
-	return &UnreachableError{Where: f.name(), Err: err}
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return &UnreachableError{Where: f.name(), Full: full, Err: err}
 }

@@ -307,5 +307,6 @@ func (s *secretService) unreachable(ctx context.Context, err error) error {
 	if !locked && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return &UnreachableError{Where: s.name(), Locked: locked, Err: err}
+	var refused notTakenError
+	return &UnreachableError{Where: s.name(), Locked: locked, Full: errors.As(err, &refused), Err: err}
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/godbus/dbus/v5"
@@ -29,7 +30,7 @@ func (s *secretService) write(ctx context.Context, conn *dbus.Conn, name string,
 	err = conn.Object(secretsName, collection).CallWithContext(ctx, collectionInterface+".CreateItem", 0,
 		properties, secret, true).Store(&item, &prompt)
 	if err != nil {
-		return err
+		return notTaken(err)
 	}
 	return s.finish(ctx, conn, prompt)
 }
@@ -41,9 +42,24 @@ func (s *secretService) delete(ctx context.Context, conn *dbus.Conn, name string
 	}
 	var prompt dbus.ObjectPath
 	if err := conn.Object(secretsName, item).CallWithContext(ctx, itemInterface+".Delete", 0).Store(&prompt); err != nil {
-		return err
+		return notTaken(err)
 	}
 	return s.finish(ctx, conn, prompt)
+}
+
+// notTakenError is an error with which the service answered to a write.
+type notTakenError struct{ error }
+
+func (e notTakenError) Unwrap() error { return e.error }
+
+// notTaken marks the answer of a service that cannot write its file: it calls
+// that a failure, and says no more in a form that is not for people.
+func notTaken(err error) error {
+	var answer dbus.Error
+	if errors.As(err, &answer) && answer.Name == "org.freedesktop.DBus.Error.Failed" {
+		return notTakenError{err}
+	}
+	return err
 }
 
 // finish does what a service wants done before it writes; KeePassXC wants it

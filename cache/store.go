@@ -42,12 +42,16 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 type UnreachableError struct {
 	Where  string // the storage, as of [Store.Name]
 	Locked bool   // it is locked, and may hold the record
+	Full   bool   // it is there, and takes nothing more: the disk below it is full, say
 	Err    error
 }
 
 func (e *UnreachableError) Error() string {
-	if e.Locked {
+	switch {
+	case e.Locked:
 		return fmt.Sprintf("%s is locked: %v", e.Where, e.Err)
+	case e.Full:
+		return fmt.Sprintf("%s takes nothing more: %v", e.Where, e.Err)
 	}
 	return fmt.Sprintf("%s cannot be used: %v", e.Where, e.Err)
 }

@@ -203,7 +203,10 @@ func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 		return fail(ExitKeyring, err, append([]string{"the keyring is locked, and nothing here can ask you to unlock it."}, p.unlockAdvice()...)...)
 	}
 	first := "the keyring is out of reach: " + reason(err) + "."
-	if unreachable != nil {
+	switch {
+	case unreachable != nil && unreachable.Full:
+		first = unreachable.Where + " takes nothing more: " + reason(unreachable.Err) + "."
+	case unreachable != nil:
 		first = unreachable.Where + " is out of reach: " + reason(unreachable.Err) + "."
 	}
 	return fail(ExitKeyring, err, append([]string{first}, p.keyringAdvice(err)...)...)
@@ -224,7 +227,10 @@ func (p *Provider) unlockAdvice() []string {
 
 func (p *Provider) keyringAdvice(err error) []string {
 	file := "set storage = file in " + p.section() + " (files that only you can read)"
+	var unreachable *cache.UnreachableError
 	switch {
+	case errors.As(err, &unreachable) && unreachable.Full:
+		return []string{"Is the disk of your home folder full? Make room on it, then repeat your command."}
 	case runtime.GOOS != "linux":
 		return []string{"Check what is wrong: daypass doctor" + p.profileFlag()}
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSYS):

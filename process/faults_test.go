@@ -443,7 +443,7 @@ func TestNoAuthorizationWithoutAKeyring(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	for range 3 {
 		_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-		w.failsWith(err, ExitKeyring, "out of reach")
+		w.failsWith(err, ExitKeyring, "takes nothing more")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 0})

@@ -228,7 +228,10 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(2 * time.Hour)
 	_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-	w.failsWith(err, ExitKeyring, "out of reach")
+	w.failsWith(err, ExitKeyring, "disk takes nothing more: no space left on device.")
+	if f := asFailure(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Make room") {
+		t.Errorf("said: %q", f.Lines)
+	}
 	w.counts(map[string]int{"token:refresh": 0})
 	w.mustRun(func(p *Provider) { p.Person = nil })
 }
@@ -237,7 +240,7 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 type full struct{ cache.Store }
 
 func (full) Set(context.Context, string, []byte, time.Time) error {
-	return &cache.UnreachableError{Where: "disk", Err: errors.New("no space left on device")}
+	return &cache.UnreachableError{Where: "disk", Full: true, Err: errors.New("no space left on device")}
 }
 
 func TestRefreshTokenIsStoredBeforeTheIDTokenIsUsed(t *testing.T) {
