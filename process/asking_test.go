@@ -263,27 +263,71 @@ func TestUnverifiedLoginDropsRolesWhenItIsKnown(t *testing.T) {
 	w.counts(map[string]int{"device": 2, "token:refresh": 1})
 }
 
-// Ctrl-C ends the retry of a lost answer, and the provider is left alone as after
-// any failure.
-func TestInterruptOfALostAnswer(t *testing.T) {
+// A lost answer that this process cannot ask for again, because of Ctrl-C or for want
+// of time, is asked for by the next one, at once: the grace for a used token is
+// seconds with some providers, and the pause after a failure would outlast it.
+func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 	t.Parallel()
-	w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
-	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/token") {
-			return false
+	for _, c := range []struct {
+		name string
+		left time.Duration // until the deadline
+		exit int
+	}{
+		{"Ctrl-C", 50 * time.Second, ExitInterrupt},
+		{"no time", exchangeTime + time.Second, ExitNetwork},
+	} {
+		// first loses the answer to its request.
+		first := func(w *world) {
+			t.Helper()
+			ctx, interrupt := context.WithCancel(t.Context())
+			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/token") {
+					return false
+				}
+				w.box.Serve(discard{http.Header{}}, r)
+				w.clock.Advance(2 * time.Second)
+				if c.exit == ExitInterrupt {
+					interrupt()
+				}
+				panic(http.ErrAbortHandler)
+			})
+			_, err := w.provider().Credentials(deadline{ctx, w.clock.Now().Add(c.left)}, ForSDK)
+			w.failsWith(err, c.exit, "")
+			w.counts(map[string]int{"token:refresh": 1})
+			w.box.Intercept(nil)
 		}
-		interrupt()
-		panic(http.ErrAbortHandler)
-	})
-	_, err := w.provider().Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
-	w.counts(map[string]int{"token:refresh": 1})
-	w.box.Intercept(nil)
-	w.clock.Advance(time.Second)
-	_, err = w.run()
-	w.failsWith(err, ExitNetwork, "")
-	w.counts(map[string]int{"token:refresh": 1})
-	w.clock.Advance(renewalPause)
-	w.mustRun()
+		t.Run(c.name, func(t *testing.T) {
+			w := dueWorld(t, sandbox.Options{ReuseGrace: 10 * time.Second})
+			first(w)
+			w.clock.Advance(time.Second)
+			w.mustRun()
+			w.counts(map[string]int{"token:refresh": 2, "device": 1})
+			if !w.readLogin().RefreshStarted.IsZero() {
+				t.Error("the mark stays after a renewal")
+			}
+		})
+		// That is one request more, and not one of each process: where that answer is
+		// lost as well, the provider is left alone.
+		t.Run(c.name+", and lost again", func(t *testing.T) {
+			w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
+			first(w)
+			w.drop("/token", true, -1)
+			for _, err := range w.storm(25) {
+				w.failsWith(err, ExitNetwork, "cannot renew")
+			}
+			for range 3 {
+				w.clock.Advance(time.Second)
+				_, err := w.run()
+				w.failsWith(err, ExitNetwork, "cannot renew")
+			}
+			w.counts(map[string]int{"token:refresh": 2})
+			if w.readLogin().RefreshStarted.IsZero() {
+				t.Error("an answer is lost, and the mark is gone")
+			}
+			w.box.Intercept(nil)
+			w.clock.Advance(renewalPause)
+			w.mustRun()
+			w.counts(map[string]int{"token:refresh": 3, "device": 1})
+		})
+	}
 }

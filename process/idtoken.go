@@ -143,6 +143,14 @@ func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) 
 	if err == nil {
 		return p.storeRenewed(ctx, l, a, tokens)
 	}
+	if isLost(err) && !answerLost {
+		// A signal came, or no time was left to send the token again. The next process
+		// finds the mark, and does that at once: a pause could outlast the grace.
+		if interrupted(ctx) {
+			return interruptedFailure(err)
+		}
+		return p.explainProvider(err)
+	}
 	ended := invalidGrant(err) && !isLost(err)
 	if ended || !answerLost && !isLost(err) {
 		l.RefreshStarted = time.Time{} // else the mark stays: an answer is not known
