@@ -206,6 +206,8 @@ func noService(err error) bool {
 	return false
 }
 
+func (p *pair) CanAsk() bool { return p.service.CanAsk() }
+
 func (p *pair) Unlock(ctx context.Context) error { return p.service.Unlock(ctx) }
 
 func (p *pair) Set(ctx context.Context, key string, value []byte, until time.Time) error {

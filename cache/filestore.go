@@ -28,6 +28,8 @@ func (f fileItems) name() string { return "file" }
 
 func (f fileItems) unlock(context.Context) error { return nil }
 
+func (f fileItems) canAsk() bool { return false }
+
 func (f fileItems) folder() string { return filepath.Join(f.stateDir, "records") }
 
 func (f fileItems) get(_ context.Context, name string) ([]byte, error) {

@@ -55,6 +55,8 @@ func (k kernelItems) name() string { return "kernel keyring" }
 
 func (k kernelItems) unlock(context.Context) error { return nil }
 
+func (k kernelItems) canAsk() bool { return false }
+
 func (k kernelItems) get(ctx context.Context, name string) (value []byte, err error) {
 	read := func() error {
 		// A key that was found may have been replaced by another before it is read.

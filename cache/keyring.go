@@ -72,6 +72,8 @@ func (k goKeyring) unlock(context.Context) error {
 	return &UnreachableError{Where: k.title, Locked: true, Err: errors.New("the system does not offer to unlock it here")}
 }
 
+func (k goKeyring) canAsk() bool { return false }
+
 // call runs f until ctx ends. What f assigns may be read only if call returns
 // nil: f may still be running otherwise.
 func (k goKeyring) call(ctx context.Context, f func() error) error {

@@ -27,11 +27,6 @@ const (
 	noObject = dbus.ObjectPath("/")
 )
 
-// lockedError is a reason why a locked keyring stays locked.
-type lockedError string
-
-func (e lockedError) Error() string { return string(e) }
-
 const (
 	// errItemLocked says that our item is there, in a locked collection.
 	errItemLocked lockedError = "it holds the record"
@@ -39,8 +34,6 @@ const (
 	// locked, and the service names no such item in it.
 	errCollectionLocked lockedError = "it may hold the record"
 	errNoDisplay        lockedError = "there is no display to ask for its password on"
-	errDismissed        lockedError = "its password was not given"
-	errUnanswered       lockedError = "nobody answered the dialog that asks for its password"
 )
 
 var errNoCollection = errors.New("it has no collection to keep a record in")

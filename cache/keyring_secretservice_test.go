@@ -5,6 +5,7 @@ package cache
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -22,6 +23,9 @@ import (
 // These tests run against gnome-keyring on a session bus of their own, with
 // data folders of their own. They need dbus-run-session and
 // gnome-keyring-daemon (Debian: dbus, gnome-keyring).
+
+// rigTime is how long a part of the rig may take to start, or to end.
+const rigTime = time.Minute
 
 // desktop is a private session bus, and the environment of its programs.
 type desktop struct {
@@ -47,6 +51,7 @@ func startDesktop(t *testing.T, args ...string) *desktop {
 	}
 	bus := exec.Command("dbus-run-session", append(args, "--", "sh", "-c", `echo "$DBUS_SESSION_BUS_ADDRESS"; cat`)...)
 	bus.Env = d.env
+	bus.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := bus.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,8 +63,23 @@ func startDesktop(t *testing.T, args ...string) *desktop {
 	if err := bus.Start(); err != nil {
 		t.Fatal(err)
 	}
+	// late ends what hangs: bus and daemons.
+	late := func(what string) *time.Timer {
+		return time.AfterFunc(rigTime, func() {
+			t.Errorf("the session bus has not %s after %v", what, rigTime)
+			_ = syscall.Kill(-bus.Process.Pid, syscall.SIGKILL)
+		})
+	}
+	end := func() {
+		defer late("ended").Stop()
+		in.Close()
+		_ = bus.Wait()
+	}
+	starting := late("started")
 	address, err := bufio.NewReader(out).ReadString('\n')
+	starting.Stop()
 	if err != nil {
+		end()
 		t.Fatal(err)
 	}
 	address = strings.TrimSpace(address)
@@ -71,14 +91,26 @@ func startDesktop(t *testing.T, args ...string) *desktop {
 	t.Cleanup(func() {
 		// go-keyring keeps one connection to the session bus: the next test's
 		// calls must not find this one still open.
-		shared, sharedErr := dbus.SessionBus()
-		in.Close()
-		_ = bus.Wait()
-		if sharedErr == nil {
+		shared, err := dbus.SessionBus()
+		end()
+		if err == nil {
 			<-shared.Context().Done()
 		}
 	})
 	return d
+}
+
+// sessionBus connects to the session bus of this process, for longer than a test
+// takes: calls that are still without an answer then fail.
+func sessionBus(t *testing.T) *dbus.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rigTime)
+	t.Cleanup(cancel)
+	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // startDaemon runs gnome-keyring with the login keyring unlocked, and made on
@@ -93,10 +125,7 @@ func (d *desktop) startDaemon(t *testing.T) *os.Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, daemon.Process) })
-	conn, err := dbus.ConnectSessionBus()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := sessionBus(t)
 	defer conn.Close()
 	for range 500 {
 		var owned bool
@@ -124,10 +153,7 @@ func (d *desktop) replaceDaemon(t *testing.T) *os.Process {
 // one is asked for, and that is locked.
 func (d *desktop) endDaemon(t *testing.T) {
 	t.Helper()
-	conn, err := dbus.ConnectSessionBus()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := sessionBus(t)
 	defer conn.Close()
 	var pid uint32
 	if err := conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid); err != nil {
@@ -402,7 +428,9 @@ func TestSecretServiceOtherClient(t *testing.T) {
 	if err := desktopKeyring(t).Set(t.Context(), "k", []byte("value"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	tool := exec.Command("secret-tool", "lookup", "service", "daypass", "username", "k")
+	ctx, cancel := context.WithTimeout(t.Context(), rigTime)
+	defer cancel()
+	tool := exec.CommandContext(ctx, "secret-tool", "lookup", "service", "daypass", "username", "k")
 	tool.Env = d.env
 	out, err := tool.Output()
 	if err != nil || !bytes.HasSuffix(out, []byte("\nvalue")) {

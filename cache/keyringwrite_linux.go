@@ -70,7 +70,6 @@ func (s *secretService) finish(ctx context.Context, conn *dbus.Conn, prompt dbus
 		return nil
 	}
 	if err := s.needUnlocked(ctx, conn); err != nil {
-		dismiss(conn, prompt)
 		return err
 	}
 	return complete(ctx, conn, prompt)

@@ -19,6 +19,7 @@ type items interface {
 	// remove returns [ErrMiss] for a missing item, else an [*UnreachableError].
 	remove(ctx context.Context, name string) error
 	unlock(ctx context.Context) error
+	canAsk() bool // whether unlock can raise a dialog
 	name() string
 }
 
@@ -42,6 +43,8 @@ const rereads = 3
 func (s *recordStore) Name() string { return s.items.name() }
 
 func (s *recordStore) Where(string) string { return s.Name() }
+
+func (s *recordStore) CanAsk() bool { return s.items.canAsk() }
 
 func (s *recordStore) Unlock(ctx context.Context) error { return s.items.unlock(ctx) }
 

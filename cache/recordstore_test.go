@@ -33,6 +33,8 @@ func (m *memory) name() string { return "memory" }
 
 func (m *memory) unlock(context.Context) error { return nil }
 
+func (m *memory) canAsk() bool { return false }
+
 func (m *memory) get(ctx context.Context, name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -58,6 +58,17 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// lockedError is a reason why a locked storage stays locked.
+type lockedError string
+
+func (e lockedError) Error() string { return string(e) }
+
+// What became of the dialog of [Store.Unlock].
+const (
+	ErrDismissed  lockedError = "its password was not given"
+	ErrUnanswered lockedError = "nobody answered the dialog that asks for its password"
+)
+
 // Store keeps records of at most [MaxRecord] bytes. Keys are made with [Key].
 // Every call ends in bounded time, whatever its context says.
 type Store interface {
@@ -65,6 +76,8 @@ type Store interface {
 	// [*UnreachableError]. It raises no unlock dialog where the platform lets
 	// us avoid it: a locked storage is an UnreachableError with Locked set.
 	Get(ctx context.Context, key string) ([]byte, error)
+	// CanAsk reports whether Unlock can raise a dialog from here at all.
+	CanAsk() bool
 	// Unlock may raise one dialog, where a display is, and waits for its
 	// answer until ctx ends. Call it under a lock, after Get said Locked, so
 	// that many waiting processes raise one dialog.

@@ -54,7 +54,6 @@ func (s *secretService) requestUnlock(ctx context.Context) (*dbus.Conn, dbus.Obj
 // ask shows the prompt, where a display is, and waits for its answer.
 func (s *secretService) ask(ctx context.Context, conn *dbus.Conn, prompt dbus.ObjectPath) error {
 	if !s.canAsk() {
-		dismiss(conn, prompt)
 		return errNoDisplay
 	}
 	return complete(ctx, conn, prompt)
@@ -65,44 +64,48 @@ func (s *secretService) canAsk() bool {
 	return s.getenv("DISPLAY") != "" || s.getenv("WAYLAND_DISPLAY") != ""
 }
 
-// complete runs the prompt. One that is not answered before ctx ends is taken off
-// the screen.
+// complete runs the prompt. One that is not answered before ctx ends stays on the
+// screen, and its answer counts for whoever asks next: gnome-keyring-daemon (42.1,
+// gkd-secret-unlock.c, perform_next_unlock) ends by an assertion where any prompt
+// is dismissed while a dialog is up, and takes the session's open keyring along.
 func complete(ctx context.Context, conn *dbus.Conn, prompt dbus.ObjectPath) error {
 	signals := make(chan *dbus.Signal, 8)
 	conn.Signal(signals)
 	defer conn.RemoveSignal(signals)
-	// The match needs no removal: the path is used for this one prompt.
-	if err := conn.AddMatchSignalContext(ctx, dbus.WithMatchObjectPath(prompt), dbus.WithMatchInterface(promptInterface)); err != nil {
-		return err
+	for _, match := range [][]dbus.MatchOption{
+		// It needs no removal: the path is used for this one prompt.
+		{dbus.WithMatchObjectPath(prompt), dbus.WithMatchInterface(promptInterface)},
+		// Nor does this one: a process asks once or twice.
+		{dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, secretsName)},
+	} {
+		if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
+			return err
+		}
 	}
 	if err := conn.Object(secretsName, prompt).CallWithContext(ctx, promptInterface+".Prompt", 0, "").Err; err != nil {
 		if ctx.Err() != nil {
-			dismiss(conn, prompt)
-			return errUnanswered
+			return ErrUnanswered
 		}
 		return err
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			dismiss(conn, prompt)
-			return errUnanswered
+			return ErrUnanswered
 		case signal, open := <-signals:
 			if !open {
 				return errors.New("the session bus went away")
+			}
+			if signal.Name == "org.freedesktop.DBus.NameOwnerChanged" && len(signal.Body) > 0 && signal.Body[0] == secretsName {
+				return errors.New("the service ended while its dialog was up")
 			}
 			if signal.Path != prompt || signal.Name != promptInterface+".Completed" || len(signal.Body) == 0 {
 				continue
 			}
 			if dismissed, _ := signal.Body[0].(bool); dismissed {
-				return errDismissed
+				return ErrDismissed
 			}
 			return nil
 		}
 	}
-}
-
-// dismiss does not wait: it is called where there is no time left.
-func dismiss(conn *dbus.Conn, prompt dbus.ObjectPath) {
-	conn.Object(secretsName, prompt).Go(promptInterface+".Dismiss", dbus.FlagNoReplyExpected, nil)
 }

@@ -285,7 +285,7 @@ func (p *Provider) readRoleUnlocking(ctx context.Context, started time.Time) (*r
 		if lockErr != nil {
 			return nil, lockErr
 		}
-		err = p.unlock(ctx, started)
+		err = p.unlock(ctx, started, asking)
 		lock.Unlock()
 		if err != nil {
 			return nil, err

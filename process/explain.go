@@ -200,7 +200,11 @@ func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 	}
 	var unreachable *cache.UnreachableError
 	if errors.As(err, &unreachable) && unreachable.Locked {
-		return fail(ExitKeyring, err, append([]string{"the keyring is locked, and nothing here can ask you to unlock it."}, p.unlockAdvice()...)...)
+		first := "the keyring is locked, and nothing here can ask you to unlock it."
+		if errors.Is(err, cache.ErrDismissed) || errors.Is(err, cache.ErrUnanswered) {
+			first = "the keyring is locked: " + reason(unreachable.Err) + "."
+		}
+		return fail(ExitKeyring, err, append([]string{first}, p.unlockAdvice()...)...)
 	}
 	first := "the keyring is out of reach: " + reason(err) + "."
 	switch {

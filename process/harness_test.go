@@ -136,6 +136,8 @@ func (m *memory) Delete(_ context.Context, key string) error {
 }
 
 func (*memory) Unlock(context.Context) error { return nil }
+
+func (*memory) CanAsk() bool { return true }
 func (*memory) Name() string                 { return "memory" }
 func (*memory) Where(string) string          { return "memory" }
 

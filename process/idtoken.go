@@ -47,8 +47,8 @@ func (p *Provider) idToken(ctx context.Context, started time.Time, how manner, r
 	defer lock.Unlock()
 
 	l, err = p.readLogin(ctx)
-	if needsUnlock(err) {
-		if err = p.unlock(ctx, started); err == nil {
+	if needsUnlock(err) && how != silently {
+		if err = p.unlock(ctx, started, how); err == nil {
 			l, err = p.readLogin(ctx)
 		}
 	}

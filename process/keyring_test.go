@@ -9,6 +9,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
 
 // lockable is a keyring with a lock, and a dialog at which somebody opens it or
@@ -20,9 +21,10 @@ type lockable struct {
 	opens   bool // what who is at the dialog does
 	dialogs int
 	onAsk   func()
+	blind   bool // there is no display for the dialog
 }
 
-var errDismissed = errors.New("the dialog was dismissed")
+func (s *lockable) CanAsk() bool { return !s.blind }
 
 func (s *lockable) lockedErr(err error) error {
 	return &cache.UnreachableError{Where: "Secret Service", Locked: true, Err: err}
@@ -66,7 +68,7 @@ func (s *lockable) Unlock(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.opens {
-		return s.lockedErr(errDismissed)
+		return s.lockedErr(cache.ErrDismissed)
 	}
 	s.locked = false
 	return nil
@@ -103,14 +105,21 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	keyring := &lockable{Store: w.store, locked: true}
 	w.store = keyring
 	for _, err := range w.storm(25) {
-		w.failsWith(err, ExitKeyring, "the keyring is locked")
+		w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
 	}
 	if keyring.dialogs != 1 {
 		t.Errorf("%d dialogs for 25 waiting processes", keyring.dialogs)
 	}
-	// The next process, a while later, may ask again.
-	w.clock.Advance(time.Second)
+	// Nor is one raised by the second process that an SDK starts for its command.
+	w.clock.Advance(unlockPause - time.Second)
 	_, err := w.run()
+	w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs for the next process at once, want 1", keyring.dialogs)
+	}
+	// The next process, a while later, may ask again.
+	w.clock.Advance(2 * time.Second)
+	_, err = w.run()
 	w.failsWith(err, ExitKeyring, "the keyring is locked")
 	if keyring.dialogs != 2 {
 		t.Errorf("%d dialogs after the next process, want 2", keyring.dialogs)
@@ -143,7 +152,7 @@ func TestLockedLogin(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	for _, opens := range []bool{false, true} {
-		w.clock.Advance(time.Second)
+		w.clock.Advance(2 * unlockPause)
 		keyring := &lockable{Store: w.store, locked: true, opens: opens}
 		token, _, err := w.provider(func(p *Provider) { p.Store = keyring }).IDToken(w.ctx())
 		if opens && (err != nil || token.Empty()) {
@@ -249,4 +258,81 @@ func TestOneDialogForTwoProfiles(t *testing.T) {
 		t.Errorf("%d dialogs", keyring.dialogs)
 	}
 	w.counts(map[string]int{"sts": 2})
+}
+
+// A person who types login right after having left the dialog sees it again.
+func TestLoginAsksForThePasswordAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true}
+	w.store = keyring
+	_, err := w.run()
+	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.clock.Advance(time.Second)
+	keyring.opens = true
+	if _, err := w.provider().Login(w.ctx(), false); err != nil || keyring.dialogs != 2 {
+		t.Errorf("%v after %d dialogs, want a login after 2", err, keyring.dialogs)
+	}
+}
+
+// Where nobody may be asked for a login, the keyring's password is not asked for.
+func TestNobodyIsAskedForThePassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true, opens: true}
+	w.store = keyring
+	for name, change := range map[string]func(*Provider){
+		"never": func(p *Provider) { p.Person = func() Person { return Person{Why: "DAYPASS_PROMPT=never"} } },
+		"renew": func(p *Provider) { p.Person = nil },
+		"no display": func(p *Provider) {
+			p.Store = &lockable{Store: w.store, locked: true, blind: true, onAsk: func() { keyring.dialogs++ }}
+		},
+	} {
+		_, err := w.run(change)
+		w.failsWith(err, ExitKeyring, "the keyring is locked, and nothing here can ask you to unlock it.")
+		if keyring.dialogs != 0 {
+			t.Errorf("%s: %d dialogs, want 0", name, keyring.dialogs)
+		}
+	}
+	w.mustRun()
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs where a person is, want 1", keyring.dialogs)
+	}
+}
+
+// Two logins of one keyring meet at one dialog.
+func TestOneDialogForTwoLogins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	second := func(p *Provider) { p.Profile.IDP.Name = "second" }
+	w.mustRun()
+	w.mustRun(second)
+	keyring := &lockable{Store: w.store, locked: true}
+	w.store = keyring
+	var all sync.WaitGroup
+	for _, change := range []func(*Provider){func(*Provider) {}, second} {
+		all.Go(func() {
+			_, err := w.provider(change).Credentials(w.ctx(), ForSDK)
+			w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
+		})
+	}
+	all.Wait()
+	if keyring.dialogs != 1 {
+		t.Errorf("%d dialogs for two logins, want 1", keyring.dialogs)
+	}
+}
+
+// What renews while old credentials serve asks nobody, whoever is there.
+func TestSilentRenewalUnlocksNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	keyring := &lockable{Store: w.store, locked: true, opens: true}
+	_, err := w.provider(func(p *Provider) { p.Store = keyring }).idToken(w.ctx(), w.clock.Now(), silently, secret.String{})
+	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	if keyring.dialogs != 0 {
+		t.Errorf("%d dialogs, want 0", keyring.dialogs)
+	}
 }

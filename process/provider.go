@@ -77,6 +77,9 @@ const (
 	storeTime = 20 * time.Second
 	// unlockTime bounds the wait for a person at the keyring's own dialog.
 	unlockTime = 60 * time.Second
+	// unlockPause is how long that dialog is not shown again by itself to somebody
+	// who has left it: some SDKs start process twice for one command.
+	unlockPause = 10 * time.Second
 )
 
 func (p *Provider) person() Person {
@@ -156,20 +159,35 @@ func (p *Provider) openAuthorization(ctx context.Context) (deviceflow.Authorizat
 // keyring's dialog without unlocking it.
 const refusedUnlock = "unlock-refused"
 
-// unlock asks for the keyring to be unlocked. The login's lock is held: however
-// many processes find it locked, one dialog is raised, and those that waited
-// behind one that was left end with it.
-func (p *Provider) unlock(ctx context.Context, started time.Time) error {
-	_, err := p.Store.Get(ctx, loginKey(p.Profile.IDP))
-	if !needsUnlock(err) {
+// unlock asks for the keyring to be unlocked. However many processes find it
+// locked, of whatever login, one dialog is raised; those that waited behind one
+// that was left end with it, and so does the next for [unlockPause]. Where nobody
+// is asked to log in, nobody is asked for a password either.
+func (p *Provider) unlock(ctx context.Context, started time.Time, how manner) error {
+	who := p.person()
+	if err := p.stillLocked(ctx); err == nil || !p.Store.CanAsk() || !who.Terminal && !who.Browser {
+		return err // nobody waits for a dialog at another screen
+	}
+	lock, err := p.Locks.Lock(ctx, "unlock")
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &cache.UnreachableError{Where: p.Store.Name(), Locked: true, Err: cache.ErrUnanswered}
+	}
+	if err != nil {
+		return p.lockFailure(ctx, err)
+	}
+	defer lock.Unlock()
+	if p.stillLocked(ctx) == nil {
 		return nil // the one before us unlocked it
 	}
 	var left time.Time
 	if data, err := cache.ReadFile(p.Locks.Dir, refusedUnlock, 64); err == nil {
 		_ = left.UnmarshalText(data)
 	}
+	if !how.typed() {
+		started = started.Add(-unlockPause)
+	}
 	if !left.Before(started) && !left.After(p.Now()) {
-		return err
+		return &cache.UnreachableError{Where: p.Store.Name(), Locked: true, Err: cache.ErrDismissed}
 	}
 	bounded, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
@@ -180,6 +198,15 @@ func (p *Provider) unlock(ctx context.Context, started time.Time) error {
 		}
 	}
 	return err
+}
+
+// stillLocked returns the error with which a locked keyring keeps the login back,
+// and nil for every other answer: whoever reads the login comes upon that.
+func (p *Provider) stillLocked(ctx context.Context) error {
+	if _, err := p.Store.Get(ctx, loginKey(p.Profile.IDP)); needsUnlock(err) {
+		return err
+	}
+	return nil
 }
 
 func (p *Provider) loginLock() string { return "login-" + loginKey(p.Profile.IDP) }
