@@ -101,22 +101,19 @@ func sectionOf(path string, wanted func(header string) bool) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	if text, err = fold(text); err != nil {
-		return nil, &Error{where: plain(path), problem: "not in the form of an AWS file", hint: "correct it, or move it away"}
-	}
 	var values map[string]string
 	within := false
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			within = wanted(strings.TrimSpace(line[1:strings.LastIndexByte(line, ']')]))
-			if within {
+	d := newDocument([]byte(text))
+	for _, e := range d.entries {
+		switch {
+		case d.isHeader(e) && e.header == "":
+			return nil, &Error{where: plain(path), problem: "not in the form of an AWS file", hint: "correct it, or move it away"}
+		case d.isHeader(e):
+			if within = wanted(strings.TrimSpace(e.header)); within {
 				values = map[string]string{}
 			}
-			continue
-		}
-		if key, value, found := cutSetting(line); within && found {
-			values[strings.ToLower(key)] = value
+		case within && e.key != "":
+			values[e.key] = d.whole(e)
 		}
 	}
 	return values, nil

@@ -50,14 +50,17 @@ func splitLines(text string) []string {
 	return lines
 }
 
-// scan finds the headers and settings by the rules of [fold].
+// scan finds the headers and settings as botocore does, which reads with Python's
+// configparser: a line that is indented deeper than the setting above it continues
+// that setting's value, whatever it looks like. So do nested keys, as below "s3 =".
+// Python knows no quotes: a line whose key begins with one is none of ours.
 func scan(lines []string) []entry {
 	var entries []entry
 	indent, within := 0, false
 	for i, line := range lines {
 		content := strings.TrimSpace(line)
 		if content == "" || content[0] == '#' || content[0] == ';' {
-			continue
+			continue // also between the lines of one value
 		}
 		depth := len(indentation(line))
 		if within && depth > indent {
@@ -83,7 +86,10 @@ func indentation(line string) string {
 }
 
 // isHeader tells a header, also one without a name, from a setting.
-func (d *document) isHeader(e entry) bool { return strings.TrimSpace(d.lines[e.first])[0] == '[' }
+func (d *document) isHeader(e entry) bool { return d.content(e.first)[0] == '[' }
+
+// content is a line without what stands around it.
+func (d *document) content(line int) string { return strings.TrimSpace(d.lines[line]) }
 
 // find returns the place among the entries of the header that counts: of several
 // for one name, as [default] and [profile default] are, the last one.
@@ -112,17 +118,44 @@ func (d *document) settings(header int) []entry {
 	return d.entries[header+1:]
 }
 
-// value is the value of a setting as [Load] reads it.
+// value is the value of a setting as [Load] reads it. The value of support is
+// whole: there " #" begins the name of a channel to ask in.
 func (d *document) value(e entry) string {
-	_, value, _ := cutSetting(strings.TrimSpace(d.lines[e.first]))
-	for _, i := range e.rest {
-		value += " " + strings.TrimSpace(d.lines[i])
-	}
-	value = strings.TrimSpace(value)
 	if e.key == "support" {
-		return value
+		return d.whole(e)
 	}
-	return cutComment(value)
+	return cutComment(d.whole(e))
+}
+
+// whole is the value of a setting as botocore reads it, but for its line breaks:
+// no setting of daypass can hold one, and JSON and lists do not tell them from
+// spaces.
+func (d *document) whole(e entry) string {
+	_, value, _ := cutSetting(d.content(e.first))
+	for _, i := range e.rest {
+		value += " " + d.content(i)
+	}
+	return strings.TrimSpace(value)
+}
+
+// cutSetting splits a line at its first delimiter, which is one of Python's.
+func cutSetting(line string) (key, value string, found bool) {
+	i := strings.IndexAny(line, "=:")
+	if i < 0 {
+		return "", "", false
+	}
+	return strings.TrimSpace(line[:i]), strings.TrimSpace(line[i+1:]), true
+}
+
+// cutComment removes a comment at the end of a value. botocore knows none, but
+// the Go and JavaScript SDKs do, and nobody means one as part of a value.
+func cutComment(value string) string {
+	for i := 1; i < len(value); i++ {
+		if (value[i] == '#' || value[i] == ';') && (value[i-1] == ' ' || value[i-1] == '\t') {
+			return strings.TrimSpace(value[:i])
+		}
+	}
+	return value
 }
 
 // lineEnd is the line end of the file, by its first line.

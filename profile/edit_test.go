@@ -215,12 +215,10 @@ func parseIn(folder string, text []byte) (map[string]map[string]string, error) {
 	for i := range parsed.sections {
 		s := &parsed.sections[i]
 		settings := map[string]string{}
-		for _, k := range s.body.Keys() {
-			value := k.Value()
-			if k.Name() != "support" {
-				value = cutComment(value)
+		for _, e := range s.settings {
+			if e.key != "" {
+				settings[e.key] = s.text.value(e)
 			}
-			settings[k.Name()] = value
 		}
 		sections[s.kind+" "+s.name] = settings
 	}

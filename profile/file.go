@@ -11,8 +11,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"gopkg.in/ini.v1"
 )
 
 // maxFile bounds the config file in bytes. Generated files of a thousand
@@ -54,6 +52,7 @@ func (s Source) expandHome(path string) string {
 // file is the config file as it was read.
 type file struct {
 	path     string
+	text     *document
 	sections []section // that count, in the order of the file
 	foreign  []string  // headers of all other sections
 }
@@ -63,7 +62,8 @@ type section struct {
 	kind, name string
 	header     string // what stands between the brackets
 	twice      bool   // the file has this header more than once
-	body       *ini.Section
+	text       *document
+	settings   []entry
 }
 
 // readFile reads the config file. The error of a file that is not there matches
@@ -73,56 +73,44 @@ func readFile(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err = fold(text)
-	if err != nil {
-		return nil, &Error{where: plain(path), problem: err.Error(), hint: "correct the line; sections begin with [profile NAME] or [daypass-idp NAME]"}
+	f := &file{path: path, text: newDocument([]byte(text))}
+	if err := f.collect(); err != nil {
+		return nil, err
 	}
-	// By default ini.v1 takes # and ; within a value for comments, joins lines
-	// at a backslash, strips quotes and stops at lines without a delimiter.
-	parsed, err := ini.LoadSources(ini.LoadOptions{
-		SpaceBeforeInlineComment: true,
-		IgnoreContinuation:       true,
-		SkipUnrecognizableLines:  true,
-		PreserveSurroundedQuote:  true,
-		InsensitiveKeys:          true, // as Python's configparser
-		// To see what is there twice, rather than one of the two:
-		AllowNonUniqueSections:     true,
-		AllowShadows:               true,
-		AllowDuplicateShadowValues: true,
-		// Else [profile a.b] would inherit from [profile a]. No file holds this.
-		ChildSectionDelimiter: "\x00",
-	}, []byte(text))
-	if err != nil {
-		// The text of the error quotes lines of the file, which may hold a secret.
-		return nil, &Error{where: plain(path), problem: "not in the form of an AWS config file"}
-	}
-	f := &file{path: path}
-	f.collect(parsed.Sections())
 	return f, nil
 }
 
 // collect sorts the sections of the file. Of several for one profile, as
 // [default] and [profile default] are, the last one counts, as in botocore.
-func (f *file) collect(bodies []*ini.Section) {
+func (f *file) collect() error {
 	times := map[string]int{}   // by header
-	last := map[[2]string]int{} // by kind and name: the place among bodies
-	for i, body := range bodies {
-		times[body.Name()]++
-		if kind, name, ok := readHeader(body.Name()); ok {
+	last := map[[2]string]int{} // by kind and name: the place among the entries
+	for i, e := range f.text.entries {
+		if !f.text.isHeader(e) {
+			continue
+		}
+		if e.header == "" {
+			return &Error{where: plain(f.path), problem: fmt.Sprintf("line %d: %s is no section header", e.first+1, shown(f.text.content(e.first))),
+				hint: "correct the line; sections begin with [profile NAME] or [daypass-idp NAME]"}
+		}
+		times[e.header]++
+		if kind, name, ok := readHeader(e.header); ok {
 			last[[2]string{kind, name}] = i
 		}
 	}
-	for i, body := range bodies {
-		kind, name, ok := readHeader(body.Name())
+	for i, e := range f.text.entries {
+		kind, name, ok := readHeader(e.header)
 		switch {
+		case e.header == "":
 		case !ok:
-			f.foreign = append(f.foreign, body.Name())
+			f.foreign = append(f.foreign, e.header)
 		case last[[2]string{kind, name}] == i:
 			f.sections = append(f.sections, section{
-				kind: kind, name: name, header: body.Name(), twice: times[body.Name()] > 1, body: body,
+				kind: kind, name: name, header: e.header, twice: times[e.header] > 1, text: f.text, settings: f.text.settings(i),
 			})
 		}
 	}
+	return nil
 }
 
 // readText returns the text of the file in UTF-8 with \n line ends.
@@ -217,22 +205,24 @@ func (f *file) place(s *section) string {
 // that daypass knows there; counts tells which unknown ones are errors.
 func (f *file) values(s *section, known []key, counts func(name string) bool) (map[string]string, error) {
 	values := make(map[string]string, len(known))
-	for _, k := range s.body.Keys() {
-		name := k.Name()
+	seen := map[string]bool{}
+	for _, e := range s.settings {
+		name := e.key
+		if name == "" {
+			continue // botocore refuses the file; it is nothing of ours
+		}
 		where := func() string { return f.place(s) + " " + plain(name) }
-		if all := k.ValueWithShadows(); len(all) > 1 || len(all) == 1 && k.Value() == "" {
+		if seen[name] {
 			return nil, &Error{where: where(), problem: "the key is there twice", hint: "remove one of the two lines; the AWS CLI refuses such a file too"}
 		}
+		seen[name] = true
 		if !knows(known, name) {
 			if counts(name) {
 				return nil, unknownKey(where(), name, s.kind)
 			}
 			continue
 		}
-		value := k.Value()
-		if name != "support" { // see fold
-			value = cutComment(value)
-		}
+		value := s.text.value(e)
 		if len(value) > maxValue {
 			return nil, &Error{where: where(), problem: fmt.Sprintf("longer than %d bytes", maxValue)}
 		}

@@ -34,10 +34,12 @@ func (f *file) checkPasted(own *section, values map[string]string) error {
 // value returns a value of a section that need not be in use: nothing but that
 // key is looked at.
 func (s *section) value(key string) string {
-	if !s.body.HasKey(key) {
-		return ""
+	for _, e := range s.settings {
+		if e.key == key {
+			return s.text.value(e)
+		}
 	}
-	return cutComment(s.body.Key(key).Value())
+	return ""
 }
 
 // profileArgument returns what a command line says after --profile, the last
