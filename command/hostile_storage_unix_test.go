@@ -3,10 +3,13 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,14 +35,16 @@ func TestHostileStorage(t *testing.T) {
 	// What a record holds, in place of it. A login that cannot be read is a new
 	// login; anything else costs a request.
 	for name, change := range map[string]func(record string) string{
-		"rubbish":          func(string) string { return "rubbish\x00\x01\xff" },
-		"empty":            func(string) string { return "" },
-		"truncated":        func(record string) string { return record[:len(record)/2] },
-		"one byte changed": func(record string) string { return strings.Replace(record, `"v":1`, `"v":7`, 1) },
-		"another form":     func(record string) string { return strings.Replace(record, "daypass1", "daypass9", 1) },
-		"zeros":            func(record string) string { return strings.Repeat("\x00", len(record)) },
-		"1 MB longer":      func(record string) string { return record + strings.Repeat("x", 1<<20) },
-		"a header alone":   func(record string) string { return record[:strings.IndexByte(record, '\n')+1] },
+		"rubbish":   func(string) string { return "rubbish\x00\x01\xff" },
+		"empty":     func(string) string { return "" },
+		"truncated": func(record string) string { return record[:len(record)/2] },
+		"one byte changed": func(record string) string {
+			return strings.NewReplacer(`"v":1`, `"v":7`, "\nv 1\n", "\nv 7\n").Replace(record)
+		},
+		"another form":   func(record string) string { return strings.Replace(record, "daypass1", "daypass9", 1) },
+		"zeros":          func(record string) string { return strings.Repeat("\x00", len(record)) },
+		"1 MB longer":    func(record string) string { return record + strings.Repeat("x", 1<<20) },
+		"a header alone": func(record string) string { return record[:strings.IndexByte(record, '\n')+1] },
 	} {
 		storage("login record, "+name, damaged("refresh_token", change), 3, needsLogin, loginGone)
 		storage("role record, "+name, damaged("session_token", change), 0, "", loginStands)
@@ -157,7 +162,7 @@ func (a *attack) record(member string) string {
 		a.advance(2 * time.Hour)                 // and it ends
 	}
 	for name, text := range a.filesKept() {
-		if strings.Contains(name, "records") && strings.Contains(text, `"`+member+`"`) {
+		if strings.Contains(name, "records") && (strings.Contains(text, `"`+member+`"`) || strings.Contains(text, "\n"+member+" ")) {
 			return filepath.Join(a.home(), name)
 		}
 	}
@@ -189,11 +194,25 @@ func rewritten(member string, change func(record map[string]any) any) func(*atta
 		if err != nil {
 			a.t.Fatal(err)
 		}
-		var fields map[string]any
-		if err := json.Unmarshal(text, &fields); err != nil {
+		fields := map[string]any{}
+		isRole := strings.HasPrefix(string(text), "v 1\n") // lines of a name and a value
+		if isRole {
+			for line := range strings.Lines(string(text)) {
+				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+				fields[name] = value
+			}
+		} else if err := json.Unmarshal(text, &fields); err != nil {
 			a.t.Fatal(err)
 		}
-		text, err = json.Marshal(change(fields))
+		changed := change(fields)
+		if lines, whole := changed.(map[string]any); whole && isRole {
+			text = nil
+			for _, name := range slices.SortedFunc(maps.Keys(lines), func(a, b string) int { return cmp.Compare(len(a), len(b)) }) { // v first
+				text = fmt.Appendf(text, "%s %v\n", name, lines[name])
+			}
+		} else {
+			text, err = json.Marshal(changed)
+		}
 		if err == nil {
 			err = store.Set(a.t.Context(), filepath.Base(path), text, time.Time{})
 		}

@@ -46,11 +46,7 @@ resolves, and AWS_PROFILE may name another.`,
 			if err != nil {
 				return err
 			}
-			document, err := credentials.Version1()
-			if err != nil {
-				return err
-			}
-			return e.print(document)
+			return e.print(credentials.Version1())
 		},
 	}
 	cmd.Flags().StringVar(&name, "profile", "", "the profile to serve")

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -12,19 +11,19 @@ import (
 
 func benchmarkRole(now time.Time) *role {
 	return &role{
-		Version: formVersion, LoginID: "a login", Issued: now, Expires: now.Add(time.Hour),
-		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", SecretAccessKey: keep(secret.New(strings.Repeat("k", 40))),
-		SessionToken: keep(secret.New(strings.Repeat("t", 1000))), AssumedRole: "arn:aws:sts::111122223333:assumed-role/Developer/taro",
+		LoginID: "a login", Issued: now, Expires: now.Add(time.Hour),
+		AccessKeyID: "ASIAEXAMPLEEXAMPLE00", SecretAccessKey: secret.New(strings.Repeat("k", 40)),
+		SessionToken: secret.New(strings.Repeat("t", 1000)), AssumedRole: "arn:aws:sts::111122223333:assumed-role/Developer/taro",
 	}
 }
 
 func BenchmarkDecodeRole(b *testing.B) {
-	data, err := json.Marshal(benchmarkRole(time.Now().UTC()))
+	data, err := benchmarkRole(time.Now().UTC()).text()
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := decode(data, "file", func(r *role) int { return r.Version }); err != nil {
+		if _, err := decodeRole(data, "file"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -33,9 +32,7 @@ func BenchmarkDecodeRole(b *testing.B) {
 func BenchmarkVersion1(b *testing.B) {
 	c := benchmarkRole(time.Now().UTC()).credentials("111122223333")
 	for b.Loop() {
-		if _, err := c.Version1(); err != nil {
-			b.Fatal(err)
-		}
+		c.Version1()
 	}
 }
 

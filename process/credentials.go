@@ -255,7 +255,7 @@ func (p *Provider) withdrawIfGone(ctx context.Context, loginID string) bool {
 // AWS and the provider from being asked at every call while old credentials serve.
 // It reports whether the login of the credentials is gone.
 func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *Failure) (gone bool) {
-	record := &role{Version: formVersion, LoginID: loginID}
+	record := &role{LoginID: loginID}
 	if old != nil && old.LoginID == loginID {
 		record = old
 	}
@@ -272,7 +272,7 @@ func (p *Provider) readRole(ctx context.Context) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(data, p.Store.Name(), func(r *role) int { return r.Version })
+	return decodeRole(data, p.Store.Name())
 }
 
 // readRoleUnlocking reads the role record under its lock, asks for a locked
@@ -348,7 +348,7 @@ func (r *role) pausing(now time.Time) bool {
 
 func (r *role) credentials(account string) Credentials {
 	return Credentials{
-		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey.String, SessionToken: r.SessionToken.String,
+		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, SessionToken: r.SessionToken,
 		AccountID: account, AssumedRole: r.AssumedRole, Issued: r.Issued, Expires: r.Expires,
 	}
 }

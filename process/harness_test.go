@@ -137,9 +137,9 @@ func (m *memory) Delete(_ context.Context, key string) error {
 
 func (*memory) Unlock(context.Context) error { return nil }
 
-func (*memory) CanAsk() bool { return true }
-func (*memory) Name() string                 { return "memory" }
-func (*memory) Where(string) string          { return "memory" }
+func (*memory) CanAsk() bool        { return true }
+func (*memory) Name() string        { return "memory" }
+func (*memory) Where(string) string { return "memory" }
 
 func (w *world) approve(code string) {
 	if err := w.box.Approve(code, "taro"); err != nil {

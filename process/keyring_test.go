@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -220,12 +221,13 @@ func TestRecordOfAnotherVersion(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	first := w.mustRun()
 	p := w.provider()
-	r, err := p.readRole(t.Context())
+	key := roleKey(p.Profile)
+	data, err := w.store.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Version = formVersion + 1
-	if err := p.put(t.Context(), roleKey(p.Profile), r); err != nil {
+	other := strings.Replace(string(data), "v 1\n", "v 2\n", 1)
+	if err := w.store.Set(t.Context(), key, []byte(other), time.Time{}); err != nil || other == string(data) {
 		t.Fatal(err)
 	}
 	if c := w.mustRun(); c.AccessKeyID == first.AccessKeyID {

@@ -140,7 +140,7 @@ func (p *Provider) removeLogin(ctx context.Context, key string, out *LoggedOut) 
 	}
 	for _, k := range append(roles, p.readIndex().roles(key)...) {
 		if data, err := p.Store.Get(ctx, k); err == nil {
-			if r, err := decode(data, p.Store.Name(), func(r *role) int { return r.Version }); err == nil && r.left(p.Now()) > 0 && r.Expires.After(out.CredentialsUntil) {
+			if r, err := decodeRole(data, p.Store.Name()); err == nil && r.left(p.Now()) > 0 && r.Expires.After(out.CredentialsUntil) {
 				out.CredentialsUntil = r.Expires
 			}
 		}

@@ -259,13 +259,17 @@ func (p *Provider) put(ctx context.Context, key string, record any) error {
 	if l, ok := record.(*login); ok {
 		l.Roles = p.rolesOf(l) // should the index be lost
 	}
-	data, err := json.Marshal(record)
-	if err != nil {
-		return err
-	}
+	var data []byte
+	var err error
 	var until time.Time // a login and its attempts are kept
 	if r, ok := record.(*role); ok {
 		until = r.until()
+		data, err = r.text()
+	} else {
+		data, err = json.Marshal(record)
+	}
+	if err != nil {
+		return err
 	}
 	for try := 0; ; try++ {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)

@@ -144,28 +144,21 @@ type outcome struct {
 	Lines []string  `json:"lines"`
 }
 
-// MarshalJSON keeps encoding/json from looking into the type whenever it reads a
-// role, which takes as long as the rest of that and hardly ever finds an outcome.
-func (o outcome) MarshalJSON() ([]byte, error) {
-	type plain outcome
-	return json.Marshal(plain(o))
-}
-
-// role is the role credentials that STS gave, for one profile's role.
+// role is the role credentials that STS gave, for one profile's role. Its stored
+// form is in rolerecord.go.
 type role struct {
-	Version int       `json:"v"`
-	LoginID string    `json:"login_id"`
-	Issued  time.Time `json:"issued"`  // by this machine's clock
-	Expires time.Time `json:"expires"` // as STS said
+	LoginID string
+	Issued  time.Time // by this machine's clock
+	Expires time.Time // as STS said
 
-	AccessKeyID     string `json:"access_key_id"`
-	SecretAccessKey kept   `json:"secret_access_key"`
-	SessionToken    kept   `json:"session_token"`
+	AccessKeyID     string
+	SecretAccessKey secret.String
+	SessionToken    secret.String
 	// AssumedRole is the ARN of the session, with the session name.
-	AssumedRole string `json:"assumed_role"`
+	AssumedRole string
 
 	// Failed is how the last renewal ended, if it failed.
-	Failed *outcome `json:"failed,omitempty"`
+	Failed *outcome
 }
 
 // until is when the record is worth nothing any more. A failure without
@@ -198,13 +191,15 @@ func roleKey(p profile.Profile) string {
 // wall strips the monotonic part of a time: it means nothing to the next process.
 func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
+var errNoRecord = errors.New("not a record of daypass")
+
 // decode reads a stored form. Anything but a whole record of this version is a
 // [*cache.UnreadableError].
-func decode[T login | attempt | role](data []byte, where string, version func(*T) int) (*T, error) {
+func decode[T login | attempt](data []byte, where string, version func(*T) int) (*T, error) {
 	record := new(T)
 	if err := json.Unmarshal(data, record); err != nil {
 		// The JSON error is dropped: it may quote a value of the record.
-		return nil, &cache.UnreadableError{Where: where, Err: errors.New("not a record of daypass")}
+		return nil, &cache.UnreadableError{Where: where, Err: errNoRecord}
 	}
 	if v := version(record); v != formVersion {
 		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", v, formVersion)}

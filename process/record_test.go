@@ -79,7 +79,7 @@ func TestRoleKeyHoldsWhatChangesTheAnswer(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{``, `{}`, `{"v":1}`, `{"v":2}`, `{"v":"1"}`, `[]`, `null`, `{"v":1,"issued":"yesterday"}`,
-		`{"v":1,"id_token":{"a":1}}`, `{"v":1,"open":{"interval":-1}}`, `{"v":1,"expires":"9999-12-31T23:59:59Z","access_key_id":"A"}`,
+		`{"v":1,"id_token":{"a":1}}`, `{"v":1,"open":{"interval":-1}}`, `{"v":1,"expires":"9999-12-31T23:59:59Z"}`,
 		strings.Repeat(`{"v":`, 5000)} {
 		f.Add([]byte(s))
 	}
@@ -90,11 +90,6 @@ func FuzzDecode(f *testing.F) {
 			if err != nil && !errors.As(err, &unreadable) {
 				t.Errorf("%T is not an UnreadableError: %v", err, err)
 			}
-		}
-		r, err := decode(data, "file", func(r *role) int { return r.Version })
-		check(err)
-		if err == nil && r.left(now) > 0 && r.Issued.After(now) {
-			t.Error("credentials from the future count")
 		}
 		l, err := decode(data, "file", func(l *login) int { return l.Version })
 		check(err)

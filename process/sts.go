@@ -93,17 +93,15 @@ func (p *Provider) role(l *login, a *stsAnswer) (*role, error) {
 	case len(a.AccessKeyID) > 128 || len(a.SecretAccessKey.Reveal()) > 1024 || len(a.SessionToken.Reveal()) > 16<<10:
 		return nil, &badAnswer{what: "its credentials are larger than AWS gives any"}
 	}
-	for _, text := range []string{a.AccessKeyID, a.SecretAccessKey.Reveal(), a.SessionToken.Reveal()} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, &badAnswer{what: "its credentials hold characters that AWS's do not"}
-		}
-	}
-	return &role{
-		Version: formVersion, LoginID: l.ID,
-		Issued: wall(now), Expires: wall(a.Expiration).Truncate(time.Second),
-		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey, SessionToken: a.SessionToken,
+	r := &role{
+		LoginID: l.ID, Issued: wall(now), Expires: wall(a.Expiration).Truncate(time.Second),
+		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey.String, SessionToken: a.SessionToken.String,
 		AssumedRole: a.AssumedRole,
-	}, nil
+	}
+	if !r.printable() {
+		return nil, &badAnswer{what: "its credentials hold characters that AWS's do not"}
+	}
+	return r, nil
 }
 
 // badAnswer is an answer with status 200 that is not what STS sends.
