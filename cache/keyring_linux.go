@@ -276,6 +276,13 @@ func (s *secretService) openSession(ctx context.Context, conn *dbus.Conn) (dbus.
 	if s.session != "" && s.conn == conn {
 		return s.session, nil
 	}
+	// Waited for through a Ctrl-C, until ctx's deadline: gnome-keyring-daemon (42.1)
+	// ends where a caller is gone before this is answered.
+	if deadline, bounded := ctx.Deadline(); bounded {
+		through, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+		defer cancel()
+		ctx = through
+	}
 	var output dbus.Variant
 	var session dbus.ObjectPath
 	err := conn.Object(secretsName, secretsPath).CallWithContext(ctx, serviceInterface+".OpenSession", 0,

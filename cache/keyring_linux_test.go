@@ -136,6 +136,27 @@ func TestRubbishBus(t *testing.T) {
 		if !errors.As(err, &unreachable) || unreachable.Locked {
 			t.Errorf("%.20q: %v, want an UnreachableError", rubbish, err)
 		}
+		if !noBus(err) {
+			t.Errorf("%.20q: %v, want to hear that there is no bus to talk to", rubbish, err)
+		}
+	}
+}
+
+// A bus that refuses us is left at once, and its connection with it.
+func TestRefusingBus(t *testing.T) {
+	hungUp := make(chan error, 1)
+	socket := listen(t, func(conn net.Conn) {
+		_, _ = conn.Write([]byte("REJECTED EXTERNAL\r\n"))
+		_, err := io.Copy(io.Discard, conn)
+		hungUp <- err
+	})
+	if _, err := openTestService(t, "unix:path="+socket).Get(t.Context(), "k"); !noBus(err) {
+		t.Errorf("%v, want to hear that there is no bus to talk to", err)
+	}
+	select {
+	case <-hungUp:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is left open")
 	}
 }
 

@@ -341,9 +341,17 @@ func TestReadersSeeNoMix(t *testing.T) {
 	readers.Wait()
 }
 
+// slowMemory answers when it is too late.
+type slowMemory struct{ *memory }
+
+func (m slowMemory) get(ctx context.Context, name string) ([]byte, error) {
+	<-ctx.Done()
+	return m.memory.get(ctx, name)
+}
+
 func TestUnreachableIsNoMiss(t *testing.T) {
-	store, _ := newMemory(300)
-	store.read = time.Nanosecond
+	store, items := newMemory(300)
+	store.items, store.read = slowMemory{items}, time.Nanosecond
 	_, err := store.Get(t.Context(), "k")
 	var unreachable *UnreachableError
 	if !errors.As(err, &unreachable) || errors.Is(err, ErrMiss) || unreachable.Locked {

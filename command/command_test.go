@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -271,5 +272,28 @@ func TestNoCommandPrintsASecret(t *testing.T) {
 				t.Errorf("daypass %s prints a secret of %d bytes:\n%s", o.command, len(secret), o.text)
 			}
 		}
+	}
+}
+
+// What process may take in all counts from its start: where a keyring has used it up,
+// no exchange begins.
+func TestProcessTimeoutCountsFromTheStart(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	l.login()
+	l.advance(2 * time.Hour)
+	run := func(slow time.Duration) (code int, stderr string) {
+		var out, errs bytes.Buffer
+		e := l.environment(&out, &errs, "process", "--profile", "dev")
+		e.CatchSignals = func() { l.advance(slow) } // called after the first read
+		return Run(t.Context(), e), errs.String()
+	}
+	if code, stderr := run(40 * time.Second); code != 6 || !strings.Contains(stderr, "no time was left") {
+		t.Errorf("with 10 s left: exit %d\n%s", code, stderr)
+	}
+	if got := l.box.Count("token:refresh"); got != 0 {
+		t.Errorf("%d exchanges begun with 10 s left", got)
+	}
+	if code, stderr := run(0); code != 0 {
+		t.Errorf("with 50 s left: exit %d\n%s", code, stderr)
 	}
 }

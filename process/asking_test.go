@@ -306,8 +306,8 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 				t.Error("the mark stays after a renewal")
 			}
 		})
-		// That is one request more, and not one of each process: where that answer is
-		// lost as well, the provider is left alone.
+		// That is one request and its retry, and not one of each process: where these
+		// answers are lost as well, the provider is left alone.
 		t.Run(c.name+", and lost again", func(t *testing.T) {
 			w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
 			first(w)
@@ -320,14 +320,77 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 				_, err := w.run()
 				w.failsWith(err, ExitNetwork, "cannot renew")
 			}
-			w.counts(map[string]int{"token:refresh": 2})
+			w.counts(map[string]int{"token:refresh": 3})
 			if w.readLogin().RefreshStarted.IsZero() {
 				t.Error("an answer is lost, and the mark is gone")
 			}
 			w.box.Intercept(nil)
 			w.clock.Advance(renewalPause)
 			w.mustRun()
-			w.counts(map[string]int{"token:refresh": 3, "device": 1})
+			w.counts(map[string]int{"token:refresh": 4, "device": 1})
 		})
+	}
+}
+
+// roundTrip is a transport.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A code that ran out is that, whatever kept the last poll from its answer, and
+// whoever's clock it ran out by: nobody is asked again by a tab.
+func TestCodeThatRanOut(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*world, *Provider){
+		"by our clock, with the provider silent": func(w *world, p *Provider) {
+			w.box.Set(func(o *sandbox.Options) { o.CodeLife = 20 * time.Second })
+			flow, err := p.flow()
+			if err != nil {
+				t.Fatal(err)
+			}
+			network := flow.Transport
+			flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/token") {
+					return nil, context.DeadlineExceeded
+				}
+				return network.RoundTrip(r)
+			})
+		},
+		"by the provider's": func(w *world, _ *Provider) { w.answerWith("/token", 400, `{"error":"expired_token"}`) },
+	} {
+		w := newWorld(t, sandbox.Options{})
+		w.person, w.answer = Person{Browser: true}, func(string) {}
+		_, err := w.run(func(p *Provider) { change(w, p) })
+		w.failsWith(err, ExitLogin, "ran out")
+		w.box.Intercept(nil)
+		w.clock.Advance(time.Minute)
+		_, err = w.run()
+		w.failsWith(err, ExitLogin, "nobody answered the login of")
+		if w.tabs() != 1 {
+			t.Errorf("%s: %d tabs", name, w.tabs())
+		}
+	}
+}
+
+// An exchange does not begin for a process that has been told to end; nor is one
+// said to have begun.
+func TestInterruptBeforeAnExchange(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"get attempt", "set login"} {
+		w := dueWorld(t, sandbox.Options{})
+		ctx, interrupt := context.WithCancel(t.Context())
+		_, err := w.provider(func(p *Provider) {
+			p.Store = w.faulty(func(_ int, call string) fault {
+				if call == moment {
+					interrupt()
+				}
+				return works
+			})
+		}).Credentials(ctx, ForSDK)
+		w.failsWith(err, ExitInterrupt, "interrupted")
+		w.counts(map[string]int{"token:refresh": 0})
+		if moment == "get attempt" && !w.readLogin().RefreshStarted.IsZero() {
+			t.Error("the login was marked")
+		}
 	}
 }

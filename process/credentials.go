@@ -155,6 +155,8 @@ func (p *Provider) renewAside(ctx context.Context, name string, old *role) (*rol
 	switch {
 	case errors.Is(err, cache.ErrMiss):
 		return nil, p.loginGone()
+	case err == nil && renewed.LoginID != old.LoginID && !renewed.usable(p.Now()):
+		return nil, p.loginGone() // somebody else's, and what is old is not theirs
 	case err != nil || !renewed.usable(p.Now()):
 		return old, nil
 	}

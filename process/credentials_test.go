@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -375,6 +376,8 @@ func TestInterruptedRenewalLosesNothing(t *testing.T) {
 					return true
 				case strings.HasSuffix(r.URL.Path, "/sts") && moment == "at STS":
 					interrupt()
+					<-r.Context().Done() // it hangs up
+					return true
 				}
 				return false
 			})
@@ -416,3 +419,72 @@ const trustsNobody = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow"
 	"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/elsewhere.example"},
 	"Action": "sts:AssumeRoleWithWebIdentity",
 	"Condition": {"StringEquals": {"elsewhere.example:aud": "nobody"}}}]}`
+
+// Old credentials that a failed renewal left are served for as long as they serve,
+// and not for the length of the pause.
+func TestPauseDoesNotServeWhatIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	first := w.mustRun()
+	w.clock.Advance(time.Hour - usableLeft - 10*time.Second)
+	w.answerWith("/sts", http.StatusServiceUnavailable, "down")
+	w.mustRun()
+	w.box.Intercept(nil)
+	w.clock.Advance(renewalPause - 10*time.Second)
+	if c := w.mustRun(); c.AccessKeyID == first.AccessKeyID {
+		t.Errorf("credentials with %s left were served", c.Expires.Sub(w.clock.Now()))
+	}
+}
+
+// Who waited until the old credentials were over is not content with the failure of
+// a renewal that was to ask nobody.
+func TestWaiterAsksWhereASilentRenewalCouldNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
+	first := w.mustRun()
+	w.box.EndLogins()
+	w.clock.Advance(time.Hour - usableLeft - time.Second)
+	started := w.clock.Now()
+	w.mustRun() // finds that the login has ended, and asks nobody
+	w.clock.Advance(2 * time.Second)
+	r, err := w.provider().renewedRole(w.ctx(), started, ForSDK, nil)
+	if err != nil || r.AccessKeyID == first.AccessKeyID {
+		t.Errorf("the waiter was not asked (%v)", err)
+	}
+	w.counts(map[string]int{"device": 2})
+}
+
+// A process of its own that cannot be started costs nothing while old credentials
+// serve.
+func TestAsideCannotBeStarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	first := w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	c := w.mustRun(func(p *Provider) {
+		p.Aside = func() (<-chan struct{}, error) { return nil, errors.New("too many processes") }
+	})
+	if c.AccessKeyID != first.AccessKeyID {
+		t.Error("the old credentials were not served")
+	}
+}
+
+// An ID token that AWS finds fault with is renewed once, for the provider may make
+// better ones by now; a person is not asked for that.
+func TestBadTokenIsRenewedSilently(t *testing.T) {
+	t.Parallel()
+	bad := sandbox.STSError{Code: "InvalidIdentityToken", Message: "The ID Token provided is not a valid JWT."}
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.box.FailSTS(bad)
+	w.mustRun()
+	w.counts(map[string]int{"device": 1, "token:refresh": 1, "sts": 3})
+
+	w.clock.Advance(2 * time.Hour)
+	w.box.FailSTS(bad)
+	w.box.EndLogins()
+	_, err := w.run()
+	w.failsWith(err, ExitAWS, "AWS does not accept this login's ID token")
+	w.counts(map[string]int{"device": 1, "token:refresh": 2, "sts": 4})
+}

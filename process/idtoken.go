@@ -135,8 +135,9 @@ func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) 
 	}
 	p.debug("renew the login", "answer lost before", answerLost)
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
-	if isLost(err) && !answerLost && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
-		// At once: the grace that some providers give a used token is seconds.
+	if isLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
+		// At once: the grace that some providers give a used token is seconds. Also
+		// where the mark was there: its process may have died before it sent anything.
 		answerLost = true
 		tokens, err = flow.Refresh(ctx, l.RefreshToken.String)
 	}

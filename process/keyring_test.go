@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,7 @@ func TestOneDialogForManyProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	first := w.mustRun()
+	w.clock.Advance(time.Minute)
 	keyring := &lockable{Store: w.store, locked: true, opens: true}
 	w.store = keyring
 	for _, err := range w.storm(25) {
@@ -337,4 +339,73 @@ func TestSilentRenewalUnlocksNothing(t *testing.T) {
 	if keyring.dialogs != 0 {
 		t.Errorf("%d dialogs, want 0", keyring.dialogs)
 	}
+}
+
+// A keyring that is back within seconds, as after its restart, takes the answer of
+// the provider, which is not had twice; and a fault of one moment is not even told.
+func TestKeyringAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	w := dueWorld(t, sandbox.Options{})
+	before := w.readLogin()
+	logins, roles := 0, 0
+	c := w.mustRun(func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			switch call {
+			case "set login":
+				if logins++; 1 < logins && logins < 10 { // after the mark
+					return fails
+				}
+			case "set role":
+				if roles++; roles == 1 {
+					return fails
+				}
+			}
+			return works
+		})
+	})
+	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
+		t.Error("the answer was not stored")
+	}
+	if len(w.told) != 0 {
+		t.Errorf("told %q", w.told)
+	}
+	if again := w.mustRun(); again.AccessKeyID != c.AccessKeyID {
+		t.Error("the credentials were not stored")
+	}
+}
+
+// The store of a refusal is not cut off by Ctrl-C: a refresh token that has ended is not sent again.
+func TestStoreOfARefusalIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	w := dueWorld(t, sandbox.Options{})
+	w.box.EndLogins()
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			interrupt()
+		}
+		return false
+	})
+	_, _ = w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Credentials(ctx, ForSDK)
+	if l := w.readLogin(); !l.RefreshToken.Empty() {
+		t.Error("the refresh token was kept")
+	}
+}
+
+// cancellable is a storage that does nothing for a context that has ended, as one
+// that is reached over a bus.
+type cancellable struct{ cache.Store }
+
+func (s cancellable) Set(ctx context.Context, key string, value []byte, until time.Time) error {
+	if ctx.Err() != nil {
+		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+	}
+	return s.Store.Set(ctx, key, value, until)
+}
+
+func (s cancellable) Delete(ctx context.Context, key string) error {
+	if ctx.Err() != nil {
+		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+	}
+	return s.Store.Delete(ctx, key)
 }

@@ -79,6 +79,9 @@ func TestAnEmptyChairIsAskedOnce(t *testing.T) {
 	if _, err := w.provider().Login(t.Context(), false); err != nil {
 		t.Fatalf("login does not ignore the outcome: %v", err)
 	}
+	if w.tabs() != 2 {
+		t.Errorf("%d tabs, want one for the person who typed login", w.tabs())
+	}
 	w.mustRun()
 }
 
@@ -357,5 +360,25 @@ func TestStatus(t *testing.T) {
 	}
 	if w.box.Count("") != before {
 		t.Error("status asked the network")
+	}
+}
+
+// One login that cannot be ended keeps logout --all from no other.
+func TestLogoutAllGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.mustRun(func(p *Provider) { p.Profile.IDP.Name = "second" })
+	outs, err := w.provider(func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			if call == "delete login" {
+				return fails
+			}
+			return works
+		})
+	}).LogoutAll(t.Context())
+	w.failsWith(err, ExitKeyring, "disk is out of reach")
+	if len(outs) != 1 {
+		t.Errorf("%d logins were ended, want the other one", len(outs))
 	}
 }

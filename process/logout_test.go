@@ -13,6 +13,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
 
 // longRole is a second profile of the same login.
@@ -254,6 +255,13 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	w.failsWith(err, ExitInterrupt, "interrupted")
 	w.counts(map[string]int{"revoke": 0})
 	lock.Unlock()
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if lock, err := w.provider().Locks.TryLock(w.provider().loginLock()); err == nil {
+			lock.Unlock()
+			t.Errorf("the login's lock is free at %s", r.URL.Path)
+		}
+		return false
+	})
 	if out, err := w.provider().Logout(t.Context()); err != nil || !out.Revoked {
 		t.Errorf("%+v, %v", out, err)
 	}
@@ -406,4 +414,75 @@ func TestLogoutDuringARenewalAside(t *testing.T) {
 	})
 	w.failsWith(err, ExitLogin, "removed or replaced")
 	w.servesNobody()
+}
+
+// A logout that finds the folder's lock free, while a renewal silently fails, wins.
+func TestLogoutWhileAFailureIsNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
+	w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	w.answerWith("/token", http.StatusServiceUnavailable, "down")
+	_, err := w.run(func(p *Provider) {
+		p.Store = w.faulty(func(_ int, call string) fault {
+			if call == "set role" {
+				if _, err := w.provider().Logout(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			return works
+		})
+	})
+	w.failsWith(err, ExitLogin, "removed or replaced")
+	w.servesNobody()
+}
+
+// Ctrl-C during a logout does not leave half of it.
+func TestInterruptDuringALogout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		interrupt()
+		return false
+	})
+	if _, err := w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Logout(ctx); err != nil {
+		t.Error(err)
+	}
+	w.servesNobody()
+}
+
+// Credentials that are over are none that stay valid after a logout.
+func TestLogoutAfterTheCredentials(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	if out, err := w.provider().Logout(t.Context()); err != nil || !out.CredentialsUntil.IsZero() {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// A client secret is needed to revoke as well, and the provider has 5 s for it.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true, ClientSecret: "hush"})
+	withSecret := func(p *Provider) { p.Profile.IDP.ClientSecret = secret.New("hush") }
+	w.mustRun(withSecret)
+	p := w.provider(withSecret)
+	flow, err := p.flow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := flow.Transport
+	flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if until, ok := r.Context().Deadline(); !ok || time.Until(until) > revokeTime {
+			t.Errorf("%s may take until %v", r.URL.Path, until)
+		}
+		return network.RoundTrip(r)
+	})
+	if out, err := p.Logout(t.Context()); err != nil || !out.Revoked {
+		t.Errorf("%+v, %v", out, err)
+	}
 }

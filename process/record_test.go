@@ -100,3 +100,18 @@ func FuzzDecode(f *testing.F) {
 		check(err)
 	})
 }
+
+// What a record says of an earlier failure is bounded, and is always a failure.
+func TestOutcomeOfRubbish(t *testing.T) {
+	line := []string{"it failed."}
+	for _, o := range []outcome{{Exit: 0, Lines: line}, {Exit: -1, Lines: line}, {Exit: ExitInterrupt + 1, Lines: line}, {Exit: ExitLogin}} {
+		if f := o.failure(); f.Exit != ExitUnexpected || !strings.Contains(f.Error(), "its reason is not known") {
+			t.Errorf("%+v: exit %d: %v", o, f.Exit, f)
+		}
+	}
+	long := strings.Repeat("a", 1<<16)
+	f := (&outcome{Exit: ExitLogin, Lines: []string{long, long, long, long}}).failure()
+	if f.Exit != ExitLogin || len(f.Lines) != 3 || len(f.Error()) > 3*2001 {
+		t.Errorf("exit %d, %d lines, %d bytes", f.Exit, len(f.Lines), len(f.Error()))
+	}
+}

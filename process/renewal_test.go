@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +83,9 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 		}
 		if renewed := w.box.Count("device") == 1; renewed != c.loginRenewed {
 			t.Errorf("%s: daypass login went without a code: %v, want %v", name, renewed, c.loginRenewed)
+		}
+		if w.readLogin().NeedsPerson {
+			t.Errorf("%s: a person is still wanted after daypass login", name)
 		}
 	}
 }
@@ -210,26 +214,37 @@ func TestKeysAwayForAMoment(t *testing.T) {
 	}
 }
 
-// A process that finds the mark of another tries the token once, and only once;
-// where that answer is lost too, the mark stays for the next.
+// A process that finds the mark of another sends the token, and once more where that
+// answer is lost: the other may have died before it sent anything. Then the mark
+// stays for the next.
 func TestMarkAndLostAgain(t *testing.T) {
 	t.Parallel()
-	w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
+	w := dueWorld(t, sandbox.Options{ReuseGrace: 10 * time.Second})
+	l := w.readLogin()
+	l.RefreshStarted = w.clock.Now() // of a process that was killed then
+	if err := w.provider().put(t.Context(), loginKey(w.profile().IDP), l); err != nil {
+		t.Fatal(err)
+	}
+	w.drop("/token", true, 1)
+	w.mustRun()
+	w.counts(map[string]int{"token:refresh": 2, "device": 1})
+
+	w = dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
 	w.drop("/token", true, 2) // the request and its retry
 	_, err := w.run()
 	w.failsWith(err, ExitNetwork, "cannot renew")
 	w.counts(map[string]int{"token:refresh": 2})
 	w.clock.Advance(renewalPause)
-	w.drop("/token", true, 1)
+	w.drop("/token", true, 2)
 	_, err = w.run()
 	w.failsWith(err, ExitNetwork, "cannot renew")
-	w.counts(map[string]int{"token:refresh": 3})
+	w.counts(map[string]int{"token:refresh": 4})
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("an answer is lost, and the mark is gone")
 	}
 	w.clock.Advance(renewalPause)
 	w.mustRun()
-	w.counts(map[string]int{"token:refresh": 4, "device": 1})
+	w.counts(map[string]int{"token:refresh": 5, "device": 1})
 	if !w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the mark stays after a renewal")
 	}
@@ -298,6 +313,9 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	_, err = w.provider().Credentials(in(w, exchangeTime+2*time.Second), ForSDK)
 	w.failsWith(err, ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 1})
+	if w.readLogin().RefreshStarted.IsZero() {
+		t.Error("an answer is lost, and the login is not marked")
+	}
 
 	cold := newWorld(t, sandbox.Options{})
 	_, err = cold.provider().Credentials(in(cold, exchangeTime-time.Second), ForSDK)
@@ -436,8 +454,10 @@ func TestSlowSTSWhileOldCredentialsServe(t *testing.T) {
 	w := newWorld(t, sandbox.Options{IDTokenLife: time.Hour, Rotate: true})
 	first := w.mustRun()
 	w.clock.Advance(time.Hour - 62*time.Second)
+	var asked atomic.Int32
 	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/sts") {
+			asked.Add(1)
 			w.clock.Advance(5 * time.Second)
 			<-r.Context().Done()
 		}
@@ -445,6 +465,9 @@ func TestSlowSTSWhileOldCredentialsServe(t *testing.T) {
 	})
 	if c, err := w.run(); err != nil || c.AccessKeyID != first.AccessKeyID {
 		t.Errorf("got %v, want the old credentials", err)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("STS was asked %d times, and the first had used up the time", n)
 	}
 }
 

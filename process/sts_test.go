@@ -110,6 +110,8 @@ func TestOddAnswersOfSTS(t *testing.T) {
 		{"more than 13 h", 200, whole("2026-11-22T22:01:00Z"), ExitNetwork, "live longer than AWS gives any"},
 		{"2 MB", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "<Credentials>", strings.Repeat("<x/>", 2<<18)+"<Credentials>", 1), ExitNetwork, ""},
 		{"a huge key", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "ASIAODD", strings.Repeat("A", 200), 1), ExitNetwork, "larger than AWS gives any"},
+		{"a huge ARN", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "</AssumeRoleWithWebIdentityResult>",
+			"<AssumedRoleUser><Arn>"+strings.Repeat("a", 3<<10)+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult>", 1), ExitNetwork, "longer than AWS makes any"},
 		{"a huge session token", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "topsecrettoken", strings.Repeat("a", 20<<10), 1), ExitNetwork, "larger than AWS gives any"},
 	} {
 		w := newWorld(t, sandbox.Options{})

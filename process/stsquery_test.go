@@ -1,7 +1,11 @@
 package process
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,6 +93,7 @@ func FuzzReadSTSAnswer(f *testing.F) {
 		`<ErrorResponse><Error><Code></Code></Error></ErrorResponse>`, `{"Error": {"Code": "AccessDenied"}}`,
 	} {
 		f.Add(200, []byte(body))
+		f.Add(302, []byte(body))
 		f.Add(403, []byte(body))
 		f.Add(503, []byte(body))
 	}
@@ -119,4 +124,27 @@ func FuzzReadSTSAnswer(f *testing.F) {
 			t.Errorf("an error of another kind: %v", err)
 		}
 	})
+}
+
+// What says nothing about this login may be over with the next request; what is
+// wrong for good is said at once.
+func TestPassing(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&stsError{Code: "AccessDenied", Status: 403}, false},
+		{&stsError{Code: "Throttling", Status: 400}, true},
+		{&stsError{Code: "InternalFailure", Status: 500}, true},
+		{&badAnswer{}, false},
+		{&badAnswer{passing: true}, true},
+		{&net.DNSError{IsNotFound: true}, false},
+		{&net.DNSError{IsTimeout: true}, true},
+		{&tls.CertificateVerificationError{Err: errors.New("unknown authority")}, false},
+		{io.ErrUnexpectedEOF, true},
+	} {
+		if got := passing(fmt.Errorf("wrapped: %w", c.err)); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
+	}
 }
