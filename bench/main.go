@@ -71,7 +71,7 @@ func run() error {
 	m := launcher{program: built.launch, env: h.env}
 
 	fmt.Printf("%s\n\n", machine())
-	alone, err := m.measure(200, 1, constant, file, version, inFile, inPIE, inKernel, keyring, inService, inEither)
+	alone, err := m.measure(200, 1, constant, file, version, inFile, inKernel, keyring, inService, inEither, inPIE)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-//go:build e2e && storm && linux
+//go:build e2e && linux
 
 package e2e
 
@@ -98,7 +98,7 @@ func TestLockedKeyringIsToldWithinThreeSeconds(t *testing.T) {
 			t.Fatalf("login: %+v", r)
 		}
 	}
-	c.stopKeyring()
+	c.keyring.stop()
 	startKeyring(t, c.environ(), c.bus, "")
 	asked := c.aws.Count("")
 	for _, profile := range []string{"known", "new", "auto"} {

@@ -57,13 +57,10 @@ func TestLogoutRevokesAndDeletes(t *testing.T) {
 // items counts what the Secret Service keeps for daypass.
 func (c *computer) items() int {
 	c.t.Helper()
-	conn, err := dbus.Connect(c.bus, dbus.WithContext(c.t.Context()))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	conn := connectBus(c.t, c.bus)
 	defer conn.Close()
 	var unlocked, locked []dbus.ObjectPath
-	err = conn.Object(secrets, secretsPath).
+	err := conn.Object(secrets, secretsPath).
 		Call("org.freedesktop.Secret.Service.SearchItems", 0, map[string]string{"service": "daypass"}).
 		Store(&unlocked, &locked)
 	if err != nil {

@@ -30,14 +30,14 @@ const keyringPassword = "open sesame"
 // computer is one person's computer: a home folder, a session bus with an open
 // keyring, and a profile of the AWS CLI. A provider and AWS are in its reach.
 type computer struct {
-	t           *testing.T
-	folder      string
-	bus         string
-	env         map[string]string
-	provider    *provider // nil: the provider is aws's own
-	aws         *sandbox.Sandbox
-	stopKeyring func()
-	keepsFiles  bool // storage = file: secrets lie in the folder of records
+	t          *testing.T
+	folder     string
+	bus        string
+	env        map[string]string
+	provider   *provider // nil: the provider is aws's own
+	aws        *sandbox.Sandbox
+	keyring    *daemon
+	keepsFiles bool // storage = file: secrets lie in the folder of records
 
 	mu    sync.Mutex
 	shown []string // what any command printed that was not its named product
@@ -96,7 +96,7 @@ func startComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
 		aws:      aws,
 	}
 	c.env["DBUS_SESSION_BUS_ADDRESS"] = c.bus
-	c.stopKeyring = startKeyring(t, c.environ(), c.bus, keyringPassword)
+	c.keyring = startKeyring(t, c.environ(), c.bus, keyringPassword)
 	c.env[marker] = folder // not in the daemons' environment: they are not strays
 
 	t.Cleanup(c.checkSecrets)
@@ -185,7 +185,10 @@ func (c *computer) run(argv ...string) result {
 	cmd := c.command(argv...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.WaitDelay = 5 * time.Second // for a stray child that holds on to our pipes
-	timeout := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timeout := time.AfterFunc(2*time.Minute, func() {
+		c.t.Errorf("%q hangs. %s", argv, standing(cmd.Process.Pid))
+		_ = cmd.Process.Kill()
+	})
 	defer timeout.Stop()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -3,33 +3,157 @@
 package e2e
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// startDaemon starts a part of the rig that runs until the test ends, or until
-// the returned function is called.
-func startDaemon(t *testing.T, cmd *exec.Cmd) (stop func()) {
+const (
+	// startTime is how long a part of the rig may take until it is of use.
+	startTime = time.Minute
+	// endTime is how long it may take to end when it is asked to.
+	endTime = 10 * time.Second
+)
+
+// daemon is a part of the rig that runs until the test ends, or until stop.
+type daemon struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	stdout, stderr said
+	ended          chan struct{}
+	stopping       sync.Once
+}
+
+// startDaemon starts a part of the rig.
+func startDaemon(t *testing.T, cmd *exec.Cmd) *daemon {
 	t.Helper()
+	d := &daemon{t: t, cmd: cmd, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &d.stdout, &d.stderr
+	cmd.WaitDelay = endTime
 	// A test binary that is killed takes its daemons along.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stopped := false
-	stop = func() {
-		if stopped {
+	go func() {
+		defer close(d.ended)
+		_ = cmd.Wait() // it says that it was ended
+	}()
+	t.Cleanup(d.stop)
+	return d
+}
+
+// stop ends the daemon, and waits for its end. One that has ended by itself, or
+// has to be killed, fails the test.
+func (d *daemon) stop() {
+	d.stopping.Do(func() {
+		select {
+		case <-d.ended:
+			d.t.Errorf("%s had ended by itself (%v). %s", d.name(), d.cmd.ProcessState, d.report())
 			return
+		default:
 		}
-		stopped = true
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
-		_ = cmd.Wait()                          // and says that it was ended
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-d.ended:
+			return
+		case <-time.After(endTime):
+		}
+		d.t.Errorf("%s does not end %v after SIGTERM. %s", d.name(), endTime, d.report())
+		_ = d.cmd.Process.Kill()
+		select {
+		case <-d.ended:
+		case <-time.After(2 * endTime): // twice WaitDelay
+			d.t.Errorf("%s does not end %v after SIGKILL. %s", d.name(), 2*endTime, d.report())
+		}
+	})
+}
+
+// crashed reports whether the daemon has ended by itself with a certain error, of
+// which the rig knows: it does not fail the test.
+func (d *daemon) crashed(of string) bool {
+	select {
+	case <-d.ended:
+	default:
+		return false
 	}
-	t.Cleanup(stop)
-	return stop
+	if !strings.Contains(d.stderr.String(), of) {
+		return false
+	}
+	d.stopping.Do(func() {})
+	return true
+}
+
+// await polls until a condition of a daemon that has just been started holds. The
+// test fails if it ends instead, or takes too long.
+func (d *daemon) await(what string, holds func() bool) {
+	d.t.Helper()
+	for end := time.Now().Add(startTime); !holds(); time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-d.ended:
+			if !holds() {
+				d.t.Fatalf("%s ended before %s", d.name(), what) // and why, says stop
+			}
+			return
+		default:
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("%s: %v passed before %s. %s", d.name(), startTime, what, d.report())
+		}
+	}
+}
+
+func (d *daemon) name() string { return filepath.Base(d.cmd.Path) }
+
+// report is what can be told of a daemon that does not do what it should.
+func (d *daemon) report() string {
+	return fmt.Sprintf("It said:\n%s%s%s", d.stdout.String(), d.stderr.String(), standing(d.cmd.Process.Pid))
+}
+
+// said is what a program has written so far.
+type said struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffer.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffer.String()
+}
+
+// standing tells where a process stands that hangs: for each of its threads its
+// state, signals and place in the kernel, see proc(5).
+func standing(pid int) string {
+	var text strings.Builder
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	fmt.Fprintf(&text, "Process %d has %d threads:\n", pid, len(threads))
+	for _, thread := range threads {
+		read := func(name string) string {
+			data, _ := os.ReadFile(filepath.Join(thread, name)) // not all are for everybody
+			return strings.TrimSpace(string(data))
+		}
+		fmt.Fprintf(&text, "%s %s: wchan %s, syscall %s\n%s\n", filepath.Base(thread), read("comm"), read("wchan"), read("syscall"), read("stack"))
+		for line := range strings.Lines(read("status")) {
+			if strings.HasPrefix(line, "State:") || strings.HasPrefix(line, "Sig") || strings.HasPrefix(line, "ShdPnd:") {
+				text.WriteString("  " + strings.TrimSpace(line) + "\n")
+			}
+		}
+	}
+	return text.String()
 }
 
 // await polls until a condition holds, for half a minute.

@@ -79,7 +79,7 @@ func TestDoctorNamesTheLockedKeyring(t *testing.T) {
 	c.openDesktop("approve")
 	credentials(t, c.process("dev"))
 	c.closeDesktop()
-	c.stopKeyring()
+	c.keyring.stop()
 	startKeyring(t, c.environ(), c.bus, "")
 
 	code, links := c.doctor()

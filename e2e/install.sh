@@ -1,8 +1,7 @@
 #!/bin/sh
-# Installs what `make check` needs beyond Go, and with the argument storm what `make
-# storm` and `make bench` need: Debian packages, and npm packages
-# into this folder. It says what and why, asks nothing, and does nothing where
-# all is there.
+# Installs what `make check` and `make bench` need beyond Go: Debian packages, and
+# npm packages into this folder. It says what and why, asks nothing, and does
+# nothing where all is there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -41,11 +40,14 @@ have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind where no se
 have gnome-keyring-daemon || need gnome-keyring 'the Secret Service that keeps the tokens'
 have node || need nodejs 'runs the OpenID provider and the AWS SDK for JavaScript'
 have npm || need npm 'installs the OpenID provider and the AWS SDK for JavaScript'
-if [ "${1:-}" = storm ] && [ "$(uname -m)" = x86_64 ]; then
+have Xvfb || need xvfb 'a screen for the keyring'\''s dialog'
+have xdotool || need xdotool 'hands at its keyboard'
+[ -x /usr/libexec/gcr-prompter ] || [ -x /usr/lib/gcr-prompter ] || [ -x /usr/lib/gcr/gcr-prompter ] || need gcr 'the dialog in which GNOME Keyring asks for its password'
+if [ "$(uname -m)" = x86_64 ]; then
 	have wine || need 'wine wine64' 'runs the Windows program, with its Credential Manager'
 	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that Wine lacks and every Go program loads'
 fi
-[ "${1:-}" != storm ] || have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
+have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
 
 if [ -n "$packages" ]; then
 	if ! have apt-get; then

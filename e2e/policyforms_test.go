@@ -4,10 +4,12 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -80,7 +82,9 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 // parse reads text with the parser of its language.
 func parse(t *testing.T, language, text string) any {
 	t.Helper()
-	cmd := exec.Command(installed.policyForms, language)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, installed.policyForms, language)
 	cmd.Stdin = strings.NewReader(text)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -51,22 +49,16 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
-	stderr := &bytes.Buffer{}
-	cmd.Stderr = stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := cmd.StdinPipe(); err != nil { // open until the test binary ends
 		t.Fatal(err)
 	}
-	stop := startDaemon(t, cmd)
-	issuer, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		stop()
-		t.Fatalf("oidc-provider did not start: %v\n%s", err, stderr)
-	}
-	return &provider{t: t, issuer: strings.TrimSuffix(issuer, "\n"), log: o.Log, stop: stop}
+	d := startDaemon(t, cmd)
+	var issuer string
+	d.await("it named its issuer", func() (named bool) {
+		issuer, _, named = strings.Cut(d.stdout.String(), "\n")
+		return named
+	})
+	return &provider{t: t, issuer: issuer, log: o.Log, stop: d.stop}
 }
 
 // requests returns what the provider was asked by daypass so far. What the

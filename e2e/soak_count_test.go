@@ -1,4 +1,4 @@
-//go:build e2e && storm && linux
+//go:build e2e && linux
 
 package e2e
 

@@ -1,4 +1,4 @@
-//go:build e2e && storm && linux
+//go:build e2e && linux
 
 package e2e
 
@@ -180,7 +180,8 @@ func (s *storm) end(pid int, signal syscall.Signal, after time.Duration) {
 func (s *storm) signal(process *os.Process, signal syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if process.Signal(signal) == nil {
+	// One that was killed can get another signal as long as it is not waited for.
+	if process.Signal(signal) == nil && s.signaled[process.Pid] != syscall.SIGKILL {
 		s.signaled[process.Pid] = signal
 	}
 }

@@ -139,8 +139,9 @@ func (term *terminal) wait() int {
 		select {
 		case <-end:
 		case <-time.After(90 * time.Second):
+			report := standing(term.cmd.Process.Pid)
 			_ = term.cmd.Process.Kill()
-			term.t.Fatalf("%q did not leave the terminal within 90 s:\n%s", term.cmd.Args, term.screen())
+			term.t.Fatalf("%q did not leave the terminal within 90 s:\n%s%s", term.cmd.Args, term.screen(), report)
 		}
 	}
 	return term.cmd.ProcessState.ExitCode()

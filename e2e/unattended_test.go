@@ -21,7 +21,7 @@ func TestUnattendedEndsAtOnce(t *testing.T) {
 			c.openDesktop("approve")
 			credentials(c.t, c.process("dev"))
 			c.closeDesktop()
-			c.stopKeyring()
+			c.keyring.stop()
 			startKeyring(c.t, c.environ(), c.bus, "")
 		}, 7},
 	}

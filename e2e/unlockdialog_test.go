@@ -1,0 +1,457 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// screen is the display of a computer, with GNOME's dialog for passwords on it,
+// and hands at its keyboard.
+type screen struct {
+	t       *testing.T
+	c       *computer
+	xdotool string
+	bus     *dbus.Conn
+
+	marks chan struct{} // has an entry for each mark that the monitor has seen
+
+	mu      sync.Mutex
+	calls   map[string]int  // by method, of those that have to do with unlocking
+	readers map[string]bool // by connection, of those that have looked for an item
+}
+
+// newLockedComputer starts a computer with a screen, on which the person has
+// logged in for the profiles one and two, and not for other. Then the keyring was
+// locked.
+func newLockedComputer(t *testing.T) (*computer, *screen) {
+	t.Helper()
+	c := newSandboxComputer(t, sandbox.Options{})
+	c.writeConfig(c.section("corp", "storage = keyring") + c.profile("one", "corp") + c.profile("two", "corp") +
+		c.section("another", "storage = keyring") + c.profile("other", "another"))
+	c.startPerson()
+	for _, profile := range []string{"one", "two"} {
+		if r := c.process(profile); r.code != 0 {
+			t.Fatalf("login: %+v", r)
+		}
+	}
+	c.keyring.stop()
+	s := startScreen(t, c)
+	c.keyring = startKeyring(t, c.environ(), c.bus, "")
+	return c, s
+}
+
+// startScreen starts an X server, and has the computer's bus start the dialog's
+// program on it when that is first wanted, as a desktop's does.
+func startScreen(t *testing.T, c *computer) *screen {
+	t.Helper()
+	s := &screen{t: t, c: c, marks: make(chan struct{}, 1), calls: map[string]int{}, readers: map[string]bool{}}
+	programs := map[string]string{}
+	for _, names := range [][]string{ // Debian's places, and others'
+		{"Xvfb"}, {"xdotool"}, {"/usr/libexec/gcr-prompter", "/usr/lib/gcr-prompter", "/usr/lib/gcr/gcr-prompter"},
+	} {
+		path := find(names, func(string) bool { return true })
+		if path == "" {
+			t.Fatalf("%s is missing; run: sh e2e/install.sh", filepath.Base(names[0]))
+		}
+		programs[filepath.Base(path)] = path
+	}
+	s.xdotool = programs["xdotool"]
+	c.env["DISPLAY"] = startXServer(t, programs["Xvfb"])
+
+	services := filepath.Join(c.folder, "services")
+	if err := os.Mkdir(services, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const prompter = "org.gnome.keyring.SystemPrompter"
+	write(t, filepath.Join(services, prompter+".service"), "[D-BUS Service]\nName="+prompter+"\nExec="+programs["gcr-prompter"]+"\n")
+	config := fmt.Sprintf(busConfig, filepath.Join(c.folder, "bus"))
+	write(t, filepath.Join(c.folder, "bus.conf"), strings.Replace(config, "</busconfig>", "<servicedir>"+services+"</servicedir></busconfig>", 1))
+	s.bus = connect(t, c.bus)
+	if err := s.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
+		t.Fatal(err)
+	}
+	// With the computer's mark: it must be gone when the screen is.
+	env := map[string]string{
+		marker: c.folder, "DISPLAY": c.env["DISPLAY"], "HOME": c.env["HOME"], "XDG_RUNTIME_DIR": c.env["XDG_RUNTIME_DIR"], "LANG": "C.UTF-8",
+		"GDK_BACKEND": "x11", "GSETTINGS_BACKEND": "memory", "GTK_IM_MODULE": "gtk-im-context-simple", "NO_AT_BRIDGE": "1",
+	}
+	if err := s.bus.BusObject().Call("org.freedesktop.DBus.UpdateActivationEnvironment", 0, env).Err; err != nil {
+		t.Fatal(err)
+	}
+	s.watch()
+	return s
+}
+
+// startXServer starts an X server that draws into memory, and returns its name.
+func startXServer(t *testing.T, program string) (display string) {
+	t.Helper()
+	number, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer number.Close()
+	defer writer.Close()
+	cmd := exec.Command(program, "-displayfd", "3", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
+	cmd.ExtraFiles = []*os.File{writer}
+	startDaemon(t, cmd)
+	_ = writer.Close()
+	_ = number.SetReadDeadline(time.Now().Add(30 * time.Second))
+	text, err := io.ReadAll(io.LimitReader(number, 16))
+	if err != nil || len(text) == 0 {
+		t.Fatalf("%s did not start: %q, %v", program, text, err)
+	}
+	return ":" + strings.TrimSpace(string(text))
+}
+
+// connect connects to the bus until the test ends, for two minutes at most.
+func connect(t *testing.T, address string) *dbus.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// watch counts the calls on the bus that have to do with unlocking: Unlock, Prompt
+// and Dismiss are said to the Secret Service; BeginPrompting, which raises a
+// dialog, and PerformPrompt, which asks in it, to the dialog's program.
+func (s *screen) watch() {
+	s.t.Helper()
+	monitor := connect(s.t, s.c.bus)
+	rules := []string{
+		"type='method_call',interface='org.freedesktop.Secret.Service'",
+		"type='method_call',interface='org.freedesktop.Secret.Prompt'",
+		"type='method_call',interface='org.gnome.keyring.internal.Prompter'",
+		"type='method_call',member='GetId'", // the mark of counted
+	}
+	if err := monitor.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rules, uint32(0)).Err; err != nil {
+		s.t.Fatal(err)
+	}
+	messages := make(chan *dbus.Message, 1000)
+	monitor.Eavesdrop(messages)
+	go func() {
+		for message := range messages {
+			method, _ := message.Headers[dbus.FieldMember].Value().(string)
+			if method == "GetId" {
+				s.marks <- struct{}{}
+				continue
+			}
+			sender, _ := message.Headers[dbus.FieldSender].Value().(string)
+			s.mu.Lock()
+			s.calls[method]++
+			if method == "SearchItems" {
+				s.readers[sender] = true
+			}
+			s.mu.Unlock()
+		}
+	}()
+}
+
+// counted returns how often a method was called so far.
+func (s *screen) counted(method string) int {
+	s.t.Helper()
+	// What the monitor sees is in order.
+	if err := s.bus.BusObject().Call("org.freedesktop.DBus.GetId", 0).Err; err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case <-s.marks:
+	case <-time.After(30 * time.Second):
+		s.t.Fatal("the bus's monitor has ended")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[method]
+}
+
+// expect fails the test if there were not that many dialogs so far.
+func (s *screen) expect(dialogs int, when string) {
+	s.t.Helper()
+	if n := s.counted("BeginPrompting"); n != dialogs {
+		s.t.Errorf("%d dialogs %s, want %d", n, when, dialogs)
+	}
+	if n := s.counted("Prompt"); n != dialogs {
+		s.t.Errorf("a dialog was wanted %d times %s, want %d", n, when, dialogs)
+	}
+}
+
+// x runs xdotool. What it does not do is seen on the screen.
+func (s *screen) x(args ...string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.xdotool, args...)
+	cmd.Env = s.c.environ()
+	out, _ := cmd.Output()
+	return strings.TrimSpace(string(out))
+}
+
+func (s *screen) showsDialog() bool {
+	return s.x("search", "--onlyvisible", "--name", "^Unlock Login Keyring$") != ""
+}
+
+func (s *screen) awaitDialog() {
+	s.t.Helper()
+	await(s.t, "the keyring's dialog", s.showsDialog)
+}
+
+// press presses keys until what they do is seen: those that come before the dialog
+// has the keyboard are lost.
+func (s *screen) press(keys func(), what string, seen func() bool) {
+	s.t.Helper()
+	for range 5 {
+		keys()
+		for range 60 {
+			if seen() {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	s.t.Fatalf("pressed keys in vain for %s", what)
+}
+
+// enter types a password in place of what is there.
+func (s *screen) enter(password string) {
+	s.x("key", "ctrl+a")
+	s.x("type", password)
+	s.x("key", "Return")
+}
+
+func (s *screen) unlock() {
+	s.t.Helper()
+	s.press(func() { s.enter(keyringPassword) }, "the dialog to go", func() bool { return !s.showsDialog() })
+}
+
+func (s *screen) dismiss() {
+	s.t.Helper()
+	s.press(func() { s.x("key", "Escape") }, "the dialog to go", func() bool { return !s.showsDialog() })
+}
+
+// lock locks the login collection, as a desktop does with its screen.
+func (s *screen) lock() {
+	s.t.Helper()
+	err := s.bus.Object(secrets, secretsPath).Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{loginCollection}).Err
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// isLocked fails the test if the keyring's daemon has gone.
+func (s *screen) isLocked() bool {
+	s.t.Helper()
+	locked, err := s.bus.Object(secrets, loginCollection).GetProperty("org.freedesktop.Secret.Collection.Locked")
+	if err != nil {
+		s.t.Fatalf("the keyring: %v", err)
+	}
+	return locked.Value() == true
+}
+
+// start starts daypass process for each profile at once, and waits until each has
+// looked into the keyring: so it finds it locked. The function it returns waits
+// for their ends.
+func (s *screen) start(profiles ...string) (wait func() []result) {
+	s.t.Helper()
+	s.mu.Lock()
+	clear(s.readers)
+	s.mu.Unlock()
+	results := make([]result, len(profiles))
+	var all sync.WaitGroup
+	for i, profile := range profiles {
+		all.Go(func() { results[i] = s.c.process(profile) })
+	}
+	s.t.Cleanup(all.Wait)
+	await(s.t, "each process to look into the keyring", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.readers) == len(profiles)
+	})
+	return func() []result { all.Wait(); return results }
+}
+
+// accessKey is what tells credentials from others.
+func accessKey(t *testing.T, r result) string {
+	t.Helper()
+	var credentials struct{ AccessKeyId string }
+	if err := json.Unmarshal([]byte(r.stdout), &credentials); err != nil || r.code != 0 || r.stderr != "" {
+		t.Fatalf("no credentials: exit code %d, %v\n%s", r.code, err, r.stderr)
+	}
+	return credentials.AccessKeyId
+}
+
+const lockedMessage = `^daypass: the keyring is locked[,:] .*\nA login in it is not lost\. `
+
+// Whoever finds the keyring locked waits behind one dialog. The password, typed
+// into it, serves them all, from what is in the keyring.
+func TestUnlockDialogServesAllWhoWait(t *testing.T) {
+	t.Parallel()
+	c, s := newLockedComputer(t)
+
+	c.say("status")
+	c.say("doctor", "--profile", "one")
+	if n := s.counted("Unlock"); n != 0 {
+		t.Errorf("status and doctor asked %d times to unlock, want 0", n)
+	}
+	s.expect(0, "after status and doctor")
+
+	before := c.aws.Count("")
+	wait := s.start("one", "two", "one", "two", "one", "two")
+	s.awaitDialog()
+	s.press(func() { s.enter("not it") }, "the dialog to ask again", func() bool { return s.counted("PerformPrompt") > 1 })
+	s.unlock()
+	results := wait()
+	for i, r := range results {
+		if accessKey(t, r) != accessKey(t, results[i%2]) {
+			t.Error("two processes of one profile have different credentials")
+		}
+	}
+	s.expect(1, "for 6 processes")
+
+	unlocks := s.counted("Unlock")
+	accessKey(t, c.process("one"))
+	if n := s.counted("Unlock") - unlocks; n != 0 {
+		t.Errorf("with the keyring open, process asked %d times to unlock it, want 0", n)
+	}
+
+	s.lock()
+	wait = s.start("two")
+	s.awaitDialog()
+	s.unlock()
+	accessKey(t, wait()[0])
+	s.expect(2, "after the keyring was locked once more")
+	if n := c.aws.Count("") - before; n != 0 {
+		t.Errorf("%d requests, want 0: the credentials were in the keyring", n)
+	}
+}
+
+// A dialog that is left unlocks nothing, and is not raised again for those who
+// waited behind it. The login is still there.
+func TestUnlockDialogLeft(t *testing.T) {
+	t.Parallel()
+	c, s := newLockedComputer(t)
+	before, devices := c.aws.Count(""), c.aws.Count("device")
+	wait := s.start("one", "two", "one", "two")
+	s.awaitDialog()
+	s.dismiss()
+	for _, r := range wait() {
+		if r.code != 7 || r.stdout != "" || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
+			t.Errorf("exit code %d, want 7\n%s", r.code, r.stderr)
+		}
+	}
+	s.expect(1, "for 4 processes")
+	if !s.isLocked() {
+		t.Error("the keyring is open")
+	}
+
+	// Nor is it raised again by the second process that some SDKs start.
+	if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
+		t.Errorf("right after: exit code %d, want 7\n%s", r.code, r.stderr)
+	}
+	s.expect(1, "for the next process")
+	if n := c.aws.Count("") - before; n != 0 {
+		t.Errorf("%d requests, want 0", n)
+	}
+
+	// To somebody who types login it is.
+	ended := make(chan result)
+	go func() { ended <- c.say("login", "--profile", "one") }()
+	s.awaitDialog()
+	s.unlock()
+	if r := <-ended; r.code != 0 {
+		t.Errorf("login: exit code %d\n%s", r.code, r.stderr)
+	}
+	s.expect(2, "after login")
+	if n := c.aws.Count("device") - devices; n != 0 {
+		t.Errorf("%d new codes, want 0: the login was in the keyring", n)
+	}
+	accessKey(t, c.process("two"))
+}
+
+// Where a person wants to be left alone, or nobody is there, no dialog is raised.
+func TestNoUnlockDialogWhereNobodyIsAsked(t *testing.T) {
+	t.Parallel()
+	c, s := newLockedComputer(t)
+	for _, setting := range []string{"DAYPASS_PROMPT=never", "CI=true"} {
+		name, value, _ := strings.Cut(setting, "=")
+		c.env[name] = value
+		if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
+			t.Errorf("%s: exit code %d, want 7\n%s", setting, r.code, r.stderr)
+		}
+		delete(c.env, name)
+	}
+	c.run(installed.daypass, "renew", "--profile=one")
+	s.expect(0, "where nobody may be asked")
+	if n := s.counted("Unlock"); n != 0 {
+		t.Errorf("Unlock was called %d times, want 0", n)
+	}
+}
+
+// GNOME Keyring aborts when a prompt is dismissed while any dialog is shown. So
+// neither a process that ends before its dialog, nor one beside it that has no
+// display, dismisses anything. The dialog stays, and serves whoever comes next.
+func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	c, s := newLockedComputer(t)
+	before := c.aws.Count("")
+	first := c.command(installed.daypass, "process", "--profile", "one")
+	first.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.AfterFunc(2*time.Minute, func() { _ = first.Process.Kill() })
+	defer timeout.Stop()
+	s.awaitDialog()
+
+	display := c.env["DISPLAY"]
+	delete(c.env, "DISPLAY")
+	r := c.process("other") // of another login: it does not wait for the first
+	c.env["DISPLAY"] = display
+	if r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
+		t.Errorf("without a display: exit code %d, want 7\n%s", r.code, r.stderr)
+	}
+
+	_ = first.Process.Signal(syscall.SIGINT)
+	_ = first.Wait() // the code says it
+	if code := first.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d after Ctrl-C, want 130", code)
+	}
+	if !s.isLocked() || !s.showsDialog() {
+		t.Error("the dialog is gone")
+	}
+
+	wait := s.start("one", "two")
+	await(t, "the next process to ask", func() bool { return s.counted("Prompt") == 2 })
+	s.unlock()
+	for _, r := range wait() {
+		accessKey(t, r)
+	}
+	if n := s.counted("BeginPrompting"); n != 1 {
+		t.Errorf("%d dialogs, want 1", n)
+	}
+	if n := s.counted("Dismiss"); n != 0 {
+		t.Errorf("%d prompts were dismissed, want 0", n)
+	}
+	if n := c.aws.Count("") - before; n != 0 {
+		t.Errorf("%d requests, want 0: the login was in the keyring", n)
+	}
+}
