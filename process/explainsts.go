@@ -169,6 +169,8 @@ func (p *Provider) tokenLine(l *login, request string) string {
 // of characters that tokens are made of is left out: AWS repeats what it refuses.
 func shortened(text string) string {
 	const longest = 80 // bytes; names of roles and requests are shorter
+	// First, for what is left out later would join what stood around it.
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
 		if b.Len() > 0 {
