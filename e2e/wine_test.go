@@ -51,6 +51,7 @@ func newWindows(t *testing.T) *windows {
 		"PATH=/usr/bin:/bin",
 		"HOME=" + filepath.Join(folder, "home"), // Wine links "My Documents" to it
 		"WINEPREFIX=" + filepath.Join(folder, "prefix"),
+		"TMPDIR=" + folder, // wineserver leaves a folder there
 		"WINEDEBUG=-all",
 		"WINEDLLOVERRIDES=mscoree=;mshtml=", // else it offers to download them
 		"DISPLAY=",
