@@ -53,6 +53,7 @@ func TestHostileConfig(t *testing.T) {
 	whole("a header without an end", "[profile dev\nregion = x\n", "CONFIG: line 1: ")
 	whole("a header with an escape sequence", "[\x1b[2J\n", "CONFIG: line 1: ")
 	whole("100000 sections", strings.Repeat("[x]\n", 100000), "CONFIG: ")
+	whole("a value of 340000 lines", "[profile dev]\nregion = x\n"+strings.Repeat(" a\n", 340000), dev+"region: longer than ")
 	whole("2000 settings", "[profile dev]\n"+strings.Repeat("x = y\n", 2000), dev+"x: the key is there twice")
 	file("the profile twice", func(good string) string { return good + "\n[profile dev]\nregion = us-east-1\n" }, dev[:len(dev)-1]+": the section is there twice")
 	file("the section twice", func(good string) string { return good + "\n[daypass-idp corp]\nissuer = https://evil.example\n" }, corp[:len(corp)-1]+": the section is there twice")

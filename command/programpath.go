@@ -32,12 +32,12 @@ func (e *Environment) programPath() (string, error) {
 	if why == "" {
 		why = "it is not known"
 	}
-	todo := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
+	remedy := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
 	if runtime.GOOS == "windows" {
-		todo = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
+		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
 	}
 	return "", &process.Failure{Exit: process.ExitUsage,
-		Lines: []string{"the path of this program cannot stand in credential_process.", why + ".", todo}}
+		Lines: []string{"the path of this program cannot stand in credential_process.", why + ".", remedy}}
 }
 
 // programNames returns the absolute paths that lead to this program: the one that

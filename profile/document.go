@@ -131,11 +131,13 @@ func (d *document) value(e entry) string {
 // no setting of daypass can hold one, and JSON and lists do not tell them from
 // spaces.
 func (d *document) whole(e entry) string {
-	_, value, _ := cutSetting(d.content(e.first))
+	_, first, _ := cutSetting(d.content(e.first))
+	var value strings.Builder // a file may be one value of half a million lines
+	value.WriteString(first)
 	for _, i := range e.rest {
-		value += " " + d.content(i)
+		value.WriteString(" " + d.content(i))
 	}
-	return strings.TrimSpace(value)
+	return strings.TrimSpace(value.String())
 }
 
 // cutSetting splits a line at its first delimiter, which is one of Python's.

@@ -324,26 +324,6 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestLinksAreFollowed(t *testing.T) {
-	src := source(t, "", nil, nil)
-	target := filepath.Join(t.TempDir(), "dotfiles-aws-config")
-	if err := os.WriteFile(target, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(src.ConfigFile()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(target, src.ConfigFile()); err != nil {
-		if runtime.GOOS == "windows" {
-			t.Skip("this account may not make links:", err)
-		}
-		t.Fatal(err)
-	}
-	if _, err := Load(src, "dev"); err != nil {
-		t.Error(err)
-	}
-}
-
 // fifty profiles and one login, as teams have them: more than 200 lines.
 func largeConfig() string {
 	var b strings.Builder
