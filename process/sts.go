@@ -104,7 +104,7 @@ func (p *Provider) role(l *login, a *stsAnswer) (*role, error) {
 	return r, nil
 }
 
-// badAnswer is an answer with status 200 that is not what STS sends.
+// badAnswer is an answer that is not what STS sends.
 type badAnswer struct {
 	what    string
 	passing bool // the next one may be better
