@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 )
 
@@ -36,7 +36,7 @@ names of your profiles. Load it where your shell starts:
 				"powershell": func() error { return root.GenPowerShellCompletionWithDesc(&script) },
 			}
 			if err := write[args[0]](); err != nil {
-				return &process.Failure{Exit: process.ExitUnexpected, Err: err, Lines: []string{err.Error()}}
+				return &failure.Error{Exit: failure.ExitUnexpected, Err: err, Lines: []string{err.Error()}}
 			}
 			return e.print(script.Bytes())
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -162,7 +163,7 @@ func (c *configurer) confirm(ctx context.Context, shown string, byDefault bool) 
 		return c.ended(ctx, err)
 	}
 	if !yes {
-		return &process.Failure{Exit: process.ExitRefused, Lines: []string{"nothing was written."}}
+		return &failure.Error{Exit: failure.ExitRefused, Lines: []string{"nothing was written."}}
 	}
 	return nil
 }

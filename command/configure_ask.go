@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 )
@@ -33,7 +33,7 @@ func (c *configurer) ask(ctx context.Context, q question, given string) (string,
 	}
 	if c.yes {
 		if q.byDefault == "" {
-			return "", &process.Failure{Exit: process.ExitUsage,
+			return "", &failure.Error{Exit: failure.ExitUsage,
 				Lines: []string{"--" + q.flag + " is missing, and with --yes nothing is asked.", "Run: daypass configure --help"}}
 		}
 		return q.take(ctx, q.byDefault)
@@ -64,11 +64,11 @@ func (c *configurer) ask(ctx context.Context, q question, given string) (string,
 
 // explained is what is wrong with an answer, for who typed it.
 func explained(err error, flag string) string {
-	var failure *process.Failure
+	var failed *failure.Error
 	var setting *profile.Error
 	switch {
-	case errors.As(err, &failure):
-		return "  " + strings.Join(failure.Lines, "\n  ") + "\n"
+	case errors.As(err, &failed):
+		return "  " + strings.Join(failed.Lines, "\n  ") + "\n"
 	case errors.As(err, &setting):
 		text := "  " + strings.TrimPrefix(setting.Error(), "--"+flag+" ") + "\n"
 		if setting.Hint() != "" {
@@ -81,17 +81,17 @@ func explained(err error, flag string) string {
 
 // ended is the error of a conversation that ended too early.
 func (c *configurer) ended(ctx context.Context, err error) error {
-	var failure *process.Failure
+	var failed *failure.Error
 	var setting *profile.Error
 	switch {
 	case ctx.Err() != nil:
-		return &process.Failure{Exit: process.ExitInterrupt, Err: err, Lines: []string{"interrupted; nothing was written."}}
+		return &failure.Error{Exit: failure.ExitInterrupt, Err: err, Lines: []string{"interrupted; nothing was written."}}
 	case errors.Is(err, io.EOF):
-		return &process.Failure{Exit: process.ExitUsage, Err: err, Lines: []string{"the answers ended; nothing was written."}}
-	case errors.As(err, &failure) || errors.As(err, &setting):
+		return &failure.Error{Exit: failure.ExitUsage, Err: err, Lines: []string{"the answers ended; nothing was written."}}
+	case errors.As(err, &failed) || errors.As(err, &setting):
 		return err
 	}
-	return &process.Failure{Exit: process.ExitUsage, Err: err, Lines: []string{err.Error() + "; nothing was written."}}
+	return &failure.Error{Exit: failure.ExitUsage, Err: err, Lines: []string{err.Error() + "; nothing was written."}}
 }
 
 // conversation opens the terminal, when something is asked for the first time.
@@ -112,7 +112,7 @@ func (c *configurer) conversation() (*prompt.Conversation, error) {
 	if why == "" {
 		why = "here is no terminal to ask on"
 	}
-	return nil, &process.Failure{Exit: process.ExitUsage,
+	return nil, &failure.Error{Exit: failure.ExitUsage,
 		Lines: []string{"configure has questions, and " + why + ".", "Give the answers as flags, and --yes: daypass configure --help"}}
 }
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 )
 
@@ -102,7 +102,7 @@ func (c *configurer) askProvider(ctx context.Context, p preset) error {
 func (c *configurer) takeIssuer(ctx context.Context, p preset, answer string) (string, error) {
 	issuer, err := p.issuer(answer)
 	if err != nil {
-		return "", &process.Failure{Exit: process.ExitUsage, Err: err, Lines: []string{err.Error() + "."}}
+		return "", &failure.Error{Exit: failure.ExitUsage, Err: err, Lines: []string{err.Error() + "."}}
 	}
 	checked, err := c.settings("issuer", issuer)
 	if err != nil {
@@ -157,13 +157,13 @@ func (c *configurer) discover(ctx context.Context, idp profile.IDP, p preset) (e
 	}
 	defer s.close()
 	published, err := s.Diagnose(ctx)
-	var failure *process.Failure
+	var failed *failure.Error
 	switch {
 	case ctx.Err() != nil:
 		return "", c.ended(ctx, ctx.Err())
-	case errors.As(err, &failure) && failure.Exit == process.ExitNetwork:
-		failure.Lines = []string{failure.Lines[0], "Is the address right, and does it open in a browser on this machine?"}
-		return "", failure
+	case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
+		failed.Lines = []string{failed.Lines[0], "Is the address right, and does it open in a browser on this machine?"}
+		return "", failed
 	case err != nil:
 		return "", err
 	case published.DeviceAuthorizationEndpoint != "" || idp.DeviceAuthorizationEndpoint != "":
@@ -171,7 +171,7 @@ func (c *configurer) discover(ctx context.Context, idp profile.IDP, p preset) (e
 	case p.devicePath != "":
 		return strings.TrimSuffix(idp.Issuer, "/") + p.devicePath, nil
 	}
-	return "", &process.Failure{Exit: process.ExitUsage, Lines: []string{
+	return "", &failure.Error{Exit: failure.ExitUsage, Lines: []string{
 		idp.Issuer + " names no device_authorization_endpoint: nobody can log in with a code there.",
 		"To be switched on: " + p.switchOn + ".",
 		"If it is on, give --device-authorization-endpoint.",
@@ -195,7 +195,7 @@ func (c *configurer) askClientSecret(ctx context.Context, p preset, asked bool) 
 		return nil
 	}
 	if c.yes {
-		return &process.Failure{Exit: process.ExitUsage, Lines: []string{
+		return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
 			p.name + " demands a client secret, and no flag takes one: argument lists are public.",
 			"Run daypass configure without --yes, or with --import FILE."}}
 	}
@@ -278,7 +278,7 @@ func (c *configurer) takeProfile(name string) error {
 	if others == nil {
 		return nil
 	}
-	return &process.Failure{Exit: process.ExitUsage, Lines: []string{
+	return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
 		fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
 		"Choose another name, or remove these settings first."}}
 }
@@ -345,7 +345,7 @@ func (c *configurer) takeSection(name string) error {
 
 func (c *configurer) keepsIssuer(name, issuer string) error {
 	if old, there := profile.Value(c.text, true, name, "issuer"); there && old != "" && old != issuer {
-		return &process.Failure{Exit: process.ExitUsage, Lines: []string{
+		return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
 			fmt.Sprintf("[daypass-idp %s] is the login at %s.", name, old),
 			"Choose another name, or remove that section first."}}
 	}

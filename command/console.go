@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/console"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -79,7 +80,7 @@ Services: ` + serviceLines(console.Services()),
 			defer s.close()
 			if here := s.audience(); !printURL && !here.Browser && !here.Terminal {
 				// The URL is a secret: it goes into no log of a build that nobody asked.
-				return &process.Failure{Exit: process.ExitUsage,
+				return &failure.Error{Exit: failure.ExitUsage,
 					Lines: []string{"here is neither a browser nor a terminal.", "For the URL, which is a secret for 15 minutes, run: " + s.printCommand()}}
 			}
 			return s.console(cmd.Context(), client, options, printURL)
@@ -150,7 +151,7 @@ func (e *Environment) consoleClient(p profile.Profile, place console.Place, sign
 	}
 	transport, err := console.NewTransport(p.AWSCABundle)
 	if err != nil {
-		return nil, &process.Failure{Exit: process.ExitUsage, Err: err,
+		return nil, &failure.Error{Exit: failure.ExitUsage, Err: err,
 			Lines: []string{fmt.Sprintf("AWS_CA_BUNDLE: %v.", err), "Point it at a PEM file, or unset it."}}
 	}
 	return &console.Client{Endpoint: endpoint, Transport: transport, Sleep: e.Sleep}, nil
@@ -181,7 +182,7 @@ func (s *session) console(ctx context.Context, client *console.Client, o console
 	}
 	err = console.HandOver(ctx, in.URL, func(address string) error {
 		if err := prompt.OpenBrowser(s.env.Executable, s.Profile.IDP.BrowserCommand, address, s.Profile.Name, s.env.Getenv); err != nil {
-			return &process.Failure{Exit: process.ExitUsage, Err: err,
+			return &failure.Error{Exit: failure.ExitUsage, Err: err,
 				Lines: []string{fmt.Sprintf("no browser can be opened: %v.", err), "For the URL instead, run: " + s.printCommand()}}
 		}
 		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, clock(until, now)))
@@ -192,17 +193,17 @@ func (s *session) console(ctx context.Context, client *console.Client, o console
 
 // explainHandOver explains why no browser got the URL; nil stays nil.
 func (s *session) explainHandOver(err error) error {
-	var failure *process.Failure
+	var failed *failure.Error
 	switch {
-	case err == nil, errors.As(err, &failure):
+	case err == nil, errors.As(err, &failed):
 		return err
 	case errors.Is(err, context.Canceled):
 		return interrupted(err)
 	case errors.Is(err, console.ErrNotFetched):
-		return &process.Failure{Exit: process.ExitNetwork, Err: err,
+		return &failure.Error{Exit: failure.ExitNetwork, Err: err,
 			Lines: []string{"no browser came for the sign-in within 30 s.", "For the URL instead, run: " + s.printCommand()}}
 	}
-	return &process.Failure{Exit: process.ExitUnexpected, Err: err,
+	return &failure.Error{Exit: failure.ExitUnexpected, Err: err,
 		Lines: []string{fmt.Sprintf("the sign-in cannot be handed to a browser: %v.", err), "For the URL instead, run: " + s.printCommand()}}
 }
 
@@ -214,7 +215,7 @@ func (s *session) explainSignIn(err error) error {
 		answer      *console.AnswerError
 	)
 	fail := func(exit int, lines ...string) error {
-		return &process.Failure{Exit: exit, Err: err, Lines: lines}
+		return &failure.Error{Exit: exit, Err: err, Lines: lines}
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -224,24 +225,24 @@ func (s *session) explainSignIn(err error) error {
 		if refused.Said != "" {
 			text += ": " + refused.Said
 		}
-		return fail(process.ExitAWS,
+		return fail(failure.ExitAWS,
 			"AWS sign-in refused the credentials of role "+s.Profile.RoleARN+" ("+text+").",
 			"Asked was "+refused.Host+". Does AWS take them elsewhere? aws sts get-caller-identity"+s.profileFlag(),
 			s.Profile.IDP.Support)
 	case errors.As(err, &unavailable):
-		return fail(process.ExitNetwork,
+		return fail(failure.ExitNetwork,
 			fmt.Sprintf("cannot reach AWS sign-in: %s does not answer (%d tries: %v).", unavailable.Host, unavailable.Tries, unavailable.Err),
 			"Your login is kept. Try again later.")
 	case errors.As(err, &answer):
-		return fail(process.ExitNetwork,
+		return fail(failure.ExitNetwork,
 			fmt.Sprintf("%s does not answer as AWS sign-in does: %s.", answer.Host, answer.Problem),
 			"Is there a proxy or a login page in between?")
 	}
-	return fail(process.ExitUnexpected, "the sign-in to the console went wrong: "+err.Error()+".")
+	return fail(failure.ExitUnexpected, "the sign-in to the console went wrong: "+err.Error()+".")
 }
 
 func interrupted(err error) error {
-	return &process.Failure{Exit: process.ExitInterrupt, Err: err, Lines: []string{"interrupted."}}
+	return &failure.Error{Exit: failure.ExitInterrupt, Err: err, Lines: []string{"interrupted."}}
 }
 
 func (s *session) profileFlag() string {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 // debugLog opens the file that DAYPASS_DEBUG names, for what an SDK hides and
@@ -17,7 +17,7 @@ func (e *Environment) debugLog() (*slog.Logger, error) {
 		return nil, nil
 	}
 	usage := func(what string) error {
-		return &process.Failure{Exit: process.ExitUsage, Lines: []string{fmt.Sprintf("DAYPASS_DEBUG %q: %s.", path, what), "Set it to the absolute path of a file of yours, or unset it."}}
+		return &failure.Error{Exit: failure.ExitUsage, Lines: []string{fmt.Sprintf("DAYPASS_DEBUG %q: %s.", path, what), "Set it to the absolute path of a file of yours, or unset it."}}
 	}
 	if !filepath.IsAbs(path) {
 		return nil, usage("is not an absolute path")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -83,15 +84,15 @@ func broken(exit int, detail string, advice ...string) finding {
 // brokenBy is a link that failed as a command would: the first line says what is
 // wrong, the others what to do.
 func brokenBy(err error) finding {
-	var failure *process.Failure
-	if errors.As(err, &failure) && len(failure.Lines) > 0 {
-		return broken(failure.Exit, failure.Lines[0], failure.Lines[1:]...)
+	var failed *failure.Error
+	if errors.As(err, &failed) && len(failed.Lines) > 0 {
+		return broken(failed.Exit, failed.Lines[0], failed.Lines[1:]...)
 	}
 	var config *profile.Error
 	if errors.As(err, &config) {
-		return broken(process.ExitUsage, config.Error(), config.Hint())
+		return broken(failure.ExitUsage, config.Error(), config.Hint())
 	}
-	return broken(process.ExitUnexpected, err.Error())
+	return broken(failure.ExitUnexpected, err.Error())
 }
 
 // examination is one run of the doctor. Each check finds here what the checks
@@ -161,7 +162,7 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 			f = l.check(x, ctx)
 		} else {
 			f = unchecked("needs " + l.needs[at])
-			if found[l.needs[at]].exit == process.ExitLogin {
+			if found[l.needs[at]].exit == failure.ExitLogin {
 				f.Detail += "; run: daypass login" + x.session.profileFlag()
 			}
 		}
@@ -191,7 +192,7 @@ func firstBroken(findings []finding) error {
 	if links == nil {
 		return nil
 	}
-	return &process.Failure{Exit: exit, Lines: []string{"broken: " + strings.Join(links, ", ") + "."}}
+	return &failure.Error{Exit: exit, Lines: []string{"broken: " + strings.Join(links, ", ") + "."}}
 }
 
 func renderFindings(findings []finding, asJSON bool) ([]byte, error) {

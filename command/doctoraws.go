@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/daypass/daypass/console"
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 // The links at AWS.
@@ -33,7 +33,7 @@ func (x *examination) checkConsole(ctx context.Context) finding {
 		place := console.Place{Partition: p.Partition, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS}
 		endpoint, err := place.Endpoint()
 		if err != nil {
-			return broken(process.ExitUsage, err.Error()+".", "Credentials work all the same; daypass console does not.")
+			return broken(failure.ExitUsage, err.Error()+".", "Credentials work all the same; daypass console does not.")
 		}
 		address = endpoint
 	}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 )
 
@@ -43,10 +43,10 @@ func (x *examination) checkCredentialProcess(context.Context) finding {
 	}
 	advice := "Write into [profile " + name + "]:\ncredential_process = " + x.program() + " process --profile " + name
 	if line == "" {
-		return broken(process.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
+		return broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
 	}
 	if problem := x.lineProblem(line); problem != "" {
-		return broken(process.ExitUsage, "credential_process = "+line+": "+problem, advice)
+		return broken(failure.ExitUsage, "credential_process = "+line+": "+problem, advice)
 	}
 	return ok(line)
 }
@@ -111,7 +111,7 @@ func (x *examination) checkOtherKeys(context.Context) finding {
 		if runtime.GOOS == "windows" {
 			advice = "Remove them from the environment, and open a new window."
 		}
-		return broken(process.ExitUsage, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
+		return broken(failure.ExitUsage, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
 	}
 	name := x.session.Profile.Name
 	if name == "" {
@@ -128,7 +128,7 @@ func (x *examination) checkOtherKeys(context.Context) finding {
 	for _, s := range shadows {
 		places = append(places, s.Where+" has "+strings.Join(s.Keys, ", "))
 	}
-	return broken(process.ExitUsage, strings.Join(places, "; ")+".",
+	return broken(failure.ExitUsage, strings.Join(places, "; ")+".",
 		"SDKs take these instead of credential_process. Remove them, or rename the section.")
 }
 
@@ -152,6 +152,6 @@ func (x *examination) checkPrompt(context.Context) finding {
 	case x.identity != nil && x.identity.Renews:
 		return ok("nobody can be asked here; not needed while it renews")
 	}
-	return broken(process.ExitLogin, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
+	return broken(failure.ExitLogin, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
 		"daypass login"+x.session.profileFlag())
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 // The links at the identity provider, and the login that it gave.
@@ -57,7 +57,7 @@ func (x *examination) checkClock(context.Context) finding {
 	case off < harmless:
 		return ok(fmt.Sprintf("%s %s %s", off, side, d.Host))
 	}
-	return broken(process.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, d.Host),
+	return broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, d.Host),
 		"Set the clock, or switch on that it is set by the network (NTP).")
 }
 
@@ -78,7 +78,7 @@ func (x *examination) checkDeviceEndpoint(context.Context) finding {
 	case x.diagnosis.DeviceAuthorizationEndpoint != "":
 		return ok(x.diagnosis.DeviceAuthorizationEndpoint)
 	}
-	return broken(process.ExitUsage, x.diagnosis.Host+" names no device_authorization_endpoint.",
+	return broken(failure.ExitUsage, x.diagnosis.Host+" names no device_authorization_endpoint.",
 		"Have the device grant (device code) switched on there. If it is on, set",
 		"device_authorization_endpoint in "+x.section()+".",
 		"GitLab's is "+strings.TrimSuffix(idp.Issuer, "/")+"/oauth/authorize_device")
@@ -93,7 +93,7 @@ func (x *examination) checkSigning(context.Context) finding {
 	case len(d.STSAlgorithms) > 0:
 		return ok(strings.Join(d.STSAlgorithms, ", "))
 	}
-	return broken(process.ExitRefused, d.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not take.",
+	return broken(failure.ExitRefused, d.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not take.",
 		"Give the client a signing key for RS256 or ES256. (Authentik signs with the",
 		"client secret, HS256, where there is none.)")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 )
 
@@ -108,5 +109,5 @@ func cannotRun(name string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return &process.Failure{Exit: code, Err: err, Lines: []string{fmt.Sprintf("cannot run %q: %v.", name, err)}}
+	return &failure.Error{Exit: code, Err: err, Lines: []string{fmt.Sprintf("cannot run %q: %v.", name, err)}}
 }

@@ -158,7 +158,7 @@ func (h hostile) prepare(t *testing.T) *attack {
 // check holds what every row must hold.
 func (h hostile) check(t *testing.T, a *attack, code int, stdout, stderr string) {
 	t.Helper()
-	lines := failure(t, stderr)
+	lines := failed(t, stderr)
 	first := ""
 	if len(lines) > 0 {
 		first = lines[0]
@@ -228,7 +228,7 @@ func (h hostile) checkAfter(t *testing.T, a *attack) {
 
 // failure returns the lines of the error on stderr, the first without the
 // program's name. Above them may stand the three lines that ask for a login.
-func failure(t *testing.T, stderr string) []string {
+func failed(t *testing.T, stderr string) []string {
 	t.Helper()
 	if stderr == "" {
 		return nil

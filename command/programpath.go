@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 // programPath returns the path of this program that a credential_process can
@@ -36,7 +36,7 @@ func (e *Environment) programPath() (string, error) {
 	if runtime.GOOS == "windows" {
 		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
 	}
-	return "", &process.Failure{Exit: process.ExitUsage,
+	return "", &failure.Error{Exit: failure.ExitUsage,
 		Lines: []string{"the path of this program cannot stand in credential_process.", why + ".", remedy}}
 }
 

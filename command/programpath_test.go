@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 func TestProgramFault(t *testing.T) {
@@ -87,7 +87,7 @@ func TestProgramPath(t *testing.T) {
 			return ""
 		}}
 		got, err := e.programPath()
-		if failure, _ := err.(*process.Failure); got != test.want || (err != nil) != (test.wrong != "") || failure != nil && failure.Lines[1] != test.wrong {
+		if failed, _ := err.(*failure.Error); got != test.want || (err != nil) != (test.wrong != "") || failed != nil && failed.Lines[1] != test.wrong {
 			t.Errorf("%s: %q, %v, want %q, %q", test.what, got, err, test.want, test.wrong)
 		}
 	}

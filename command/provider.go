@@ -8,6 +8,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -35,13 +36,13 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	}
 	dir, err := cache.StateDir(e.Getenv, e.Home)
 	if err != nil {
-		return nil, &process.Failure{Exit: process.ExitUnexpected, Err: err,
+		return nil, &failure.Error{Exit: failure.ExitUnexpected, Err: err,
 			Lines: []string{fmt.Sprintf("no state folder: %v.", err), "Set HOME (on Windows LocalAppData) to your own folder."}}
 	}
 	options := cache.Options{Storage: p.IDP.Storage, StateDir: dir, Getenv: e.Getenv}
 	store, err := cache.Open(options)
 	if err != nil {
-		return nil, &process.Failure{Exit: process.ExitKeyring, Err: err, Lines: []string{fmt.Sprintf("storage %q: %v.", p.IDP.Storage, err)}}
+		return nil, &failure.Error{Exit: failure.ExitKeyring, Err: err, Lines: []string{fmt.Sprintf("storage %q: %v.", p.IDP.Storage, err)}}
 	}
 	s := &session{env: e}
 	s.Provider = &process.Provider{

@@ -19,13 +19,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 )
 
 // ExitInterrupt is the exit code of a command that a signal ended.
-const ExitInterrupt = process.ExitInterrupt
+const ExitInterrupt = failure.ExitInterrupt
 
 // Environment is what the commands touch of the outside. It is a parameter, so
 // that tests run whole command lines.
@@ -97,16 +97,16 @@ func (e *Environment) catchSignals() {
 
 // explain turns an error into an exit code and the lines to show.
 func explain(cmd *cobra.Command, err error) (int, []string) {
-	var failure *process.Failure
-	if errors.As(err, &failure) {
-		return failure.Exit, failure.Lines
+	var failed *failure.Error
+	if errors.As(err, &failed) {
+		return failed.Exit, failed.Lines
 	}
 	var config *profile.Error
 	if errors.As(err, &config) {
-		return process.ExitUsage, []string{config.Error(), config.Hint()}
+		return failure.ExitUsage, []string{config.Error(), config.Hint()}
 	}
 	// What is left comes from cobra: an unknown command, flag or argument.
-	return process.ExitUsage, []string{err.Error(), "Run: " + cmd.CommandPath() + " --help"}
+	return failure.ExitUsage, []string{err.Error(), "Run: " + cmd.CommandPath() + " --help"}
 }
 
 // report prints the lines, the first behind the program's name. No control
@@ -197,7 +197,7 @@ func fitUsage(root *cobra.Command) {
 // print writes a command's product to stdout in one write.
 func (e *Environment) print(product []byte) error {
 	if _, err := e.Stdout.Write(product); err != nil {
-		return &process.Failure{Exit: process.ExitUnexpected, Err: err, Lines: []string{fmt.Sprintf("cannot write to standard output: %v.", err)}}
+		return &failure.Error{Exit: failure.ExitUnexpected, Err: err, Lines: []string{fmt.Sprintf("cannot write to standard output: %v.", err)}}
 	}
 	return nil
 }

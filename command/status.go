@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -55,7 +56,7 @@ must log in.`,
 				return err
 			}
 			if name != "" && all[0].NeedsPerson {
-				return &process.Failure{Exit: process.ExitLogin, Lines: []string{"profile " + name + " needs a login.", "Run: daypass login --profile " + name}}
+				return &failure.Error{Exit: failure.ExitLogin, Lines: []string{"profile " + name + " needs a login.", "Run: daypass login --profile " + name}}
 			}
 			return nil
 		},

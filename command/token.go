@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/failure"
 )
 
 func newToken(e *Environment) *cobra.Command {
@@ -45,7 +45,7 @@ token: whoever has it can take the roles that trust it.`,
 				Expires string `json:"expires"`
 			}{token.Reveal(), until.UTC().Format(time.RFC3339)})
 			if err != nil {
-				return &process.Failure{Exit: process.ExitUnexpected, Err: err, Lines: []string{err.Error()}}
+				return &failure.Error{Exit: failure.ExitUnexpected, Err: err, Lines: []string{err.Error()}}
 			}
 			return e.print(append(document, '\n'))
 		},

@@ -54,7 +54,7 @@ func read(t *testing.T, path string) string {
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // TestFirstLines looks up the first line of every failure of package process: of
-// each call of fail(exit, err, first, ...) and of refused(first, ...), the longest
+// each call of failure.New(exit, err, first, ...) and of refused(first, ...), the longest
 // text between values.
 func TestFirstLines(t *testing.T) {
 	page := flat(read(t, "troubleshooting.md"))
@@ -77,15 +77,21 @@ func TestFirstLines(t *testing.T) {
 			if !ok {
 				return true
 			}
-			first := map[string]int{"fail": 2, "refused": 0}
-			name, ok := call.Fun.(*ast.Ident)
-			if !ok || first[name.Name] >= len(call.Args) {
+			at := -1
+			switch name := call.Fun.(type) {
+			case *ast.Ident:
+				if name.Name == "refused" {
+					at = 0
+				}
+			case *ast.SelectorExpr:
+				if of, ok := name.X.(*ast.Ident); ok && of.Name == "failure" && name.Sel.Name == "New" {
+					at = 2
+				}
+			}
+			if at < 0 || at >= len(call.Args) {
 				return true
 			}
-			if _, ours := first[name.Name]; !ours {
-				return true
-			}
-			text := longestText(call.Args[first[name.Name]])
+			text := longestText(call.Args[at])
 			if len(text) < 8 {
 				return true // made elsewhere, see TestOtherTexts
 			}
@@ -97,7 +103,7 @@ func TestFirstLines(t *testing.T) {
 		})
 	}
 	if looked < 40 {
-		t.Errorf("only %d messages found in package process: has fail another name now?", looked)
+		t.Errorf("only %d messages found in package process: has failure.New another name now?", looked)
 	}
 }
 

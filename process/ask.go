@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -17,7 +18,7 @@ var ErrUnfit = errors.New("unfit to be shown")
 // ask gets a login from a person: it takes up the device authorization that an
 // earlier process left open, or starts one, where somebody is there to answer.
 // The login's lock is held. ended says why the login that stood no longer serves.
-func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *attempt, how manner, ended *Failure) (*login, error) {
+func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *attempt, how manner, ended *failure.Error) (*login, error) {
 	flow, err := p.flow()
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *atte
 				a.Open = nil // or the next process would meet the same
 				_ = p.put(ctx, attemptKey(key), a)
 			}
-			return nil, fail(ExitUnexpected, err, "the login at "+p.host()+" cannot be shown: "+reason(err)+".", "Run: "+p.loginCommand())
+			return nil, failure.New(failure.ExitUnexpected, err, "the login at "+p.host()+" cannot be shown: "+reason(err)+".", "Run: "+p.loginCommand())
 		}
 		if done != nil {
 			defer done()
@@ -97,11 +98,11 @@ func (a *attempt) emptyChair() bool {
 // mayAsk decides whether a new code may be shown: where nobody can see it, or
 // nobody answered the ones before, it would only add to the pile; and a provider
 // that has just failed is left alone.
-func (p *Provider) mayAsk(a *attempt, how manner, person Person, ended *Failure) error {
+func (p *Provider) mayAsk(a *attempt, how manner, person Person, ended *failure.Error) error {
 	switch {
 	case how.typed():
 		return nil
-	case a.pausing(p.Now()) && a.Outcome.Exit != ExitLogin:
+	case a.pausing(p.Now()) && a.Outcome.Exit != failure.ExitLogin:
 		return a.Outcome.failure()
 	case person.Terminal && a.Codes < codesForAnEmptyChair, person.Browser && !a.emptyChair():
 		return nil
@@ -148,10 +149,10 @@ func (p *Provider) await(ctx context.Context, started time.Time, flow *deviceflo
 }
 
 // endAttempt notes how an attempt ended that brought no login, and explains it.
-func (p *Provider) endAttempt(a *attempt, open deviceflow.Authorization, err error, expired bool) *Failure {
+func (p *Provider) endAttempt(a *attempt, open deviceflow.Authorization, err error, expired bool) *failure.Error {
 	now := wall(p.Now())
 	a.Open = nil
-	var f *Failure
+	var f *failure.Error
 	switch {
 	case errors.As(err, &f): // from storeLogin
 		a.Outcome = &outcome{Kind: renewalFailed, At: now}
@@ -159,7 +160,7 @@ func (p *Provider) endAttempt(a *attempt, open deviceflow.Authorization, err err
 		// Spent before its time: a process was killed between the provider's answer
 		// and its store. That says nothing about who sits there.
 		a.Codes, a.Outcome = 0, nil
-		return fail(ExitLogin, err, "the code "+open.UserCode+" was used already, and its login was lost.", "Run: "+p.loginCommand())
+		return failure.New(failure.ExitLogin, err, "the code "+open.UserCode+" was used already, and its login was lost.", "Run: "+p.loginCommand())
 	case expired:
 		f = p.codeRanOut(open)
 		a.Outcome = &outcome{Kind: unanswered, At: now}
@@ -248,6 +249,6 @@ func (p *Provider) settle(a *attempt) {
 	if a.Open == nil || p.Now().Before(a.Open.Expires) {
 		return
 	}
-	a.Outcome = &outcome{Kind: unanswered, At: a.Open.Expires, Exit: ExitLogin, Lines: p.codeRanOut(a.Open.deviceflow()).Lines}
+	a.Outcome = &outcome{Kind: unanswered, At: a.Open.Expires, Exit: failure.ExitLogin, Lines: p.codeRanOut(a.Open.deviceflow()).Lines}
 	a.Open = nil
 }

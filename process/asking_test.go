@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -34,7 +35,7 @@ func TestInterruptWhilePolling(t *testing.T) {
 	_, err := w.provider(func(p *Provider) {
 		p.Sleep = func(ctx context.Context, d time.Duration) error { interrupt(); return ctx.Err() }
 	}).Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.answer = w.approve
 	w.mustRun()
 	w.counts(map[string]int{"device": 1})
@@ -62,7 +63,7 @@ func TestCodeThatCannotBeShown(t *testing.T) {
 	w.person = Person{Terminal: true}
 	for range 3 {
 		_, err := w.run(gone(w))
-		w.failsWith(err, ExitUnexpected, "cannot be shown: the terminal is gone.")
+		w.failsWith(err, failure.ExitUnexpected, "cannot be shown: the terminal is gone.")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 1, "token:device": 0})
@@ -90,7 +91,7 @@ func TestSpentCodeIsNoEmptyChair(t *testing.T) {
 	})
 	w.clock.Advance(time.Minute)
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "was used already, and its login was lost.")
+	w.failsWith(err, failure.ExitLogin, "was used already, and its login was lost.")
 	w.mustRun()
 	w.counts(map[string]int{"device": 2})
 }
@@ -139,7 +140,7 @@ func TestProviderAwayWhilePolling(t *testing.T) {
 		w.answer = func(string) { breakIt(w) }
 		_, err := w.run()
 		if name == "dropped" {
-			w.failsWith(err, ExitNetwork, "127.0.0.1")
+			w.failsWith(err, failure.ExitNetwork, "127.0.0.1")
 		} else if err == nil {
 			t.Errorf("%s: no failure", name)
 		}
@@ -173,12 +174,12 @@ func TestWhoIsAskedWhere(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.person = Person{Why: "DAYPASS_PROMPT says never"}
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "profile dev needs a login, and DAYPASS_PROMPT says never.")
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login, and DAYPASS_PROMPT says never.")
 	// After a login that ended, that is what is said.
 	w = dueWorld(t, sandbox.Options{})
 	w.box.EndLogins()
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "has ended (invalid_grant)")
+	w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
 }
 
 // Nobody has to have done anything wrong for a login to start anew: a provider
@@ -190,7 +191,7 @@ func TestWithoutARefreshToken(t *testing.T) {
 	w.clock.Advance(2 * time.Hour)
 	w.person = Person{}
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "profile dev needs a login")
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
 	if s := w.provider().Status(t.Context()); !s.NeedsPerson || s.Login == nil || s.Login.Renews {
 		t.Errorf("%+v", s)
 	}
@@ -212,7 +213,7 @@ func TestInterruptWhileVerifying(t *testing.T) {
 		return false
 	})
 	_, err := w.provider().Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.mustRun()
 	w.counts(map[string]int{"device": 1, "token:device": 1})
 }
@@ -250,7 +251,7 @@ func TestUnverifiedLoginDropsRolesWhenItIsKnown(t *testing.T) {
 	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
 	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
 	_, err := w.provider().Login(w.ctx(), true)
-	w.failsWith(err, ExitRefused, "cannot be used")
+	w.failsWith(err, failure.ExitRefused, "cannot be used")
 	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
 	if _, err := w.provider().Login(w.ctx(), false); err != nil {
 		t.Fatal(err)
@@ -273,8 +274,8 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 		left time.Duration // until the deadline
 		exit int
 	}{
-		{"Ctrl-C", 50 * time.Second, ExitInterrupt},
-		{"no time", exchangeTime + time.Second, ExitNetwork},
+		{"Ctrl-C", 50 * time.Second, failure.ExitInterrupt},
+		{"no time", exchangeTime + time.Second, failure.ExitNetwork},
 	} {
 		// first loses the answer to its request.
 		first := func(w *world) {
@@ -286,7 +287,7 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 				}
 				w.box.Serve(discard{http.Header{}}, r)
 				w.clock.Advance(2 * time.Second)
-				if c.exit == ExitInterrupt {
+				if c.exit == failure.ExitInterrupt {
 					interrupt()
 				}
 				panic(http.ErrAbortHandler)
@@ -313,12 +314,12 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 			first(w)
 			w.drop("/token", true, -1)
 			for _, err := range w.storm(25) {
-				w.failsWith(err, ExitNetwork, "cannot renew")
+				w.failsWith(err, failure.ExitNetwork, "cannot renew")
 			}
 			for range 3 {
 				w.clock.Advance(time.Second)
 				_, err := w.run()
-				w.failsWith(err, ExitNetwork, "cannot renew")
+				w.failsWith(err, failure.ExitNetwork, "cannot renew")
 			}
 			w.counts(map[string]int{"token:refresh": 3})
 			if w.readLogin().RefreshStarted.IsZero() {
@@ -361,11 +362,11 @@ func TestCodeThatRanOut(t *testing.T) {
 		w := newWorld(t, sandbox.Options{})
 		w.person, w.answer = Person{Browser: true}, func(string) {}
 		_, err := w.run(func(p *Provider) { change(w, p) })
-		w.failsWith(err, ExitLogin, "ran out")
+		w.failsWith(err, failure.ExitLogin, "ran out")
 		w.box.Intercept(nil)
 		w.clock.Advance(time.Minute)
 		_, err = w.run()
-		w.failsWith(err, ExitLogin, "nobody answered the login of")
+		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
 		if w.tabs() != 1 {
 			t.Errorf("%s: %d tabs", name, w.tabs())
 		}
@@ -387,7 +388,7 @@ func TestInterruptBeforeAnExchange(t *testing.T) {
 				return works
 			})
 		}).Credentials(ctx, ForSDK)
-		w.failsWith(err, ExitInterrupt, "interrupted")
+		w.failsWith(err, failure.ExitInterrupt, "interrupted")
 		w.counts(map[string]int{"token:refresh": 0})
 		if moment == "get attempt" && !w.readLogin().RefreshStarted.IsZero() {
 			t.Error("the login was marked")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -18,7 +19,7 @@ func TestClockSetBack(t *testing.T) {
 		w.clock.Advance(year)
 		w.answerWith("/token", 503, "down")
 		_, err := w.run()
-		w.failsWith(err, ExitNetwork, "")
+		w.failsWith(err, failure.ExitNetwork, "")
 		w.box.Intercept(nil)
 		w.clock.Advance(24*time.Hour - year)
 		w.mustRun()
@@ -32,7 +33,7 @@ func TestClockSetBack(t *testing.T) {
 			w.clock.Advance(time.Minute)
 		}
 		_, err := w.run()
-		w.failsWith(err, ExitLogin, "nobody answered the login of")
+		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
 		w.clock.Advance(2*24*time.Hour - year)
 		w.answer = w.approve
 		w.mustRun()
@@ -43,7 +44,7 @@ func TestClockSetBack(t *testing.T) {
 		w.clock.Advance(3 * time.Hour)
 		w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 		_, err := w.run()
-		w.failsWith(err, ExitAWS, "")
+		w.failsWith(err, failure.ExitAWS, "")
 		w.clock.Advance(-time.Hour)
 		w.mustRun()
 		w.counts(map[string]int{"sts": 3})
@@ -81,10 +82,10 @@ func TestOutcomeIsKeptForADay(t *testing.T) {
 	w.person = Person{Browser: true}
 	w.answer = func(code string) { _ = w.box.Deny(code) }
 	_, err := w.run()
-	w.failsWith(err, ExitRefused, "was refused")
+	w.failsWith(err, failure.ExitRefused, "was refused")
 	w.clock.Advance(attemptKept - time.Second)
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "was refused, so profile dev does not ask again")
+	w.failsWith(err, failure.ExitLogin, "was refused, so profile dev does not ask again")
 	w.clock.Advance(time.Second)
 	w.answer = w.approve
 	w.mustRun()
@@ -100,7 +101,7 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	w := newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
 	w.person, w.answer = Person{Browser: true}, nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	if _, ok := w.provider().openAuthorization(t.Context()); !ok {
 		t.Error("the code is not open")
 	}
@@ -116,7 +117,7 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "nobody answered the login of")
+	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
 	w.counts(map[string]int{"device": 1})
 }
 
@@ -147,12 +148,12 @@ func TestTypedLoginIgnoresThePause(t *testing.T) {
 	w := dueWorld(t, sandbox.Options{})
 	w.answerWith("/token", 503, "down")
 	_, err := w.run()
-	w.failsWith(err, ExitNetwork, "")
+	w.failsWith(err, failure.ExitNetwork, "")
 	w.box.Intercept(nil)
 	asked := w.box.Count("token:refresh")
 	w.clock.Advance(renewalPause - 2*time.Second)
 	_, err = w.run()
-	w.failsWith(err, ExitNetwork, "")
+	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": asked})
 	w.clock.Advance(time.Second)
 	if in, err := w.provider().Login(w.ctx(), false); err != nil || !in.Kept {
@@ -163,7 +164,7 @@ func TestTypedLoginIgnoresThePause(t *testing.T) {
 	cold := newWorld(t, sandbox.Options{})
 	cold.answerWith("/device_authorization", 503, "down")
 	_, err = cold.run()
-	cold.failsWith(err, ExitNetwork, "503")
+	cold.failsWith(err, failure.ExitNetwork, "503")
 	cold.box.Intercept(nil)
 	if _, err := cold.provider().Login(cold.ctx(), false); err != nil {
 		t.Error(err)
@@ -177,7 +178,7 @@ func TestTypedCodesDoNotCount(t *testing.T) {
 	w.answer = nil
 	for range 3 {
 		_, err := w.provider().Login(t.Context(), false)
-		w.failsWith(err, ExitLogin, "ran out")
+		w.failsWith(err, failure.ExitLogin, "ran out")
 		w.clock.Advance(2 * time.Minute)
 	}
 	w.answer = w.approve
@@ -193,7 +194,7 @@ func TestTakingACodeOver(t *testing.T) {
 	slow := 1
 	w.slowDown(&slow)
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	a, err := w.provider().readAttempt(t.Context())
 	if err != nil || a.Open == nil || a.Open.Interval != 10*time.Second || a.Open.Opened {
 		t.Fatalf("the slower interval was not stored: %+v, %v", a.Open, err)
@@ -212,9 +213,9 @@ func TestTakingACodeOver(t *testing.T) {
 		}
 	}
 	_, err = w.run(showing(nil))
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	_, err = w.run(showing(nil))
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	w.mustRun(showing(w.approve))
 	if w.tabs() != 1 || !w.shown[1].tab || ended != 3 {
 		t.Errorf("shown %v, and %d showings were ended", w.shown, ended)
@@ -234,10 +235,10 @@ func TestTakingACodeOverWithoutTime(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 	w.answer = nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	polls := w.box.Count("token:device")
 	_, err = w.provider().Credentials(deadline{t.Context(), w.clock.Now().Add(5*time.Second + exchangeTime - 1)}, ForSDK)
-	w.failsWith(err, ExitLogin, "Code "+w.shown[0].code+" stays good until")
+	w.failsWith(err, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
 	w.counts(map[string]int{"token:device": polls})
 	if len(w.shown) != 1 {
 		t.Errorf("shown %d times", len(w.shown))

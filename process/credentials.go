@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -42,7 +43,7 @@ const (
 
 // Credentials returns role credentials for the profile: cached while they are
 // fresh, else renewed without a person, else after a login, as far as a person
-// can be asked. Every error is a [*Failure].
+// can be asked. Every error is a [*failure.Error].
 func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
 	started := p.Now()
 	old, err := p.readRole(ctx)
@@ -119,7 +120,7 @@ func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role
 		return nil, err
 	}
 	if old.Failed == nil || old.Failed.At.Before(started) {
-		if p.storeFailed(ctx, old, old.LoginID, renewalFailed, asFailure(err)) {
+		if p.storeFailed(ctx, old, old.LoginID, renewalFailed, failure.From(err)) {
 			return nil, p.loginGone()
 		}
 	}
@@ -190,7 +191,7 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 	}
 	if err != nil {
 		f := p.explainSTS(ctx, l, err)
-		if f.Exit != ExitInterrupt {
+		if f.Exit != failure.ExitInterrupt {
 			if p.storeFailed(ctx, old, l.ID, refused, f) {
 				return nil, p.loginGone()
 			}
@@ -206,8 +207,8 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 // errLoginGone says that the login was removed or replaced during a renewal.
 var errLoginGone = errors.New("the login is gone")
 
-func (p *Provider) loginGone() *Failure {
-	return fail(ExitLogin, errLoginGone, "the login was removed or replaced while profile "+p.name()+" renewed.", "Run: "+p.loginCommand())
+func (p *Provider) loginGone() *failure.Error {
+	return failure.New(failure.ExitLogin, errLoginGone, "the login was removed or replaced while profile "+p.name()+" renewed.", "Run: "+p.loginCommand())
 }
 
 // storeRole keeps new role credentials, unless the login they were made from has
@@ -256,7 +257,7 @@ func (p *Provider) withdrawIfGone(ctx context.Context, loginID string) bool {
 // the processes that wait behind this one: they would only fail too. Any keeps
 // AWS and the provider from being asked at every call while old credentials serve.
 // It reports whether the login of the credentials is gone.
-func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *Failure) (gone bool) {
+func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *failure.Error) (gone bool) {
 	record := &role{LoginID: loginID}
 	if old != nil && old.LoginID == loginID {
 		record = old

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -154,14 +155,14 @@ func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 		breakIt func(*world)
 		exit    int // once they are gone
 	}{
-		{"provider down", down("/token"), ExitNetwork},
-		{"STS down", down("/sts"), ExitNetwork},
-		{"login ended", func(w *world) { w.box.EndLogins() }, ExitLogin},
+		{"provider down", down("/token"), failure.ExitNetwork},
+		{"STS down", down("/sts"), failure.ExitNetwork},
+		{"login ended", func(w *world) { w.box.EndLogins() }, failure.ExitLogin},
 		{"role denied", func(w *world) {
 			if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
 				w.t.Fatal(err)
 			}
-		}, ExitAWS},
+		}, failure.ExitAWS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
@@ -176,7 +177,7 @@ func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 			w.clock.Advance(9*time.Minute + 30*time.Second) // 30 s left
 			_, err = w.run()
 			w.failsWith(err, c.exit, "")
-			if c.exit != ExitNetwork {
+			if c.exit != failure.ExitNetwork {
 				return
 			}
 			w.box.Intercept(nil)
@@ -287,7 +288,7 @@ func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
 		go func() {
 			defer all.Done()
 			_, err := w.provider().Credentials(t.Context(), ForSDK)
-			w.failsWith(err, ExitAWS, "AWS refused role")
+			w.failsWith(err, failure.ExitAWS, "AWS refused role")
 		}()
 	}
 	all.Wait()
@@ -296,7 +297,7 @@ func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
 	}
 	w.clock.Advance(time.Second)
 	_, err := w.run()
-	w.failsWith(err, ExitAWS, "AWS refused role")
+	w.failsWith(err, failure.ExitAWS, "AWS refused role")
 	if got := w.box.Count("sts") - before; got != 2 {
 		t.Errorf("a later process did not ask AWS again")
 	}
@@ -316,7 +317,7 @@ func TestLogoutWhileRenewingWins(t *testing.T) {
 		return false
 	})
 	_, err := w.run(func(p *Provider) { p.Person = nil })
-	w.failsWith(err, ExitLogin, "removed or replaced")
+	w.failsWith(err, failure.ExitLogin, "removed or replaced")
 	if _, err := w.provider().readRole(t.Context()); !notThere(err) {
 		t.Errorf("credentials are there after the logout (%v)", err)
 	}
@@ -390,7 +391,7 @@ func TestInterruptedRenewalLosesNothing(t *testing.T) {
 				}, new(int)}
 			}
 			_, err := w.provider(func(p *Provider) { p.Store, p.Person = store, nil }).Credentials(ctx, ForSDK)
-			w.failsWith(err, ExitInterrupt, "interrupted")
+			w.failsWith(err, failure.ExitInterrupt, "interrupted")
 			w.box.Intercept(nil)
 			w.mustRun(func(p *Provider) { p.Person = nil })
 			w.counts(map[string]int{"device": 1, "token:refresh": 1})
@@ -485,6 +486,6 @@ func TestBadTokenIsRenewedSilently(t *testing.T) {
 	w.box.FailSTS(bad)
 	w.box.EndLogins()
 	_, err := w.run()
-	w.failsWith(err, ExitAWS, "AWS does not accept this login's ID token")
+	w.failsWith(err, failure.ExitAWS, "AWS does not accept this login's ID token")
 	w.counts(map[string]int{"device": 1, "token:refresh": 2, "sts": 4})
 }

@@ -10,11 +10,12 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
 // The links of the pipeline, one by one, for daypass doctor. None of them asks a
-// person or stores role credentials. Every error is a [*Failure].
+// person or stores role credentials. Every error is a [*failure.Error].
 
 // diagnoseTime bounds the wait for another process that holds the login.
 const diagnoseTime = 20 * time.Second
@@ -52,7 +53,7 @@ func (p *Provider) CheckStorage(ctx context.Context) error {
 func (p *Provider) Diagnose(ctx context.Context) (deviceflow.Diagnosis, error) {
 	flow, err := p.flow()
 	if err != nil {
-		return deviceflow.Diagnosis{}, asFailure(err)
+		return deviceflow.Diagnosis{}, failure.From(err)
 	}
 	d, err := flow.Diagnose(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (p *Provider) silentLogin(ctx context.Context, rejected secret.String) (*lo
 	defer time.AfterFunc(diagnoseTime, cancel).Stop()
 	l, err := p.idToken(bounded, p.Now(), silently, rejected)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return nil, fail(ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
+		return nil, failure.New(failure.ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
 			"It may be waiting for an approval; see: daypass status"+p.profileFlag())
 	}
 	return l, err
@@ -128,17 +129,17 @@ func (p *Provider) silentLogin(ctx context.Context, rejected secret.String) (*lo
 func (p *Provider) Reach(ctx context.Context, address string) error {
 	transport, err := newTransport(p.Profile.AWSCABundle)
 	if err != nil {
-		return fail(ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
+		return failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
 	}
 	bounded, cancel := context.WithTimeout(ctx, stsRequestTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(bounded, http.MethodGet, address, nil)
 	if err != nil {
-		return asFailure(err)
+		return failure.From(err)
 	}
 	response, err := newClient(transport, stsAnswerMax).Do(request)
 	if err != nil {
-		return fail(ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
+		return failure.New(failure.ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
 			"Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",
 			"AWS_CA_BUNDLE.")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -16,9 +17,9 @@ func TestDiagnosingAsksNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	_, err := w.provider().Identity(w.ctx())
-	w.failsWith(err, ExitLogin, "profile dev needs a login.")
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login.")
 	_, err = w.provider().TryRole(w.ctx())
-	w.failsWith(err, ExitLogin, "profile dev needs a login.")
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login.")
 	if len(w.shown) != 0 || w.box.Count("device") != 0 {
 		t.Errorf("%d codes shown, %d authorizations", len(w.shown), w.box.Count("device"))
 	}
@@ -37,7 +38,7 @@ func TestTryRoleTriesForReal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.provider().TryRole(w.ctx())
-	w.failsWith(err, ExitAWS, "AWS refused role")
+	w.failsWith(err, failure.ExitAWS, "AWS refused role")
 	if _, err := w.run(); err != nil {
 		t.Errorf("the diagnosis took the stored credentials along: %v", err)
 	}
@@ -76,9 +77,9 @@ func TestCheckStorage(t *testing.T) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	err := w.provider(func(p *Provider) { p.Store = forgetful{p.Store} }).CheckStorage(w.ctx())
-	w.failsWith(err, ExitKeyring, "what was read is not what was written")
+	w.failsWith(err, failure.ExitKeyring, "what was read is not what was written")
 	err = w.provider(func(p *Provider) { p.Store = keepsAll{p.Store} }).CheckStorage(w.ctx())
-	w.failsWith(err, ExitKeyring, "Secret Service is out of reach")
+	w.failsWith(err, failure.ExitKeyring, "Secret Service is out of reach")
 	err = w.provider(func(p *Provider) { p.Store = lockedStore{p.Store} }).CheckStorage(w.ctx())
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 )
 
 // The words for what went wrong on the way to a login: the cause in the reader's
@@ -58,7 +59,7 @@ func (p *Provider) host() string {
 
 // supported adds the company's own line to a refusal. Three lines are all that a
 // reader is shown, so it may share the last.
-func (p *Provider) supported(f *Failure) *Failure {
+func (p *Provider) supported(f *failure.Error) *failure.Error {
 	switch support := p.Profile.IDP.Support; {
 	case support == "" || len(f.Lines) == 0:
 	case len(f.Lines) < 3:
@@ -110,14 +111,16 @@ func reason(err error) string {
 	return text
 }
 
-func interruptedFailure(err error) *Failure { return fail(ExitInterrupt, err, "interrupted.") }
+func interruptedFailure(err error) *failure.Error {
+	return failure.New(failure.ExitInterrupt, err, "interrupted.")
+}
 
 // noTerminal is the answer where nobody can be asked.
-func (p *Provider) noTerminal(why string) *Failure {
+func (p *Provider) noTerminal(why string) *failure.Error {
 	if why == "" {
 		why = "here is no terminal to ask on"
 	}
-	return fail(ExitLogin, nil,
+	return failure.New(failure.ExitLogin, nil,
 		"profile "+p.name()+" needs a login, and "+why+".",
 		"Looked in: "+p.Store.Name()+".",
 		"Run in a terminal, as the same user: "+p.loginCommand())
@@ -125,27 +128,27 @@ func (p *Provider) noTerminal(why string) *Failure {
 
 // noLogin is the answer while old credentials still serve and there is no login
 // to renew them with.
-func (p *Provider) noLogin() *Failure {
-	return fail(ExitLogin, nil, "profile "+p.name()+" needs a login.", "Run: "+p.loginCommand())
+func (p *Provider) noLogin() *failure.Error {
+	return failure.New(failure.ExitLogin, nil, "profile "+p.name()+" needs a login.", "Run: "+p.loginCommand())
 }
 
 // codeRanOut is the answer when a code expires that nobody approved.
-func (p *Provider) codeRanOut(a deviceflow.Authorization) *Failure {
-	return fail(ExitLogin, nil, "nobody answered the login of "+p.clockTime(a.Issued)+": its code "+a.UserCode+" ran out.", "Run: "+p.loginCommand())
+func (p *Provider) codeRanOut(a deviceflow.Authorization) *failure.Error {
+	return failure.New(failure.ExitLogin, nil, "nobody answered the login of "+p.clockTime(a.Issued)+": its code "+a.UserCode+" ran out.", "Run: "+p.loginCommand())
 }
 
 // doesNotAskAgain is the answer after codes that nobody approved.
-func (p *Provider) doesNotAskAgain(why string) *Failure {
-	return fail(ExitLogin, nil, why+", so profile "+p.name()+" does not ask again.", "Run: "+p.loginCommand())
+func (p *Provider) doesNotAskAgain(why string) *failure.Error {
+	return failure.New(failure.ExitLogin, nil, why+", so profile "+p.name()+" does not ask again.", "Run: "+p.loginCommand())
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.
-func (p *Provider) gaveUp(a deviceflow.Authorization, waited time.Duration) *Failure {
+func (p *Provider) gaveUp(a deviceflow.Authorization, waited time.Duration) *failure.Error {
 	address := a.VerificationURIComplete
 	if address == "" {
 		address = a.VerificationURI + "  and enter  " + a.UserCode
 	}
-	return fail(ExitLogin, nil,
+	return failure.New(failure.ExitLogin, nil,
 		"not approved within "+whole(waited)+". Code "+a.UserCode+" stays good until "+p.clockTime(a.Expires)+":",
 		"  "+address,
 		"Approve it, then repeat your command. Or: "+p.loginCommand())
@@ -153,45 +156,45 @@ func (p *Provider) gaveUp(a deviceflow.Authorization, waited time.Duration) *Fai
 
 // outOfTime is the answer where too little time is left to send a token and store
 // what comes back.
-func (p *Provider) outOfTime(ctx context.Context) *Failure {
+func (p *Provider) outOfTime(ctx context.Context) *failure.Error {
 	if interrupted(ctx) {
 		return interruptedFailure(ctx.Err())
 	}
-	return fail(ExitNetwork, nil,
+	return failure.New(failure.ExitNetwork, nil,
 		"no time was left to renew profile "+p.name()+": another daypass was busy with it, or the network is slow.",
 		"Your login is kept. Repeat your command.")
 }
 
 // loginEnded is the answer when the provider wants to see a person.
-func (p *Provider) loginEnded(err error) *Failure {
+func (p *Provider) loginEnded(err error) *failure.Error {
 	code := "a person must log in"
 	var refusal *deviceflow.ProviderError
 	if errors.As(err, &refusal) {
 		if f := p.explainEntra(refusal, err); f != nil {
-			f.Exit = ExitLogin
+			f.Exit = failure.ExitLogin
 			return p.supported(f)
 		}
 		if refusal.Code != "" {
 			code = refusal.Code
 		}
 	}
-	return p.supported(fail(ExitLogin, err,
+	return p.supported(failure.New(failure.ExitLogin, err,
 		"your login at "+p.host()+" has ended ("+code+").",
 		"Usual causes: password changed, session ended by an admin, or idle too long.",
 		"Run: "+p.loginCommand()))
 }
 
 // noIDToken is the answer to a token answer without the token that AWS takes.
-func (p *Provider) noIDToken() *Failure {
-	return fail(ExitLogin, nil,
+func (p *Provider) noIDToken() *failure.Error {
+	return failure.New(failure.ExitLogin, nil,
 		p.host()+" sent no ID token, which AWS needs.",
 		"The scopes of "+p.section()+" must hold openid, and the client must be an OpenID Connect one.",
 		"Then run: "+p.loginCommand())
 }
 
 // keyringFailure explains an error of the storage.
-func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
-	var f *Failure
+func (p *Provider) keyringFailure(ctx context.Context, err error) *failure.Error {
+	var f *failure.Error
 	if errors.As(err, &f) {
 		return f
 	}
@@ -204,7 +207,7 @@ func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 		if errors.Is(err, cache.ErrDismissed) || errors.Is(err, cache.ErrUnanswered) {
 			first = "the keyring is locked: " + reason(unreachable.Err) + "."
 		}
-		return fail(ExitKeyring, err, append([]string{first}, p.unlockAdvice()...)...)
+		return failure.New(failure.ExitKeyring, err, append([]string{first}, p.unlockAdvice()...)...)
 	}
 	first := "the keyring is out of reach: " + reason(err) + "."
 	switch {
@@ -213,7 +216,7 @@ func (p *Provider) keyringFailure(ctx context.Context, err error) *Failure {
 	case unreachable != nil:
 		first = unreachable.Where + " is out of reach: " + reason(unreachable.Err) + "."
 	}
-	return fail(ExitKeyring, err, append([]string{first}, p.keyringAdvice(err)...)...)
+	return failure.New(failure.ExitKeyring, err, append([]string{first}, p.keyringAdvice(err)...)...)
 }
 
 func (p *Provider) unlockAdvice() []string {
@@ -292,9 +295,9 @@ func wantsPerson(err error) bool {
 const loginKept = "A login that stood is kept. Try again later."
 
 // explainProvider explains an error of deviceflow.
-func (p *Provider) explainProvider(err error) *Failure {
+func (p *Provider) explainProvider(err error) *failure.Error {
 	var (
-		f           *Failure
+		f           *failure.Error
 		unreachable *deviceflow.UnreachableError
 		lost        *deviceflow.LostError
 		refusal     *deviceflow.ProviderError
@@ -307,26 +310,26 @@ func (p *Provider) explainProvider(err error) *Failure {
 	case errors.As(err, &unreachable):
 		var unknown x509.UnknownAuthorityError
 		if errors.As(err, &unknown) {
-			return fail(ExitNetwork, err, "the certificate of "+p.host()+" is not trusted here ("+reason(unreachable.Err)+").",
+			return failure.New(failure.ExitNetwork, err, "the certificate of "+p.host()+" is not trusted here ("+reason(unreachable.Err)+").",
 				"If a company proxy or CA signs for it, set ca_bundle in "+p.section()+".")
 		}
-		return fail(ExitNetwork, err, "cannot reach "+p.host()+": "+reason(unreachable.Err)+".", loginKept)
+		return failure.New(failure.ExitNetwork, err, "cannot reach "+p.host()+": "+reason(unreachable.Err)+".", loginKept)
 	case errors.As(err, &lost):
-		return fail(ExitNetwork, err, "cannot renew: "+p.host()+" does not answer as it should ("+reason(lost.Err)+").", loginKept)
+		return failure.New(failure.ExitNetwork, err, "cannot renew: "+p.host()+" does not answer as it should ("+reason(lost.Err)+").", loginKept)
 	case errors.As(err, &token):
-		return p.supported(fail(ExitRefused, err, "the ID token from "+p.host()+" cannot be used: "+token.Error()+".", p.tokenAdvice(token)))
+		return p.supported(failure.New(failure.ExitRefused, err, "the ID token from "+p.host()+" cannot be used: "+token.Error()+".", p.tokenAdvice(token)))
 	case errors.As(err, &discovery):
 		next := "Check issuer in " + p.section() + "."
 		if discovery.Discovered == "" && discovery.Err == nil {
 			next = "" // the reason says what to do
 		}
-		return fail(ExitUsage, err, discovery.Error()+".", next)
+		return failure.New(failure.ExitUsage, err, discovery.Error()+".", next)
 	case errors.As(err, &refusal):
 		return p.supported(p.explainRefusal(refusal, err))
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail(ExitNetwork, err, p.host()+" did not answer in time.", loginKept)
+		return failure.New(failure.ExitNetwork, err, p.host()+" did not answer in time.", loginKept)
 	}
-	return fail(ExitUnexpected, err, "the login at "+p.host()+" went wrong: "+reason(err)+".", "Run: "+p.loginCommand())
+	return failure.New(failure.ExitUnexpected, err, "the login at "+p.host()+" went wrong: "+reason(err)+".", "Run: "+p.loginCommand())
 }
 
 func (p *Provider) tokenAdvice(e *deviceflow.TokenError) string {
@@ -338,7 +341,7 @@ func (p *Provider) tokenAdvice(e *deviceflow.TokenError) string {
 
 // explainRefusal explains an error that the provider has spelled out, in the
 // words of RFC 6749, RFC 8628 and the providers' own.
-func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failure {
+func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *failure.Error {
 	said := e.Code
 	if e.Description != "" {
 		said = e.Description
@@ -352,47 +355,47 @@ func (p *Provider) explainRefusal(e *deviceflow.ProviderError, err error) *Failu
 	}
 	switch {
 	case strings.Contains(e.Description, "client_secret is missing"):
-		return fail(ExitRefused, err, p.host()+" wants a client secret from "+client+".",
+		return failure.New(failure.ExitRefused, err, p.host()+" wants a client secret from "+client+".",
 			"Set client_secret in "+p.section()+" (at Google: of a client of type TVs and Limited Input devices).")
 	case e.Code == "invalid_target", strings.HasPrefix(e.Description, "Service not found"):
-		return fail(ExitRefused, err, p.host()+" does not know the audience "+p.Profile.IDP.Audience+" ("+said+").",
+		return failure.New(failure.ExitRefused, err, p.host()+" does not know the audience "+p.Profile.IDP.Audience+" ("+said+").",
 			"Leave audience out of "+p.section()+": AWS does not need it.")
 	case e.Code == "bad_verification_code":
-		return fail(ExitRefused, err, p.host()+" does not know this code any more ("+said+").", "Run: "+p.loginCommand())
+		return failure.New(failure.ExitRefused, err, p.host()+" does not know this code any more ("+said+").", "Run: "+p.loginCommand())
 	case errors.Is(err, deviceflow.ErrDenied):
-		return fail(ExitRefused, err, "the login at "+p.host()+" was refused ("+said+").",
+		return failure.New(failure.ExitRefused, err, "the login at "+p.host()+" was refused ("+said+").",
 			"If that was not you, tell your security team. To try again: "+p.loginCommand())
 	}
 	switch e.Code {
 	case "invalid_client", "unauthorized_client":
-		return fail(ExitRefused, err, p.host()+" does not accept "+client+" ("+said+").",
+		return failure.New(failure.ExitRefused, err, p.host()+" does not accept "+client+" ("+said+").",
 			"Its application must be a public (native) one with the device code grant switched on;",
 			"check client_id in "+p.section()+".")
 	case "unsupported_grant_type":
-		return fail(ExitRefused, err, p.host()+" does not let "+client+" use device codes ("+said+").",
+		return failure.New(failure.ExitRefused, err, p.host()+" does not let "+client+" use device codes ("+said+").",
 			"Ask its admin to switch on the device code grant (and refresh tokens) for the application.")
 	case "invalid_scope":
-		return fail(ExitRefused, err, p.host()+" refuses the scopes of "+p.section()+" ("+said+").",
+		return failure.New(failure.ExitRefused, err, p.host()+" refuses the scopes of "+p.section()+" ("+said+").",
 			"Ask its admin which scopes the application may use, and set scopes there.")
 	case "slow_down", "temporarily_unavailable":
-		return fail(ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+" ("+said+").", loginKept)
+		return failure.New(failure.ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+" ("+said+").", loginKept)
 	}
 	switch {
 	case e.Status == 429:
-		return fail(ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+": too many logins.", loginKept)
+		return failure.New(failure.ExitNetwork, err, p.host()+" asks to wait "+orAWhile(e.RetryAfter)+": too many logins.", loginKept)
 	case e.Status >= 500:
-		return fail(ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", loginKept)
+		return failure.New(failure.ExitNetwork, err, "cannot log in or renew: "+p.host()+" answers with status "+fmt.Sprint(e.Status)+".", loginKept)
 	case e.Unreadable: // perhaps not the provider's words at all
 		what := e.Description
 		if what == "" {
 			what = "status " + fmt.Sprint(e.Status)
 		}
-		return fail(ExitNetwork, err, p.host()+" does not answer as it should ("+what+"; "+e.Op+").",
+		return failure.New(failure.ExitNetwork, err, p.host()+" does not answer as it should ("+what+"; "+e.Op+").",
 			"Is there a proxy or a login page in between? Else check issuer in "+p.section()+".", loginKept)
 	case said == "":
-		return fail(ExitRefused, err, p.host()+" refused with status "+fmt.Sprint(e.Status)+" ("+e.Op+").", "Check the settings of "+p.section()+".")
+		return failure.New(failure.ExitRefused, err, p.host()+" refused with status "+fmt.Sprint(e.Status)+" ("+e.Op+").", "Check the settings of "+p.section()+".")
 	}
-	return fail(ExitRefused, err, p.host()+" refused: "+said+" ("+e.Op+").", "Check the settings of "+p.section()+", or ask whoever runs "+p.host()+".")
+	return failure.New(failure.ExitRefused, err, p.host()+" refused: "+said+" ("+e.Op+").", "Check the settings of "+p.section()+", or ask whoever runs "+p.host()+".")
 }
 
 func orAWhile(d time.Duration) string {
@@ -406,7 +409,7 @@ func orAWhile(d time.Duration) string {
 // own; nil for any other.
 //
 // https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
-func (p *Provider) explainEntra(e *deviceflow.ProviderError, err error) *Failure {
+func (p *Provider) explainEntra(e *deviceflow.ProviderError, err error) *failure.Error {
 	number, found := strings.CutPrefix(e.Description, "AADSTS")
 	if !found {
 		return nil
@@ -421,19 +424,19 @@ func (p *Provider) explainEntra(e *deviceflow.ProviderError, err error) *Failure
 	}
 	switch number {
 	case "53003", "530036":
-		return fail(ExitRefused, err, "your company's sign-in policy blocks device codes ("+event+").",
+		return failure.New(failure.ExitRefused, err, "your company's sign-in policy blocks device codes ("+event+").",
 			"Ask the Entra admin to allow device code flow for "+application+".")
 	case "53000", "53001", "53002":
-		return fail(ExitRefused, err, "your company's sign-in policy wants a managed device ("+event+").",
+		return failure.New(failure.ExitRefused, err, "your company's sign-in policy wants a managed device ("+event+").",
 			"A device code cannot prove one. Ask the Entra admin about "+application+".")
 	case "50105":
-		return fail(ExitRefused, err, "you are not assigned to "+application+" in Entra ("+event+").",
+		return failure.New(failure.ExitRefused, err, "you are not assigned to "+application+" in Entra ("+event+").",
 			"Ask its admin to assign you or your group.")
 	case "700016":
-		return fail(ExitRefused, err, "there is no "+application+" in this Entra tenant ("+event+").",
+		return failure.New(failure.ExitRefused, err, "there is no "+application+" in this Entra tenant ("+event+").",
 			"Check client_id, and the tenant in issuer, of "+p.section()+".")
 	case "7000218":
-		return fail(ExitRefused, err, "Entra wants a secret from "+application+" ("+event+").",
+		return failure.New(failure.ExitRefused, err, "Entra wants a secret from "+application+" ("+event+").",
 			"Ask the Entra admin to set \"Allow public client flows\" to Yes for it.")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -33,7 +34,7 @@ func TestEntraRefusalsAreExplained(t *testing.T) {
 		w.answerWith("/device_authorization", 400, fmt.Sprintf(
 			`{"error":"invalid_grant","error_description":"AADSTS%s: some words.\r\nTrace ID: x","correlation_id":%q}`, number, id))
 		_, err := w.run(func(p *Provider) { p.Profile.IDP.Support = "Ask #cloud-help." })
-		w.failsWith(err, ExitRefused, strings.ReplaceAll(want[0], "CLIENT", w.box.ClientID))
+		w.failsWith(err, failure.ExitRefused, strings.ReplaceAll(want[0], "CLIENT", w.box.ClientID))
 		text := err.Error()
 		for _, part := range []string{"(AADSTS" + number + ", id " + id + ")", strings.ReplaceAll(want[1], "CLIENT", w.box.ClientID), "Ask #cloud-help."} {
 			if !strings.Contains(text, part) {
@@ -45,12 +46,12 @@ func TestEntraRefusalsAreExplained(t *testing.T) {
 	w := dueWorld(t, sandbox.Options{})
 	w.answerRefresh(400, `{"error":"invalid_grant","error_description":"AADSTS53003: Access has been blocked."}`)
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "your company's sign-in policy blocks device codes (AADSTS53003).")
+	w.failsWith(err, failure.ExitLogin, "your company's sign-in policy blocks device codes (AADSTS53003).")
 	// A number that is not in the table is told in the provider's words.
 	w = newWorld(t, sandbox.Options{})
 	w.answerWith("/device_authorization", 400, `{"error":"invalid_request","error_description":"AADSTS90002: Tenant not found."}`)
 	_, err = w.run()
-	w.failsWith(err, ExitRefused, "AADSTS90002: Tenant not found.")
+	w.failsWith(err, failure.ExitRefused, "AADSTS90002: Tenant not found.")
 }
 
 // The company's own line follows each refusal, shares the last of three, and is
@@ -73,7 +74,7 @@ func TestSupportLine(t *testing.T) {
 		w := newWorld(t, sandbox.Options{})
 		c.set(w)
 		_, err := w.run(support)
-		lines := asFailure(err).Lines
+		lines := failure.From(err).Lines
 		if c.lines == 0 {
 			if strings.Contains(err.Error(), line) {
 				t.Errorf("%s:\n%v", c.name, err)
@@ -84,7 +85,7 @@ func TestSupportLine(t *testing.T) {
 			t.Errorf("%s: %d lines, want %d:\n%v", c.name, len(lines), c.lines, err)
 		}
 	}
-	f := (&Provider{}).supported(fail(ExitRefused, nil, "no."))
+	f := (&Provider{}).supported(failure.New(failure.ExitRefused, nil, "no."))
 	if len(f.Lines) != 1 {
 		t.Errorf("without a line of the company's: %q", f.Lines)
 	}
@@ -99,18 +100,18 @@ func TestRefusalsAreExplained(t *testing.T) {
 		exit        int
 		first, then string
 	}{
-		{401, `{"error":"invalid_client"}`, ExitRefused, "does not accept client daypass-sandbox (invalid_client).", "check client_id in [daypass-idp corp]."},
-		{400, `{"error":"unauthorized_client","error_description":"Device flow is off"}`, ExitRefused, "(unauthorized_client: Device flow is off)", "device code grant"},
-		{400, `{"error":"unsupported_grant_type"}`, ExitRefused, "does not let client daypass-sandbox use device codes", "Ask its admin"},
-		{400, `{"error":"invalid_request","error_description":"client_secret is missing."}`, ExitRefused, "wants a client secret", "Set client_secret"},
-		{400, `{"error":"invalid_target"}`, ExitRefused, "does not know the audience", "Leave audience out"},
-		{403, `{"error":"access_denied","error_description":"Service not found: x"}`, ExitRefused, "does not know the audience", "Leave audience out"},
-		{403, `{"error":"access_denied"}`, ExitRefused, "was refused (access_denied).", "daypass login --profile dev"},
-		{429, `{"error":"access_denied"}`, ExitNetwork, "asks to wait a few minutes: too many logins.", "Try again later."},
-		{400, `{"error":"slow_down"}`, ExitNetwork, "asks to wait a few minutes (slow_down).", "Try again later."},
-		{502, ``, ExitNetwork, "status 502", ""},
-		{418, ``, ExitNetwork, "does not answer as it should (an empty answer instead of JSON; device authorization).", "Is there a proxy"},
-		{400, `{"error":"brand_new"}`, ExitRefused, "refused: brand_new (device authorization).", "Check the settings of"},
+		{401, `{"error":"invalid_client"}`, failure.ExitRefused, "does not accept client daypass-sandbox (invalid_client).", "check client_id in [daypass-idp corp]."},
+		{400, `{"error":"unauthorized_client","error_description":"Device flow is off"}`, failure.ExitRefused, "(unauthorized_client: Device flow is off)", "device code grant"},
+		{400, `{"error":"unsupported_grant_type"}`, failure.ExitRefused, "does not let client daypass-sandbox use device codes", "Ask its admin"},
+		{400, `{"error":"invalid_request","error_description":"client_secret is missing."}`, failure.ExitRefused, "wants a client secret", "Set client_secret"},
+		{400, `{"error":"invalid_target"}`, failure.ExitRefused, "does not know the audience", "Leave audience out"},
+		{403, `{"error":"access_denied","error_description":"Service not found: x"}`, failure.ExitRefused, "does not know the audience", "Leave audience out"},
+		{403, `{"error":"access_denied"}`, failure.ExitRefused, "was refused (access_denied).", "daypass login --profile dev"},
+		{429, `{"error":"access_denied"}`, failure.ExitNetwork, "asks to wait a few minutes: too many logins.", "Try again later."},
+		{400, `{"error":"slow_down"}`, failure.ExitNetwork, "asks to wait a few minutes (slow_down).", "Try again later."},
+		{502, ``, failure.ExitNetwork, "status 502", ""},
+		{418, ``, failure.ExitNetwork, "does not answer as it should (an empty answer instead of JSON; device authorization).", "Is there a proxy"},
+		{400, `{"error":"brand_new"}`, failure.ExitRefused, "refused: brand_new (device authorization).", "Check the settings of"},
 	} {
 		w := newWorld(t, sandbox.Options{})
 		w.answerWith("/device_authorization", c.status, c.body)

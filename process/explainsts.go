@@ -7,12 +7,14 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/daypass/daypass/failure"
 )
 
 // explainSTS explains why no role credentials came from AWS.
-func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure {
+func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *failure.Error {
 	var (
-		f   *Failure
+		f   *failure.Error
 		api *stsError
 		bad *badAnswer
 	)
@@ -22,18 +24,18 @@ func (p *Provider) explainSTS(ctx context.Context, l *login, err error) *Failure
 	case interrupted(ctx):
 		return interruptedFailure(err)
 	case errors.As(err, &bad):
-		return fail(ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
+		return failure.New(failure.ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
 	case errors.As(err, &api) && api.Status < 500 && !throttled(api):
 		return p.supported(p.explainAWS(l, api, err))
 	case errors.As(err, &api):
-		return fail(ExitNetwork, err, "AWS STS cannot help now ("+shortened(api.Code)+": "+shortened(api.Message)+").",
+		return failure.New(failure.ExitNetwork, err, "AWS STS cannot help now ("+shortened(api.Code)+": "+shortened(api.Message)+").",
 			"Your login is kept. Try again later; no new login is needed.")
 	}
 	at := "in " + p.Profile.Region
 	if p.Profile.STSEndpoint != "" {
 		at = "at " + p.Profile.STSEndpoint
 	}
-	return fail(ExitNetwork, err, "cannot reach AWS STS "+at+": "+reason(err)+".",
+	return failure.New(failure.ExitNetwork, err, "cannot reach AWS STS "+at+": "+reason(err)+".",
 		"Your login is kept. Try again later; no new login is needed.")
 }
 
@@ -48,7 +50,7 @@ func throttled(api *stsError) bool {
 
 // explainAWS explains a refusal by its code. What is told of the token is what an
 // AWS admin compares: never the token.
-func (p *Provider) explainAWS(l *login, api *stsError, err error) *Failure {
+func (p *Provider) explainAWS(l *login, api *stsError, err error) *failure.Error {
 	var (
 		said    = shortened(api.Message)
 		token   = p.tokenLine(l, shortened(api.RequestID))
@@ -57,7 +59,7 @@ func (p *Provider) explainAWS(l *login, api *stsError, err error) *Failure {
 		client  = p.Profile.IDP.ClientID
 		host    = p.host()
 		trust   = "Send your AWS admin the output of: daypass trust-policy" + p.profileFlag()
-		refuse  = func(lines ...string) *Failure { return fail(ExitAWS, err, lines...) }
+		refuse  = func(lines ...string) *failure.Error { return failure.New(failure.ExitAWS, err, lines...) }
 	)
 	switch code := shortened(api.Code); code {
 	case "AccessDenied":
@@ -75,7 +77,7 @@ func (p *Provider) explainAWS(l *login, api *stsError, err error) *Failure {
 		return refuse(host+" has told AWS that this login is not valid any more (IDPRejectedClaim: "+said+").", token,
 			"Run: daypass login --force"+p.profileFlag())
 	case "IDPCommunicationError":
-		return fail(ExitNetwork, err, "AWS cannot reach "+host+" (IDPCommunicationError, 3 tries).",
+		return failure.New(failure.ExitNetwork, err, "AWS cannot reach "+host+" (IDPCommunicationError, 3 tries).",
 			"It must be reachable from the internet, with a certificate of a public CA.")
 	case "MalformedPolicyDocument":
 		return refuse("AWS does not understand the session policy for role "+arn+" ("+code+": "+said+").",
@@ -105,7 +107,7 @@ func (p *Provider) explainAWS(l *login, api *stsError, err error) *Failure {
 
 // explainInvalidToken explains the one code that AWS has for everything between
 // it and the provider.
-func (p *Provider) explainInvalidToken(l *login, said, token string, err error) *Failure {
+func (p *Provider) explainInvalidToken(l *login, said, token string, err error) *failure.Error {
 	var (
 		host    = p.host()
 		account = p.Profile.AccountID
@@ -118,18 +120,18 @@ func (p *Provider) explainInvalidToken(l *login, said, token string, err error) 
 		if arn := p.providerARN(l.Issuer); arn != "" {
 			admin = "Admin: aws iam add-client-id-to-open-id-connect-provider --client-id " + client + " --open-id-connect-provider-arn " + arn
 		}
-		return fail(ExitAWS, err, "account "+account+" does not accept client "+client+" (Incorrect token audience).", token, admin)
+		return failure.New(failure.ExitAWS, err, "account "+account+" does not accept client "+client+" (Incorrect token audience).", token, admin)
 	case strings.Contains(said, "No OpenIDConnect provider"):
-		return fail(ExitAWS, err, "account "+account+" does not know the identity provider "+l.Issuer+
+		return failure.New(failure.ExitAWS, err, "account "+account+" does not know the identity provider "+l.Issuer+
 			", or under another spelling: a slash at the end counts (No OpenIDConnect provider found).", token, setup)
 	case strings.Contains(said, "verification key"):
-		return fail(ExitNetwork, err, "AWS cannot fetch the signing keys of "+host+" (3 tries).", token,
+		return failure.New(failure.ExitNetwork, err, "AWS cannot fetch the signing keys of "+host+" (3 tries).", token,
 			"They must be reachable from the internet and answer within 5 s. Tell whoever runs "+host+".")
 	case strings.Contains(strings.ToLower(said), "thumbprint"):
-		return fail(ExitAWS, err, "AWS does not trust the certificate of "+host+" ("+said+").", token,
+		return failure.New(failure.ExitAWS, err, "AWS does not trust the certificate of "+host+" ("+said+").", token,
 			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA.")
 	}
-	return fail(ExitAWS, err, "AWS does not accept this login's ID token (InvalidIdentityToken: "+said+").", token,
+	return failure.New(failure.ExitAWS, err, "AWS does not accept this login's ID token (InvalidIdentityToken: "+said+").", token,
 		"Send your AWS admin the output of: daypass trust-policy"+p.profileFlag())
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -172,7 +173,7 @@ func TestRenewalSurvivesEveryFault(t *testing.T) {
 				var err error
 				untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
 				where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
-				if err != nil && asFailure(err).Exit != ExitKeyring {
+				if err != nil && failure.From(err).Exit != failure.ExitKeyring {
 					t.Errorf("%s: %v", where, err)
 				}
 				if kind == "fails for good" && err == nil && f.failedSets > 0 && len(w.told) == 0 {
@@ -182,7 +183,7 @@ func TestRenewalSurvivesEveryFault(t *testing.T) {
 				w.clock.Advance(renewalPause + time.Second)
 				_, err = w.run()
 				if lost {
-					w.failsWith(err, ExitLogin, "has ended (invalid_grant)")
+					w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
 				} else if err != nil || w.box.Reused() != 0 {
 					t.Errorf("%s: the next process: %v; %d refresh tokens sent twice", where, err, w.box.Reused())
 				}
@@ -219,7 +220,7 @@ func TestLoginSurvivesEveryFault(t *testing.T) {
 					var err error
 					untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
 					where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
-					if err != nil && asFailure(err).Exit != ExitKeyring {
+					if err != nil && failure.From(err).Exit != failure.ExitKeyring {
 						t.Errorf("%s: %v", where, err)
 					}
 					lost := shown < n && (kind == "killed before it" && n <= answer || kind == "killed after it" && n < answer ||
@@ -300,7 +301,7 @@ func TestInterruptAnywhere(t *testing.T) {
 					return
 				}
 				where := fmt.Sprintf("moment %d (%s)", n, reached[n-1])
-				if err != nil && asFailure(err).Exit != ExitInterrupt {
+				if err != nil && failure.From(err).Exit != failure.ExitInterrupt {
 					t.Errorf("%s: %v", where, err)
 				}
 				w.clock.Advance(time.Second)
@@ -415,7 +416,7 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	}
 	w.clock.Advance(time.Minute)
 	_, err := w.provider(noLogin).Login(w.ctx(), false)
-	w.failsWith(err, ExitKeyring, "but the login could not be stored")
+	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
 }
 
 // Role credentials that the keyring does not take are served once, and said.
@@ -446,7 +447,7 @@ func TestNoAuthorizationWithoutAKeyring(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	for range 3 {
 		_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-		w.failsWith(err, ExitKeyring, "takes nothing more")
+		w.failsWith(err, failure.ExitKeyring, "takes nothing more")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 0})
@@ -459,7 +460,7 @@ func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.answer = nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	w.forgetDiscovery()
 	w.approve(w.shown[0].code)
 	stored := false

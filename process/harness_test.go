@@ -14,6 +14,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 )
@@ -213,7 +214,7 @@ func (w *world) mustRun(change ...func(*Provider)) Credentials {
 // at most three lines.
 func (w *world) failsWith(err error, exit int, first string) {
 	w.t.Helper()
-	var f *Failure
+	var f *failure.Error
 	if !errors.As(err, &f) {
 		w.t.Fatalf("got %v, want a failure with exit %d", err, exit)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -69,7 +70,7 @@ func (p *Provider) idToken(ctx context.Context, started time.Time, how manner, r
 		return nil, a.Outcome.failure() // it came while this process waited
 	}
 
-	var ended *Failure
+	var ended *failure.Error
 	switch {
 	case l == nil || l.RefreshToken.Empty() || how == startingAnew:
 	case l.NeedsPerson && !how.typed():
@@ -80,7 +81,7 @@ func (p *Provider) idToken(ctx context.Context, started time.Time, how manner, r
 			return l, nil
 		}
 		// Who typed login can answer a provider that refuses the renewal.
-		if !errors.As(err, &ended) || ended.Exit != ExitLogin && !(how.typed() && ended.Exit == ExitRefused) {
+		if !errors.As(err, &ended) || ended.Exit != failure.ExitLogin && !(how.typed() && ended.Exit == failure.ExitRefused) {
 			return nil, err
 		}
 	}
@@ -107,7 +108,7 @@ func (l *login) serves(now time.Time, rejected secret.String) bool {
 // the token is sent: that proves that the answer can be stored, and tells the
 // next process, should this one die, that an answer was lost.
 //
-// A failure with [ExitLogin] says that the token is spent or that the provider
+// A failure with [failure.ExitLogin] says that the token is spent or that the provider
 // wants to see a person; any other leaves the login as it was.
 func (p *Provider) renew(ctx context.Context, l *login, a *attempt, how manner) error {
 	if a.pausing(p.Now()) && !how.typed() {
@@ -253,13 +254,13 @@ func (a *attempt) pausing(now time.Time) bool {
 
 // failure is the outcome in the words of the process that met it. What is read
 // from a storage is bounded like any other outside text.
-func (o *outcome) failure() *Failure {
-	f := &Failure{Exit: o.Exit}
+func (o *outcome) failure() *failure.Error {
+	f := &failure.Error{Exit: o.Exit}
 	for _, line := range o.Lines[:min(len(o.Lines), 3)] {
 		f.Lines = append(f.Lines, line[:min(len(line), 2000)])
 	}
-	if f.Exit <= 0 || f.Exit > ExitInterrupt || len(f.Lines) == 0 {
-		return fail(ExitUnexpected, nil, "an earlier process failed, and its reason is not known.", "Repeat your command.")
+	if f.Exit <= 0 || f.Exit > failure.ExitInterrupt || len(f.Lines) == 0 {
+		return failure.New(failure.ExitUnexpected, nil, "an earlier process failed, and its reason is not known.", "Repeat your command.")
 	}
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
 )
@@ -108,7 +109,7 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	keyring := &lockable{Store: w.store, locked: true}
 	w.store = keyring
 	for _, err := range w.storm(25) {
-		w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
+		w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
 	}
 	if keyring.dialogs != 1 {
 		t.Errorf("%d dialogs for 25 waiting processes", keyring.dialogs)
@@ -116,14 +117,14 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	// Nor is one raised by the second process that an SDK starts for its command.
 	w.clock.Advance(unlockPause - time.Second)
 	_, err := w.run()
-	w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
 	if keyring.dialogs != 1 {
 		t.Errorf("%d dialogs for the next process at once, want 1", keyring.dialogs)
 	}
 	// The next process, a while later, may ask again.
 	w.clock.Advance(2 * time.Second)
 	_, err = w.run()
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 	if keyring.dialogs != 2 {
 		t.Errorf("%d dialogs after the next process, want 2", keyring.dialogs)
 	}
@@ -144,7 +145,7 @@ func TestInterruptAtTheDialog(t *testing.T) {
 	keyring := &lockable{Store: w.store, locked: true, onAsk: interrupt}
 	w.store = keyring
 	_, err := w.provider().Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	keyring.onAsk, keyring.opens = nil, true
 	w.mustRun()
 }
@@ -162,7 +163,7 @@ func TestLockedLogin(t *testing.T) {
 			t.Errorf("unlocked: %v", err)
 		}
 		if !opens {
-			w.failsWith(err, ExitKeyring, "the keyring is locked")
+			w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 		}
 		if keyring.dialogs != 1 {
 			t.Errorf("%d dialogs", keyring.dialogs)
@@ -191,11 +192,11 @@ func TestUnreachableKeyring(t *testing.T) {
 	w.mustRun()
 	gone := func(p *Provider) { p.Store = unreachable{w.store} }
 	_, err := w.run(gone)
-	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
+	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
 	_, err = w.provider(gone).Login(w.ctx(), false)
-	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
+	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
 	_, _, err = w.provider(gone).IDToken(w.ctx())
-	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
+	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
 	w.counts(map[string]int{"device": 1})
 }
 
@@ -272,7 +273,7 @@ func TestLoginAsksForThePasswordAgain(t *testing.T) {
 	keyring := &lockable{Store: w.store, locked: true}
 	w.store = keyring
 	_, err := w.run()
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 	w.clock.Advance(time.Second)
 	keyring.opens = true
 	if _, err := w.provider().Login(w.ctx(), false); err != nil || keyring.dialogs != 2 {
@@ -295,7 +296,7 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 		},
 	} {
 		_, err := w.run(change)
-		w.failsWith(err, ExitKeyring, "the keyring is locked, and nothing here can ask you to unlock it.")
+		w.failsWith(err, failure.ExitKeyring, "the keyring is locked, and nothing here can ask you to unlock it.")
 		if keyring.dialogs != 0 {
 			t.Errorf("%s: %d dialogs, want 0", name, keyring.dialogs)
 		}
@@ -319,7 +320,7 @@ func TestOneDialogForTwoLogins(t *testing.T) {
 	for _, change := range []func(*Provider){func(*Provider) {}, second} {
 		all.Go(func() {
 			_, err := w.provider(change).Credentials(w.ctx(), ForSDK)
-			w.failsWith(err, ExitKeyring, "the keyring is locked: its password was not given.")
+			w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
 		})
 	}
 	all.Wait()
@@ -335,7 +336,7 @@ func TestSilentRenewalUnlocksNothing(t *testing.T) {
 	w.mustRun()
 	keyring := &lockable{Store: w.store, locked: true, opens: true}
 	_, err := w.provider(func(p *Provider) { p.Store = keyring }).idToken(w.ctx(), w.clock.Now(), silently, secret.String{})
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 	if keyring.dialogs != 0 {
 		t.Errorf("%d dialogs, want 0", keyring.dialogs)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 )
 
 // LastFailure is how a profile last failed to give credentials. SDKs often lose
@@ -22,8 +23,8 @@ func (p *Provider) lastFailureFile() string { return "failure-" + roleKey(p.Prof
 
 // failed keeps a failure for status, and returns it.
 func (p *Provider) failed(err error) error {
-	var f *Failure
-	if errors.As(err, &f) && f.Exit != ExitInterrupt && len(f.Lines) > 0 {
+	var f *failure.Error
+	if errors.As(err, &f) && f.Exit != failure.ExitInterrupt && len(f.Lines) > 0 {
 		if data, err := json.Marshal(LastFailure{wall(p.Now()), f.Exit, f.Lines[0]}); err == nil && len(data) <= lastFailureMax {
 			_ = cache.WriteFile(p.Locks.Dir, p.lastFailureFile(), data)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -27,14 +28,14 @@ func TestLastFailureIsKept(t *testing.T) {
 	over, end := context.WithCancel(t.Context())
 	end()
 	_, err := w.provider().Credentials(over, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	if f := last(); f != nil {
 		t.Errorf("after Ctrl-C: %+v", f)
 	}
 	w.person = Person{}
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "profile dev needs a login")
-	want := &LastFailure{At: w.clock.Now(), Exit: ExitLogin, Line: asFailure(err).Lines[0]}
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
+	want := &LastFailure{At: w.clock.Now(), Exit: failure.ExitLogin, Line: failure.From(err).Lines[0]}
 	if d := cmp.Diff(want, last()); d != "" {
 		t.Error(d)
 	}
@@ -43,8 +44,8 @@ func TestLastFailureIsKept(t *testing.T) {
 	}
 	w.clock.Advance(time.Minute)
 	_, err = w.run(func(p *Provider) { p.Store = unreachable{w.store} })
-	w.failsWith(err, ExitKeyring, "")
-	if f := last(); f == nil || f.Exit != ExitKeyring || !f.At.Equal(w.clock.Now()) {
+	w.failsWith(err, failure.ExitKeyring, "")
+	if f := last(); f == nil || f.Exit != failure.ExitKeyring || !f.At.Equal(w.clock.Now()) {
 		t.Errorf("the later one: %+v", f)
 	}
 }

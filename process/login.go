@@ -6,6 +6,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -19,7 +20,7 @@ type LoggedIn struct {
 
 // Login logs in now, in front of the person. A login that still renews is kept,
 // after it was renewed to prove it; anew starts a new one all the same. Every
-// error is a [*Failure].
+// error is a [*failure.Error].
 func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	started := p.Now()
 	how := loggingIn
@@ -31,7 +32,7 @@ func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 		return LoggedIn{}, err
 	}
 	if l.unstored != nil {
-		return LoggedIn{}, fail(ExitKeyring, l.unstored,
+		return LoggedIn{}, failure.New(failure.ExitKeyring, l.unstored,
 			append([]string{"you are logged in at " + p.host() + ", but the login could not be stored."}, p.keyringAdvice(l.unstored)...)...)
 	}
 	return LoggedIn{
@@ -40,7 +41,7 @@ func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 }
 
 // IDToken returns an ID token that serves, and when it expires. Every error is a
-// [*Failure].
+// [*failure.Error].
 func (p *Provider) IDToken(ctx context.Context) (secret.String, time.Time, error) {
 	l, err := p.idToken(ctx, p.Now(), asking, secret.String{})
 	if err != nil {
@@ -58,7 +59,7 @@ func (p *Provider) flow() (*deviceflow.Flow, error) {
 	idp := p.Profile.IDP
 	transport, err := newTransport(idp.CABundle)
 	if err != nil {
-		return nil, fail(ExitUsage, err, "ca_bundle of "+p.section()+": "+reason(err)+".", "Point it at a PEM file, or leave it out.")
+		return nil, failure.New(failure.ExitUsage, err, "ca_bundle of "+p.section()+": "+reason(err)+".", "Point it at a PEM file, or leave it out.")
 	}
 	remembered := "provider-" + cache.Key(idp.Issuer) + ".json"
 	p.Flow = &deviceflow.Flow{

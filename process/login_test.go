@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -17,7 +18,7 @@ func TestGivingUpKeepsTheCode(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 	w.answer = nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	code := w.shown[0].code
 	if !strings.Contains(err.Error(), code) || !strings.Contains(err.Error(), "user_code=") {
 		t.Errorf("the failure names neither code nor address:\n%v", err)
@@ -55,7 +56,7 @@ func TestNobodyToAskStartsNothing(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.person = Person{}
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "here is no terminal to ask on")
+	w.failsWith(err, failure.ExitLogin, "here is no terminal to ask on")
 	w.counts(map[string]int{"device": 0})
 }
 
@@ -73,7 +74,7 @@ func TestAnEmptyChairIsAskedOnce(t *testing.T) {
 		t.Errorf("%d codes and %d tabs, want at most 3 and 1", w.box.Count("device"), w.tabs())
 	}
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "nobody answered the login of")
+	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
 
 	w.answer = w.approve
 	if _, err := w.provider().Login(t.Context(), false); err != nil {
@@ -98,7 +99,7 @@ func TestAnEmptyChairWithoutATerminalIsAskedOnce(t *testing.T) {
 		t.Errorf("%d codes and %d tabs, want one each", w.box.Count("device"), w.tabs())
 	}
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "nobody answered the login of")
+	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
 	w.clock.Advance(attemptKept) // a day later somebody may sit there again
 	w.answer = w.approve
 	w.mustRun()
@@ -113,10 +114,10 @@ func TestRefusedCode(t *testing.T) {
 		}
 	}
 	_, err := w.run()
-	w.failsWith(err, ExitRefused, "was refused")
+	w.failsWith(err, failure.ExitRefused, "was refused")
 	w.clock.Advance(time.Second)
 	_, err = w.run(func(p *Provider) { p.Person = func() Person { return Person{Browser: true} } })
-	w.failsWith(err, ExitLogin, "was refused, so profile dev does not ask again")
+	w.failsWith(err, failure.ExitLogin, "was refused, so profile dev does not ask again")
 	w.counts(map[string]int{"device": 1})
 	w.answer = w.approve
 	w.mustRun() // on a terminal a new code is shown, as text
@@ -146,7 +147,7 @@ func TestLostAnswers(t *testing.T) {
 			w.drop("/token", c.acted, c.drops)
 			_, err := w.run(func(p *Provider) { p.Person = nil })
 			if c.person {
-				w.failsWith(err, ExitLogin, "has ended (invalid_grant)")
+				w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
 			} else if err != nil {
 				t.Fatal(err)
 			}
@@ -189,12 +190,12 @@ func TestFailedRenewalLeavesTheProviderAlone(t *testing.T) {
 	w.clock.Advance(2 * time.Hour)
 	w.answerWith("/token", http.StatusBadGateway, "<html>bad gateway</html>")
 	_, err := w.run()
-	w.failsWith(err, ExitNetwork, "cannot renew")
+	w.failsWith(err, failure.ExitNetwork, "cannot renew")
 	sent := w.box.Count("token:refresh")
 	for range 9 {
 		w.clock.Advance(3 * time.Second)
 		_, err = w.run()
-		w.failsWith(err, ExitNetwork, "cannot renew")
+		w.failsWith(err, failure.ExitNetwork, "cannot renew")
 	}
 	if got := w.box.Count("token:refresh"); got != sent || sent == 0 {
 		t.Errorf("%d requests within 30 s of a failure", got-sent)
@@ -215,7 +216,7 @@ func TestFailedAuthorizationLeavesTheProviderAlone(t *testing.T) {
 	w.answerWith("/device_authorization", http.StatusUnauthorized, `{"error":"invalid_client"}`)
 	for range 5 {
 		_, err := w.run()
-		w.failsWith(err, ExitRefused, "does not accept client")
+		w.failsWith(err, failure.ExitRefused, "does not accept client")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 1})
@@ -231,8 +232,8 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(2 * time.Hour)
 	_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-	w.failsWith(err, ExitKeyring, "disk takes nothing more: no space left on device.")
-	if f := asFailure(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Make room") {
+	w.failsWith(err, failure.ExitKeyring, "disk takes nothing more: no space left on device.")
+	if f := failure.From(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Make room") {
 		t.Errorf("said: %q", f.Lines)
 	}
 	w.counts(map[string]int{"token:refresh": 0})
@@ -257,7 +258,7 @@ func TestRefreshTokenIsStoredBeforeTheIDTokenIsUsed(t *testing.T) {
 	w.clock.Advance(2 * time.Hour)
 	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
 	_, err = w.run(func(p *Provider) { p.Person = nil })
-	w.failsWith(err, ExitRefused, "cannot be used")
+	w.failsWith(err, failure.ExitRefused, "cannot be used")
 	after, err := w.provider().readLogin(t.Context())
 	if err != nil || after.RefreshToken.Equal(before.RefreshToken.String) || after.RefreshToken.Empty() {
 		t.Errorf("the new refresh token was not kept (%v)", err)
@@ -307,7 +308,7 @@ func TestLogout(t *testing.T) {
 	w.person = Person{}
 	for _, d := range []time.Duration{time.Hour, 30 * time.Minute} {
 		_, err := w.run(func(p *Provider) { p.Profile.Duration = d })
-		w.failsWith(err, ExitLogin, "needs a login")
+		w.failsWith(err, failure.ExitLogin, "needs a login")
 	}
 	if out, err := w.provider().Logout(t.Context()); err != nil || out.Found {
 		t.Errorf("second logout: %+v, %v", out, err)
@@ -328,7 +329,7 @@ func TestLogoutAllNeedsNoConfiguration(t *testing.T) {
 	}
 	w.person = Person{}
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "needs a login")
+	w.failsWith(err, failure.ExitLogin, "needs a login")
 }
 
 // The provider being down keeps nobody from logging out.
@@ -343,7 +344,7 @@ func TestLogoutWithTheProviderDown(t *testing.T) {
 	}
 	w.person = Person{}
 	_, err = w.run()
-	w.failsWith(err, ExitLogin, "needs a login")
+	w.failsWith(err, failure.ExitLogin, "needs a login")
 }
 
 func TestStatus(t *testing.T) {
@@ -377,7 +378,7 @@ func TestLogoutAllGoesOn(t *testing.T) {
 			return works
 		})
 	}).LogoutAll(t.Context())
-	w.failsWith(err, ExitKeyring, "disk is out of reach")
+	w.failsWith(err, failure.ExitKeyring, "disk is out of reach")
 	if len(outs) != 1 {
 		t.Errorf("%d logins were ended, want the other one", len(outs))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 )
 
 const (
@@ -28,7 +29,7 @@ type LoggedOut struct {
 
 // Logout revokes the refresh token of the profile's login and deletes the login
 // and what was made from it, in every storage that can be reached. Every error is
-// a [*Failure].
+// a [*failure.Error].
 func (p *Provider) Logout(ctx context.Context) (LoggedOut, error) {
 	return p.logout(ctx, loginKey(p.Profile.IDP))
 }
@@ -58,7 +59,7 @@ func (p *Provider) logout(ctx context.Context, key string) (LoggedOut, error) {
 	case interrupted(ctx):
 		return LoggedOut{}, interruptedFailure(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return LoggedOut{}, fail(ExitNetwork, err, "another daypass still holds the login after 60 s.",
+		return LoggedOut{}, failure.New(failure.ExitNetwork, err, "another daypass still holds the login after 60 s.",
 			"End it (it may be waiting for an approval), then repeat: daypass logout")
 	case err != nil:
 		return LoggedOut{}, p.lockFailure(ctx, err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
 )
@@ -207,7 +208,7 @@ func TestLogoutThatCannotDelete(t *testing.T) {
 				return works
 			})
 		}).Logout(t.Context())
-		w.failsWith(err, ExitKeyring, "disk is out of reach")
+		w.failsWith(err, failure.ExitKeyring, "disk is out of reach")
 		if len(w.provider().readIndex().logins()) == 0 {
 			t.Errorf("%s failed, and the login is forgotten", broken)
 		}
@@ -227,7 +228,7 @@ func TestLogoutEndsTheAttempt(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.answer = nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	if _, err := w.provider().Logout(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -248,11 +249,11 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = w.provider().Logout(short)
-	w.failsWith(err, ExitNetwork, "another daypass still holds the login")
+	w.failsWith(err, failure.ExitNetwork, "another daypass still holds the login")
 	over, end := context.WithCancel(t.Context())
 	end()
 	_, err = w.provider().Logout(over)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.counts(map[string]int{"revoke": 0})
 	lock.Unlock()
 	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -322,7 +323,7 @@ func TestLogoutInEveryStorage(t *testing.T) {
 		t.Errorf("found elsewhere: %+v, %v", out, err)
 	}
 	_, err = w.provider(func(p *Provider) { p.Store, p.Everywhere = unreachable{w.store}, []cache.Store{other} }).Logout(t.Context())
-	w.failsWith(err, ExitKeyring, "memory is out of reach: no bus.")
+	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
 }
 
 // The refresh token goes to the endpoint that was known at the login, and what
@@ -358,7 +359,7 @@ func TestLogoutUnlocks(t *testing.T) {
 	w.mustRun()
 	closed := &lockable{Store: w.store, locked: true}
 	_, err := w.provider(func(p *Provider) { p.Store = closed }).Logout(t.Context())
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 	if len(w.provider().readIndex().logins()) != 1 {
 		t.Error("the login is forgotten, and may be there")
 	}
@@ -412,7 +413,7 @@ func TestLogoutDuringARenewalAside(t *testing.T) {
 			return ended, err
 		}
 	})
-	w.failsWith(err, ExitLogin, "removed or replaced")
+	w.failsWith(err, failure.ExitLogin, "removed or replaced")
 	w.servesNobody()
 }
 
@@ -433,7 +434,7 @@ func TestLogoutWhileAFailureIsNoted(t *testing.T) {
 			return works
 		})
 	})
-	w.failsWith(err, ExitLogin, "removed or replaced")
+	w.failsWith(err, failure.ExitLogin, "removed or replaced")
 	w.servesNobody()
 }
 

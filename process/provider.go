@@ -17,6 +17,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 )
 
@@ -137,11 +138,11 @@ func (p *Provider) lockFailure(ctx context.Context, err error) error {
 		if a, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
 			return p.gaveUp(a, p.Profile.IDP.ProcessTimeout)
 		}
-		return fail(ExitNetwork, err,
+		return failure.New(failure.ExitNetwork, err,
 			"another daypass is still renewing profile "+p.name()+" after "+whole(p.Profile.IDP.ProcessTimeout)+".",
 			"Repeat your command. If it stays so: daypass status"+p.profileFlag())
 	default:
-		return fail(ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
 			"Check that the folder is yours, writable, and not full.")
 	}
 }

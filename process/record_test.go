@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
@@ -104,14 +105,14 @@ func FuzzDecode(f *testing.F) {
 // What a record says of an earlier failure is bounded, and is always a failure.
 func TestOutcomeOfRubbish(t *testing.T) {
 	line := []string{"it failed."}
-	for _, o := range []outcome{{Exit: 0, Lines: line}, {Exit: -1, Lines: line}, {Exit: ExitInterrupt + 1, Lines: line}, {Exit: ExitLogin}} {
-		if f := o.failure(); f.Exit != ExitUnexpected || !strings.Contains(f.Error(), "its reason is not known") {
+	for _, o := range []outcome{{Exit: 0, Lines: line}, {Exit: -1, Lines: line}, {Exit: failure.ExitInterrupt + 1, Lines: line}, {Exit: failure.ExitLogin}} {
+		if f := o.failure(); f.Exit != failure.ExitUnexpected || !strings.Contains(f.Error(), "its reason is not known") {
 			t.Errorf("%+v: exit %d: %v", o, f.Exit, f)
 		}
 	}
 	long := strings.Repeat("a", 1<<16)
-	f := (&outcome{Exit: ExitLogin, Lines: []string{long, long, long, long}}).failure()
-	if f.Exit != ExitLogin || len(f.Lines) != 3 || len(f.Error()) > 3*2001 {
+	f := (&outcome{Exit: failure.ExitLogin, Lines: []string{long, long, long, long}}).failure()
+	if f.Exit != failure.ExitLogin || len(f.Lines) != 3 || len(f.Error()) > 3*2001 {
 		t.Errorf("exit %d, %d lines, %d bytes", f.Exit, len(f.Lines), len(f.Error()))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
 )
@@ -44,26 +45,26 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 		renewsLater  bool // once the provider is well again
 		loginRenewed bool // by daypass login, in front of a person, without a code
 	}{
-		{400, `{"error":"invalid_grant"}`, ExitLogin, false, false, false, false},
-		{429, ``, ExitNetwork, true, false, true, true},
-		{401, `{"error":"invalid_client"}`, ExitRefused, true, false, true, true},
-		{400, `{"error":"unauthorized_client"}`, ExitRefused, true, false, true, true},
-		{400, `{"error":"unsupported_grant_type"}`, ExitRefused, true, false, true, true},
-		{400, `{"error":"invalid_request","error_description":"Malformed refresh token"}`, ExitRefused, true, false, true, true},
-		{400, `{"error":"temporarily_unavailable"}`, ExitNetwork, true, true, true, true},
-		{400, `{"error":"interaction_required"}`, ExitLogin, true, false, false, true},
-		{302, ``, ExitNetwork, true, false, true, true},
-		{500, `boom`, ExitNetwork, true, true, true, true},
-		{200, `<html>log in to the network</html>`, ExitNetwork, true, true, true, true},
-		{200, `{"error":"invalid_grant"`, ExitNetwork, true, true, true, true},
+		{400, `{"error":"invalid_grant"}`, failure.ExitLogin, false, false, false, false},
+		{429, ``, failure.ExitNetwork, true, false, true, true},
+		{401, `{"error":"invalid_client"}`, failure.ExitRefused, true, false, true, true},
+		{400, `{"error":"unauthorized_client"}`, failure.ExitRefused, true, false, true, true},
+		{400, `{"error":"unsupported_grant_type"}`, failure.ExitRefused, true, false, true, true},
+		{400, `{"error":"invalid_request","error_description":"Malformed refresh token"}`, failure.ExitRefused, true, false, true, true},
+		{400, `{"error":"temporarily_unavailable"}`, failure.ExitNetwork, true, true, true, true},
+		{400, `{"error":"interaction_required"}`, failure.ExitLogin, true, false, false, true},
+		{302, ``, failure.ExitNetwork, true, false, true, true},
+		{500, `boom`, failure.ExitNetwork, true, true, true, true},
+		{200, `<html>log in to the network</html>`, failure.ExitNetwork, true, true, true, true},
+		{200, `{"error":"invalid_grant"`, failure.ExitNetwork, true, true, true, true},
 	} {
 		name := fmt.Sprint(c.status, " ", c.body)
 		w := dueWorld(t, sandbox.Options{})
 		before := w.readLogin()
 		w.answerRefresh(c.status, c.body)
 		_, err := w.run()
-		if asFailure(err).Exit != c.exit {
-			t.Errorf("%s: exit %d, want %d: %v", name, asFailure(err).Exit, c.exit, err)
+		if failure.From(err).Exit != c.exit {
+			t.Errorf("%s: exit %d, want %d: %v", name, failure.From(err).Exit, c.exit, err)
 		}
 		l := w.readLogin()
 		if kept := l.RefreshToken.Equal(before.RefreshToken.String); kept != c.token || !kept && !l.RefreshToken.Empty() {
@@ -96,7 +97,7 @@ func TestRefusedConnectionLosesNothing(t *testing.T) {
 	w := dueWorld(t, sandbox.Options{})
 	w.box.Close()
 	_, err := w.run()
-	w.failsWith(err, ExitNetwork, "cannot reach 127.0.0.1")
+	w.failsWith(err, failure.ExitNetwork, "cannot reach 127.0.0.1")
 	if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
 		t.Errorf("refresh token gone: %v; mark: %v", l.RefreshToken.Empty(), l.RefreshStarted)
 	}
@@ -116,7 +117,7 @@ func TestDiscoveryComesBeforeTheMark(t *testing.T) {
 			return works
 		})
 	})
-	w.failsWith(err, ExitNetwork, "")
+	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 0})
 }
 
@@ -151,7 +152,7 @@ func TestRenewalIsTheSamePersons(t *testing.T) {
 	before := w.readLogin()
 	w.box.Set(func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "somebody-else"} })
 	_, err := w.run()
-	w.failsWith(err, ExitRefused, "claim sub is")
+	w.failsWith(err, failure.ExitRefused, "claim sub is")
 	l := w.readLogin()
 	if !l.IDToken.Equal(before.IDToken.String) || l.Claims.Subject != before.Claims.Subject {
 		t.Error("another person's ID token was taken")
@@ -169,19 +170,19 @@ func TestUnverifiedLoginKeepsItsRefreshToken(t *testing.T) {
 	for _, rotate := range []bool{true, false} {
 		w := newWorld(t, sandbox.Options{Rotate: rotate, Algorithm: "HS256"})
 		_, err := w.run()
-		w.failsWith(err, ExitRefused, "cannot be used")
+		w.failsWith(err, failure.ExitRefused, "cannot be used")
 		if l := w.readLogin(); l.RefreshToken.Empty() || !l.IDToken.Empty() {
 			t.Errorf("rotate %v: refresh token kept: %v, bad ID token dropped: %v", rotate, !l.RefreshToken.Empty(), l.IDToken.Empty())
 		}
 		w.person = Person{}
 		for range 3 { // the provider is left alone
 			_, err = w.run()
-			w.failsWith(err, ExitRefused, "cannot be used")
+			w.failsWith(err, failure.ExitRefused, "cannot be used")
 		}
 		w.counts(map[string]int{"token:refresh": 0})
 		w.clock.Advance(renewalPause)
 		_, err = w.run() // a renewal brings no better token, and leaves no mark
-		w.failsWith(err, ExitRefused, "cannot be used")
+		w.failsWith(err, failure.ExitRefused, "cannot be used")
 		if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
 			t.Errorf("rotate %v: after a renewal: refresh token kept: %v, mark %v", rotate, !l.RefreshToken.Empty(), l.RefreshStarted)
 		}
@@ -232,12 +233,12 @@ func TestMarkAndLostAgain(t *testing.T) {
 	w = dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
 	w.drop("/token", true, 2) // the request and its retry
 	_, err := w.run()
-	w.failsWith(err, ExitNetwork, "cannot renew")
+	w.failsWith(err, failure.ExitNetwork, "cannot renew")
 	w.counts(map[string]int{"token:refresh": 2})
 	w.clock.Advance(renewalPause)
 	w.drop("/token", true, 2)
 	_, err = w.run()
-	w.failsWith(err, ExitNetwork, "cannot renew")
+	w.failsWith(err, failure.ExitNetwork, "cannot renew")
 	w.counts(map[string]int{"token:refresh": 4})
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("an answer is lost, and the mark is gone")
@@ -268,7 +269,7 @@ func TestMarkStaysAfterALostAnswer(t *testing.T) {
 		return true
 	})
 	_, err := w.run()
-	w.failsWith(err, ExitNetwork, "asks to wait")
+	w.failsWith(err, failure.ExitNetwork, "asks to wait")
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the first answer was lost, and the mark is gone")
 	}
@@ -282,7 +283,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	}
 	w := dueWorld(t, sandbox.Options{})
 	_, err := w.provider().Credentials(in(w, exchangeTime-time.Second), ForSDK)
-	w.failsWith(err, ExitNetwork, "no time was left")
+	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	if !w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the login was marked, and nothing sent")
 	}
@@ -295,7 +296,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 			return works
 		})
 	}).Credentials(in(w, 50*time.Second), ForSDK)
-	w.failsWith(err, ExitNetwork, "no time was left")
+	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	w.counts(map[string]int{"token:refresh": 0})
 	// Nor is a lost answer asked for again.
 	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -311,7 +312,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.provider().Credentials(in(w, exchangeTime+2*time.Second), ForSDK)
-	w.failsWith(err, ExitNetwork, "")
+	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 1})
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("an answer is lost, and the login is not marked")
@@ -319,7 +320,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 
 	cold := newWorld(t, sandbox.Options{})
 	_, err = cold.provider().Credentials(in(cold, exchangeTime-time.Second), ForSDK)
-	cold.failsWith(err, ExitNetwork, "no time was left")
+	cold.failsWith(err, failure.ExitNetwork, "no time was left")
 	cold.counts(map[string]int{"device": 0})
 	if len(cold.shown) != 0 {
 		t.Error("a code was shown that nobody would wait for")
@@ -371,7 +372,7 @@ func TestStoreIsNotCancelled(t *testing.T) {
 		return false
 	})
 	_, err := w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || l.IDToken.Equal(before.IDToken.String) {
 		t.Error("the answer was not stored whole")
 	}
@@ -410,7 +411,7 @@ func TestNewTokenThatAWSCallsExpired(t *testing.T) {
 		w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
 	}
 	_, err := w.run()
-	w.failsWith(err, ExitAWS, "AWS says that the ID token has expired, although it is new")
+	w.failsWith(err, failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
 	w.counts(map[string]int{"device": 1, "sts": 1})
 }
 
@@ -444,7 +445,7 @@ func TestInterruptWhileOldCredentialsServe(t *testing.T) {
 				p.Aside = func() (<-chan struct{}, error) { interrupt(); return nil, nil }
 			}
 		}).Credentials(ctx, ForSDK)
-		w.failsWith(err, ExitInterrupt, "interrupted")
+		w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	}
 }
 
@@ -477,7 +478,7 @@ func TestWaitingPastTheDeadline(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.answer = nil
 	_, err := w.run()
-	w.failsWith(err, ExitLogin, "not approved within")
+	w.failsWith(err, failure.ExitLogin, "not approved within")
 	lock, err := w.provider().Locks.TryLock("role-" + roleKey(w.profile()))
 	if err != nil {
 		t.Fatal(err)
@@ -486,14 +487,14 @@ func TestWaitingPastTheDeadline(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = w.provider().Credentials(short, ForSDK)
-	w.failsWith(err, ExitLogin, "Code "+w.shown[0].code+" stays good until")
+	w.failsWith(err, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
 	w.clock.Advance(time.Hour) // the code is over
 	short, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = w.provider().Credentials(short, ForSDK)
-	w.failsWith(err, ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
+	w.failsWith(err, failure.ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
 	over, end := context.WithCancel(t.Context())
 	end()
 	_, err = w.provider().Credentials(over, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 }

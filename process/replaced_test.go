@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -59,7 +60,7 @@ func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 			return false
 		})
 		_, err := w.run()
-		w.failsWith(err, ExitLogin, "removed or replaced")
+		w.failsWith(err, failure.ExitLogin, "removed or replaced")
 		w.box.Intercept(nil)
 		if _, err := w.provider().readRole(t.Context()); !notThere(err) {
 			t.Errorf("refused %v: the first person's role is there (%v)", refused, err)
@@ -161,5 +162,5 @@ func TestAsideLeavesNoCredentials(t *testing.T) {
 			return ended, nil
 		}
 	})
-	w.failsWith(err, ExitLogin, "removed or replaced")
+	w.failsWith(err, failure.ExitLogin, "removed or replaced")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -21,7 +22,7 @@ func TestRoleRecordsSurviveStorage(t *testing.T) {
 	now := time.Date(2026, 11, 22, 9, 0, 0, 123456789, time.UTC)
 	whole := benchmarkRole(now)
 	failed := benchmarkRole(now)
-	failed.Failed = &outcome{Kind: renewalFailed, At: now, Exit: ExitNetwork, Lines: []string{"cannot \"reach\"\n", "é"}}
+	failed.Failed = &outcome{Kind: renewalFailed, At: now, Exit: failure.ExitNetwork, Lines: []string{"cannot \"reach\"\n", "é"}}
 	for name, want := range map[string]*role{
 		"whole": whole, "with a failure": failed,
 		"a failure alone": {LoginID: "a login", Failed: failed.Failed},

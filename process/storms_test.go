@@ -11,6 +11,7 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -66,35 +67,35 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 		tabs   int
 	}{
 		{"code refused", sandbox.Options{}, func(w *world) { w.answer = func(code string) { _ = w.box.Deny(code) } },
-			ExitRefused, "was refused", map[string]int{"device": 1, "token:device": 1}, 1},
+			failure.ExitRefused, "was refused", map[string]int{"device": 1, "token:device": 1}, 1},
 		{"code ran out", sandbox.Options{CodeLife: 20 * time.Second}, func(w *world) { w.answer = nil },
-			ExitLogin, "ran out", map[string]int{"device": 1}, 1},
+			failure.ExitLogin, "ran out", map[string]int{"device": 1}, 1},
 		{"no authorization", sandbox.Options{}, down("/device_authorization"),
-			ExitNetwork, "503", map[string]int{"device": 1}, 0},
+			failure.ExitNetwork, "503", map[string]int{"device": 1}, 0},
 		{"client refused", sandbox.Options{}, func(w *world) { w.answerWith("/device_authorization", 401, `{"error":"invalid_client"}`) },
-			ExitRefused, "does not accept client", map[string]int{"device": 1}, 0},
+			failure.ExitRefused, "does not accept client", map[string]int{"device": 1}, 0},
 		{"provider down", renewal, loggedIn(down("/token")),
-			ExitNetwork, "does not answer as it should", map[string]int{"device": 1, "token:refresh": 2}, 1},
+			failure.ExitNetwork, "does not answer as it should", map[string]int{"device": 1, "token:refresh": 2}, 1},
 		{"refresh token refused", renewal, loggedIn(func(w *world) { nobody(w); w.box.EndLogins() }),
-			ExitLogin, "", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitLogin, "", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"a person wanted", renewal, loggedIn(func(w *world) { nobody(w); w.answerRefresh(400, `{"error":"interaction_required"}`) }),
-			ExitLogin, "has ended (", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitLogin, "has ended (", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"client not accepted any more", renewal, loggedIn(func(w *world) { w.answerRefresh(400, `{"error":"unauthorized_client"}`) }),
-			ExitRefused, "does not accept client", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitRefused, "does not accept client", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"ID token of no use", renewal, loggedIn(func(w *world) { w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" }) }),
-			ExitRefused, "cannot be used", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitRefused, "cannot be used", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"no ID token", renewal, loggedIn(func(w *world) { nobody(w); w.box.Set(func(o *sandbox.Options) { o.NoIDTokenOnRefresh = true }) }),
-			ExitLogin, "sent no ID token", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitLogin, "sent no ID token", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"role denied", sandbox.Options{}, loggedIn(func(w *world) { _ = w.box.Trust(w.box.RoleARN, trustsNobody) }),
-			ExitAWS, "AWS refused role", map[string]int{"device": 1, "sts": 2}, 1},
+			failure.ExitAWS, "AWS refused role", map[string]int{"device": 1, "sts": 2}, 1},
 		{"role denied to another person", sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute}, loggedIn(func(w *world) {
 			w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
 			_ = w.box.Trust(w.box.RoleARN, trustsNobody)
-		}), ExitAWS, "AWS refused role", map[string]int{"device": 2, "sts": 2}, 2},
+		}), failure.ExitAWS, "AWS refused role", map[string]int{"device": 2, "sts": 2}, 2},
 		{"answer of STS empty", sandbox.Options{}, loggedIn(func(w *world) { w.answerWith("/sts", 200, "") }),
-			ExitNetwork, "the answer of STS cannot be used", map[string]int{"device": 1, "sts": 2}, 1},
+			failure.ExitNetwork, "the answer of STS cannot be used", map[string]int{"device": 1, "sts": 2}, 1},
 		{"STS down", sandbox.Options{}, loggedIn(down("/sts")),
-			ExitNetwork, "", map[string]int{"device": 1, "sts": 1 + stsTries}, 1},
+			failure.ExitNetwork, "", map[string]int{"device": 1, "sts": 1 + stsTries}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +118,7 @@ func TestWaitersForAnApproval(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 	w.answer = nil
 	for _, err := range w.storm(25) {
-		w.failsWith(err, ExitLogin, "not approved within")
+		w.failsWith(err, failure.ExitLogin, "not approved within")
 		if !strings.Contains(err.Error(), w.shown[0].code) {
 			t.Errorf("the code is not named:\n%v", err)
 		}
@@ -139,7 +140,7 @@ func TestPersonWantedIsRemembered(t *testing.T) {
 	w.person = Person{}
 	for range 5 {
 		_, err := w.run()
-		w.failsWith(err, ExitLogin, "has ended (")
+		w.failsWith(err, failure.ExitLogin, "has ended (")
 		w.clock.Advance(renewalPause)
 	}
 	w.counts(map[string]int{"token:refresh": 1})

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/daypass/daypass/failure"
 )
 
 const (
@@ -50,7 +52,7 @@ func (p *Provider) assumeRole(ctx context.Context, l *login) (*role, error) {
 func (p *Provider) stsForm(l *login) (url.Values, error) {
 	name, err := sessionName(p.Profile.SessionName, l.IDToken.String)
 	if err != nil {
-		return nil, fail(ExitUsage, err, "profile "+p.name()+": "+err.Error()+".", "See which claims the token has: daypass doctor"+p.profileFlag())
+		return nil, failure.New(failure.ExitUsage, err, "profile "+p.name()+": "+err.Error()+".", "See which claims the token has: daypass doctor"+p.profileFlag())
 	}
 	form := url.Values{
 		"Action":           {"AssumeRoleWithWebIdentity"},
@@ -72,7 +74,7 @@ func (p *Provider) stsForm(l *login) (url.Values, error) {
 func (p *Provider) stsClient() (*http.Client, error) {
 	transport, err := newTransport(p.Profile.AWSCABundle)
 	if err != nil {
-		return nil, fail(ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
+		return nil, failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
 	}
 	return newClient(p.noted(transport), stsAnswerMax), nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -73,7 +74,7 @@ func TestRedirectOfSTSIsNotFollowed(t *testing.T) {
 			return true
 		})
 		_, err := w.run()
-		w.failsWith(err, ExitNetwork, "")
+		w.failsWith(err, failure.ExitNetwork, "")
 		target.Close()
 		if n := reached.Load(); n != 0 {
 			t.Errorf("%d: the target was asked %d times", status, n)
@@ -97,27 +98,27 @@ func TestOddAnswersOfSTS(t *testing.T) {
 		exit   int
 		first  string
 	}{
-		{"a page to log in to the network", 200, "<html>log in</html>", ExitNetwork, "the answer of STS cannot be used"},
-		{"nothing", 200, "", ExitNetwork, "the answer of STS cannot be used"},
-		{"JSON", 200, "{}", ExitNetwork, "the answer of STS cannot be used"},
-		{"a proxy's refusal", 403, "<html>forbidden</html>", ExitNetwork, "the answer of STS cannot be used"},
-		{"a proxy without a password", 407, "who are you", ExitNetwork, "the answer of STS cannot be used"},
-		{"not found", 404, "nope", ExitNetwork, "the answer of STS cannot be used"},
-		{"broken", 500, "boom", ExitNetwork, ""},
-		{"cut off", 200, whole("2026-11-22T10:00:00Z")[:300], ExitNetwork, "the answer of STS cannot be used"},
-		{"an expiry that is none", 200, whole("tomorrow"), ExitNetwork, "the answer of STS cannot be used"},
-		{"expired", 200, whole("2026-11-22T09:00:00Z"), ExitNetwork, "already expired by this machine's clock"},
-		{"more than 13 h", 200, whole("2026-11-22T22:01:00Z"), ExitNetwork, "live longer than AWS gives any"},
-		{"2 MB", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "<Credentials>", strings.Repeat("<x/>", 2<<18)+"<Credentials>", 1), ExitNetwork, ""},
-		{"a huge key", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "ASIAODD", strings.Repeat("A", 200), 1), ExitNetwork, "larger than AWS gives any"},
+		{"a page to log in to the network", 200, "<html>log in</html>", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"nothing", 200, "", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"JSON", 200, "{}", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"a proxy's refusal", 403, "<html>forbidden</html>", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"a proxy without a password", 407, "who are you", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"not found", 404, "nope", failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"broken", 500, "boom", failure.ExitNetwork, ""},
+		{"cut off", 200, whole("2026-11-22T10:00:00Z")[:300], failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"an expiry that is none", 200, whole("tomorrow"), failure.ExitNetwork, "the answer of STS cannot be used"},
+		{"expired", 200, whole("2026-11-22T09:00:00Z"), failure.ExitNetwork, "already expired by this machine's clock"},
+		{"more than 13 h", 200, whole("2026-11-22T22:01:00Z"), failure.ExitNetwork, "live longer than AWS gives any"},
+		{"2 MB", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "<Credentials>", strings.Repeat("<x/>", 2<<18)+"<Credentials>", 1), failure.ExitNetwork, ""},
+		{"a huge key", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "ASIAODD", strings.Repeat("A", 200), 1), failure.ExitNetwork, "larger than AWS gives any"},
 		{"a huge ARN", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "</AssumeRoleWithWebIdentityResult>",
-			"<AssumedRoleUser><Arn>"+strings.Repeat("a", 3<<10)+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult>", 1), ExitNetwork, "longer than AWS makes any"},
-		{"a huge session token", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "topsecrettoken", strings.Repeat("a", 20<<10), 1), ExitNetwork, "larger than AWS gives any"},
+			"<AssumedRoleUser><Arn>"+strings.Repeat("a", 3<<10)+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult>", 1), failure.ExitNetwork, "longer than AWS makes any"},
+		{"a huge session token", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "topsecrettoken", strings.Repeat("a", 20<<10), 1), failure.ExitNetwork, "larger than AWS gives any"},
 	} {
 		w := newWorld(t, sandbox.Options{})
 		w.answerWith("/sts", c.status, c.body)
 		_, err := w.run()
-		f := asFailure(err)
+		f := failure.From(err)
 		if err == nil || f.Exit != c.exit || !strings.Contains(f.Lines[0], c.first) || len(f.Lines) > 3 {
 			t.Errorf("%s: exit %d: %v", c.name, f.Exit, err)
 		}
@@ -185,6 +186,6 @@ func TestSTSIsTriedThreeTimes(t *testing.T) {
 			return w.clock.Sleep(ctx, d)
 		}
 	}).Credentials(ctx, ForSDK)
-	w.failsWith(err, ExitInterrupt, "interrupted")
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.counts(map[string]int{"sts": 1})
 }

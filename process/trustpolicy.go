@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
 )
 
 // googleIssuer is the one provider for people that IAM knows without being told.
@@ -39,14 +40,14 @@ type TrustPolicy struct {
 }
 
 // Subject returns the sub claim of the login that stands. There is no network and
-// no prompt. Every error is a [*Failure].
+// no prompt. Every error is a [*failure.Error].
 func (p *Provider) Subject(ctx context.Context) (string, error) {
 	l, err := p.readLogin(ctx)
 	if err != nil && !notThere(err) {
 		return "", p.keyringFailure(ctx, err)
 	}
 	if err != nil || l.Claims.Subject == "" {
-		return "", fail(ExitLogin, err, "there is no login to take the sub claim from.",
+		return "", failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
 			"Give it: --sub=SUBJECT. Or run: "+p.loginCommand())
 	}
 	return l.Claims.Subject, nil
@@ -55,13 +56,13 @@ func (p *Provider) Subject(ctx context.Context) (string, error) {
 // TrustPolicy returns what AWS needs for the profile, from the configuration
 // and, if there is a login, from the claims of its ID token. sub lets in one user
 // alone; "" is everybody who can log in to the client. There is no network and no
-// prompt. Every error is a [*Failure].
+// prompt. Every error is a [*failure.Error].
 func (p *Provider) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, error) {
 	idp := p.Profile.IDP
 	for _, value := range []struct{ what, text string }{{"issuer", idp.Issuer}, {"client_id", idp.ClientID}, {"sub", sub}} {
 		// OpenID Connect Core section 2 has sub in ASCII; IAM has all three.
 		if strings.ContainsFunc(value.text, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return TrustPolicy{}, fail(ExitUsage, nil, fmt.Sprintf("%s %q holds characters that are not printable ASCII.", value.what, value.text),
+			return TrustPolicy{}, failure.New(failure.ExitUsage, nil, fmt.Sprintf("%s %q holds characters that are not printable ASCII.", value.what, value.text),
 				"No trust policy can compare it. Check "+value.what+" with whoever runs "+p.host()+".")
 		}
 	}
@@ -102,7 +103,7 @@ func (p *Provider) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 		}},
 	})
 	if err != nil {
-		return TrustPolicy{}, asFailure(err)
+		return TrustPolicy{}, failure.From(err)
 	}
 	return t, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 )
@@ -168,7 +169,7 @@ func TestTrustPolicyRefusesWhatNoPolicyCompares(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	for _, sub := range []string{"taro\nnaoko", "\x1b[2J", "t\u00e4ro"} {
 		_, err := w.provider().TrustPolicy(w.ctx(), sub)
-		w.failsWith(err, ExitUsage, "holds characters that are not printable ASCII")
+		w.failsWith(err, failure.ExitUsage, "holds characters that are not printable ASCII")
 	}
 }
 
@@ -187,5 +188,5 @@ func TestTrustPolicyNeedsNoKeyring(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err := p.Subject(w.ctx())
-	w.failsWith(err, ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 }

@@ -1,0 +1,103 @@
+// Package address checks the web addresses that daypass calls, shows or opens.
+//
+// An address decides where a secret goes and what a person trusts. So only what
+// every reader of URLs reads the same way is let through.
+package address
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Max bounds an address, in bytes. Windows opens no longer ones, and a person
+// could not judge one.
+const Max = 2048
+
+// Check returns an error unless raw is an https address, or, where loopback is
+// set, an http one on this machine (127.0.0.0/8, ::1, localhost).
+//
+// Only the characters of RFC 3986 are accepted, and only ASCII host names: one in
+// another script has to come in its xn-- form, where it cannot pass for a name that
+// the person knows. A user name in front of the host is refused: it makes
+// https://bank.example@other.example look like the bank's.
+//
+// The error names what is wrong, and nothing of the query or fragment.
+func Check(raw string, loopback bool) error {
+	if raw == "" {
+		return errors.New("the address is empty")
+	}
+	if len(raw) > Max {
+		return fmt.Errorf("the address has %d bytes, more than %d", len(raw), Max)
+	}
+	for _, b := range []byte(raw) {
+		if b <= ' ' || b > '~' || strings.IndexByte("\"<>\\^`{|}", b) >= 0 {
+			return fmt.Errorf("the address holds the byte %#02x, which no URL may hold", b)
+		}
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("the address is not a URL")
+	}
+	switch {
+	case u.User != nil:
+		return fmt.Errorf("the address at host %q has a user name in front of the host", u.Host)
+	case u.Opaque != "" || !isHost(u.Hostname()) || !isPort(u.Port()):
+		return fmt.Errorf("%q does not name a host", WithoutQuery(raw))
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http":
+		return fmt.Errorf("%q is not https", WithoutQuery(raw))
+	case !IsLoopback(u.Hostname()):
+		return fmt.Errorf("%q is not https; plain http is for this machine alone", WithoutQuery(raw))
+	case !loopback:
+		return fmt.Errorf("%q is on this machine, and the provider is not", WithoutQuery(raw))
+	}
+	return nil
+}
+
+// OnLoopback reports whether the host of raw is this machine.
+func OnLoopback(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && IsLoopback(u.Hostname())
+}
+
+// IsLoopback reports whether host is this machine, judged without DNS. Names below
+// localhost are not: a resolver may ask the network for them.
+func IsLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
+}
+
+// WithoutQuery is an address as it may appear in an error: without query and
+// fragment, which may hold a secret, and bounded.
+func WithoutQuery(raw string) string {
+	raw, _, _ = strings.Cut(raw, "?")
+	raw, _, _ = strings.Cut(raw, "#")
+	if len(raw) > 200 {
+		raw = strings.ToValidUTF8(raw[:200], "") + "..."
+	}
+	return raw
+}
+
+// isHost accepts an IP address without a zone, and the characters of DNS names:
+// net/url decodes percent signs in a host, so that any byte can come out of it.
+func isHost(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Zone() == ""
+	}
+	notDNS := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_')
+	}
+	return strings.Trim(host, ".") != "" && !strings.ContainsFunc(host, notDNS)
+}
+
+// isPort accepts what a TCP port can be. net/url accepts any number of digits.
+func isPort(port string) bool {
+	return port == "" || len(port) <= 5 && (len(port) < 5 || port <= "65535")
+}

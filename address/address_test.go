@@ -1,0 +1,93 @@
+package address_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/address"
+)
+
+func TestCheck(t *testing.T) {
+	long := "https://corp.example/" + strings.Repeat("a", address.Max)
+	for _, test := range []struct {
+		raw      string
+		loopback bool
+		want     string // part of the error; "" if there must be none
+	}{
+		{"https://corp.example/activate?user_code=LBJX-WZVT", false, ""},
+		{"https://corp.example:8443/a", false, ""},
+		{"https://192.0.2.1/", false, ""},
+		{"https://[2001:db8::1]/", false, ""},
+		{"https://xn--bcher-kva.example/", false, ""},
+		{"HTTPS://corp.example", false, ""},
+		{"http://127.0.0.1:8080/", true, ""},
+		{"http://localhost/", true, ""},
+		{"http://LOCALHOST/", true, ""},
+		{"http://[::1]:80/", true, ""},
+		{"http://127.9.9.9/", true, ""},
+		{"https://localhost/", false, ""},
+
+		{"", true, "empty"},
+		{long, true, "bytes, more than 2048"},
+		{"http://127.0.0.1:8080/", false, "on this machine"},
+		{"http://localhost/", false, "on this machine"},
+		{"http://corp.example/", true, "not https"},
+		{"http://127.0.0.1.corp.example/", true, "not https"},
+		{"http://a.localhost/", true, "not https"},
+		{"http://0.0.0.0/", true, "not https"},
+		{"http://10.0.0.1/", true, "not https"},
+		{"http://[::1%25lo]/", true, "does not name a host"},
+		{"ftp://corp.example/", true, "not https"},
+		{"javascript:alert(1)", true, "does not name a host"},
+		{"https:corp.example", true, "does not name a host"},
+		{"https://", true, "does not name a host"},
+		{"https:///path", true, "does not name a host"},
+		{"https://./", true, "does not name a host"},
+		{"https://corp.example:99999/", true, "does not name a host"},
+		{"https://corp.example:123456/", true, "does not name a host"},
+		{"https://corp%2eexample/", true, "not a URL"},
+		{"https://corp.example@other.example/", true, "user name"},
+		{"https://user:word@corp.example/", true, "user name"},
+		{"https://b\u00fccher.example/", true, "no URL may hold"},
+		{"https://corp.example/\u202e", true, "no URL may hold"},
+		{"https://corp.example/a b", true, "no URL may hold"},
+		{"https://corp.example/\n", true, "no URL may hold"},
+		{"https://corp.example/\x7f", true, "no URL may hold"},
+		{"https://corp.example\\@other.example/", true, "no URL may hold"},
+		{"corp.example", true, "does not name a host"},
+	} {
+		err := address.Check(test.raw, test.loopback)
+		switch {
+		case test.want == "" && err != nil:
+			t.Errorf("Check(%q, %v): %v", test.raw, test.loopback, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("Check(%q, %v): %v, want an error that says %q", test.raw, test.loopback, err, test.want)
+		}
+	}
+}
+
+// A query may hold a code or a token, so no error shows it.
+func TestCheckShowsNoQuery(t *testing.T) {
+	for _, raw := range []string{"http://corp.example/?code=s3cret", "http://corp.example/#s3cret", "gopher://corp.example/?s3cret"} {
+		if err := address.Check(raw, true); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("Check(%q): %v", raw, err)
+		}
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	f.Add("https://corp.example/", true)
+	f.Add("http://127.0.0.1:1/a?b#c", false)
+	f.Add("https://[::1%25eth0]/", true)
+	f.Fuzz(func(t *testing.T, raw string, loopback bool) {
+		if address.Check(raw, loopback) != nil {
+			return
+		}
+		if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("accepted %q", raw)
+		}
+		if !strings.HasPrefix(strings.ToLower(raw), "https://") && !(loopback && address.OnLoopback(raw)) {
+			t.Errorf("accepted %q, which is neither https nor on loopback", raw)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+// Package failure is the one form in which daypass fails: an exit code, and the
+// lines that a person reads.
+//
+// An [Error] is made where the cause is known, with its words. Those further up
+// pass it on as it is, and package command prints it.
+package failure
+
+import (
+	"errors"
+	"strings"
+)
+
+// The exit codes of daypass. An SDK only tells zero from the rest; scripts can
+// tell more.
+const (
+	ExitUnexpected = 1   // something that should not happen
+	ExitUsage      = 2   // usage or configuration
+	ExitLogin      = 3   // a person must log in, or did not in time
+	ExitRefused    = 4   // the person or the provider refused
+	ExitAWS        = 5   // AWS refused
+	ExitNetwork    = 6   // network or time-out
+	ExitKeyring    = 7   // the keyring is out of reach
+	ExitInterrupt  = 130 // Ctrl-C
+)
+
+// Error is how a command ends when it does not succeed: the exit code, and what
+// its reader sees, which is at most three lines: the cause first, then the command
+// that fixes it. A line may be long where it holds an address or an ARN.
+//
+// Lines may hold the placeholders that [Error.Fill] knows, so that a package that
+// knows the cause need not know how the profile is called.
+type Error struct {
+	Exit  int
+	Lines []string
+	Err   error // the cause underneath, or nil
+}
+
+// New returns an Error with those of the lines that are not empty.
+func New(exit int, err error, lines ...string) *Error {
+	f := &Error{Exit: exit, Err: err}
+	for _, line := range lines {
+		if line != "" {
+			f.Lines = append(f.Lines, line)
+		}
+	}
+	return f
+}
+
+// From returns the Error in err's chain, or else an unexpected one that says what
+// err says.
+func From(err error) *Error {
+	var f *Error
+	if errors.As(err, &f) {
+		return f
+	}
+	return New(ExitUnexpected, err, err.Error())
+}
+
+// Error returns the lines as one text.
+func (f *Error) Error() string { return strings.Join(f.Lines, "\n") }
+
+// Unwrap returns the cause underneath.
+func (f *Error) Unwrap() error { return f.Err }
+
+// Names is what the placeholders in the lines of an [Error] stand for.
+type Names struct {
+	Profile string // {profile}: "dev", or "(from flags)"
+	Section string // {section}: "[daypass-idp corp]", or "the flags"
+	Host    string // {host}: the provider's host
+	Flag    string // {flag}: " --profile dev", which ends a command that is to be repeated
+}
+
+// Fill returns f with the placeholders replaced.
+func (f *Error) Fill(n Names) *Error {
+	replace := strings.NewReplacer("{profile}", n.Profile, "{section}", n.Section, "{host}", n.Host, "{flag}", n.Flag)
+	filled := &Error{Exit: f.Exit, Err: f.Err, Lines: make([]string, len(f.Lines))}
+	for i, line := range f.Lines {
+		filled.Lines[i] = replace.Replace(line)
+	}
+	return filled
+}
