@@ -1,11 +1,11 @@
-# demo, test and build need nothing but Go. check installs what else it needs.
+# demo, test and build need only Go. check installs whatever else it needs.
 .POSIX:
 .PHONY: demo test build bench check install lint unit cross e2e soak
 
 BINARY = daypass
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# The whole trip on loopback: no account, nothing left behind.
+# The whole trip on loopback: it needs no account and leaves nothing behind.
 demo:
 	go run ./examples/demo
 
@@ -17,7 +17,7 @@ test:
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) .
 
-# The tables of docs/performance.md, in some minutes. See bench/main.go.
+# The tables of docs/performance.md; takes some minutes. See bench/main.go.
 bench:
 	sh e2e/install.sh
 	go run ./bench
@@ -42,7 +42,7 @@ lint:
 unit:
 	go test -race ./...
 
-# The systems that no test runs on here.
+# The systems on which no test runs here.
 cross:
 	set -e; for os in darwin windows; do for arch in amd64 arm64; do \
 		echo "$$os/$$arch"; \
@@ -50,13 +50,14 @@ cross:
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go vet ./...; \
 	done; done
 
-# The whole trip against real parts, under storms and on Windows (under Wine), see
-# e2e/doc.go; and what a start may cost. One package at a time: some tests have
-# bounds in seconds.
+# The whole trip against real parts, under storms and on Windows (with Wine), see
+# e2e/doc.go; and what a start may cost. One package at a time, because some tests
+# have bounds in seconds.
 e2e:
 	go test -tags e2e -count=1 -timeout 15m -p 1 -v ./e2e ./cache ./bench
 
 # Processes that are killed at random while provider, STS and keyring fail: SOAK is
-# how long, SOAK_SEED repeats the dice of an earlier run. `make e2e` has it short.
+# how long, SOAK_SEED repeats the dice of an earlier run. CI runs it weekly; `make
+# e2e` has it for a minute.
 soak: install
 	SOAK=$${SOAK:-3m} go test -tags e2e -count=1 -timeout 2h -parallel 3 -v -run TestSoak ./e2e

@@ -69,6 +69,30 @@ daypass_sts_endpoint = %[6]s
 	return h, nil
 }
 
+// lengthen appends so many more profiles to the config file, which use the login of
+// the storage, and comments until it has so many bytes.
+func (h *home) lengthen(storage string, profiles, bytes int) error {
+	path := filepath.Join(h.folder, ".aws", "config")
+	config, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for i := range profiles {
+		config = fmt.Appendf(config, `[profile p%03[1]d]
+region             = eu-west-1
+credential_process = %[2]s process --profile p%03[1]d
+daypass_idp        = %[3]s
+daypass_role_arn   = arn:aws:iam::111122223333:role/p%03[1]d
+
+`, i, h.daypass, storage)
+	}
+	comment := strings.Repeat("# comment\n", 100)
+	for len(config)+len(comment) <= bytes {
+		config = append(config, comment...)
+	}
+	return os.WriteFile(path, config, 0o600)
+}
+
 // close removes what lies outside of the folder, which is the kernel keyring's
 // part, and ends the provider and AWS.
 func (h *home) close() {

@@ -81,6 +81,9 @@ func run() error {
 		return err
 	}
 	printTimes("Fifty processes at once, until the last has ended", herd)
+	if err := measureConfig(m, folder, built); err != nil {
+		return err
+	}
 	// As in e2e/parts_test.go: PATH may begin with version 1, from pip.
 	cli, err := m.measure(10, 1, row{name: "aws --version", command: []string{"/usr/bin/aws", "--version"}}, inService)
 	if err != nil {
@@ -102,4 +105,40 @@ func run() error {
 		return err
 	}
 	return printFigures(built, counts, packages)
+}
+
+// measureConfig measures what the length of the config file costs.
+func measureConfig(m launcher, folder string, built binaries) error {
+	var rows []row
+	for _, c := range []struct {
+		name            string
+		profiles, bytes int
+	}{{"one profile", 0, 0}, {"100 profiles", 99, 0}, {"500 profiles", 499, 0}, {"16 MB", 0, 16 << 20}} {
+		h, err := newHome(filepath.Join(folder, c.name), built.daypass, "", "file")
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		if err := h.lengthen("file", c.profiles, c.bytes); err != nil {
+			return err
+		}
+		own := func(args ...string) []string { return append([]string{"HOME=" + h.folder, built.daypass}, args...) }
+		for _, command := range []string{"process", "status"} {
+			r := row{name: "daypass " + command + ", " + c.name, command: own(command, "--profile", "file")}
+			if command == "status" {
+				r.command = own(command)
+			}
+			if len(rows) < 2 {
+				r.short = command + " of one"
+			} else {
+				r.yardstick = command + " of one"
+			}
+			rows = append(rows, r)
+		}
+	}
+	results, err := m.measure(50, 1, rows...)
+	if err == nil {
+		printTimes("The length of the config file", results)
+	}
+	return err
 }

@@ -3,9 +3,9 @@
 package main
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"testing"
-	"time"
 
 	"github.com/daypass/daypass/cache"
 )
@@ -21,23 +21,30 @@ func BenchmarkGet(b *testing.B) {
 	defer bus.stop()
 	for _, storage := range []string{"file", "kernel", "keyring", "auto"} {
 		b.Run(storage, func(b *testing.B) {
-			store, err := cache.Open(cache.Options{Storage: storage, StateDir: b.TempDir(), Getenv: func(name string) string {
+			storages := cache.Open(cache.Options{StateDir: b.TempDir(), Getenv: func(name string) string {
 				return map[string]string{"DBUS_SESSION_BUS_ADDRESS": bus.address}[name]
 			}})
+			login, err := storages.Login(cache.Name("benchmark", storage), storage)
+			if err == nil {
+				err = login.Choose(b.Context(), "benchmark", false)
+			}
+			if err == nil {
+				_, err = login.NewKey(b.Context())
+			}
 			if err != nil {
 				b.Fatal(err)
 			}
-			key, record := cache.Key("benchmark", folder, storage), bytes.Repeat([]byte("r"), 2000)
-			if err := store.Set(b.Context(), key, record, time.Now().Add(time.Hour)); err != nil {
-				b.Fatal(err)
-			}
 			defer func() {
-				if err := store.Delete(b.Context(), key); err != nil {
+				places, err := login.Items()
+				for _, items := range places {
+					err = errors.Join(err, items.Delete(context.Background()))
+				}
+				if err != nil {
 					b.Error(err)
 				}
 			}()
 			for b.Loop() {
-				if _, err := store.Get(b.Context(), key); err != nil {
+				if _, err := login.Key(b.Context()); err != nil {
 					b.Fatal(err)
 				}
 			}

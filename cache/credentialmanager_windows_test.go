@@ -3,58 +3,57 @@
 package cache
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/zalando/go-keyring"
 )
 
 // These tests run against the Credential Manager of whoever runs them.
 
-func credentialManager(t *testing.T) Store {
-	t.Helper()
-	store, err := Open(Options{Storage: "keyring", StateDir: t.TempDir()})
+func TestCredentialManager(t *testing.T) {
+	login := testLogin(t, Open(Options{StateDir: t.TempDir()}), "auto")
+	if err := login.Choose(t.Context(), "corp", false); err != nil {
+		t.Fatal(err)
+	}
+	key, err := login.NewKey(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
-}
-
-func TestCredentialManager(t *testing.T) {
-	store := credentialManager(t)
-	key := Key(t.Name())
-	if _, err := store.Get(t.Context(), key); !errors.Is(err, ErrMiss) {
-		t.Errorf("before it is stored: %v, want ErrMiss", err)
+	again := testLogin(t, Open(Options{StateDir: login.storages.stateDir}), "keyring")
+	if got, err := again.Key(t.Context()); err != nil || !got.Equal(key.String) {
+		t.Errorf("another key came back, %v", err)
 	}
-	for _, size := range []int{12_000, 1, windowsItemLimit, 6 * windowsItemLimit, 100} {
-		want := payload(size%1000, size)
-		if err := store.Set(t.Context(), key, want, time.Time{}); err != nil {
+	for _, size := range []int{12_000, 1, windowsItemLimit, 6 * windowsItemLimit, 100, MaxRecord} {
+		want := strings.Repeat("x", size)
+		if err := login.SetRecord(t.Context(), []byte(want)); err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		again := credentialManager(t) // as another process would
-		if got, err := again.Get(t.Context(), key); err != nil || !bytes.Equal(got, want) {
+		if got, err := again.Record(t.Context()); err != nil || string(got) != want {
 			t.Errorf("%d bytes came back as %d, %v", size, len(got), err)
 		}
 	}
-	if err := store.Delete(t.Context(), key); err != nil {
-		t.Fatal(err)
+	items, err := login.Items()
+	if err != nil || len(items) != 1 {
+		t.Fatalf("%d items, %v", len(items), err)
 	}
-	for _, name := range []string{key, chunkName(key, 0, 0), chunkName(key, 1, 0)} {
+	for range 2 {
+		if err := items[0].Delete(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	id := items[0].id
+	for _, name := range []string{"key-" + id, "login-" + id, chunkName("login-"+id, "a", 0), chunkName("login-"+id, "b", 0)} {
 		if _, err := keyring.Get(service, name); !errors.Is(err, keyring.ErrNotFound) {
 			t.Errorf("item %s after Delete: %v", name, err)
 		}
-	}
-	if err := store.Delete(t.Context(), key); err != nil {
-		t.Errorf("delete of nothing: %v", err)
 	}
 }
 
 // An item is at most as large as the system takes: one byte more is refused.
 func TestCredentialManagerItemLimit(t *testing.T) {
-	name := Key(t.Name())
+	name := Name(t.Name())
 	if err := keyring.Set(service, name, strings.Repeat("x", windowsItemLimit)); err != nil {
 		t.Errorf("%d bytes: %v", windowsItemLimit, err)
 	}

@@ -16,52 +16,109 @@ import (
 // These tests replace go-keyring's provider, which is one for the process: they
 // do not run in parallel.
 
-func TestGoKeyring(t *testing.T) {
+func mockKeyring(err error) goKeyring {
 	keyring.MockInit()
-	k := goKeyring{title: "test keyring"}
-	store := &recordStore{items: k, limit: windowsItemLimit, read: readBound, write: writeBound, now: time.Now}
-	if _, err := store.Get(t.Context(), "k"); !errors.Is(err, ErrMiss) {
-		t.Errorf("empty keyring: %v, want ErrMiss", err)
+	if err != nil {
+		keyring.MockInitWithError(err)
 	}
-	if err := store.Delete(t.Context(), "k"); err != nil {
-		t.Errorf("delete in an empty keyring: %v", err)
-	}
-	want := string(payload(1, 12_000))
-	if err := store.Set(t.Context(), "k", []byte(want), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := store.Get(t.Context(), "k"); err != nil || string(got) != want {
-		t.Errorf("%d bytes came back as %d, %v", len(want), len(got), err)
-	}
-	for _, name := range []string{"k", "k#1.0", "k#1.4"} {
-		item, err := keyring.Get("daypass", name)
-		if err != nil || len(item) > windowsItemLimit {
-			t.Errorf("item %s of service daypass: %d bytes, %v", name, len(item), err)
+	return goKeyring{id: "keychain", title: "test keyring", limit: 100, read: readBound}
+}
+
+func mockItems(t *testing.T, item string) (names []string) {
+	t.Helper()
+	all := []string{item}
+	for _, set := range []string{"a", "b"} {
+		for n := range 20 {
+			all = append(all, chunkName(item, set, n))
 		}
 	}
-	if err := store.Delete(t.Context(), "k"); err != nil {
+	for _, name := range all {
+		text, err := keyring.Get(service, name)
+		if err == nil {
+			names = append(names, name)
+		}
+		if len(text) > 100 {
+			t.Errorf("item %s has %d bytes", name, len(text))
+		}
+	}
+	return names
+}
+
+func TestGoKeyring(t *testing.T) {
+	k := mockKeyring(nil)
+	if _, err := k.Get(t.Context(), "k"); err != ErrMiss {
+		t.Errorf("empty keyring: %v, want ErrMiss", err)
+	}
+	if err := k.Remove(t.Context(), "k"); err != ErrMiss {
+		t.Errorf("remove in an empty keyring: %v, want ErrMiss", err)
+	}
+	for n, tt := range []struct{ size, items int }{{40, 1}, {450, 6}, {100, 1}, {101, 3}, {950, 11}, {250, 4}, {0, 1}, {300, 4}} {
+		want := strings.Repeat(fmt.Sprint(n), tt.size)
+		if err := k.Set(t.Context(), "k", "", []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != want {
+			t.Errorf("%d bytes came back as %d, %v", len(want), len(got), err)
+		}
+		if items := mockItems(t, "k"); len(items) != tt.items {
+			t.Errorf("%d bytes are in %q, want %d items", tt.size, items, tt.items)
+		}
+	}
+	chunk := mockItems(t, "k")[2]
+	if err := keyring.Delete(service, chunk); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := keyring.Get("daypass", "k#1.0"); !errors.Is(err, keyring.ErrNotFound) {
-		t.Errorf("a chunk after Delete: %v", err)
+	var unreadable *UnreadableError
+	if _, err := k.Get(t.Context(), "k"); !errors.As(err, &unreadable) {
+		t.Errorf("without %s: %v, want an UnreadableError", chunk, err)
+	}
+}
+
+// A writer that died at any moment leaves the old value, or the new one, and
+// nothing that the last removal does not remove.
+func TestGoKeyringCrash(t *testing.T) {
+	old, chunk := strings.Repeat("o", 250), strings.Repeat("x", 100)
+	for _, written := range []int{1, 4, 7} { // chunks of a larger value that were written in the free set
+		for _, value := range []string{"short", strings.Repeat("n", 350)} {
+			k := mockKeyring(nil)
+			if err := k.Set(t.Context(), "k", "", []byte(old)); err != nil {
+				t.Fatal(err)
+			}
+			for n := range written {
+				if err := keyring.Set(service, chunkName("k", "b", n), chunk); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != old {
+				t.Errorf("before the head was written: %.9q, %v", got, err)
+			}
+			if err := k.Set(t.Context(), "k", "", []byte(value)); err != nil {
+				t.Fatal(err)
+			}
+			// It died again, before the old chunks were removed.
+			if err := keyring.Set(service, chunkName("k", "a", 0), chunk); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != value {
+				t.Errorf("after the head was written: %.9q, %v", got, err)
+			}
+			if err := k.Remove(t.Context(), "k"); err != nil || len(mockItems(t, "k")) != 0 {
+				t.Errorf("remove: %v, left are %q", err, mockItems(t, "k"))
+			}
+		}
 	}
 }
 
 func TestGoKeyringFails(t *testing.T) {
 	defer keyring.MockInit()
 	cause := errors.New("no such logon session")
-	keyring.MockInitWithError(cause)
-	store := &recordStore{items: goKeyring{title: "test keyring"}, read: readBound, write: writeBound, now: time.Now}
-	_, getErr := store.Get(t.Context(), "k")
-	for _, err := range []error{getErr, store.Set(t.Context(), "k", nil, time.Time{}), store.Delete(t.Context(), "k")} {
+	k := mockKeyring(cause)
+	_, getErr := k.Get(t.Context(), "k")
+	for _, err := range []error{getErr, k.Set(t.Context(), "k", "", nil), k.Remove(t.Context(), "k")} {
 		var unreachable *UnreachableError
 		if !errors.As(err, &unreachable) || unreachable.Locked || !errors.Is(err, cause) || errors.Is(err, ErrMiss) {
 			t.Errorf("got %v, want an UnreachableError around %v", err, cause)
 		}
-	}
-	var unreachable *UnreachableError
-	if err := store.Unlock(t.Context()); !errors.As(err, &unreachable) || !unreachable.Locked {
-		t.Errorf("unlock: %v, want an UnreachableError with Locked", err)
 	}
 }
 
@@ -82,6 +139,36 @@ func TestGoKeyringHangs(t *testing.T) {
 	}
 }
 
+func TestSweep(t *testing.T) {
+	k := mockKeyring(nil)
+	for _, storages := range []*Storages{{keyrings: []Keyring{k}}, {keyrings: []Keyring{newMemory("first")}}} {
+		if err := storages.Sweep(t.Context()); err != nil {
+			t.Errorf("of nothing: %v", err)
+		}
+		if err := k.Set(t.Context(), "login-x", "", []byte(strings.Repeat("x", 250))); err != nil {
+			t.Fatal(err)
+		}
+		if err := storages.Sweep(t.Context()); err != nil {
+			t.Error(err)
+		}
+		swept := len(mockItems(t, "login-x")) == 0
+		if _, ok := storages.keyrings[0].(goKeyring); swept != ok {
+			t.Errorf("%T: swept is %v", storages.keyrings[0], swept)
+		}
+	}
+}
+
+// The largest item must fit into the line that go-keyring gives to security, and
+// the largest record into the chunks.
+func TestItemLimits(t *testing.T) {
+	item := chunkName("login-"+newID(), "a", 99)
+	base64 := (macItemLimit + 2) / 3 * 4
+	line := len("add-generic-password -U -s "+service+" -a '"+item+"' -w go-keyring-base64:\n") + base64
+	if line > 4096 {
+		t.Errorf("an item of %d bytes makes a line of %d bytes", macItemLimit, line)
+	}
+}
+
 func TestSecurityRefused(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // there is no exit status of a tool to read there, nor sh
@@ -93,15 +180,5 @@ func TestSecurityRefused(t *testing.T) {
 		if !errors.As(err, &unreachable) || unreachable.Locked != want {
 			t.Errorf("exit status %d: %v, want Locked %v", status, err, want)
 		}
-	}
-}
-
-// The longest item must fit into the line that go-keyring gives to security.
-func TestMacItemLimit(t *testing.T) {
-	item := chunkName(strings.Repeat("k", maxName), 1, maxChunks)
-	base64 := (macItemLimit + 2) / 3 * 4
-	line := len("add-generic-password -U -s "+service+" -a '"+item+"' -w go-keyring-base64:\n") + base64
-	if line > 4096 {
-		t.Errorf("an item of %d bytes makes a line of %d bytes", macItemLimit, line)
 	}
 }

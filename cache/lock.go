@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -16,34 +16,20 @@ import (
 // ErrBusy says that another holds the lock.
 var ErrBusy = errors.New("lock is held by another process")
 
-const lockSuffix = ".lock"
-
 // Locks are locks by name, each an empty file in the state folder. The files are
 // never deleted, since one that is deleted while it is locked would be locked
-// twice, and never written, since a held lock's file cannot be read on Windows.
-// The system releases a lock when its process ends, in whatever way.
+// twice. The system releases a lock when its process ends, in whatever way.
 type Locks struct {
-	Dir string // the state folder, as of [StateDir]; made if need be
+	Dir string // the state folder, see [StateDir]; made if need be
 }
 
 // Lock is a lock that is held.
-type Lock struct {
-	file *flock.Flock
-}
-
-// The longest times between two looks at a lock that is held by another, at
-// first and after a while.
-const (
-	firstPoll = 25 * time.Millisecond
-	lastPoll  = 200 * time.Millisecond
-)
+type Lock struct{ file *flock.Flock }
 
 // Lock waits for the named lock until ctx ends, and then returns the ctx's
 // error, wrapped.
 func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for pause := firstPoll; ; pause = min(pause*3/2, lastPoll) {
+	for pause := 25 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("waiting for lock %q: %w", name, ctx.Err())
 		}
@@ -53,9 +39,8 @@ func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
 		}
 		// Those who wait since the same moment would go on looking at the
 		// same moments, and only one of them gets the lock at each.
-		timer.Reset(pause/2 + rand.N(pause/2))
 		select {
-		case <-timer.C:
+		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-ctx.Done():
 		}
 	}
@@ -64,30 +49,29 @@ func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
 // TryLock takes the named lock, or returns [ErrBusy] at once. Two locks of one
 // process exclude each other as those of two processes do.
 func (l Locks) TryLock(name string) (*Lock, error) {
-	if err := PrepareStateDir(l.Dir); err != nil {
+	if err := checkFileName(name); err != nil {
 		return nil, err
 	}
-	if !plainName(name) {
-		name = Key(name)
+	if err := prepareDir(l.Dir); err != nil {
+		return nil, err
 	}
-	path := filepath.Join(l.Dir, name+lockSuffix)
+	path := filepath.Join(l.Dir, name+".lock")
 	for range 10 {
 		file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY|openSafely), flock.SetPermissions(0o600))
 		locked, err := file.TryLock()
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.EINTR): // on a network file system
+			continue
+		case errors.Is(err, syscall.ENOLCK):
+			return nil, fmt.Errorf("the file system of %q gives no locks; set XDG_STATE_HOME to a folder on a local disk (%w)", path, err)
+		case err != nil:
 			return nil, err
-		}
-		if !locked {
+		case !locked:
 			return nil, ErrBusy
-		}
-		same, err := isLocked(path, file)
-		if same {
+		case isLocked(path, file):
 			return &Lock{file}, nil
 		}
 		_ = file.Unlock()
-		if err != nil {
-			return nil, err
-		}
 	}
 	return nil, fmt.Errorf("lock file %q is replaced again and again", path)
 }
@@ -95,22 +79,10 @@ func (l Locks) TryLock(name string) (*Lock, error) {
 // isLocked reports whether the file at path is the one that was locked. Someone
 // who tidies up may have deleted it after it was opened here, and the next
 // process locks a new file.
-func isLocked(path string, file *flock.Flock) (bool, error) {
-	held, err := file.Stat()
-	if err != nil {
-		return false, err
-	}
+func isLocked(path string, file *flock.Flock) bool {
+	held, heldErr := file.Stat()
 	there, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := checkOwner(path, there); err != nil {
-		return false, err
-	}
-	return os.SameFile(held, there), nil
+	return heldErr == nil && err == nil && os.SameFile(held, there)
 }
 
 // Unlock releases the lock. It may be called more than once.

@@ -197,7 +197,7 @@ func TestExecEnvironment(t *testing.T) {
 		"AWS_ACCESS_KEY_ID=old", "AWS_REGION=old"}, c, p.Region)
 	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
 		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(), "AWS_CREDENTIAL_EXPIRATION=" + c.Expires.Format(time.RFC3339),
-		"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
+		"AWS_ACCOUNT_ID=111122223333", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%d variables, want %d", len(got), len(want))
 	}

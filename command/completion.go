@@ -48,24 +48,24 @@ names of your profiles. Load it where your shell starts:
 func completeNames(e *Environment, root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Flags().Lookup("profile") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("profile", e.completion(profile.List))
+			_ = cmd.RegisterFlagCompletionFunc("profile", e.completion((*profile.Config).Names))
 		}
 		if cmd.Flags().Lookup("idp") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("idp", e.completion(func(src profile.Source) ([]string, error) {
-				text, err := src.ReadConfig()
-				return profile.IDPNames(text), err
-			}))
+			_ = cmd.RegisterFlagCompletionFunc("idp", e.completion((*profile.Config).IDPNames))
 		}
 	}
 }
 
 // completion offers the names that begin with what was typed. A file that cannot
 // be read offers none: this is no place for errors.
-func (e *Environment) completion(list func(profile.Source) ([]string, error)) cobra.CompletionFunc {
+func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		names, _ := list(profile.Source{Getenv: e.Getenv, Home: e.Home})
+		file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
 		var fit []string
-		for _, name := range names {
+		for _, name := range list(file) {
 			// A line of the answer is one name; behind a tab is its description.
 			if strings.HasPrefix(name, typed) && !strings.ContainsFunc(name, unicode.IsControl) {
 				fit = append(fit, name)

@@ -30,7 +30,8 @@ settings). With --yes nothing is asked and nobody is needed at the terminal. A
 further role with the same login takes --idp NAME and --role-arn.
 
 --import takes the sections [daypass-idp NAME] and [profile NAME] from a file
-that your company hands out, and writes credential_process for this machine.`,
+that your company hands out, and writes credential_process for this machine.
+What could do harm in it wants a yes of its own, or --force.`,
 		Example: `  daypass configure
   daypass configure --idp corp --profile prod \
     --role-arn arn:aws:iam::111122223333:role/Admin
@@ -45,7 +46,7 @@ that your company hands out, and writes credential_process for this machine.`,
 				return c.run(cmd.Context())
 			}
 			if len(c.src.Flags) > 0 || c.profile != "" {
-				return errors.New("--import takes every setting from the file: leave out the other flags but --yes and --dry-run")
+				return errors.New("--import takes every setting from the file: leave out the other flags but --yes, --force and --dry-run")
 			}
 			return c.runImport(cmd.Context(), importFile)
 		},
@@ -56,6 +57,7 @@ that your company hands out, and writes credential_process for this machine.`,
 		cmd.Flags().Lookup(usual).Hidden = false
 	}
 	cmd.Flags().BoolVarP(&c.yes, "yes", "y", false, "ask nothing, and write")
+	cmd.Flags().BoolVar(&c.force, "force", false, "accept the warnings about an imported file")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print the lines, and write nothing")
 	cmd.Flags().StringVar(&importFile, "import", "", "take over the sections of a `FILE`")
 	return cmd
@@ -64,15 +66,15 @@ that your company hands out, and writes credential_process for this machine.`,
 // configurer is one run of configure. The answers so far are flags, as if they had
 // been given on the command line.
 type configurer struct {
-	env         *Environment
-	src         profile.Source
-	yes, dryRun bool
+	env                *Environment
+	src                profile.Source
+	yes, force, dryRun bool
 
-	program string // the path for credential_process
-	text    []byte // the config file as it was read
+	program string          // the path for credential_process
+	config  *profile.Config // as it was read
 	profile string
 	secret  secret.String
-	talk    *prompt.Conversation // nil until something is asked
+	talk    *prompt.Terminal // nil until something is asked
 }
 
 // begin finds out what can be known before anything is asked.
@@ -80,8 +82,13 @@ func (c *configurer) begin() (err error) {
 	if c.program, err = c.env.programPath(); err != nil {
 		return err
 	}
-	c.text, err = c.src.ReadConfig()
+	c.config, err = profile.OpenToEdit(c.file())
 	return err
+}
+
+// file is where settings come from once they are written: no flag counts.
+func (c *configurer) file() profile.Source {
+	return profile.Source{Getenv: c.env.Getenv, Home: c.env.Home}
 }
 
 func (c *configurer) run(ctx context.Context) error {
@@ -91,8 +98,41 @@ func (c *configurer) run(ctx context.Context) error {
 	if err := c.askAll(ctx); err != nil {
 		return err
 	}
-	blocks := profile.Compose(c.profile, c.commandLine(c.profile), c.src.Flags, c.secret)
-	return c.finish(ctx, blocks, nil)
+	text, changes, err := c.edit(profile.Compose(c.profile, c.commandLine(c.profile), c.src.Flags, c.secret))
+	if err != nil {
+		return err
+	}
+	return c.finish(ctx, text, changes, nil, c.profile, "")
+}
+
+// runImport takes over the sections of a file that a company hands out.
+func (c *configurer) runImport(ctx context.Context, path string) error {
+	if err := c.begin(); err != nil {
+		return err
+	}
+	blocks, err := profile.ReadImport(path)
+	if err != nil {
+		return err
+	}
+	name, login := "", ""
+	for i, b := range blocks {
+		if b.IDP {
+			login = b.Name
+			continue
+		}
+		if name == "" {
+			name = b.Name
+		}
+		if err := c.acceptProfile(b.Name); err != nil {
+			return err
+		}
+		blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
+	}
+	text, changes, err := c.edit(blocks)
+	if err != nil {
+		return err
+	}
+	return c.finish(ctx, text, changes, warnings(changes), name, login)
 }
 
 // commandLine is the credential_process of a profile: words that need no quotes,
@@ -101,56 +141,132 @@ func (c *configurer) commandLine(name string) string {
 	return c.program + " process --profile " + name
 }
 
-// finish shows the lines, writes them, and offers a login. warnings are shown with
-// them, and then want a yes of their own.
-func (c *configurer) finish(ctx context.Context, blocks []profile.Block, warnings []string) error {
-	made, changes, err := profile.Edit(c.text, blocks)
-	if err != nil {
-		return err
+// edit makes the new text. It refuses to turn one login into another: profiles
+// that share it would go on with it, and what else the section says, such as a
+// client secret, would go to the other provider.
+func (c *configurer) edit(blocks []profile.Block) ([]byte, []profile.Change, error) {
+	text, changes, err := c.config.Edit(blocks)
+	for _, change := range changes {
+		if change.IDP && change.Key == "issuer" && change.Old != "" {
+			return nil, nil, failure.New(failure.ExitUsage, nil,
+				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
+		}
 	}
+	return text, changes, err
+}
+
+// warnings are about the changes with which a stranger's file could do more harm
+// than with a provider that nobody logs in at: each wants a yes of its own.
+func warnings(changes []profile.Change) []string {
+	harm := map[string]string{
+		"browser_command":               "runs this program on your machine",
+		"daypass_sts_endpoint":          "gets your ID token",
+		"daypass_signin_endpoint":       "gets your AWS credentials",
+		"device_authorization_endpoint": "says where you log in",
+		"ca_bundle":                     "is trusted for connections",
+	}
+	var all []string
+	for _, c := range changes {
+		said := fmt.Sprintf("%s %s = %s", c.Header(), c.Key, shownValue(c.Key, c.Value))
+		switch {
+		case harm[c.Key] != "":
+			all = append(all, said+", which "+harm[c.Key])
+		case c.Key == "storage" && c.Value == "file":
+			all = append(all, said+", which keeps logins outside the keyring")
+		case c.Old != "" && c.Key != "credential_process":
+			all = append(all, said+", which was "+shownValue(c.Key, c.Old))
+		case !c.New && c.Key != "credential_process":
+			all = append(all, said+", in a section that you have already")
+		case c.New && !c.IDP && c.Name == "default" && c.Key == "daypass_role_arn":
+			all = append(all, said+", which every AWS tool uses where no profile is named")
+		}
+	}
+	return all
+}
+
+// finish shows the lines, writes them, and offers a login to the profile, if there
+// is one. Each of the warnings wants a yes of its own first.
+func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string, name, login string) error {
 	path := c.file().ConfigFile()
-	shown := fmt.Sprintf("%s says all of this already.\n", path)
+	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
-		shown = fmt.Sprintf("For %s:\n\n%s\n", path, profile.Diff(changes))
+		shown = fmt.Sprintf("For %s:\n\n%s\n", path, difference(changes))
 	}
-	for _, warning := range warnings {
-		shown += "Mind: " + warning + "\n"
+	if c.force || c.dryRun {
+		for _, warning := range warnings {
+			shown += "Warning: " + warning + ".\n"
+		}
 	}
-	if c.dryRun {
+	switch {
+	case c.yes && !c.force && len(warnings) > 0:
+		return failure.New(failure.ExitUsage, nil, warnings[0]+".",
+			fmt.Sprintf("--yes does not answer the warnings about this file (%d); nothing was written.", len(warnings)),
+			"Run it without --yes, or read them with --dry-run and add --force.")
+	case c.dryRun:
 		return c.env.print([]byte(cleaned(shown)))
-	}
-	if !c.yes && len(changes) > 0 {
-		if err := c.confirm(ctx, shown, len(warnings) == 0); err != nil {
+	case !c.yes && len(changes) > 0:
+		if c.force {
+			warnings = nil
+		}
+		if err := c.confirm(ctx, shown, warnings); err != nil {
 			return err
 		}
 		shown = "" // once is enough
 	}
-	names := profileNames(blocks)
-	next := "Next: daypass configure --idp " + blocks[0].Name + "\n" // there may be no profile in what was imported
-	if len(names) > 0 {
-		next = "Next: daypass login --profile " + names[0] + "\n"
+	next := "Next: daypass login --profile " + name + "\n"
+	if name == "" {
+		next = "Next: daypass configure --idp " + login + "\n"
 	}
 	if len(changes) > 0 {
-		if err := c.file().ReplaceConfig(c.text, made, names); err != nil {
+		if err := c.config.Replace(text); err != nil {
 			return err
 		}
 		shown += fmt.Sprintf("daypass: wrote %s.\n", path)
 	}
-	if c.talk == nil || len(names) == 0 {
+	if c.talk == nil || name == "" {
 		return c.env.print([]byte(cleaned(shown + next)))
 	}
 	if err := c.env.print([]byte(cleaned(shown))); err != nil {
 		return err
 	}
-	// It is written: from here on the end of the answers is a no.
+	// It is written: from here on the end of input is a no.
 	if yes, err := c.talk.Confirm(ctx, "Log in and try the role now?", true); err != nil || !yes {
 		return c.env.print([]byte(next))
 	}
-	return c.try(ctx, names[0])
+	return c.try(ctx, name)
+}
+
+// difference shows changes as lines that begin with + and -.
+func difference(changes []profile.Change) string {
+	var text strings.Builder
+	header := ""
+	for _, c := range changes {
+		if h := c.Header(); h != header {
+			header = h
+			sign := "  "
+			if c.New {
+				sign = "+ "
+			}
+			text.WriteString(sign + header + "\n")
+		}
+		if c.Old != "" {
+			text.WriteString("- " + c.Key + " = " + shownValue(c.Key, c.Old) + "\n")
+		}
+		text.WriteString("+ " + c.Key + " = " + shownValue(c.Key, c.Value) + "\n")
+	}
+	return text.String()
+}
+
+// shownValue is a value as a person may see it.
+func shownValue(key, value string) string {
+	if key == "client_secret" {
+		return "(hidden)"
+	}
+	return value
 }
 
 // confirm shows the lines, and is an error unless the person wants them.
-func (c *configurer) confirm(ctx context.Context, shown string, byDefault bool) error {
+func (c *configurer) confirm(ctx context.Context, shown string, warnings []string) error {
 	talk, err := c.conversation()
 	if err != nil {
 		return err
@@ -158,17 +274,23 @@ func (c *configurer) confirm(ctx context.Context, shown string, byDefault bool) 
 	if err := talk.Say("\n" + shown); err != nil {
 		return c.ended(ctx, err)
 	}
-	yes, err := talk.Confirm(ctx, "Write this?", byDefault)
-	if err != nil {
-		return c.ended(ctx, err)
-	}
-	if !yes {
-		return &failure.Error{Exit: failure.ExitRefused, Lines: []string{"nothing was written."}}
+	for i := range len(warnings) + 1 {
+		question := "Write this?"
+		if i < len(warnings) {
+			question = "Warning: " + warnings[i] + ". Accept?"
+		}
+		yes, err := talk.Confirm(ctx, question, i == len(warnings) && i == 0)
+		if err != nil {
+			return c.ended(ctx, err)
+		}
+		if !yes {
+			return failure.New(failure.ExitRefused, nil, "nothing was written.")
+		}
 	}
 	return nil
 }
 
-// try logs in and takes the role.
+// try logs in and assumes the role.
 func (c *configurer) try(ctx context.Context, name string) error {
 	p, err := profile.Load(c.file(), name)
 	if err != nil {
@@ -196,25 +318,10 @@ func (c *configurer) try(ctx context.Context, name string) error {
 		use += " --profile " + name
 	}
 	return c.env.print(fmt.Appendf(nil, "daypass: AWS gives you role %s in account %s until %s. Try: %s\n",
-		p.RoleName, p.AccountID, clock(credentials.Expires, c.env.Now()), use))
+		p.RoleName, p.AccountID, prompt.Clock(credentials.Expires, c.env.Now()), use))
 }
 
-// file is where settings come from once they are written: no flag counts.
-func (c *configurer) file() profile.Source {
-	return profile.Source{Getenv: c.env.Getenv, Home: c.env.Home}
-}
-
-func profileNames(blocks []profile.Block) []string {
-	var names []string
-	for _, b := range blocks {
-		if !b.IDP {
-			names = append(names, b.Name)
-		}
-	}
-	return names
-}
-
-// cleaned is text of which some stands in files.
+// cleaned is text of which some is from files.
 func cleaned(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -150,11 +150,10 @@ func TestConfigureByHand(t *testing.T) {
 	l.box.AutoApprove("taro")
 
 	p := l.terminal("configure", "--storage", "file")
-	p.answer("Number: ", "8\n")
-	p.answer("want a number from 1 to 7\nNumber: ", "another one\n")
-	p.answer("Issuer URL, such as https://login.example.com: ", "ftp://x\n")
-	p.answer("want an https:// URL\n", "")
-	p.answer("Issuer URL, such as https://login.example.com: ", strings.TrimSuffix(l.box.Issuer, "/")+"\n")
+	const issuer = "Issuer URL of your company's login, such as https://corp.eu.auth0.com/: "
+	p.answer(issuer, "ftp://x\n")
+	p.answer("is not https\n", "")
+	p.answer(issuer, strings.TrimSuffix(l.box.Issuer, "/")+"\n")
 	p.answer("The provider spells itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
 	p.answer("Client id: ", l.box.ClientID+"\n")
 	p.answer("Client secret, Enter if the client has none (not shown): ", "\n")
@@ -162,7 +161,7 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer("want the ARN of a role", "")
 	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "  "+l.box.RoleARN+" \n")
 	p.answer("Name of the profile [default]: ", "\n")
-	p.answer("Region [us-east-1]: ", "eu-west-1\n")
+	p.answer("Region, such as eu-west-1, Enter for none: ", "eu-west-1\n")
 	p.answer("Name of the login, which profiles can share [company]: ", "corp\n")
 	p.answer("Write this? [Y/n]: ", "perhaps\n")
 	p.answer("y or n, please.\nWrite this? [Y/n]: ", "y\n")
@@ -190,11 +189,10 @@ func TestConfigureByHand(t *testing.T) {
 
 	// A second role takes the login that is there.
 	p = l.terminal("configure")
-	p.answer("1  corp ("+l.box.Issuer+"), which is set up already\n", "")
-	p.answer("Number: ", "1\n")
+	p.answer("or a login that you have already (corp): ", "corp\n")
 	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "arn:aws-cn:iam::111122223333:role/Admin\n")
 	p.answer("Name of the profile [admin]: ", "\n")
-	p.answer("Region [cn-north-1]: ", "\n")
+	p.answer("Region, such as eu-west-1, Enter for none: ", "\n")
 	p.answer("Write this? [Y/n]: ", "n\n")
 	if code, seen := p.end(); code != 4 || strings.Contains(l.read(".aws/config"), "Admin") {
 		t.Errorf("after no: exit %d\n%s\n%s", code, seen, l.read(".aws/config"))
@@ -206,8 +204,9 @@ func TestConfigureSetsGitLabsDeviceEndpoint(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
 	l.install()
 	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
-	p.answer("Number: ", "gitlab\n")
-	p.answer("GitLab address [https://gitlab.com]: ", l.box.Issuer+"\n")
+	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")
+	p.answer("Is it a GitLab, whose is "+l.box.Issuer+"/oauth/authorize_device? [y/N]: ", "y\n")
+	p.answer("(not shown): ", "\n")
 	p.answer("Write this? [Y/n]: ", "\n")
 	p.answer("Log in and try the role now? [Y/n]: ", "\x04")
 	code, seen := p.end()
@@ -226,14 +225,14 @@ func TestConfigureEndedEarlyWritesNothing(t *testing.T) {
 		want       string
 	}{
 		{"Ctrl-C", "\x03", 130, "daypass: interrupted; nothing was written.\n"},
-		{"Ctrl-D", "\x04", 2, "daypass: the answers ended; nothing was written.\n"},
-		{"three bad answers", "x\ny\nz\n", 2, "daypass: want a number from 1 to 7; nothing was written.\n"},
+		{"Ctrl-D", "\x04", 2, "daypass: input ended; nothing was written.\n"},
+		{"three bad answers", "ftp://x\nftp://x\nftp://x\n", 2, "is not https\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newBareLaptop(t, sandbox.Options{})
 			l.install()
 			p := l.terminal("configure")
-			p.answer("Number: ", test.keys)
+			p.answer("such as https://corp.eu.auth0.com/: ", test.keys)
 			code, seen := p.end()
 			if code != test.exit || !strings.HasSuffix(seen, test.want) {
 				t.Errorf("exit %d, want %d:\n%s", code, test.exit, seen)
@@ -245,12 +244,48 @@ func TestConfigureEndedEarlyWritesNothing(t *testing.T) {
 	}
 }
 
+// Each warning about an imported file wants a yes of its own, and Enter is a no.
+func TestImportAsksForEachWarning(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	l.write(".aws/config", "[default]\nregion = eu-west-1\n\n[profile dev]\noutput = json\n")
+	before := l.read(".aws/config")
+	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nbrowser_command = firefox {url}\n"+
+		"[profile dev]\ndaypass_idp = corp\noutput = text\ndaypass_role_arn = "+l.box.RoleARN+"\n")
+	l.install()
+	questions := []string{
+		"Warning: [daypass-idp corp] browser_command = firefox {url}, which runs this program on your machine. Accept? [y/N]: ",
+		"Warning: [profile dev] daypass_idp = corp, in a section that you have already. Accept? [y/N]: ",
+		"Warning: [profile dev] output = text, which was json. Accept? [y/N]: ",
+		"Warning: [profile dev] daypass_role_arn = " + l.box.RoleARN + ", in a section that you have already. Accept? [y/N]: ",
+		"Write this? [y/N]: ",
+	}
+	for refused := range len(questions) + 1 {
+		p := l.terminal("configure", "--import", filepath.Join(l.home(), "company.ini"))
+		for i, question := range questions[:min(refused+1, len(questions))] {
+			keys := "y\n"
+			if i == refused {
+				keys = "\n"
+			}
+			p.answer(question, keys)
+		}
+		if refused < len(questions) {
+			if code, seen := p.end(); code != 4 || l.read(".aws/config") != before {
+				t.Errorf("no to %q: exit %d\n%s\n%s", questions[refused], code, seen, l.read(".aws/config"))
+			}
+			continue
+		}
+		p.answer("Log in and try the role now? [Y/n]: ", "n\n")
+		if code, seen := p.end(); code != 0 || !strings.Contains(l.read(".aws/config"), "output = text\n") {
+			t.Errorf("exit %d\n%s\n%s", code, seen, l.read(".aws/config"))
+		}
+	}
+}
+
 func TestConfigureHidesTheClientSecret(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{ClientSecret: "hunter2"})
 	l.install()
 	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
-	p.answer("Number: ", "7\n")
-	p.answer("Issuer URL, such as https://login.example.com: ", l.box.Issuer+"\n")
+	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")
 	p.answer("(not shown): ", "hunter2\n")
 	p.answer("Write this? [Y/n]: ", "\n")
 	p.answer("Log in and try the role now? [Y/n]: ", "n\n")
@@ -266,8 +301,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 	l = newBareLaptop(t, sandbox.Options{})
 	l.install()
 	p = l.terminal("configure", "--client-id", "x")
-	p.answer("Number: ", "7\n")
-	p.answer("Issuer URL, such as https://login.example.com: ", l.box.Issuer+"\n")
+	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")
 	p.answer("(not shown): ", "")
 	for end := time.Now().Add(5 * time.Second); p.echoes() && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)

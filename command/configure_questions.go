@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
 )
 
 // askAll asks what no flag says, in the order in which one answer helps to the
@@ -28,96 +30,72 @@ func (c *configurer) askAll(ctx context.Context) error {
 	return err
 }
 
-// askLogin settles how to log in: by a section that is there, or a new one.
+// askLogin settles how to log in: by a section that exists, or a new one.
 func (c *configurer) askLogin(ctx context.Context) error {
-	known := profile.IDPNames(c.text)
-	if c.src.Flags["issuer"] == "" && slices.Contains(known, c.src.Flags["idp"]) {
-		return c.useSection(ctx)
+	known, wanted, issuer := c.config.IDPNames(), c.src.Flags["idp"], c.src.Flags["issuer"]
+	exists := func(name string) bool { return slices.Contains(known, name) }
+	if issuer == "" && wanted != "" && !exists(wanted) && c.yes {
+		lines := []string{fmt.Sprintf("there is no section [daypass-idp %s] in %s.", wanted, c.file().ConfigFile())}
+		if known != nil {
+			lines = append(lines, "There are: "+strings.Join(known, ", ")+".")
+		}
+		return failure.New(failure.ExitUsage, nil, append(lines, "A new one needs --issuer and --client-id.")...)
 	}
-	all := presets()
-	chosen := all[len(all)-1]
-	switch {
-	case c.src.Flags["issuer"] != "":
-		chosen = presetOf(c.src.Flags["issuer"])
-	case c.yes: // the question for the issuer says what is missing
-	default:
-		var names []string
-		for _, name := range known {
-			issuer, _ := profile.Value(c.text, true, name, "issuer")
-			names = append(names, name+" ("+issuer+"), which is set up already")
-		}
-		for _, p := range all {
-			names = append(names, p.name)
-		}
-		place, err := c.choose(ctx, "Where does your company log in?", names)
-		if err != nil {
-			return err
-		}
-		if place < len(known) {
-			c.src.Flags["idp"] = known[place]
-			return c.useSection(ctx)
-		}
-		chosen = all[place-len(known)]
+	if issuer == "" && exists(wanted) {
+		return c.useSection(ctx, wanted)
 	}
-	return c.askProvider(ctx, chosen)
-}
-
-// useSection takes up a login that other profiles have too.
-func (c *configurer) useSection(ctx context.Context) error {
-	idp, err := profile.LoadIDP(c.src, c.src.Flags["idp"])
-	if err != nil {
+	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
+	if known != nil {
+		text += ",\nor a login that you have already (" + strings.Join(known, ", ") + ")"
+	}
+	answer, err := c.ask(ctx, question{flag: "issuer", text: text, check: func(ctx context.Context, answer string) (string, error) {
+		if exists(answer) {
+			return answer, c.useSection(ctx, answer)
+		}
+		return c.checkIssuer(ctx, answer)
+	}}, issuer)
+	if err != nil || exists(answer) {
 		return err
 	}
-	_, err = c.discover(ctx, idp, presetOf(idp.Issuer))
-	return err
-}
-
-// askProvider asks for the issuer, the client id and, where there is one, its
-// secret.
-func (c *configurer) askProvider(ctx context.Context, p preset) error {
-	given := c.src.Flags["issuer"]
-	asked := given == ""
-	if p.fixed != "" {
-		given = p.fixed
-	}
-	text := p.question
-	if p.example != "" {
-		text += ", such as " + p.example
-	}
-	issuer, err := c.ask(ctx, question{flag: "issuer", text: text, byDefault: p.usual, take: func(ctx context.Context, answer string) (string, error) {
-		return c.takeIssuer(ctx, p, answer)
-	}}, given)
-	if err != nil {
-		return err
-	}
-	c.src.Flags["issuer"] = issuer
+	c.src.Flags["issuer"] = answer
 	if err := c.askSetting(ctx, "client-id", "Client id"); err != nil {
 		return err
 	}
-	return c.askClientSecret(ctx, p, asked)
+	return c.askClientSecret(ctx, issuer == "")
 }
 
-// takeIssuer asks the provider how it spells itself, and whether it has the device
-// flow.
-func (c *configurer) takeIssuer(ctx context.Context, p preset, answer string) (string, error) {
-	issuer, err := p.issuer(answer)
+// useSection uses a login that other profiles have too.
+func (c *configurer) useSection(ctx context.Context, name string) error {
+	c.src.Flags["idp"] = name
+	login, err := c.config.LoadIDP(name)
 	if err != nil {
-		return "", &failure.Error{Exit: failure.ExitUsage, Err: err, Lines: []string{err.Error() + "."}}
+		return err
+	}
+	_, err = c.discover(ctx, login)
+	return err
+}
+
+// checkIssuer asks the provider how it spells itself, and whether it has the device
+// flow.
+func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
+	issuer = strings.TrimSuffix(issuer, "/.well-known/openid-configuration")
+	if !strings.Contains(issuer, "://") {
+		issuer = "https://" + issuer
 	}
 	checked, err := c.settings("issuer", issuer)
 	if err != nil {
 		return "", err
 	}
-	endpoint, err := c.discover(ctx, checked.IDP, p)
-	var misspelt *deviceflow.DiscoveryError
+	endpoint, err := c.discover(ctx, checked.IDP)
+	var misspelt *idp.DiscoveryError
 	if errors.As(err, &misspelt) && misspelt.Discovered != "" {
-		use, asked := c.takesSpelling(ctx, issuer, misspelt.Discovered)
+		use, asked := c.acceptsSpelling(ctx, issuer, misspelt.Discovered)
 		if asked != nil {
 			return "", c.ended(ctx, asked)
 		}
 		if use {
 			checked.IDP.Issuer = misspelt.Discovered
-			endpoint, err = c.discover(ctx, checked.IDP, p)
+			endpoint, err = c.discover(ctx, checked.IDP)
 		}
 	}
 	if err == nil && endpoint != "" {
@@ -126,10 +104,10 @@ func (c *configurer) takeIssuer(ctx context.Context, p preset, answer string) (s
 	return checked.IDP.Issuer, err
 }
 
-// takesSpelling decides whether the provider's own name for itself is used. Who
-// can make us take another issuer could sign our tokens, so it has to be the same
-// host, and but for a slash at the end a person has to agree.
-func (c *configurer) takesSpelling(ctx context.Context, issuer, discovered string) (bool, error) {
+// acceptsSpelling decides whether the provider's own name for itself is used.
+// Whoever can make us use another issuer could sign our tokens, so it has to be the
+// same host, and but for a slash at the end a person has to agree.
+func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered string) (bool, error) {
 	ours, err := url.Parse(issuer)
 	theirs, wrong := url.Parse(discovered)
 	if err != nil || wrong != nil || ours.Scheme != theirs.Scheme || !strings.EqualFold(ours.Host, theirs.Host) || strings.Contains(discovered, "{") {
@@ -145,13 +123,13 @@ func (c *configurer) takesSpelling(ctx context.Context, issuer, discovered strin
 	return talk.Confirm(ctx, "  The provider spells itself "+discovered+", and AWS compares each letter. Use that?", true)
 }
 
-// discover asks the provider. It returns the device endpoint where that has to be
-// written, because the provider does not name it.
-func (c *configurer) discover(ctx context.Context, idp profile.IDP, p preset) (endpoint string, err error) {
+// discover asks the provider. It returns the device endpoint if that has to be
+// written, because GitLab has one and does not name it.
+func (c *configurer) discover(ctx context.Context, login profile.IDP) (endpoint string, err error) {
 	if c.talk != nil {
-		_ = c.talk.Say("  asking " + idp.Issuer + " ...")
+		_ = c.talk.Say("  asking " + login.Issuer + " ...")
 	}
-	s, err := c.env.session(profile.Profile{IDP: idp})
+	s, err := c.env.session(profile.Profile{IDP: login})
 	if err != nil {
 		return "", err
 	}
@@ -162,25 +140,38 @@ func (c *configurer) discover(ctx context.Context, idp profile.IDP, p preset) (e
 	case ctx.Err() != nil:
 		return "", c.ended(ctx, ctx.Err())
 	case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
-		failed.Lines = []string{failed.Lines[0], "Is the address right, and does it open in a browser on this machine?"}
-		return "", failed
+		return "", failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
 	case err != nil:
 		return "", err
-	case published.DeviceAuthorizationEndpoint != "" || idp.DeviceAuthorizationEndpoint != "":
+	case published.DeviceAuthorizationEndpoint != "" || login.DeviceAuthorizationEndpoint != "":
 		return "", nil
-	case p.devicePath != "":
-		return strings.TrimSuffix(idp.Issuer, "/") + p.devicePath, nil
 	}
-	return "", &failure.Error{Exit: failure.ExitUsage, Lines: []string{
-		idp.Issuer + " names no device_authorization_endpoint: nobody can log in with a code there.",
-		"To be switched on: " + p.switchOn + ".",
-		"If it is on, give --device-authorization-endpoint.",
-	}}
+	gitlab := strings.TrimSuffix(login.Issuer, "/") + "/oauth/authorize_device"
+	if login.Issuer == "https://gitlab.com" {
+		return gitlab, nil
+	}
+	if !c.yes {
+		talk, err := c.conversation()
+		if err != nil {
+			return "", err
+		}
+		yes, err := talk.Confirm(ctx, "  It names no device_authorization_endpoint. Is it a GitLab, whose is "+gitlab+"?", false)
+		if err != nil {
+			return "", c.ended(ctx, err)
+		}
+		if yes {
+			return gitlab, nil
+		}
+	}
+	return "", failure.New(failure.ExitUsage, nil,
+		login.Issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
+		"Turn the device grant on for the client, at the provider.",
+		"If it is on, give --device-authorization-endpoint (GitLab: "+gitlab+").")
 }
 
-// askSetting asks for one setting and takes what profile takes.
+// askSetting asks for one setting and accepts what package profile accepts.
 func (c *configurer) askSetting(ctx context.Context, flag, text string) error {
-	answer, err := c.ask(ctx, question{flag: flag, text: text, take: func(_ context.Context, answer string) (string, error) {
+	answer, err := c.ask(ctx, question{flag: flag, text: text, check: func(_ context.Context, answer string) (string, error) {
 		_, err := c.settings(flag, answer)
 		return answer, err
 	}}, c.src.Flags[flag])
@@ -188,45 +179,43 @@ func (c *configurer) askSetting(ctx context.Context, flag, text string) error {
 	return err
 }
 
-// askClientSecret asks where the provider demands a secret, and where it might.
-func (c *configurer) askClientSecret(ctx context.Context, p preset, asked bool) error {
-	perhaps := asked && p.others
-	if !p.secret && !perhaps || c.hasClientSecret() {
+// askClientSecret asks for a secret where the login is new. Google demands one.
+func (c *configurer) askClientSecret(ctx context.Context, asked bool) error {
+	demanded := c.src.Flags["issuer"] == "https://accounts.google.com"
+	if _, has := c.sameLogin(); has || !demanded && (c.yes || !asked) {
 		return nil
 	}
 	if c.yes {
-		return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
-			p.name + " demands a client secret, and no flag takes one: argument lists are public.",
-			"Run daypass configure without --yes, or with --import FILE."}}
+		return failure.New(failure.ExitUsage, nil, "Google demands a client secret, and no flag accepts one: argument lists are public.",
+			"Run daypass configure without --yes, or with --import FILE.")
 	}
 	talk, err := c.conversation()
 	if err != nil {
 		return err
 	}
-	text := "Client secret, which " + p.name + " demands"
-	if perhaps {
-		text = "Client secret, Enter if the client has none"
+	text := "Client secret, Enter if the client has none"
+	if demanded {
+		text = "Client secret, which Google demands"
 	}
-	for range tries {
-		if c.secret, err = talk.AskSecret(ctx, text); err != nil {
-			return c.ended(ctx, err)
-		}
-		if perhaps || !c.secret.Empty() {
-			return nil
-		}
+	if c.secret, err = talk.AskSecret(ctx, text); err == nil && demanded && c.secret.Empty() {
+		err = errors.New("no client secret was given")
 	}
-	return c.ended(ctx, errors.New("no client secret was given"))
+	if err != nil {
+		return c.ended(ctx, err)
+	}
+	return nil
 }
 
-// hasClientSecret reports whether the section to be written has one already.
-func (c *configurer) hasClientSecret() bool {
-	for _, name := range profile.IDPNames(c.text) {
-		value := func(key string) string { text, _ := profile.Value(c.text, true, name, key); return text }
-		if value("issuer") == c.src.Flags["issuer"] && value("client_id") == c.src.Flags["client-id"] && value("client_secret") != "" {
-			return true
+// sameLogin returns the section of the login that is being set up, "" if it is new,
+// and whether it has a client secret.
+func (c *configurer) sameLogin() (name string, hasSecret bool) {
+	for _, name := range c.config.IDPNames() {
+		idp, err := c.config.LoadIDP(name)
+		if err == nil && idp.Issuer == c.src.Flags["issuer"] && idp.ClientID == c.src.Flags["client-id"] {
+			return name, !idp.ClientSecret.Empty()
 		}
 	}
-	return false
+	return "", false
 }
 
 func (c *configurer) askRole(ctx context.Context) error {
@@ -234,33 +223,25 @@ func (c *configurer) askRole(ctx context.Context) error {
 }
 
 func (c *configurer) askProfile(ctx context.Context) (err error) {
-	c.profile, err = c.ask(ctx, question{flag: "profile", text: "Name of the profile", byDefault: c.freeProfile(),
-		take: func(_ context.Context, answer string) (string, error) { return answer, c.takeProfile(answer) }}, c.profile)
+	free := ""
+	p, err := c.settings("", "")
+	for _, name := range []string{strings.ToLower(p.RoleName), "default"} {
+		// Without a question only default will do, and only if it is new.
+		if (name == "default" || !c.yes) && err == nil && !c.config.Has(name) && c.acceptProfile(name) == nil {
+			free = name
+		}
+	}
+	c.profile, err = c.ask(ctx, question{flag: "profile", text: "Name of the profile", byDefault: free,
+		check: func(_ context.Context, answer string) (string, error) { return answer, c.acceptProfile(answer) }}, c.profile)
 	return err
 }
 
-// freeProfile is default where it is not somebody else's, so that aws works
-// without --profile; else the name of the role.
-func (c *configurer) freeProfile() string {
-	role, _ := profile.Value(c.text, false, "default", "daypass_role_arn")
-	if err := c.takeProfile("default"); err == nil && (role == "" || role == c.src.Flags["role-arn"]) {
-		return "default"
-	}
-	p, err := c.settings("", "")
-	if name := strings.ToLower(p.RoleName); err == nil && !c.yes {
-		if err := c.takeProfile(name); err == nil {
-			return name
-		}
-	}
-	return ""
-}
-
-// takeProfile refuses a profile that gets credentials in another way already.
-func (c *configurer) takeProfile(name string) error {
+// acceptProfile refuses a profile that gets credentials in another way already.
+func (c *configurer) acceptProfile(name string) error {
 	if err := profile.CheckName(name); err != nil {
 		return err
 	}
-	shadows, err := profile.Shadows(c.src, name)
+	shadows, err := c.config.Shadows(name)
 	if err != nil {
 		return err
 	}
@@ -268,36 +249,40 @@ func (c *configurer) takeProfile(name string) error {
 	for _, s := range shadows {
 		others = append(others, strings.Join(s.Keys, ", ")+" in "+s.Where)
 	}
-	line, err := profile.CredentialProcess(c.src, name)
-	if err != nil {
-		return err
-	}
-	if line != "" && !runsDaypass(line) {
+	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
 		others = append(others, "its credential_process runs another program")
 	}
 	if others == nil {
 		return nil
 	}
-	return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
+	return failure.New(failure.ExitUsage, nil,
 		fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
-		"Choose another name, or remove these settings first."}}
+		"Choose another name, or remove these settings first.")
 }
 
-// runsDaypass tells a line of ours, also one that was written for another path.
+// runsDaypass recognizes a line of ours, also one that was written for another
+// path.
 func runsDaypass(line string) bool {
 	program, _, _ := strings.Cut(strings.ReplaceAll(line, `\`, "/"), " process")
 	return strings.HasPrefix(path.Base(program), "daypass")
 }
 
-// askRegion offers the region that the profile has, else the partition's.
+// askRegion offers the region that the profile has, else the environment's, else
+// that of [default], else none.
 func (c *configurer) askRegion(ctx context.Context) error {
-	byDefault, _ := profile.Value(c.text, false, c.profile, "region")
-	if p, err := c.settings("region", byDefault); err != nil {
-		byDefault = ""
-	} else {
-		byDefault = p.Region
+	offered := ""
+	for _, region := range []string{
+		c.config.Region(c.profile), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Region("default"),
+	} {
+		if _, err := c.settings("region", region); offered == "" && err == nil {
+			offered = region
+		}
 	}
-	region, err := c.ask(ctx, question{flag: "region", text: "Region", byDefault: byDefault, take: func(_ context.Context, answer string) (string, error) {
+	text := "Region"
+	if offered == "" {
+		text = "Region, such as eu-west-1, Enter for none"
+	}
+	region, err := c.ask(ctx, question{flag: "region", text: text, byDefault: offered, optional: true, check: func(_ context.Context, answer string) (string, error) {
 		_, err := c.settings("region", answer)
 		return answer, err
 	}}, c.src.Flags["region"])
@@ -308,48 +293,36 @@ func (c *configurer) askRegion(ctx context.Context) error {
 // askSection asks for the name of the login.
 func (c *configurer) askSection(ctx context.Context) error {
 	if c.src.Flags["issuer"] == "" {
-		return nil // it is there already
+		return nil // it exists already
 	}
-	name, err := c.ask(ctx, question{flag: "idp", text: "Name of the login, which profiles can share", byDefault: c.freeSection(),
-		take: func(_ context.Context, answer string) (string, error) { return answer, c.takeSection(answer) }}, c.src.Flags["idp"])
+	free, _ := c.sameLogin()
+	if free == "" {
+		base := sectionName(c.src.Flags["issuer"])
+		free = base
+		for i := 2; slices.Contains(c.config.IDPNames(), free); i++ {
+			free = fmt.Sprintf("%s-%d", base, i)
+		}
+	}
+	name, err := c.ask(ctx, question{flag: "idp", text: "Name of the login, which profiles can share", byDefault: free,
+		check: func(_ context.Context, answer string) (string, error) { return answer, profile.CheckName(answer) }}, c.src.Flags["idp"])
 	c.src.Flags["idp"] = name
 	return err
 }
 
-// freeSection is the section of the same login, if there is one, else a new name.
-func (c *configurer) freeSection() string {
-	known := profile.IDPNames(c.text)
-	for _, name := range known {
-		issuer, _ := profile.Value(c.text, true, name, "issuer")
-		client, _ := profile.Value(c.text, true, name, "client_id")
-		if issuer == c.src.Flags["issuer"] && client == c.src.Flags["client-id"] {
-			return name
+// sectionName makes a name for [daypass-idp NAME] of an issuer: the first part of
+// its host that says whose it is.
+func sectionName(issuer string) string {
+	usual := []string{"login", "sso", "auth", "id", "idp", "accounts", "account", "www", "identity", "keycloak", "oidc", "signin"}
+	u, err := url.Parse(issuer)
+	if err == nil && strings.Trim(u.Host, "0123456789.:[]") != "" {
+		labels := strings.Split(strings.ToLower(u.Hostname()), ".")
+		for _, label := range labels[:len(labels)-1] {
+			if !slices.Contains(usual, label) && profile.CheckName(label) == nil {
+				return label
+			}
 		}
 	}
-	name := sectionName(c.src.Flags["issuer"])
-	for i := 2; slices.Contains(known, name); i++ {
-		name = fmt.Sprintf("%s-%d", sectionName(c.src.Flags["issuer"]), i)
-	}
-	return name
-}
-
-// takeSection refuses to turn one login into another: profiles that share it would
-// go on with it, and what else the section says, such as a client secret, would go
-// to the other provider.
-func (c *configurer) takeSection(name string) error {
-	if err := profile.CheckName(name); err != nil {
-		return err
-	}
-	return c.keepsIssuer(name, c.src.Flags["issuer"])
-}
-
-func (c *configurer) keepsIssuer(name, issuer string) error {
-	if old, there := profile.Value(c.text, true, name, "issuer"); there && old != "" && old != issuer {
-		return &failure.Error{Exit: failure.ExitUsage, Lines: []string{
-			fmt.Sprintf("[daypass-idp %s] is the login at %s.", name, old),
-			"Choose another name, or remove that section first."}}
-	}
-	return nil
+	return "company"
 }
 
 // settings are what the answers so far amount to with one more flag. What is not
@@ -372,4 +345,91 @@ func (c *configurer) settings(flag, value string) (profile.Profile, error) {
 		}
 	}
 	return profile.Load(profile.Source{Home: c.env.Home, Flags: flags}, "")
+}
+
+// question is one question of configure.
+type question struct {
+	flag      string // that answers it, without dashes
+	text      string
+	byDefault string
+	optional  bool // an empty answer is one
+	// check checks an answer, and returns it as it is to be written.
+	check func(ctx context.Context, answer string) (string, error)
+}
+
+// ask returns the answer to a question: what its flag says, else with --yes the
+// default, else what the person types. A bad answer is explained, and the question
+// asked again, three times in all.
+func (c *configurer) ask(ctx context.Context, q question, given string) (string, error) {
+	switch {
+	case given != "":
+		return q.check(ctx, given)
+	case c.yes && q.byDefault != "":
+		return q.check(ctx, q.byDefault)
+	case c.yes && q.optional:
+		return "", nil
+	case c.yes:
+		return "", failure.New(failure.ExitUsage, nil, "--"+q.flag+" is missing, and with --yes nothing is asked.", "Run: daypass configure --help")
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return "", err
+	}
+	for try := 1; ; try++ {
+		answer, err := talk.Ask(ctx, q.text, q.byDefault)
+		if err != nil {
+			return "", c.ended(ctx, err)
+		}
+		wrong := errors.New("this needs an answer")
+		switch {
+		case answer == "" && q.optional:
+			return "", nil
+		case answer != "":
+			if answer, wrong = q.check(ctx, answer); wrong == nil {
+				return answer, nil
+			}
+		}
+		if ctx.Err() != nil || try == 3 {
+			return "", c.ended(ctx, wrong)
+		}
+		said := strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag+" ")
+		if err := talk.Say("  " + said + "\n"); err != nil {
+			return "", c.ended(ctx, err)
+		}
+	}
+}
+
+// ended is the error of a conversation that ended too early.
+func (c *configurer) ended(ctx context.Context, err error) error {
+	var failed *failure.Error
+	switch {
+	case ctx.Err() != nil:
+		return failure.New(failure.ExitInterrupt, err, "interrupted; nothing was written.")
+	case errors.Is(err, io.EOF):
+		return failure.New(failure.ExitUsage, err, "input ended; nothing was written.")
+	case errors.As(err, &failed):
+		return err
+	}
+	return failure.New(failure.ExitUsage, err, err.Error()+"; nothing was written.")
+}
+
+// conversation opens the terminal, when something is asked for the first time.
+func (c *configurer) conversation() (*prompt.Terminal, error) {
+	if c.talk != nil {
+		return c.talk, nil
+	}
+	here := prompt.Look("auto", c.env.Getenv)
+	why := here.Why
+	if here.Terminal {
+		talk, err := prompt.OpenTerminal()
+		if err == nil {
+			c.talk = talk
+			return talk, talk.Say("daypass configure: Enter accepts the answer in brackets, Ctrl-C ends it.\n")
+		}
+		why = err.Error()
+	}
+	if why == "" {
+		why = "there is no terminal to ask on"
+	}
+	return nil, failure.New(failure.ExitUsage, nil, "configure has questions, and "+why+".", "Give the answers as flags, and --yes: daypass configure --help")
 }

@@ -82,17 +82,16 @@ func TestConfigureFromFlagsOnABareHome(t *testing.T) {
 		t.Fatalf("exit %d, stderr:\n%s", code, stderr)
 	}
 	want := `[daypass-idp company]
-issuer    = ` + l.box.Issuer + `
+issuer = ` + l.box.Issuer + `
 client_id = daypass-sandbox
-scopes    = openid  email
-storage   = file
+scopes = openid  email
+storage = file
 
 [profile dev]
-region             = us-east-1
 credential_process = ` + l.installed() + ` process --profile dev
-daypass_idp        = company
-daypass_role_arn   = arn:aws:iam::111122223333:role/Developer
-daypass_duration   = 2h
+daypass_idp = company
+daypass_role_arn = arn:aws:iam::111122223333:role/Developer
+daypass_duration = 2h
 `
 	if diff := cmp.Diff(want, l.read(".aws/config")); diff != "" {
 		t.Errorf("~/.aws/config (-want +got)\n%s", diff)
@@ -125,12 +124,12 @@ func TestConfigureTouchesNothingElse(t *testing.T) {
 	got := l.read(".aws/config")
 	want := strings.Replace(theirs, "size = 9\r\n", "size = 9\r\nregion = us-east-1\r\ncredential_process = "+l.installed()+
 		" process --profile dev\r\ndaypass_idp = corp\r\ndaypass_role_arn = "+l.box.RoleARN+"\r\n", 1) +
-		"\r\n\r\n[daypass-idp corp]\r\nissuer    = " + l.box.Issuer + "\r\nclient_id = daypass-sandbox\r\nstorage   = file\r\n"
+		"\r\n\r\n[daypass-idp corp]\r\nissuer = " + l.box.Issuer + "\r\nclient_id = daypass-sandbox\r\nstorage = file\r\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("~/.aws/config (-want +got)\n%s", diff)
 	}
 	again := got
-	if code, stdout, _ := l.configure(l.answers("--idp", "corp", "--yes")...); code != 0 || !strings.Contains(stdout, "says all of this already") {
+	if code, stdout, _ := l.configure(l.answers("--idp", "corp", "--yes")...); code != 0 || !strings.Contains(stdout, "already has these settings") {
 		t.Errorf("a second time: exit %d\n%s", code, stdout)
 	}
 	if diff := cmp.Diff(again, l.read(".aws/config")); diff != "" {
@@ -156,7 +155,7 @@ func TestConfigureTakesTheProvidersSpelling(t *testing.T) {
 	if code, _, stderr := l.configure(answers...); code != 0 {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
-	if !strings.Contains(l.read(".aws/config"), "issuer    = "+l.box.Issuer+"\n") {
+	if !strings.Contains(l.read(".aws/config"), "issuer = "+l.box.Issuer+"\n") {
 		t.Errorf("not %s:\n%s", l.box.Issuer, l.read(".aws/config"))
 	}
 	l.serves("dev")
@@ -202,6 +201,13 @@ func TestConfigureRefuses(t *testing.T) {
 			}},
 		{name: "name of a profile for a shell", exit: 2, want: "the name \"a b\": want letters",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--profile", "a b") }},
+		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", exit: 2, want: "There are: corp.",
+			change: func(_ *laptop, answers []string) []string { return append(answers[4:], "--idp", "nope") }},
+		{name: "file that the AWS CLI refuses", config: "[default]\njunk\n", exit: 2, want: "config: line 2: this is neither a setting nor a section header"},
+		{name: "import of a folder", exit: 2, want: "this is a folder, not a file",
+			change: func(l *laptop, _ []string) []string { return []string{"--import", l.home()} }},
+		{name: "dry run of what does not load", config: "[profile dev]\ndaypass_duration = 99h\n", exit: 2, want: "[profile dev] daypass_duration",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--dry-run") }},
 		{name: "questions without a terminal", exit: 2, want: "configure has questions, and nobody may be asked (CI is set).",
 			change: func(_ *laptop, answers []string) []string { return answers[:len(answers)-1] }},
 		{name: "import with answers", exit: 2, want: "--import takes every setting from the file",
@@ -231,51 +237,44 @@ func TestConfigureRefuses(t *testing.T) {
 	}
 }
 
-func TestConfigureNamesTheProfileDefaultWhereThatIsFree(t *testing.T) {
+// With --yes and no name, [default] is made, and never changed: every AWS tool
+// without --profile uses it.
+func TestConfigureNeverChangesDefaultUnasked(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
 	answers := []string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--storage", "file", "--yes"}
-	l.write(".aws/config", "[default]\nsso_start_url = x\n")
-	if code, _, stderr := l.configure(answers...); code != 2 || !strings.Contains(stderr, "--profile is missing") {
-		t.Errorf("default is another's: exit %d\n%s", code, stderr)
+	for _, text := range []string{"[default]\nsso_start_url = x\n", "[default]\nregion = eu-west-1\n", "[profile default]\n"} {
+		l.write(".aws/config", text)
+		if code, _, stderr := l.configure(answers...); code != 2 || !strings.Contains(stderr, "--profile is missing") || l.read(".aws/config") != text {
+			t.Errorf("%s: exit %d\n%s", text, code, stderr)
+		}
 	}
-	l.write(".aws/config", "[default]\nregion = eu-west-1\n")
-	if code, _, stderr := l.configure(answers...); code != 0 || !strings.HasPrefix(l.read(".aws/config"), "[default]\nregion = eu-west-1\ncredential_process = ") {
-		t.Errorf("default has a region alone: exit %d\n%s\n%s", code, stderr, l.read(".aws/config"))
+	l.write(".aws/config", "[profile x]\n")
+	if code, _, stderr := l.configure(answers...); code != 0 || !strings.Contains(l.read(".aws/config"), "\n[default]\ncredential_process = ") {
+		t.Errorf("there is none: exit %d\n%s\n%s", code, stderr, l.read(".aws/config"))
 	}
 	l.serves("default")
 }
 
-func TestPresetIssuers(t *testing.T) {
-	for _, test := range []struct{ preset, answer, want, wrong string }{
-		{"Auth0", "corp.eu.auth0.com", "https://corp.eu.auth0.com/", ""},
-		{"Auth0", "https://corp.eu.auth0.com", "https://corp.eu.auth0.com/", ""},
-		{"Auth0", "https://corp.eu.auth0.com/.well-known/openid-configuration", "https://corp.eu.auth0.com/", ""},
-		{"Okta", "acme.okta.com/oauth2/default", "https://acme.okta.com/oauth2/default", ""},
-		{"Entra ID", "1b9e", "https://login.microsoftonline.com/1b9e/v2.0", ""},
-		{"Entra ID", "https://login.microsoftonline.us/1b9e/v2.0/", "https://login.microsoftonline.us/1b9e/v2.0", ""},
-		{"Entra ID", "common", "", "AWS trusts the tokens of one tenant"},
-		{"Entra ID", "https://login.microsoftonline.com/organizations/v2.0", "", "AWS trusts the tokens of one tenant"},
-		{"Google", "https://accounts.google.com", "https://accounts.google.com", ""},
-		{"Keycloak", "sso.example.com/auth/realms/staff", "https://sso.example.com/auth/realms/staff", ""},
-		{"Keycloak", "https://sso.example.com", "", "a realm's address ends in /realms/REALM"},
-		{"another one", "https://", "", "is no address"},
+// The region is the environment's, else that of [default], else none is written.
+func TestConfigureOffersARegion(t *testing.T) {
+	for _, test := range []struct{ name, variable, config, want string }{
+		{"the environment's", "eu-west-3", "[default]\nregion = us-west-1\n", "region = eu-west-3\n"},
+		{"that of [default]", "", "[default]\nregion = us-west-1\n", "region = us-west-1\n"},
+		{"another cloud's", "cn-north-1", "", ""},
+		{"none", "", "", ""},
 	} {
-		t.Run(test.preset+" "+test.answer, func(t *testing.T) {
-			for _, p := range presets() {
-				if p.name != test.preset {
-					continue
-				}
-				got, err := p.issuer(test.answer)
-				if got != test.want || (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
-					t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.wrong)
-				}
-				if err == nil && presetOf(got).name != p.name {
-					t.Errorf("%s is of %s", got, presetOf(got).name)
-				}
-				return
-			}
-			t.Errorf("there is no preset %s", test.preset)
-		})
+		l := newBareLaptop(t, sandbox.Options{})
+		l.env["AWS_REGION"] = test.variable
+		if test.config != "" {
+			l.write(".aws/config", test.config)
+		}
+		if code, _, stderr := l.configure(l.answers("--yes")...); code != 0 {
+			t.Fatalf("%s: exit %d\n%s", test.name, code, stderr)
+		}
+		_, own, _ := strings.Cut(l.read(".aws/config"), "[profile dev]\n")
+		if !strings.Contains(own, test.want) || test.want == "" && strings.Contains(own, "region") {
+			t.Errorf("%s: want %q in\n%s", test.name, test.want, own)
+		}
 	}
 }
 
@@ -283,17 +282,15 @@ func TestSectionName(t *testing.T) {
 	for issuer, want := range map[string]string{
 		"https://corp.eu.auth0.com/":                     "corp",
 		"https://acme.okta.com/oauth2/default":           "acme",
-		"https://login.microsoftonline.com/1b9e/v2.0":    "entra",
+		"https://login.microsoftonline.com/1b9e/v2.0":    "microsoftonline",
 		"https://accounts.google.com":                    "google",
 		"https://gitlab.com":                             "gitlab",
-		"https://sso.example.com/realms/staff":           "staff",
-		"https://login.example.com/x":                    "example",
+		"https://sso.example.com/realms/staff":           "example",
 		"https://auth.id.example.co.uk":                  "example",
 		"http://127.0.0.1:8080/idp":                      "company",
 		"http://[::1]:8080":                              "company",
-		"https://sso.example.com/realms/%E5%85%A8":       "company",
-		"https://sso.example.com/realms/my%20staff;rm":   "mystaffrm",
-		"https://-.example.com.a.b.c.d.e.f.g.h.i.j.k.l/": "company",
+		"http://localhost:8080":                          "company",
+		"https://-.example.com.a.b.c.d.e.f.g.h.i.j.k.l/": "example",
 	} {
 		if got := sectionName(issuer); got != want {
 			t.Errorf("sectionName(%s) = %q, want %q", issuer, got, want)
@@ -316,15 +313,22 @@ func TestConfigureImport(t *testing.T) {
 		t.Errorf("--dry-run: exit %d\n%s", code, stderr)
 	}
 	for _, want := range []string{
-		"+ [daypass-idp corp]\n", "+ output                  = json\n",
-		"Mind: daypass_sts_endpoint = " + l.box.STSEndpoint + ", which gets your ID token\n",
-		"Mind: daypass_signin_endpoint = " + l.box.SigninEndpoint + ", which gets your AWS credentials\n",
+		"+ [daypass-idp corp]\n", "+ output = json\n",
+		"Warning: [profile dev] daypass_sts_endpoint = " + l.box.STSEndpoint + ", which gets your ID token.\n",
+		"Warning: [profile dev] daypass_signin_endpoint = " + l.box.SigninEndpoint + ", which gets your AWS credentials.\n",
+		"Warning: [daypass-idp corp] storage = file, which keeps logins outside the keyring.\n",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the difference lacks %q:\n%s", want, stdout)
 		}
 	}
-	if code, _, stderr := l.configure("--import", file, "--yes"); code != 0 {
+	for _, flags := range [][]string{{"--yes"}, {"--yes", "--dry-run"}} {
+		code, _, stderr = l.configure(append(flags, "--import", file)...)
+		if code != 2 || !strings.Contains(stderr, "--yes does not answer the warnings about this file (3); nothing was written.") {
+			t.Errorf("%v: exit %d\n%s", flags, code, stderr)
+		}
+	}
+	if code, _, stderr := l.configure("--import", file, "--yes", "--force"); code != 0 {
 		t.Fatalf("exit %d\n%s", code, stderr)
 	}
 	if strings.Contains(l.read(".aws/config"), "elsewhere") {
@@ -332,16 +336,26 @@ func TestConfigureImport(t *testing.T) {
 	}
 	l.serves("dev")
 
+	// A profile that exists is changed only with a yes for each of its settings.
+	before := l.read(".aws/config")
+	l.write("company.ini", strings.Replace(company, l.box.RoleARN, "arn:aws:iam::444455556666:role/Admin", 1))
+	code, _, stderr = l.configure("--import", file, "--yes")
+	if want := "[profile dev] daypass_role_arn = arn:aws:iam::444455556666:role/Admin, which was " + l.box.RoleARN; code != 2 || !strings.Contains(stderr, want) {
+		t.Errorf("with another role: exit %d\n%s", code, stderr)
+	}
 	l.write("company.ini", strings.Replace(company, l.box.Issuer, "https://other.example", 1))
-	if code, _, stderr := l.configure("--import", file, "--yes"); code != 2 || !strings.Contains(stderr, "[daypass-idp corp] is the login at") {
+	if code, _, stderr := l.configure("--import", file, "--yes", "--force"); code != 2 || !strings.Contains(stderr, "[daypass-idp corp] is the login at") {
 		t.Errorf("with another issuer: exit %d\n%s", code, stderr)
+	}
+	if l.read(".aws/config") != before {
+		t.Errorf("the file was changed:\n%s", l.read(".aws/config"))
 	}
 }
 
 func TestImportOfALoginAlone(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
 	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nclient_secret = hunter2\nbrowser_command = rm {url}\n")
-	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes")
+	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes", "--force")
 	if code != 0 || !strings.HasSuffix(stdout, "Next: daypass configure --idp corp\n") || !strings.Contains(stdout, "browser_command = rm {url}, which runs this program on your machine") {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, stdout, stderr)
 	}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,7 +18,7 @@ import (
 
 func newConsole(e *Environment) *cobra.Command {
 	var name string
-	var printURL, signOutFirst bool
+	var printURL bool
 	cmd := &cobra.Command{
 		Use:   "console [DESTINATION] [-p PROFILE]",
 		Short: "Open the AWS console",
@@ -28,18 +27,14 @@ DESTINATION is a service, a path of the console, or a whole console address of
 the same partition. With --print, and on a terminal without a browser, it prints
 the URL that signs in: whoever opens that within 15 minutes is signed in.
 
-The session ends with the credentials, or after --duration. Where AWS refuses a
+The session ends with the credentials, or after --duration. If AWS refuses a
 duration, the terminal says so and the session ends with the credentials.
 
 A browser holds one console session, unless AWS's multi-session support is
 switched on in it. A profile or container for each account is another way: set
 browser_command, in which {profile} stands for the profile's name.
---sign-out-first leads the browser through AWS's sign-out, which ends the
-session it has, on to the new one. AWS does not document that. It is known to
-work in partition aws, where it goes through us-east-1, and in browsers without
-multi-session support; with it, it can end on an error page.
 
-Services: ` + serviceLines(console.Services()),
+` + serviceLines(console.Services()),
 		Example: "  daypass console --profile dev\n" +
 			"  daypass console s3 --profile dev\n" +
 			"  daypass console '/lambda/home#/functions' --duration 8h",
@@ -60,61 +55,41 @@ Services: ` + serviceLines(console.Services()),
 			if err != nil {
 				return err
 			}
-			place := console.Place{Partition: p.Partition, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS}
-			options := console.Options{Issuer: p.IDP.Issuer, Duration: duration, SignOutFirst: signOutFirst}
-			what := ""
-			if len(args) == 1 {
-				what = args[0]
-			}
-			if options.Destination, err = place.Destination(what); err != nil {
+			in := &console.SignIn{Issuer: p.IDP.Issuer, Duration: duration, Sleep: e.Sleep}
+			if in.Destination, err = consolePlace(p).Destination(strings.Join(args, "")); err != nil {
 				return err
 			}
-			client, err := e.consoleClient(p, place, signOutFirst)
-			if err != nil {
-				return err
+			if in.Endpoint = strings.TrimSuffix(p.SigninEndpoint, "/"); in.Endpoint == "" {
+				if in.Endpoint, err = consolePlace(p).Endpoint(); err != nil {
+					return err
+				}
 			}
-			s, err := e.session(p)
-			if err != nil {
-				return err
+			if in.Transport, err = process.NewTransport(p.AWSCABundle); err != nil {
+				return failure.New(failure.ExitUsage, err, fmt.Sprintf("AWS_CA_BUNDLE: %v.", err), "Point it at a PEM file, or unset it.")
 			}
-			defer s.close()
-			if here := s.audience(); !printURL && !here.Browser && !here.Terminal {
-				// The URL is a secret: it goes into no log of a build that nobody asked.
-				return &failure.Error{Exit: failure.ExitUsage,
-					Lines: []string{"here is neither a browser nor a terminal.", "For the URL, which is a secret for 15 minutes, run: " + s.printCommand()}}
-			}
-			return s.console(cmd.Context(), client, options, printURL)
+			return e.withSession(p, func(s *session) error {
+				return s.Fill(s.console(cmd.Context(), in, printURL))
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
+	profileFlag(cmd, &name)
 	cmd.Flags().BoolVar(&printURL, "print", false, "print the URL that signs in, and open nothing")
-	cmd.Flags().BoolVar(&signOutFirst, "sign-out-first", false, "end the browser's console session first, see above")
 	addSettings(cmd)
 	duration := cmd.Flags().Lookup("duration")
 	duration.Hidden, duration.Usage = false, "of the console session: 15m to 12h, or seconds (default: as long as the credentials)"
 	return cmd
 }
 
-// serviceLines is the names in lines that fit a terminal, behind "Services: ".
+// serviceLines is the names in lines that fit a terminal.
 func serviceLines(names []string) string {
-	var text strings.Builder
-	column := len("Services: ")
-	for i, name := range names {
-		if i > 0 {
-			text.WriteString(",")
-			column++
-			if column+1+len(name) >= 79 {
-				text.WriteString("\n")
-				column = 0
-			} else {
-				text.WriteString(" ")
-				column++
-			}
+	text, line := "", "Services:"
+	for _, name := range names {
+		if len(line+" "+name) >= 78 {
+			text, line = text+line+"\n", ""
 		}
-		text.WriteString(name)
-		column += len(name)
+		line = strings.TrimSpace(line+" "+name) + ","
 	}
-	return text.String() + "."
+	return strings.TrimSuffix(text+line, ",") + "."
 }
 
 // consoleDuration reads --duration; zero: none was asked for. The bounds are
@@ -135,121 +110,51 @@ func consoleDuration(cmd *cobra.Command) (time.Duration, error) {
 	return d, nil
 }
 
-// consoleClient is the client of the sign-in endpoint that the profile names, or
-// else of the partition's own.
-func (e *Environment) consoleClient(p profile.Profile, place console.Place, signOutFirst bool) (*console.Client, error) {
-	endpoint, err := strings.TrimSuffix(p.SigninEndpoint, "/"), error(nil)
-	switch {
-	case endpoint != "":
-	case signOutFirst:
-		endpoint, err = place.SignOutEndpoint()
-	default:
-		endpoint, err = place.Endpoint()
-	}
-	if err != nil {
-		return nil, err
-	}
-	transport, err := console.NewTransport(p.AWSCABundle)
-	if err != nil {
-		return nil, &failure.Error{Exit: failure.ExitUsage, Err: err,
-			Lines: []string{fmt.Sprintf("AWS_CA_BUNDLE: %v.", err), "Point it at a PEM file, or unset it."}}
-	}
-	return &console.Client{Endpoint: endpoint, Transport: transport, Sleep: e.Sleep}, nil
-}
-
 // console signs in and hands the URL to the browser, or prints it.
-func (s *session) console(ctx context.Context, client *console.Client, o console.Options, printURL bool) error {
+func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool) error {
+	here := s.audience()
+	if !printURL && !here.Browser && !here.Terminal {
+		// The URL is a secret: it goes into no log of a build that nobody asked.
+		return failure.New(failure.ExitUsage, nil, "neither a browser nor a terminal is available.",
+			"For the URL, which is a secret for 15 minutes, run: daypass console --print{flag}")
+	}
 	credentials, err := s.Credentials(ctx, process.ForSession)
 	if err != nil {
 		return err
 	}
-	in, err := client.SignIn(ctx, console.Session{
-		AccessKeyID: credentials.AccessKeyID, SecretAccessKey: credentials.SecretAccessKey, SessionToken: credentials.SessionToken,
-	}, o)
+	url, durationRefused, err := in.URL(ctx, credentials.AccessKeyID, credentials.SecretAccessKey, credentials.SessionToken)
 	if err != nil {
-		return s.explainSignIn(err)
+		return err
 	}
-	now := s.env.Now()
-	until := credentials.Expires
-	if o.Duration > 0 && !in.DurationRefused {
-		until = now.Add(o.Duration)
+	now, until := s.env.Now(), credentials.Expires
+	switch {
+	case durationRefused:
+		s.tell("daypass: AWS does not accept --duration for these credentials: the console")
+		s.tell("  session ends with them, at " + prompt.Clock(until, now) + ".")
+	case in.Duration > 0:
+		until = now.Add(in.Duration)
 	}
-	if in.DurationRefused {
-		s.tell("daypass: AWS takes no --duration here: the console session ends with the credentials, at " + clock(until, now) + ".")
+	if printURL || !here.Browser {
+		return s.env.print([]byte(url.Reveal() + "\n"))
 	}
-	if printURL || !s.audience().Browser {
-		return s.env.print([]byte(in.URL.Reveal() + "\n"))
-	}
-	err = console.HandOver(ctx, in.URL, func(address string) error {
-		if err := prompt.OpenBrowser(s.env.Executable, s.Profile.IDP.BrowserCommand, address, s.Profile.Name, s.env.Getenv); err != nil {
-			return &failure.Error{Exit: failure.ExitUsage, Err: err,
-				Lines: []string{fmt.Sprintf("no browser can be opened: %v.", err), "For the URL instead, run: " + s.printCommand()}}
+	return console.HandOver(ctx, url, func(address string) error {
+		if err := s.env.openBrowser(ctx, s.Profile, address); err != nil {
+			return failure.New(failure.ExitUsage, err, fmt.Sprintf("the browser did not start (%v).", err),
+				"For the URL instead, run: daypass console --print{flag}")
 		}
-		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, clock(until, now)))
+		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, prompt.Clock(until, now)))
 		return nil
 	}, s.env.Sleep)
-	return s.explainHandOver(err)
 }
 
-// explainHandOver explains why no browser got the URL; nil stays nil.
-func (s *session) explainHandOver(err error) error {
-	var failed *failure.Error
-	switch {
-	case err == nil, errors.As(err, &failed):
-		return err
-	case errors.Is(err, context.Canceled):
-		return interrupted(err)
-	case errors.Is(err, console.ErrNotFetched):
-		return &failure.Error{Exit: failure.ExitNetwork, Err: err,
-			Lines: []string{"no browser came for the sign-in within 30 s.", "For the URL instead, run: " + s.printCommand()}}
-	}
-	return &failure.Error{Exit: failure.ExitUnexpected, Err: err,
-		Lines: []string{fmt.Sprintf("the sign-in cannot be handed to a browser: %v.", err), "For the URL instead, run: " + s.printCommand()}}
-}
-
-// explainSignIn explains why AWS sign-in gave no token.
-func (s *session) explainSignIn(err error) error {
-	var (
-		refused     *console.RefusedError
-		unavailable *console.UnavailableError
-		answer      *console.AnswerError
-	)
-	fail := func(exit int, lines ...string) error {
-		return &failure.Error{Exit: exit, Err: err, Lines: lines}
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return interrupted(err)
-	case errors.As(err, &refused):
-		text := fmt.Sprintf("status %d", refused.Status)
-		if refused.Said != "" {
-			text += ": " + refused.Said
+// consolePlace is where the console of a profile's role is.
+func consolePlace(p profile.Profile) console.Place {
+	place := console.Place{Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS, Partition: console.Partition{Name: p.Partition}}
+	if at, ok := profile.PartitionNamed(p.Partition); ok && at.Console != "" {
+		place.Partition = console.Partition{
+			Name: at.Name, MainRegion: at.DefaultRegion, MainInHost: at.RegionalSignin,
+			SigninHost: at.Signin, ConsoleHost: at.Console, FIPSHost: at.SigninFIPS,
 		}
-		return fail(failure.ExitAWS,
-			"AWS sign-in refused the credentials of role "+s.Profile.RoleARN+" ("+text+").",
-			"Asked was "+refused.Host+". Does AWS take them elsewhere? aws sts get-caller-identity"+s.profileFlag(),
-			s.Profile.IDP.Support)
-	case errors.As(err, &unavailable):
-		return fail(failure.ExitNetwork,
-			fmt.Sprintf("cannot reach AWS sign-in: %s does not answer (%d tries: %v).", unavailable.Host, unavailable.Tries, unavailable.Err),
-			"Your login is kept. Try again later.")
-	case errors.As(err, &answer):
-		return fail(failure.ExitNetwork,
-			fmt.Sprintf("%s does not answer as AWS sign-in does: %s.", answer.Host, answer.Problem),
-			"Is there a proxy or a login page in between?")
 	}
-	return fail(failure.ExitUnexpected, "the sign-in to the console went wrong: "+err.Error()+".")
+	return place
 }
-
-func interrupted(err error) error {
-	return &failure.Error{Exit: failure.ExitInterrupt, Err: err, Lines: []string{"interrupted."}}
-}
-
-func (s *session) profileFlag() string {
-	if s.Profile.Name == "" {
-		return ""
-	}
-	return " --profile " + s.Profile.Name
-}
-
-func (s *session) printCommand() string { return "daypass console --print" + s.profileFlag() }

@@ -71,7 +71,7 @@ func (l *laptop) openDesktop() (visited func() visit) {
 	l.t.Setenv(consoleVariable, record)
 	delete(l.env, "CI")
 	l.env["BROWSER"] = "is-not-asked" // there is one, also on a machine without a screen
-	command := fmt.Sprintf("browser_command = '%s' -test.run=^TestConsoleBrowser$ {url} {profile}\n", os.Args[0])
+	command := fmt.Sprintf("browser_command = %s -test.run=^TestConsoleBrowser$ {url} {profile}\n", os.Args[0])
 	l.write(".aws/config", strings.Replace(l.config(), "storage = file\n", "storage = file\n"+command, 1))
 	return func() visit {
 		l.t.Helper()
@@ -178,8 +178,9 @@ func TestConsoleRefusesBeforeAnythingElse(t *testing.T) {
 		{[]string{"https://evil.example/"}, "console of partition aws"},
 		{[]string{"https://console.amazonaws.cn/"}, "console of partition aws"},
 		{[]string{"//evil.example"}, "another host"},
-		{[]string{"lamda"}, "did you mean lambda?"},
+		{[]string{"lamda"}, "lambda, lightsail, logs"},
 		{[]string{"https://444455556666-ab.eu-west-1.console.aws.amazon.com/"}, "account 444455556666"},
+		{[]string{"arn:aws:s3:::bucket"}, "an ARN is not a page"},
 		{[]string{"s3", "ec2"}, "accepts at most 1 arg"},
 		{[]string{"--duration", "14m"}, "15m to 12h"},
 		{[]string{"--duration", "43201"}, "15m to 12h"},
@@ -187,7 +188,7 @@ func TestConsoleRefusesBeforeAnythingElse(t *testing.T) {
 		{[]string{"--duration", "900.5s"}, "15m to 12h"},
 		{[]string{"--duration", "long"}, "15m to 12h"},
 		{[]string{"--signin-endpoint", "http://evil.example"}, "https"},
-		{[]string{"--region", "us-iso-east-1", "--role-arn", "arn:aws-iso:iam::111122223333:role/x"}, "partition aws-iso is not known"},
+		{[]string{"--region", "us-iso-east-1", "--role-arn", "arn:aws-iso:iam::111122223333:role/x"}, "console of partition \"aws-iso\""},
 	} {
 		code, stdout, stderr := l.run(append([]string{"console", "-p", "dev"}, test.args...)...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, test.part) || strings.Count(stderr, "\n") > 3 {
@@ -262,8 +263,8 @@ func TestConsoleWithoutAnAnswerFromTheBrowser(t *testing.T) {
 	printIt := "daypass console --print --profile dev\n"
 
 	l.env["DAYPASS_PROMPT"] = "browser"
-	code, stdout, stderr := l.run("console", "-p", "dev", "--browser-command", fmt.Sprintf("'%s' -test.run=^$ {url}", os.Args[0]))
-	if code != 6 || stdout != "" || !strings.HasPrefix(stderr, "daypass: no browser came") || !strings.HasSuffix(stderr, printIt) {
+	code, stdout, stderr := l.run("console", "-p", "dev", "--browser-command", os.Args[0]+" -test.run=^$ {url}")
+	if code != 6 || stdout != "" || !strings.HasPrefix(stderr, "daypass: no browser opened the sign-in link within 30 s.") || !strings.HasSuffix(stderr, printIt) {
 		t.Errorf("nobody comes: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = l.run("console", "-p", "dev", "--browser-command", "no-such-program {url}")
@@ -272,7 +273,7 @@ func TestConsoleWithoutAnAnswerFromTheBrowser(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
-	code, stdout, stderr = l.runPatiently(ctx, "console", "-p", "dev", "--browser-command", fmt.Sprintf("'%s' -test.run=^$ {url}", os.Args[0]))
+	code, stdout, stderr = l.runPatiently(ctx, "console", "-p", "dev", "--browser-command", os.Args[0]+" -test.run=^$ {url}")
 	if code != 130 || stdout != "" || stderr != "daypass: interrupted.\n" {
 		t.Errorf("Ctrl-C: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
@@ -293,8 +294,8 @@ func TestConsoleFaults(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{400, "Invalid credentials parameter\n", 5, "daypass: AWS sign-in refused the credentials of role " + l.box.RoleARN + " (status 400: Invalid credentials parameter).\n" +
-			"Asked was " + host + ". Does AWS take them elsewhere? aws sts get-caller-identity --profile dev\n"},
+		{400, "Invalid credentials parameter\n", 5, "daypass: AWS sign-in refused the credentials of profile dev (status 400: Invalid credentials parameter).\n" +
+			"The endpoint was " + host + ". Do the credentials work elsewhere? aws sts get-caller-identity --profile dev\n"},
 		{503, "", 6, "daypass: cannot reach AWS sign-in: " + host + " does not answer (3 tries: status 503).\nYour login is kept. Try again later.\n"},
 		{200, "<html>", 6, "daypass: " + host + " does not answer as AWS sign-in does: a web page instead of a sign-in token.\nIs there a proxy or a login page in between?\n"},
 	} {
@@ -327,8 +328,6 @@ func TestConsoleShowsNoSecret(t *testing.T) {
 	record := func(code int, stdout, stderr string) { outputs = append(outputs, stdout, stderr) }
 	record(l.runPatiently(t.Context(), "console", "-p", "dev"))
 	outputs = append(outputs, visited().Arguments...)
-	_, _, stderr := l.run("console", "--print", "-p", "dev", "--sign-out-first")
-	outputs = append(outputs, stderr)
 	l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/signin/federation" {
 			return false
@@ -352,19 +351,6 @@ func TestConsoleShowsNoSecret(t *testing.T) {
 	}
 }
 
-func TestConsoleSignOutFirst(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.login()
-	stdout := l.mustRun("console", "--print", "-p", "dev", "--sign-out-first")
-	u, err := url.Parse(strings.TrimSpace(stdout))
-	if err != nil || u.Path != "/signin/oauth" || u.Query().Get("Action") != "logout" {
-		t.Fatalf("path %q, %v", u.Path, err)
-	}
-	if got := l.signsInTo(u.Query().Get("redirect_uri") + "\n"); got != "https://eu-west-1.console.aws.amazon.com/console/home?region=eu-west-1" {
-		t.Errorf("it goes on to %q", got)
-	}
-}
-
 func TestConsoleHelpFitsATerminal(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	help := l.mustRun("console", "--help")
@@ -374,7 +360,7 @@ func TestConsoleHelpFitsATerminal(t *testing.T) {
 			t.Errorf("%d columns: %q", len(line)-1, line)
 		}
 	}
-	for _, part := range []string{"acm, ", "stepfunctions", "--duration", "--sign-out-first"} {
+	for _, part := range []string{"acm, ", "stepfunctions", "--duration"} {
 		if !strings.Contains(help, part) {
 			t.Errorf("the help lacks %q", part)
 		}

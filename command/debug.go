@@ -22,11 +22,15 @@ func (e *Environment) debugLog() (*slog.Logger, error) {
 	if !filepath.IsAbs(path) {
 		return nil, usage("is not an absolute path")
 	}
+	// Before it is opened: a pipe would wait for its other end.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, usage("is not a regular file")
+	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, usage(err.Error())
 	}
-	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && f.Chmod(0o600) != nil {
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 && f.Chmod(0o600) != nil {
 		return nil, usage("others can read it")
 	}
 	// Closed by the end of the process: each line is written at once.

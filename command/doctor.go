@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -49,7 +48,7 @@ It ends with the exit code of the first broken link.`,
 			return firstBroken(findings)
 		},
 	}
-	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
+	profileFlag(cmd, &name)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of link, state, detail, advice")
 	addSettings(cmd)
 	return cmd
@@ -88,10 +87,6 @@ func brokenBy(err error) finding {
 	if errors.As(err, &failed) && len(failed.Lines) > 0 {
 		return broken(failed.Exit, failed.Lines[0], failed.Lines[1:]...)
 	}
-	var config *profile.Error
-	if errors.As(err, &config) {
-		return broken(failure.ExitUsage, config.Error(), config.Hint())
-	}
 	return broken(failure.ExitUnexpected, err.Error())
 }
 
@@ -103,7 +98,7 @@ type examination struct {
 	name string // of the profile, as given; "" for the usual choice
 
 	session      *session // from the configuration on
-	diagnosis    deviceflow.Diagnosis
+	diagnosis    idp.Diagnosis
 	diagnosisErr error             // why the diagnosis is not whole
 	identity     *process.Identity // from the login on
 }
@@ -114,7 +109,7 @@ func (x *examination) close() {
 	}
 }
 
-// link is one link of the chain: it is checked where all that it needs is ok.
+// link is one link of the chain: it is checked if all that it needs is ok.
 type link struct {
 	name  string
 	needs []string
@@ -163,11 +158,11 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		} else {
 			f = unchecked("needs " + l.needs[at])
 			if found[l.needs[at]].exit == failure.ExitLogin {
-				f.Detail += "; run: daypass login" + x.session.profileFlag()
+				f.Detail += "; run: daypass login" + x.session.Names().Flag
 			}
 		}
 		if ctx.Err() != nil {
-			return nil, interrupted(ctx.Err())
+			return nil, failure.Interrupted(ctx.Err())
 		}
 		f.Link = l.name
 		found[l.name] = f
@@ -198,11 +193,7 @@ func firstBroken(findings []finding) error {
 func renderFindings(findings []finding, asJSON bool) ([]byte, error) {
 	var b bytes.Buffer
 	if asJSON {
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err := encoder.Encode(findings)
-		return b.Bytes(), err
+		return printJSON(findings)
 	}
 	for _, f := range findings {
 		fmt.Fprintf(&b, "%-4s  %-18s  %s\n", f.State, f.Link, prompt.Clean(f.Detail))

@@ -86,7 +86,7 @@ func (c checkup) find(link string) finding {
 func TestDoctorFindsNothing(t *testing.T) {
 	l := newHealthyLaptop(t, sandbox.Options{IssuerSlash: true})
 	records := func() int {
-		files, err := os.ReadDir(filepath.Join(l.home(), ".local/state/daypass/records"))
+		files, err := os.ReadDir(filepath.Join(l.home(), ".local/state/daypass/items"))
 		if err != nil && runtime.GOOS == "linux" {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 		advice string   // part of its advice
 	}{
 		{"no such profile", func(l *laptop) { l.write(".aws/config", "[profile other]\nregion = x\n") }, 2,
-			[]string{"configuration"}, "no section [profile dev]", "write the sections"},
+			[]string{"configuration"}, "no section [profile dev]", "Set one up: daypass configure"},
 		{"wrong issuer slash", func(l *laptop) {
 			l.write(".aws/config", strings.Replace(l.config(), "issuer = "+l.box.Issuer, "issuer = "+l.box.Issuer+"/", 1)+
 				"credential_process = "+l.program()+" process --profile dev\n")
@@ -152,11 +152,11 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 		{"no such issuer", func(l *laptop) {
 			l.write(".aws/config", strings.Replace(l.config(), "issuer = "+l.box.Issuer, "issuer = "+l.box.URL+"/gone", 1)+
 				"credential_process = "+l.program()+" process --profile dev\n")
-		}, 2, []string{"issuer", "login", "prompt"}, "is the issuer right?", "[daypass-idp corp]"},
+		}, 2, []string{"issuer", "login", "prompt"}, "there is no discovery document below it", "[daypass-idp corp]"},
 		{"no device endpoint", set(func(o *sandbox.Options) { o.OmitDeviceEndpoint = true }), 2,
-			[]string{"device endpoint"}, "names no device_authorization_endpoint", "/oauth/authorize_device"},
+			[]string{"device endpoint"}, "names no device_authorization_endpoint", "device_authorization_endpoint in [daypass-idp corp]"},
 		{"HS256 tokens", set(func(o *sandbox.Options) { o.Algorithm = "HS256" }), 4,
-			[]string{"signing"}, "signs with HS256, which AWS STS does not take", "RS256 or ES256"},
+			[]string{"signing"}, "signs with HS256, which AWS STS does not accept", "RS256 or ES256"},
 		{"HS256 tokens on renewal", func(l *laptop) {
 			l.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
 			l.advance(11 * time.Hour)
@@ -169,15 +169,15 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 		{"AWS_ACCESS_KEY_ID set", func(l *laptop) { l.env["AWS_ACCESS_KEY_ID"] = "AKIASTALE" }, 2,
 			[]string{"other keys"}, "the environment has AWS_ACCESS_KEY_ID", "instead of the profile"},
 		{"keyring unreachable", func(l *laptop) {
-			// A file where the folder of the records should be.
+			// A file where the folder of the items should be.
 			state := filepath.Join(l.home(), map[string]string{"darwin": "Library/Application Support/daypass", "windows": "AppData/daypass"}[runtime.GOOS])
 			if state == l.home() {
 				state = filepath.Join(l.home(), ".local/state/daypass")
 			}
-			if err := os.RemoveAll(filepath.Join(state, "records")); err != nil {
+			if err := os.RemoveAll(filepath.Join(state, "items")); err != nil {
 				l.t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(state, "records"), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(state, "items"), nil, 0o600); err != nil {
 				l.t.Fatal(err)
 			}
 		}, 7, []string{"keyring", "prompt"}, "is not a folder", ""},
@@ -242,8 +242,8 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 	}
 	tests := []struct{ line, want string }{
 		{"", "has no credential_process"},
-		{"daypass process --profile dev", "is no absolute path"},
-		{"bin/daypass.exe process --profile dev", "is no absolute path"},
+		{"daypass process --profile dev", "is not an absolute path"},
+		{"bin/daypass.exe process --profile dev", "is not an absolute path"},
 		{filepath.Join(l.home(), "bin", "a b") + " process --profile dev", "SDKs end the path at the first space"},
 		{`"` + program + `" process --profile dev`, `do not agree on what "`},
 		{"'" + program + "' process --profile dev", "do not agree on what '"},
@@ -251,7 +251,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 		{program + " process --profile dev | cat", "do not agree on what |"},
 		{program + " process --profile dev # mine", "takes the comment"},
 		{filepath.Join(l.home(), "bin", "other") + " process --profile dev", "that is another program than this daypass"},
-		{filepath.Dir(program) + " process --profile dev", "no executable file"},
+		{filepath.Dir(program) + " process --profile dev", "not an executable file"},
 		{program + " --profile dev", "does not run daypass process"},
 		{program + " process", "does not say --profile"},
 	}
@@ -259,7 +259,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 		tests = append(tests,
 			struct{ line, want string }{"~/bin/daypass.exe process --profile dev", "do not agree on what ~"},
 			struct{ line, want string }{`/usr\ local/daypass process --profile dev`, `do not agree on what \`},
-			struct{ line, want string }{filepath.Join(l.home(), ".aws/config") + " process --profile dev", "no executable file"})
+			struct{ line, want string }{filepath.Join(l.home(), ".aws/config") + " process --profile dev", "not an executable file"})
 	}
 	for _, test := range tests {
 		l.setLine(test.line)
@@ -284,7 +284,7 @@ func TestDoctorSaysWhyALoginDoesNotRenew(t *testing.T) {
 		section string // added to [daypass-idp corp]
 		want    string
 	}{
-		{"the client gets none", sandbox.Options{NoRefreshToken: true}, "", "Have refresh tokens switched on for client daypass-sandbox"},
+		{"the client gets none", sandbox.Options{NoRefreshToken: true}, "", "to enable refresh tokens for client daypass-sandbox"},
 		{"it is not asked for", sandbox.Options{}, "scopes = openid email\n", "The scopes in [daypass-idp corp] lack offline_access"},
 		{"the provider has no such scope", sandbox.Options{NoRefreshToken: true, Scopes: []string{"openid", "email"}}, "", "offers no scope offline_access"},
 	} {

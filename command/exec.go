@@ -20,10 +20,11 @@ func newExec(e *Environment) *cobra.Command {
 		Use:   "exec [-p PROFILE] -- COMMAND [ARGUMENT ...]",
 		Short: "Run a command with credentials in its environment",
 		Long: `Runs a command with the profile's credentials in AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, and its
-region in AWS_REGION and AWS_DEFAULT_REGION. For programs that cannot run a
-credential_process: the credentials are not renewed while the command runs. Ends
-with the command's exit status.`,
+AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and
+AWS_ACCOUNT_ID, and the region, if there is one, in AWS_REGION and
+AWS_DEFAULT_REGION. It is for programs that cannot run a credential_process: the
+credentials are not renewed while the command runs. daypass ends with the
+command's exit status.`,
 		Example: "  daypass exec --profile dev -- terraform plan",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -31,42 +32,36 @@ with the command's exit status.`,
 			if err != nil {
 				return cannotRun(args[0], err)
 			}
-			p, err := loadProfile(e.source(cmd), name)
-			if err != nil {
-				return err
-			}
-			s, err := e.session(p)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			s.Aside = s.aside(cmd, true)
-			credentials, err := s.Credentials(cmd.Context(), process.ForSession)
-			if err != nil {
-				return err
-			}
-			if err := cmd.Context().Err(); err != nil {
-				return interrupted(err)
-			}
-			return runChild(path, args, childEnvironment(e.Environ(), credentials, p.Region))
+			return e.forProfile(cmd, name, func(s *session) error {
+				credentials, err := s.Credentials(cmd.Context(), process.ForSession)
+				if err != nil {
+					return err
+				}
+				if err := cmd.Context().Err(); err != nil {
+					return failure.Interrupted(err)
+				}
+				return runChild(path, args, childEnvironment(e.Environ(), credentials, s.Profile.Region))
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
+	profileFlag(cmd, &name)
 	cmd.Flags().SetInterspersed(false)
 	addSettings(cmd)
 	return cmd
 }
 
 // childEnvironment is the environment with the credentials in place of whatever
-// else names some.
+// else names some. A region of "" leaves the environment's, of which there is none.
 func childEnvironment(environ []string, c process.Credentials, region string) []string {
 	set := []string{
 		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
 		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(),
 		"AWS_CREDENTIAL_EXPIRATION=" + c.Expires.UTC().Format(time.RFC3339),
-		"AWS_REGION=" + region,
-		"AWS_DEFAULT_REGION=" + region,
+		"AWS_ACCOUNT_ID=" + c.AccountID, // newer SDKs make endpoints of it
+	}
+	if region != "" {
+		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}
 	dropped := []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"}
 	for _, assignment := range set {

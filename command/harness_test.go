@@ -11,15 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // laptop is a machine with a fresh home, no terminal and no browser, and a
 // provider and an AWS on loopback. Its logins are kept in files of that home.
 type laptop struct {
-	t   *testing.T
-	box *sandbox.Sandbox
-	env map[string]string
+	t        *testing.T
+	box      *sandbox.Sandbox
+	env      map[string]string
+	keyrings []cache.Keyring // nil: this system's
 	// clock is the time on the laptop and at the provider.
 	mu   sync.Mutex
 	time time.Time
@@ -28,7 +30,7 @@ type laptop struct {
 // newLaptop makes a laptop whose profile dev works, once somebody has logged in.
 func newLaptop(t *testing.T, o sandbox.Options) *laptop {
 	t.Helper()
-	l := &laptop{t: t, time: time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second)}
+	l := &laptop{t: t, keyrings: noKeyring(), time: time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second)}
 	o.Now = l.now
 	box, err := sandbox.Start(o)
 	if err != nil {
@@ -103,6 +105,7 @@ func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Envir
 			return all
 		},
 		Home: l.home(), Executable: "", Now: l.now, Sleep: l.sleep,
+		Keyrings: l.keyrings,
 	}
 }
 

@@ -44,10 +44,10 @@ func TestHostileConfig(t *testing.T) {
 	}
 
 	whole("empty", "", "CONFIG: ")
-	whole("1 MB", strings.Repeat("# "+marker+"\n", 1<<17), "CONFIG: larger than ")
-	whole("zero bytes", "[profile dev]\n\x00\x00\n", "CONFIG: holds a zero byte")
-	whole("UTF-16", "\xff\xfe[\x00p\x00", "CONFIG: in UTF-16")
-	whole("not UTF-8", "[profile dev]\nregion = \xe9\n", "CONFIG: not in UTF-8")
+	whole("17 MB", strings.Repeat("# "+marker+strings.Repeat("x", 1000)+"\n", 17<<10), "CONFIG: larger than ")
+	whole("zero bytes", "[profile dev]\n\x00\x00\n", "CONFIG: not a text file in UTF-8")
+	whole("UTF-16", "\xff\xfe[\x00p\x00", "CONFIG: not a text file in UTF-8")
+	whole("not UTF-8", "[profile dev]\nregion = \xe9\n", "CONFIG: not a text file in UTF-8")
 	whole("a program", "#!/bin/sh\nrm -rf ~\n", "CONFIG: ")
 	whole("JSON", `{"profile dev": {"region": "x"}}`, "CONFIG: ")
 	whole("a header without an end", "[profile dev\nregion = x\n", "CONFIG: line 1: ")
@@ -61,11 +61,11 @@ func TestHostileConfig(t *testing.T) {
 
 	for _, issuer := range []string{"http://corp.example", "ftp://corp.example", "javascript:alert(1)", "file:///etc/passwd", "https://user:hunter2@corp.example", "https://corp.example?x=" + marker,
 		"https://corp.example#x", "https://", "corp.example", "--help", "https://corp.example/.well-known/openid-configuration", `"https://corp.example"`} {
-		value("issuer", issuer, corp+"issuer ")
+		value("issuer", issuer, corp+"issuer")
 	}
 	value("issuer", "https://corp.example/\x1b[2J", corp+"issuer: holds a control character")
 	value("issuer", strings.Repeat("x", 9000), corp+"issuer: longer than 8192 bytes")
-	value("client_id", `"quoted"`, corp+"client_id ")
+	value("client_id", `"quoted"`, corp+"client_id: ")
 	value("client_id", "cli\u202eent", corp+"client_id ")
 	value("client_id", "", corp+"client_id: missing")
 	value("storage", "cloud", corp+`storage "cloud": want auto, keyring, kernel, file`)
@@ -77,20 +77,20 @@ func TestHostileConfig(t *testing.T) {
 		value("daypass_role_arn", arn, dev+"daypass_role_arn ")
 	}
 	for _, endpoint := range []string{"http://sts.evil.example", "https://u:p@sts.evil.example", "ftp://x", "https://x/?y=" + marker, "sts.evil.example", "//x"} {
-		value("daypass_sts_endpoint", endpoint, dev+"daypass_sts_endpoint ")
-		value("daypass_signin_endpoint", endpoint, dev+"daypass_signin_endpoint ")
+		value("daypass_sts_endpoint", endpoint, dev+"daypass_sts_endpoint")
+		value("daypass_signin_endpoint", endpoint, dev+"daypass_signin_endpoint")
 	}
 	value("daypass_idp", "other", dev+"daypass_idp ")
 	value("daypass_idp", "../corp", dev+"daypass_idp ")
 
-	line("daypass-idp corp", "client_secret = \"hunter2hunter2\"", corp+"client_secret: want the bare client secret")
+	line("daypass-idp corp", "client_secret = \"hunter2hunter2\"", corp+"client_secret: has quotes around it")
 	line("daypass-idp corp", "clientid = x", corp+"clientid: unknown key; did you mean client_id?")
-	line("daypass-idp corp", "role_arn = x", corp+"role_arn: unknown key here; daypass_role_arn belongs in [profile NAME]")
+	line("daypass-idp corp", "role_arn = x", corp+"role_arn: unknown key; did you mean daypass_role_arn, which belongs in [profile NAME]?")
 	line("daypass-idp corp", "issuer = https://corp.example", corp+"issuer: the key is there twice")
-	line("daypass-idp corp", "scopes = \"openid email\"", corp+"scopes ")
+	line("daypass-idp corp", "scopes = \"openid email\"", corp+"scopes: ")
 	line("daypass-idp corp", "extra_params = client_id=x", corp+"extra_params: client_id is a parameter of the protocol")
 	line("daypass-idp corp", "extra_params = %zz", corp+"extra_params: want k=v&k=v")
-	line("daypass-idp corp", "device_authorization_endpoint = http://corp.example/", corp+"device_authorization_endpoint ")
+	line("daypass-idp corp", "device_authorization_endpoint = http://corp.example/", corp+"device_authorization_endpoint: ")
 	line("daypass-idp corp", "browser_command = \"unclosed", corp+"browser_command ")
 	line("daypass-idp corp", "ca_bundle = /no/such/file", "ca_bundle of [daypass-idp corp]: ")
 	line("daypass-idp corp", "ca_bundle = "+os.Args[0], "ca_bundle of [daypass-idp corp]: ")
@@ -98,7 +98,7 @@ func TestHostileConfig(t *testing.T) {
 	line("daypass-idp corp", "process_timeout = 1e999s", corp+"process_timeout ")
 	line("daypass-idp corp", "process_timeout = 99999999999999999999", corp+"process_timeout ")
 	line("daypass-idp corp", "prompt = always", corp+"prompt ")
-	line("daypass-idp corp", "flow = password", corp+"flow ")
+	line("daypass-idp corp", "flow = password", corp+"flow: unknown key")
 	line("daypass-idp corp", "support = call\x1b[2J me", corp+"support: holds a control character")
 	line("profile dev", "daypass_duration = 13h", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = 1e9", dev+"daypass_duration ")
@@ -123,7 +123,7 @@ func TestHostileConfig(t *testing.T) {
 	}
 	for _, endpoint := range []string{"https://sts.evil.example", "http://sts.eu-west-1.amazonaws.com", "https://sts.amazonaws.com.evil.example", "https://x.execute-api.eu-west-1.amazonaws.com", "https://u@sts.amazonaws.com",
 		"https://sts.amazonaws.com@evil.example", "javascript:x", "http://169.254.169.254", "http://localhost.evil.example", "https://sts.cn-north-1.amazonaws.com.cn", "\x1b[2J"} {
-		environment("AWS_ENDPOINT_URL_STS="+endpoint, map[string]string{"AWS_ENDPOINT_URL_STS": endpoint}, "AWS_ENDPOINT_URL_STS ")
+		environment("AWS_ENDPOINT_URL_STS="+endpoint, map[string]string{"AWS_ENDPOINT_URL_STS": endpoint}, "AWS_ENDPOINT_URL_STS")
 	}
 	environment("AWS_ENDPOINT_URL", map[string]string{"AWS_ENDPOINT_URL": "https://evil.example"}, "AWS_ENDPOINT_URL ")
 	environment("AWS_ENDPOINT_URL_SIGNIN", map[string]string{"AWS_ENDPOINT_URL_SIGNIN": "https://evil.example"}, "AWS_ENDPOINT_URL_SIGNIN ")
@@ -137,8 +137,8 @@ func TestHostileConfig(t *testing.T) {
 		{"no profile", "process", "--profile: missing"},
 		{"an argument", "process --profile dev extra", "unknown command \"extra\""},
 		{"an unknown flag", "process --profile dev --no-such-flag=\x1b[2J", "unknown flag: --no-such-flag"},
-		{"an issuer on the command line", "process --profile dev --issuer http://evil.example", "--issuer "},
-		{"an STS endpoint on the command line", "process --profile dev --sts-endpoint http://evil.example", "--sts-endpoint "},
+		{"an issuer on the command line", "process --profile dev --issuer http://evil.example", "--issuer: "},
+		{"an STS endpoint on the command line", "process --profile dev --sts-endpoint http://evil.example", "--sts-endpoint: "},
 		{"a role on the command line", "process --profile dev --role-arn x", "--role-arn "},
 	} {
 		rows = append(rows, hostile{name: bad.name, at: "flags", command: bad.command, exit: 2, says: bad.says})

@@ -15,7 +15,8 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	const (
 		refused = "HOST refused: the "
 		strange = "HOST does not answer as it should ("
-		shown   = refused + "verification_uri is not shown: "
+		bad     = "HOST does not answer as it should: "
+		shown   = bad + "the verification_uri is not shown: "
 	)
 	var rows []hostile
 	device := func(name string, answer answer, exit int, says string) {
@@ -63,18 +64,18 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 		device("verification_uri_complete, "+name, with("verification_uri_complete", address), 0, "")
 	}
 
-	device("no device_code", with("device_code", nil), 4, refused+"answer has no device_code")
-	device("device_code is a number", with("device_code", 17), 4, refused+"answer has no device_code")
-	device("device_code of 9 kB", with("device_code", strings.Repeat("x", 9000)), 4, refused+"device_code has more than 8192 bytes")
+	device("no device_code", with("device_code", nil), 4, "HOST does not answer as it should: the answer has no device_code (")
+	device("device_code is a number", with("device_code", 17), 4, bad+"the answer has no device_code")
+	device("device_code of 9 kB", with("device_code", strings.Repeat("x", 9000)), 4, bad+"the device_code has more than 8192 bytes")
 	device("device_code of 8 MB", with("device_code", strings.Repeat("x", 8<<20)), 6, strange)
-	device("no user_code", with("user_code", nil), 4, refused+"answer has no user_code")
+	device("no user_code", with("user_code", nil), 4, bad+"the answer has no user_code")
 	device("user_code of 8 MB", with("user_code", strings.Repeat("x", 8<<20)), 6, strange)
-	device("user_code of 65 letters", with("user_code", strings.Repeat("x", 65)), 4, refused+"user_code has more than 64 bytes")
-	device("user_code with an escape sequence", with("user_code", "\x1b[2JABCD"), 4, refused+"user_code holds characters")
-	device("user_code with a line break", with("user_code", "AB\nCD"), 4, refused+"user_code holds characters")
-	device("user_code that changes direction", with("user_code", "AB\u202eCD"), 4, refused+"user_code holds characters")
-	device("user_code that nobody sees", with("user_code", "\u3164\u3164"), 4, refused+"user_code holds characters")
-	device("user_code is a list", with("user_code", []string{"ABCD"}), 4, refused+"answer has no user_code")
+	device("user_code of 65 letters", with("user_code", strings.Repeat("x", 65)), 4, bad+"the user_code has more than 64 bytes")
+	device("user_code with an escape sequence", with("user_code", "\x1b[2JABCD"), 4, bad+"the user_code holds characters")
+	device("user_code with a line break", with("user_code", "AB\nCD"), 4, bad+"the user_code holds characters")
+	device("user_code that changes direction", with("user_code", "AB\u202eCD"), 4, bad+"the user_code holds characters")
+	device("user_code that nobody sees", with("user_code", "\u3164\u3164"), 4, bad+"the user_code holds characters")
+	device("user_code is a list", with("user_code", []string{"ABCD"}), 4, bad+"the answer has no user_code")
 
 	for name, number := range map[string]any{
 		"negative": -5, "zero": 0, "a text": "900", "a text without a number": "soon", "a list": []int{5}, "true": true,
@@ -92,7 +93,7 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	device("both numbers are missing", changed(func(_ *attack, f map[string]any) { delete(f, "interval"); delete(f, "expires_in") }), 0, "")
 
 	device("empty", asJSON(200, ""), 6, strange)
-	device("an empty object", asJSON(200, "{}"), 4, refused+"answer has no device_code")
+	device("an empty object", asJSON(200, "{}"), 4, bad+"the answer has no device_code")
 	device("null", asJSON(200, "null"), 6, strange)
 	device("a list", asJSON(200, `["`+marker+`"]`), 6, strange)
 	device("half an object", asJSON(200, `{"device_code":"`+marker), 6, strange)
@@ -100,25 +101,25 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	device("endless", endless("application/json", `{"device_code":"`), 6, strange)
 	device("a web page", page(200), 6, strange)
 	device("a web page with status 403", page(403), 6, strange+"a web page instead of JSON")
-	device("status 500", page(500), 6, "cannot log in or renew: HOST answers with status 500")
+	device("status 500", page(500), 6, "cannot log in: HOST answers with status 500.")
 	device("status 503 with JSON", oauthError(503, "temporarily_unavailable", "later"), 6, "HOST asks to wait a few minutes (temporarily_unavailable")
-	device("dropped", dropped, 6, "cannot renew: HOST does not answer as it should (")
-	device("broken off", brokenOff(`{"device_code":"`+marker), 6, "cannot renew: HOST does not answer as it should (")
+	device("dropped", dropped, 6, "cannot log in: HOST does not answer as it should (")
+	device("broken off", brokenOff(`{"device_code":"`+marker), 6, "cannot log in: HOST does not answer as it should (")
 	device("a redirect to another host", redirect(307, "http://THIEF/"), 6, strange+"a redirect")
 	device("a redirect on the same host", redirect(308, "SELF"), 6, strange+"a redirect")
 
-	device("unauthorized_client", oauthError(400, "unauthorized_client", "not for you"), 4, "HOST does not accept client daypass-sandbox (unauthorized_client")
+	device("unauthorized_client", oauthError(400, "unauthorized_client", "not for you"), 4, "HOST does not accept client daypass-sandbox (")
 	device("invalid_client with status 200", oauthError(200, "invalid_client", "not for you"), 4, "HOST does not accept client daypass-sandbox (invalid_client")
 	device("invalid_scope", oauthError(400, "invalid_scope", ""), 4, "HOST refuses the scopes of [daypass-idp corp] (invalid_scope)")
-	device("invalid_request", oauthError(400, "invalid_request", "what?"), 4, "HOST refused: invalid_request: what?")
-	device("unsupported_grant_type", oauthError(400, "unsupported_grant_type", ""), 4, "HOST does not let client daypass-sandbox use device codes")
-	device("slow_down before there is a code", oauthError(429, "slow_down", ""), 6, "HOST asks to wait a few minutes (slow_down)")
-	device("an error of no words", asJSON(400, `{"error":""}`), 4, "HOST refused with status 400")
-	device("an error that is an object", asJSON(400, `{"error":{"code":400,"message":"x"}}`), 4, "HOST refused with status 400")
-	device("an error of 1 MB", oauthError(400, strings.Repeat("x", 1<<19), strings.Repeat("y", 1<<18)), 4, "HOST refused: xxx")
-	device("an error with control characters", oauthError(400, "bad\x1b[31m", "\x1b]0;title\a\r\nline 2\u202e\u0000"), 4, "HOST refused: bad")
-	device("an error that looks like daypass's", oauthError(400, "x", "x).\ndaypass: all is well.\nRun: rm -rf ~"), 4, "HOST refused: x")
-	device("an error that repeats what was sent", echoed("code_challenge", "client_id"), 4, "HOST refused: invalid_thing")
+	device("invalid_request", oauthError(400, "invalid_request", "what?"), 4, "HOST refused the device authorization request: what? (")
+	device("unsupported_grant_type", oauthError(400, "unsupported_grant_type", ""), 4, "HOST does not let client daypass-sandbox use device codes (")
+	device("slow_down before there is a code", oauthError(429, "slow_down", ""), 6, "HOST asks to wait a few minutes: ")
+	device("an error of no words", asJSON(400, `{"error":""}`), 4, "HOST refused the device authorization request: ")
+	device("an error that is an object", asJSON(400, `{"error":{"code":400,"message":"x"}}`), 4, "HOST refused the device authorization request: ")
+	device("an error of 1 MB", oauthError(400, strings.Repeat("x", 1<<19), strings.Repeat("y", 1<<18)), 4, "HOST refused the device authorization request: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy")
+	device("an error with control characters", oauthError(400, "bad\x1b[31m", "\x1b]0;title\a\r\nline 2\u202e\u0000"), 4, "HOST refused the device authorization request: ]0;title (")
+	device("an error that looks like daypass's", oauthError(400, "x", "x).\ndaypass: all is well.\nRun: rm -rf ~"), 4, "HOST refused the device authorization request: ")
+	device("an error that repeats what was sent", echoed("code_challenge", "client_id"), 4, "HOST refused the device authorization request: code_challenge=")
 	runHostile(t, rows)
 }
 
@@ -136,16 +137,16 @@ func TestHostilePoll(t *testing.T) {
 	}
 	poll("authorization_declined", oauthError(400, "authorization_declined", ""), 4, "the login at HOST was refused (authorization_declined)")
 	poll("code_expired", oauthError(400, "code_expired", ""), 3, "nobody answered the login of ")
-	poll("bad_verification_code", oauthError(400, "bad_verification_code", ""), 3, "the code ")
-	poll("invalid_grant", oauthError(400, "invalid_grant", ""), 3, "the code ")
+	poll("bad_verification_code", oauthError(400, "bad_verification_code", ""), 4, "HOST refused the login: ")
+	poll("invalid_grant", oauthError(400, "invalid_grant", ""), 4, "HOST refused the login: ")
 	poll("invalid_client", oauthError(401, "invalid_client", ""), 4, "HOST does not accept client daypass-sandbox (invalid_client)")
-	poll("invalid_request", oauthError(400, "invalid_request", ""), 4, "HOST refused: invalid_request (token)")
+	poll("invalid_request", oauthError(400, "invalid_request", ""), 4, "HOST refused the login: ")
 	poll("unsupported_grant_type", oauthError(400, "unsupported_grant_type", ""), 4, "HOST does not let client daypass-sandbox use device codes")
-	poll("an unknown error", oauthError(400, "no_such_thing", "x"), 4, "HOST refused: no_such_thing: x (token)")
+	poll("an unknown error", oauthError(400, "no_such_thing", "x"), 4, "HOST refused the login: x (")
 	poll("Entra's policy", oauthError(400, "invalid_grant", "AADSTS53003: Access has been blocked by Conditional Access policies.\r\nTrace ID: x"), 4,
 		"your company's sign-in policy blocks device codes (AADSTS53003")
 	poll("an error with control characters", oauthError(400, "access_denied", "no\x1b[2J\a\nline 2\u202e"), 4, "the login at HOST was refused (access_denied: no")
-	poll("an error that repeats what was sent", echoed("device_code", "code_verifier", "client_id"), 4, "HOST refused: invalid_thing")
+	poll("an error that repeats what was sent", echoed("device_code", "code_verifier", "client_id"), 4, "HOST refused the login: [redacted] (")
 
 	// What says nothing about the login is waited through, as long as the code is good.
 	for name, bad := range map[string]answer{
@@ -159,11 +160,20 @@ func TestHostilePoll(t *testing.T) {
 		"a Retry-After of a year": withHeader("Retry-After", "31536000", page(503)), "a Retry-After of rubbish": withHeader("Retry-After", "-1e9", page(503)),
 	} {
 		poll(name+", once", once(bad), 0, "")
-		poll(name+", for ever", bad, 3, "nobody answered the login of ")
+		switch name {
+		case "slow_down", "Google's polling_too_frequently", "authorization_pending with status 500":
+			poll(name+", for ever", bad, 3, "nobody answered the login of ")
+		case "status 429":
+			poll(name+", for ever", bad, 6, "HOST asks to wait a few minutes: ")
+		case "status 404", "a redirect on the same host", "a redirect to another host", "a redirect with GET to another host":
+			poll(name+", for ever", bad, 6, "HOST does not answer as it should (")
+		default: // nobody could have approved it
+			poll(name+", for ever", bad, 6, "cannot log in: HOST does not answer as it should (")
+		}
 	}
 
-	poll("no ID token", with("id_token", nil), 3, "HOST sent no ID token")
-	poll("an access token alone", asJSON(200, `{"access_token":"`+marker+`"}`), 4, "the ID token from HOST cannot be used: ")
+	poll("no ID token", with("id_token", nil), 3, "HOST sent no ID token, which AWS needs.")
+	poll("an access token alone", asJSON(200, `{"access_token":"`+marker+`"}`), 3, "HOST sent no ID token, which AWS needs.")
 	poll("a refresh token alone", changed(func(_ *attack, f map[string]any) {
 		delete(f, "id_token")
 		delete(f, "access_token")

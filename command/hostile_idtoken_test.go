@@ -22,7 +22,7 @@ import (
 // renewed, and when one is made. The new refresh token that comes with each is
 // kept, for the old one is spent.
 func TestHostileIDToken(t *testing.T) {
-	const unusable = "the ID token from HOST cannot be used: bad ID token: "
+	const unusable = "the ID token from HOST cannot be used: "
 	rotating := func(o *sandbox.Options) { o.Rotate = true }
 	var rows []hostile
 	token := func(name string, answer answer, says string) {
@@ -39,7 +39,7 @@ func TestHostileIDToken(t *testing.T) {
 	token("EdDSA", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"EdDSA"}`) + "." + p.signature }), `it is signed with "EdDSA"`)
 	token("alg is a number", forged(func(_ *attack, p parts) string { return p.with(`{"alg":256}`) + "." + p.signature }), "it is not signed")
 	token("alg with an escape sequence", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"\u001b[2JRS256"}`) + "." + p.signature }), "it is signed with ")
-	token("another algorithm than the provider's", forged(func(a *attack, p parts) string { return p.signed(a, jose.ES256, ownKey(a)) }), "it is signed with ES256, which the provider does not list (RS256)")
+	token("another algorithm than the provider's", forged(func(a *attack, p parts) string { return p.signed(a, jose.ES256, ownKey(a)) }), "its signature does not fit the provider's key ")
 	token("a key that is not published", forged(func(_ *attack, p parts) string {
 		return p.with(`{"alg":"RS256","kid":"nobody's"}`) + "." + p.signature
 	}), `it is signed with key "nobody's", which the provider does not publish`)

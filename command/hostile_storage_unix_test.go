@@ -3,13 +3,11 @@
 package command
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,7 +27,7 @@ func TestHostileStorage(t *testing.T) {
 	}
 	const (
 		needsLogin = "profile dev needs a login"
-		outOfReach = "file is out of reach: "
+		outOfReach = "the files of the login of corp cannot be read or stored: "
 	)
 
 	// What a record holds, in place of it. A login that cannot be read is a new
@@ -39,19 +37,20 @@ func TestHostileStorage(t *testing.T) {
 		"empty":     func(string) string { return "" },
 		"truncated": func(record string) string { return record[:len(record)/2] },
 		"one byte changed": func(record string) string {
-			return strings.NewReplacer(`"v":1`, `"v":7`, "\nv 1\n", "\nv 7\n").Replace(record)
+			at := len(record) / 2
+			return record[:at] + string(record[at]^1) + record[at+1:]
 		},
-		"another form":   func(record string) string { return strings.Replace(record, "daypass1", "daypass9", 1) },
-		"zeros":          func(record string) string { return strings.Repeat("\x00", len(record)) },
-		"1 MB longer":    func(record string) string { return record + strings.Repeat("x", 1<<20) },
-		"a header alone": func(record string) string { return record[:strings.IndexByte(record, '\n')+1] },
+		"zeros":       func(record string) string { return strings.Repeat("\x00", len(record)) },
+		"1 MB longer": func(record string) string { return record + strings.Repeat("x", 1<<20) },
 	} {
-		storage("login record, "+name, damaged("refresh_token", change), 3, needsLogin, loginGone)
-		storage("role record, "+name, damaged("session_token", change), 0, "", loginStands)
+		if name != "one byte changed" { // of the ID token, which is over
+			storage("login record, "+name, damaged(loginRecord, change), 3, needsLogin, loginGone)
+		}
+		storage("role record, "+name, damaged(roleRecord, change), 0, "", loginKept)
 	}
 	// Whole records of another daypass, or of nobody.
 	for name, change := range map[string]func(record map[string]any) any{
-		"of version 2":      func(r map[string]any) any { r["v"] = 2; return r },
+		"of version 1":      func(r map[string]any) any { r["v"] = 1; return r },
 		"without a version": func(r map[string]any) any { delete(r, "v"); return r },
 		"a list":            func(map[string]any) any { return []any{} },
 		"null":              func(map[string]any) any { return nil },
@@ -59,8 +58,8 @@ func TestHostileStorage(t *testing.T) {
 		"of wrong types":    func(r map[string]any) any { r["expires"] = 5; return r },
 		"an empty object":   func(map[string]any) any { return map[string]any{} },
 	} {
-		storage("login record, whole, "+name, rewritten("refresh_token", change), 3, needsLogin, loginGone)
-		storage("role record, whole, "+name, rewritten("session_token", change), 0, "", loginStands)
+		storage("login record, whole, "+name, rewritten(loginRecord, change), 3, needsLogin, loginGone)
+		storage("role record, whole, "+name, rewritten(roleRecord, change), 0, "", loginKept)
 	}
 	for name, change := range map[string]func(record map[string]any) any{
 		"expires in the year 9999": func(r map[string]any) any { r["expires"] = "9999-12-31T23:59:59Z"; return r },
@@ -69,44 +68,43 @@ func TestHostileStorage(t *testing.T) {
 			r["expires"] = "2999-01-01T01:00:00Z"
 			return r
 		},
-		"of another login":      func(r map[string]any) any { r["login_id"] = "x"; return r },
 		"without an access key": func(r map[string]any) any { r["access_key_id"] = ""; return r },
 	} {
-		storage("role record, "+name, rewritten("session_token", change), 0, "", loginStands)
+		storage("role record, "+name, rewritten(roleRecord, change), 0, "", loginKept)
 	}
-	storage("login record, obtained tomorrow", rewritten("refresh_token", func(r map[string]any) any {
+	storage("login record, obtained tomorrow", rewritten(loginRecord, func(r map[string]any) any {
 		r["obtained"], r["expires"] = "2999-01-01T00:00:00Z", "2999-01-02T00:00:00Z"
 		return r
-	}), 0, "", loginStands)
-	storage("login record, refresh started long ago", rewritten("refresh_token", func(r map[string]any) any {
+	}), 0, "", loginKept)
+	storage("login record, refresh started long ago", rewritten(loginRecord, func(r map[string]any) any {
 		r["refresh_started"] = "2001-01-01T00:00:00Z"
 		return r
-	}), 0, "", loginStands)
-	storage("login record, without its ID token", rewritten("refresh_token", func(r map[string]any) any { r["id_token"] = ""; return r }), 0, "", loginStands)
+	}), 0, "", loginKept)
+	storage("login record, without its ID token", rewritten(loginRecord, func(r map[string]any) any { r["id_token"] = ""; return r }), 0, "", loginKept)
 
-	// An attempt record.
-	outcome := func(kind string, exit int, lines ...string) func(*attack) func() {
-		return attempt(func(a *attack) map[string]any {
-			return map[string]any{"v": 1, "outcome": map[string]any{"kind": kind, "at": a.now().Add(-10 * time.Second), "exit": exit, "lines": lines}}
+	// The note of how asking ended last.
+	note := func(exit int, lines ...string) func(*attack) func() {
+		return noteOf(func(a *attack) any {
+			return map[string]any{"at": a.now().Add(-10 * time.Second), "exit": exit, "lines": lines, "failed": true}
 		})
 	}
-	storage("attempt record, a failure that is none", outcome("renewal_failed", 0), 1, "", loginStands)
-	storage("attempt record, lines with escape sequences", outcome("renewal_failed", 6, "x\x1b[2J\r\ny\u202e", "z"), 6, "x", loginStands)
-	storage("attempt record, 1000 lines", outcome("renewal_failed", 6, strings.Split(strings.Repeat("x\n", 1000), "\n")...), 6, "x", loginStands)
-	storage("attempt record, an outcome of no kind", outcome("", 6, "x", "y"), 0, "", loginStands)
-	storage("attempt record, rubbish", attempt(func(*attack) map[string]any { return map[string]any{"v": 1, "open": 5} }), 0, "", loginStands)
+	storage("note, a failure without an exit code", note(0, "x"), 0, "", loginKept)
+	storage("note, lines with escape sequences", note(6, "x\x1b[2J\r\ny\u202e", "z"), 6, "x", loginKept)
+	storage("note, 1000 lines", note(6, strings.Split(strings.Repeat("x\n", 1000), "\n")...), 0, "", loginKept)
+	storage("note, placeholders", note(6, "{profile} {nothing}", "{flag}"), 6, "dev {nothing}", loginKept)
+	storage("note, of wrong types in it", noteOf(func(*attack) any { return map[string]any{"exit": "x"} }), 0, "", loginKept)
+	storage("note, null in it", noteOf(func(*attack) any { return nil }), 0, "", loginKept)
 	// An open code of a provider that daypass would not have believed today.
 	open := func(name, member string, value any, exit int, says string) {
-		rows = append(rows, hostile{name: "attempt record, an open code with " + name, at: "storage", command: "login --profile dev --force", exit: exit, says: says,
+		rows = append(rows, hostile{name: "open code with " + name, at: "storage", command: "login --profile dev --force", exit: exit, says: says,
 			fault: openCode(map[string]any{member: value})})
 	}
 	open("an address that cannot be shown", "verification_uri", "javascript:alert(1)", 1, "the login at HOST cannot be shown: ")
 	open("an address with a control character", "verification_uri", "https://corp.example/\x1b[2J", 1, "the login at HOST cannot be shown: ")
 	open("an escape sequence", "user_code", "\x1b[2J", 1, "the login at HOST cannot be shown: ")
-	open("a token endpoint without TLS", "token_endpoint", "http://corp.example/token", 1, "the login at HOST went wrong: token endpoint: ")
-	open("an expiry in the year 9999", "expires", "9999-12-31T23:59:59Z", 3, "the code ABCD-EFGH ")
-	open("a negative interval", "interval", -5, 3, "the code ABCD-EFGH ")
-	open("no device code", "device_code", "", 4, "HOST refused: invalid_request")
+	open("an expiry in the year 9999", "expires", "9999-12-31T23:59:59Z", 3, "the code ABCD-EFGH is no longer good")
+	open("a negative interval", "interval", -5, 3, "the code ABCD-EFGH is no longer good")
+	open("no device code", "device_code", "", 4, "HOST refused the login: device_code is missing (")
 
 	// Something else in the place of files and folders.
 	const state = ".local/state/daypass"
@@ -117,26 +115,33 @@ func TestHostileStorage(t *testing.T) {
 	toTheFolder := func(path string) error { return os.Symlink(path+".aside", path) }
 	places := map[string]func(path string) error{"a file": plain, "a link to nowhere": toNowhere, "a link to itself": toItself, "a link to it": toTheFolder}
 	for name, put := range places {
-		storage("state folder, "+name, inStateFolder("", put), 7, outOfReach, loginStands)
-		storage("folder of records, "+name, inStateFolder("records", put), 7, outOfReach, loginStands)
+		exit, says := 1, "no lock could be taken in the folder "
+		if name == "a file" || name == "a link to itself" {
+			exit, says = 7, outOfReach
+		}
+		storage("state folder, "+name, inStateFolder("", put), exit, says, loginKept)
+		storage("folder of items, "+name, inStateFolder("items", put), 7, outOfReach, loginKept)
 	}
 	places["a folder"] = folder
 	delete(places, "a file")
 	for name, put := range places {
-		storage("login record, "+name, inPlaceOfRecord("refresh_token", put), 7, outOfReach, loginStands)
-		storage("role record, "+name, inPlaceOfRecord("session_token", put), 7, outOfReach, loginStands)
-		storage("index, "+name, inStateFolder("index.json", put), 0, "", loginStands)
-		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginStands)
+		storage("login record, "+name, inPlaceOfRecord(loginRecord, put), 7, outOfReach, loginKept)
+		storage("role record, "+name, inPlaceOfRecord(roleRecord, put), 7, outOfReach, loginKept)
+		storage("note, "+name, inLoginFolder("note.json", put), 0, "", loginKept)
+		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginKept)
 		if name != "a link to it" {
-			storage("lock of the login, "+name, inStateFolder("login-*.lock", put), 1, "no lock could be taken in the folder ", loginStands)
+			storage("lock of the login, "+name, inStateFolder("login-*.lock", put), 1, "no lock could be taken in the folder ", loginKept)
 		}
 	}
 	for name, text := range map[string]string{"rubbish": "\x00\xff", "empty": "", "null": "null", "1 MB": strings.Repeat("x", 2<<20), "a list": "[]",
-		"of version 2": `{"v":2,"version":2}`, "of wrong types": `{"v":1,"version":1,"records":5,"fetched":5,"discovery":5}`, "100000 levels": deep(100000)} {
+		"of version 2": `{"v":2,"version":2}`, "of wrong types": `{"v":1,"version":1,"id":5,"earlier":5,"exit":"x","fetched":5,"discovery":5}`, "100000 levels": deep(100000)} {
 		text := text
 		put := func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
-		storage("index, "+name, inStateFolder("index.json", put), 0, "", loginStands)
-		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginStands)
+		storage("note, "+name, inLoginFolder("note.json", put), 0, "", loginKept)
+		if name != "100000 levels" { // which is rubbish too, and stays as it was put there
+			storage("place, "+name, inLoginFolder("place.json", put), 3, needsLogin, loginKept) // it is found again
+		}
+		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginKept)
 	}
 	if os.Geteuid() == 0 { // nobody else can give a folder away
 		another := func(path string) func(*attack) func() {
@@ -148,32 +153,36 @@ func TestHostileStorage(t *testing.T) {
 				return func() { _ = os.Chown(path, 0, -1) }
 			}
 		}
-		storage("state folder, another's", another(""), 7, outOfReach, loginStands)
-		storage("folder of records, another's", another("records"), 7, outOfReach, loginStands)
+		storage("state folder, another's", another(""), 2, `"`, loginKept)
+		storage("folder of items, another's", another("items"), 7, outOfReach, loginKept)
 	}
 	runHostile(t, rows)
 }
 
-// record finds the record that has a member of that name.
-func (a *attack) record(member string) string {
+// The records of profile dev, as patterns of their files in the state folder.
+const (
+	loginRecord = "items/login-*"
+	roleRecord  = "*/role-*.sealed"
+)
+
+// record finds the file of a record.
+func (a *attack) record(pattern string) string {
 	a.t.Helper()
-	if member == "session_token" {
+	if pattern == roleRecord {
 		a.mustRun("process", "--profile", "dev") // makes one
 		a.advance(2 * time.Hour)                 // and it ends
 	}
-	for name, text := range a.filesKept() {
-		if strings.Contains(name, "records") && (strings.Contains(text, `"`+member+`"`) || strings.Contains(text, "\n"+member+" ")) {
-			return filepath.Join(a.home(), name)
-		}
+	matches, err := filepath.Glob(filepath.Join(a.stateDir(), pattern))
+	if err != nil || len(matches) != 1 {
+		a.t.Fatalf("%d files are %s (%v)", len(matches), pattern, err)
 	}
-	a.t.Fatalf("no record has a %s", member)
-	return ""
+	return matches[0]
 }
 
 // damaged changes the bytes of a record.
-func damaged(member string, change func(record string) string) func(*attack) func() {
+func damaged(pattern string, change func(record string) string) func(*attack) func() {
 	return func(a *attack) func() {
-		path := a.record(member)
+		path := a.record(pattern)
 		text, err := os.ReadFile(path)
 		if err == nil {
 			err = os.WriteFile(path, []byte(change(string(text))), 0o600)
@@ -185,36 +194,29 @@ func damaged(member string, change func(record string) string) func(*attack) fun
 	}
 }
 
-// rewritten changes what a record says, under a digest that fits.
-func rewritten(member string, change func(record map[string]any) any) func(*attack) func() {
+// rewritten changes what a record says; a sealed one is sealed again.
+func rewritten(pattern string, change func(record map[string]any) any) func(*attack) func() {
 	return func(a *attack) func() {
-		path := a.record(member)
-		store := a.store()
-		text, err := store.Get(a.t.Context(), filepath.Base(path))
-		if err != nil {
-			a.t.Fatal(err)
+		path, login := a.record(pattern), a.kept()
+		key, err := login.Key(a.t.Context())
+		var text []byte
+		name := strings.TrimSuffix(filepath.Base(path), ".sealed")
+		if err == nil && pattern == roleRecord {
+			text, err = login.Unseal(key, name)
+		} else if err == nil {
+			text, err = login.Record(a.t.Context())
 		}
 		fields := map[string]any{}
-		isRole := strings.HasPrefix(string(text), "v 1\n") // lines of a name and a value
-		if isRole {
-			for line := range strings.Lines(string(text)) {
-				name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-				fields[name] = value
-			}
-		} else if err := json.Unmarshal(text, &fields); err != nil {
-			a.t.Fatal(err)
-		}
-		changed := change(fields)
-		if lines, whole := changed.(map[string]any); whole && isRole {
-			text = nil
-			for _, name := range slices.SortedFunc(maps.Keys(lines), func(a, b string) int { return cmp.Compare(len(a), len(b)) }) { // v first
-				text = fmt.Appendf(text, "%s %v\n", name, lines[name])
-			}
-		} else {
-			text, err = json.Marshal(changed)
+		if err == nil {
+			err = json.Unmarshal(text, &fields)
 		}
 		if err == nil {
-			err = store.Set(a.t.Context(), filepath.Base(path), text, time.Time{})
+			text, err = json.Marshal(change(fields))
+		}
+		if err == nil && pattern == roleRecord {
+			err = login.Seal(key, name, text)
+		} else if err == nil {
+			err = login.SetRecord(a.t.Context(), text)
 		}
 		if err != nil {
 			a.t.Fatal(err)
@@ -223,13 +225,12 @@ func rewritten(member string, change func(record map[string]any) any) func(*atta
 	}
 }
 
-// attempt writes an attempt record.
-func attempt(record func(a *attack) map[string]any) func(*attack) func() {
+// noteOf writes the login's note.
+func noteOf(note func(a *attack) any) func(*attack) func() {
 	return func(a *attack) func() {
-		name := cache.Key("attempt", filepath.Base(a.record("refresh_token")))
-		text, err := json.Marshal(record(a))
+		text, err := json.Marshal(note(a))
 		if err == nil {
-			err = a.store().Set(a.t.Context(), name, text, time.Time{})
+			err = cache.WriteFile(a.kept().Dir(), "note.json", text)
 		}
 		if err != nil {
 			a.t.Fatal(err)
@@ -238,16 +239,25 @@ func attempt(record func(a *attack) map[string]any) func(*attack) func() {
 	}
 }
 
-// openCode is an attempt record with an open code, but for the members.
+// openCode seals an open code, but for the members.
 func openCode(members map[string]any) func(*attack) func() {
-	return attempt(func(a *attack) map[string]any {
+	return func(a *attack) func() {
 		open := map[string]any{
-			"device_code": "x", "user_code": "ABCD-EFGH", "verification_uri": "https://corp.example/", "interval": 5e9,
+			"v": 2, "device_code": "x", "user_code": "ABCD-EFGH", "verification_uri": "https://corp.example/", "interval": 5e9,
 			"token_endpoint": a.box.Issuer + "/token", "issued": a.now(), "expires": a.now().Add(5 * time.Minute), "code_verifier": "",
 		}
 		maps.Copy(open, members)
-		return map[string]any{"v": 1, "open": open}
-	})
+		text, err := json.Marshal(open)
+		login := a.kept()
+		key, keyErr := login.Key(a.t.Context())
+		if err = errors.Join(err, keyErr); err == nil {
+			err = login.Seal(key, "authorization", text)
+		}
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		return nil
+	}
 }
 
 // A code that cannot be shown, or that its provider knows nothing of, is in nobody's
@@ -264,13 +274,19 @@ func TestABadOpenCodeIsDropped(t *testing.T) {
 	}
 }
 
-// store is the file storage of the laptop.
-func (a *attack) store() cache.Store {
-	store, err := cache.Open(cache.Options{Storage: "file", StateDir: a.stateDir()})
+// kept is where the one login of the laptop is kept.
+func (a *attack) kept() *cache.Login {
+	a.t.Helper()
+	storages := cache.Open(cache.Options{StateDir: a.stateDir()})
+	keys, err := storages.Logins()
+	if err != nil || len(keys) != 1 {
+		a.t.Fatalf("%d logins are kept (%v)", len(keys), err)
+	}
+	login, err := storages.Login(keys[0], "file")
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return store
+	return login
 }
 
 func (a *attack) stateDir() string {
@@ -293,6 +309,21 @@ func inStateFolder(pattern string, put func(path string) error) func(*attack) fu
 	}
 }
 
+// inLoginFolder is inStateFolder for a file of the login, which is made first if
+// there is none.
+func inLoginFolder(name string, put func(path string) error) func(*attack) func() {
+	return func(a *attack) func() {
+		login := a.kept()
+		path := filepath.Join(login.Dir(), name)
+		if _, err := os.Lstat(path); err != nil {
+			if err := cache.WriteFile(login.Dir(), name, []byte("{}")); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+		return a.inPlaceOf(path, put)
+	}
+}
+
 func inPlaceOfRecord(member string, put func(path string) error) func(*attack) func() {
 	return func(a *attack) func() { return a.inPlaceOf(a.record(member), put) }
 }
@@ -305,10 +336,10 @@ func TestHostileConfigFile(t *testing.T) {
 		}}
 	}
 	runHostile(t, []hostile{
-		row("a folder", "not a file", func(path string) error { return os.Mkdir(path, 0o700) }),
-		row("a pipe", "not a file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
-		row("a device", "not a file", func(path string) error { return os.Symlink("/dev/zero", path) }),
-		row("a link to nowhere", "there is no such file", func(path string) error { return os.Symlink("/no/such/file", path) }),
+		row("a folder", "this is a folder, not a file", func(path string) error { return os.Mkdir(path, 0o700) }),
+		row("a pipe", "not a regular file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
+		row("a device", "not a regular file", func(path string) error { return os.Symlink("/dev/zero", path) }),
+		row("a link to nowhere", "no section [profile dev]", func(path string) error { return os.Symlink("/no/such/file", path) }),
 		row("a link to itself", "cannot be read", func(path string) error { return os.Symlink(path, path) }),
 	})
 }

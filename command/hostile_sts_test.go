@@ -29,11 +29,11 @@ func TestHostileSTS(t *testing.T) {
 	field("no expiration", "Expiration", "", "")
 	field("expired an hour ago", "Expiration", "-1h", "its credentials have already expired")
 	field("expires in 1970", "Expiration", "1970-01-01T00:00:00Z", "its credentials have already expired")
-	field("expires in the year 9999", "Expiration", "9999-12-31T23:59:59Z", "its credentials live longer than AWS gives any")
-	field("expires in two days", "Expiration", "48h", "its credentials live longer than AWS gives any")
-	field("an access key of 200 kB", "AccessKeyId", strings.Repeat("A", 200000), "its credentials are larger than AWS gives any")
-	field("a secret key of 200 kB", "SecretAccessKey", strings.Repeat("A", 200000), "its credentials are larger than AWS gives any")
-	field("a session token of 200 kB", "SessionToken", strings.Repeat("A", 200000), "its credentials are larger than AWS gives any")
+	field("expires in the year 9999", "Expiration", "9999-12-31T23:59:59Z", "its credentials live longer than any of AWS")
+	field("expires in two days", "Expiration", "48h", "its credentials live longer than any of AWS")
+	field("an access key of 200 kB", "AccessKeyId", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
+	field("a secret key of 200 kB", "SecretAccessKey", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
+	field("a session token of 200 kB", "SessionToken", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
 	field("an access key with a line break", "AccessKeyId", "ASIA&#10;aws_secret_access_key=x", "its credentials hold characters that AWS's do not")
 	field("a secret key with a null", "SecretAccessKey", "x&#9;y", "its credentials hold characters that AWS's do not")
 	field("a session token with an escape sequence", "SessionToken", "x&#x9b;2J", "its credentials hold characters that AWS's do not")
@@ -72,10 +72,10 @@ func TestHostileSTS(t *testing.T) {
 
 	for _, code := range []string{"AccessDenied", "ExpiredTokenException", "IDPRejectedClaim", "InvalidIdentityToken", "MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException", "ValidationError", "NoSuchThing"} {
 		says := map[string]string{
-			"AccessDenied": "AWS refused role ", "ExpiredTokenException": "AWS says that the ID token has expired", "IDPRejectedClaim": "HOST has told AWS that this login is not valid any more",
+			"AccessDenied": "AWS refused role ", "ExpiredTokenException": "AWS says that the ID token has expired", "IDPRejectedClaim": "HOST has told AWS that this login is no longer valid",
 			"InvalidIdentityToken": "AWS does not accept this login's ID token", "MalformedPolicyDocument": "AWS does not understand the session policy for role ",
 			"PackedPolicyTooLarge": "the session policy and tags for role ", "RegionDisabledException": "account 111122223333 has not activated STS in region eu-west-1",
-			"ValidationError": "AWS refuses the request for role ", "NoSuchThing": refused + "(NoSuchThing: ",
+			"ValidationError": "AWS refuses the request for role ", "NoSuchThing": refused + "(NoSuchThing",
 		}[code]
 		sts(code+" with control characters", stsRefusal(403, code, "no\x09&#x9b;2J&#x202e;\r\n  line 2 &#xfffd;"), 5, says)
 		sts(code+" of 500 kB", stsRefusal(400, code, strings.Repeat("x", 500000)), 5, says)

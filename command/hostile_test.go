@@ -43,15 +43,15 @@ type hostile struct {
 	says string
 
 	options func(*sandbox.Options)
-	// after is what stands after the row: the login as before, nothing (a login
-	// must be made), or the person's new login.
+	// after is what there is after the row: the login as before, or nothing (a login
+	// must be made).
 	after after
 }
 
 type after int
 
 const (
-	loginStands after = iota
+	loginKept after = iota
 	loginGone
 )
 
@@ -103,6 +103,7 @@ func (h hostile) run(t *testing.T) {
 		h.answer(a, w, r)
 		return true
 	})
+	h.forget(a)
 	mend := func() {}
 	if h.fault != nil {
 		if f := h.fault(a); f != nil {
@@ -130,6 +131,20 @@ func (h hostile) run(t *testing.T) {
 	}
 	mend()
 	h.checkAfter(t, a)
+}
+
+// forget removes what is remembered of the provider, for rows about discovery: it
+// would serve.
+func (h hostile) forget(a *attack) {
+	if h.at != "discovery" {
+		return
+	}
+	remembered, _ := filepath.Glob(filepath.Join(a.home(), ".local/state/daypass/provider-*.json"))
+	for _, path := range remembered {
+		if err := os.Remove(path); err != nil {
+			a.t.Error(err)
+		}
+	}
 }
 
 // prepare makes a laptop with a login that has to ask everybody anew.
@@ -213,7 +228,7 @@ func (h hostile) checkAfter(t *testing.T, a *attack) {
 	a.advance(time.Minute) // the provider is left alone for a while
 	code, stdout, stderr := a.run("process", "--profile", "dev")
 	switch h.after {
-	case loginStands:
+	case loginKept:
 		if code != 0 || !strings.Contains(stdout, `"Version":1`) {
 			t.Errorf("afterwards: exit %d\n%s", code, stderr)
 		}

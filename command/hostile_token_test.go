@@ -37,8 +37,8 @@ func TestHostileRefresh(t *testing.T) {
 	// What only looks like it ends none.
 	refresh("invalid_grant in a web page", saying(400, "text/html", `<html>{"error":"invalid_grant"} `+marker), 6, strange+"a web page")
 	refresh("invalid_grant in a text", saying(400, "text/plain", "error=invalid_grant "+marker), 6, strange)
-	refresh("invalid_grant in capitals", oauthError(400, "INVALID_GRANT", ""), 4, refused+"INVALID_GRANT")
-	refresh("invalid_grant in a list", asJSON(400, `{"error":["invalid_grant"]}`), 4, "HOST refused with status 400")
+	refresh("invalid_grant in capitals", oauthError(400, "INVALID_GRANT", ""), 4, "HOST refused to renew the login: ")
+	refresh("invalid_grant in a list", asJSON(400, `{"error":["invalid_grant"]}`), 4, "HOST refused to renew the login: ")
 	refresh("invalid_grant in the description", oauthError(500, "server_error", "invalid_grant"), 6, lost)
 	refresh("half an invalid_grant", asJSON(400, `{"error":"invalid_grant"`), 6, strange)
 
@@ -48,15 +48,15 @@ func TestHostileRefresh(t *testing.T) {
 	}
 	refresh("invalid_client", oauthError(401, "invalid_client", ""), 4, "HOST does not accept client daypass-sandbox (invalid_client)")
 	refresh("unauthorized_client", oauthError(400, "unauthorized_client", ""), 4, "HOST does not accept client daypass-sandbox (unauthorized_client)")
-	refresh("invalid_request", oauthError(400, "invalid_request", "what?"), 4, refused+"invalid_request: what? (refresh)")
+	refresh("invalid_request", oauthError(400, "invalid_request", "what?"), 4, "HOST refused to renew the login: what? (")
 	refresh("invalid_scope", oauthError(400, "invalid_scope", ""), 4, "HOST refuses the scopes of [daypass-idp corp] (invalid_scope)")
 	refresh("invalid_scope, once", once(oauthError(400, "invalid_scope", "")), 0, "")
-	refresh("unsupported_grant_type", oauthError(400, "unsupported_grant_type", ""), 4, "HOST does not let client daypass-sandbox use device codes")
-	refresh("access_denied", oauthError(403, "access_denied", ""), 4, "the login at HOST was refused (access_denied)")
-	refresh("an unknown error", oauthError(400, "no_such_thing", "x"), 4, refused+"no_such_thing: x (refresh)")
-	refresh("an error that repeats what was sent", echoed("refresh_token", "client_id"), 4, refused+"invalid_thing")
-	refresh("an error of 1 MB", oauthError(400, strings.Repeat("x", 1<<19), strings.Repeat("y", 1<<18)), 4, refused+"xxx")
-	refresh("an error with an escape sequence", oauthError(400, "x\x1b]0;title\a", "y\x9b2Jz\u200b\u202e\x00"), 4, refused+"x")
+	refresh("unsupported_grant_type", oauthError(400, "unsupported_grant_type", ""), 4, "HOST refused to renew the login: ")
+	refresh("access_denied", oauthError(403, "access_denied", ""), 4, "HOST refused to renew the login: ")
+	refresh("an unknown error", oauthError(400, "no_such_thing", "x"), 4, "HOST refused to renew the login: x (")
+	refresh("an error that repeats what was sent", echoed("refresh_token", "client_id"), 4, "HOST refused to renew the login: [redacted] (")
+	refresh("an error of 1 MB", oauthError(400, strings.Repeat("x", 1<<19), strings.Repeat("y", 1<<18)), 4, "HOST refused to renew the login: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy")
+	refresh("an error with an escape sequence", oauthError(400, "x\x1b]0;title\a", "y\x9b2Jz\u200b\u202e\x00"), 4, "HOST refused to renew the login: y2Jz (")
 	refresh("slow_down", oauthError(400, "slow_down", ""), 6, "HOST asks to wait a few minutes (slow_down)")
 	refresh("status 429", withHeader("Retry-After", "99999999999999999999", page(429)), 6, "HOST asks to wait ")
 	refresh("temporarily_unavailable", oauthError(503, "temporarily_unavailable", ""), 6, lost)
@@ -80,8 +80,8 @@ func TestHostileRefresh(t *testing.T) {
 	refresh("a redirect on the same host", redirect(307, "SELF"), 6, strange+"a redirect")
 	refresh("a redirect to a file", redirect(307, "file:///etc/passwd"), 6, strange+"a redirect")
 
-	refresh("no ID token", with("id_token", nil), 3, "HOST sent no ID token")
-	refresh("an ID token of another type", with("id_token", 5), 3, "HOST sent no ID token")
+	refresh("no ID token", with("id_token", nil), 3, "HOST renews a login without a new ID token, which AWS needs.")
+	refresh("an ID token of another type", with("id_token", 5), 3, "HOST renews a login without a new ID token, which AWS needs.")
 	refresh("expires_in is a list", with("expires_in", []int{1}), 0, "")
 	refresh("the ID token twice", twice("id_token", "x.y.z"), 4, "the ID token from HOST cannot be used: ")
 	for i := range rows {
@@ -120,6 +120,7 @@ func TestABadRenewalIsNotRepeatedAtOnce(t *testing.T) {
 	} {
 		row.options = func(o *sandbox.Options) { o.Rotate = true }
 		a := row.prepare(t)
+		row.forget(a)
 		a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 			if !isFor(row.at, r) {
 				return false

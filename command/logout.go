@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -21,38 +20,39 @@ func newLogout(e *Environment) *cobra.Command {
 		Use:   "logout [-p PROFILE | --idp NAME | --all]",
 		Short: "Revoke the login and delete what was kept of it",
 		Long: `Revokes the refresh token at the provider and deletes the login and all that was
-made from it, in every storage that can be reached. It acts on the login, so on
-every profile that names the same [daypass-idp] section.`,
+made from it, in every place that it was kept in. If one of them cannot be
+reached or is locked, nothing is deleted, and daypass ends with 7. It acts on the
+login, so on every profile that names the same [daypass-idp] section.`,
 		Example: "  daypass logout --profile dev\n  daypass logout --all",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			src := e.source(cmd)
 			var p profile.Profile
-			var err error
 			if !all {
+				var err error
 				if p, err = target.load(src); err != nil {
 					return err
 				}
 			}
-			s, err := e.session(p)
-			if err != nil {
+			return e.withSession(p, func(s *session) error {
+				s.typed = true
+				var outs []process.LoggedOut
+				var err error
+				if all {
+					outs, err = s.LogoutAll(cmd.Context())
+				} else {
+					var out process.LoggedOut
+					out, err = s.Logout(cmd.Context())
+					outs = append(outs, out)
+				}
+				if err != nil && (!all || len(outs) == 0) {
+					return err
+				}
+				if printed := e.print([]byte(loggedOut(src, outs, e.Now()))); printed != nil {
+					return printed
+				}
 				return err
-			}
-			defer s.close()
-			s.typed = true
-			s.Everywhere = cache.Everywhere(cache.Options{StateDir: s.Locks.Dir, Getenv: e.Getenv})
-			var outs []process.LoggedOut
-			if all {
-				outs, err = s.LogoutAll(cmd.Context())
-			} else {
-				var out process.LoggedOut
-				out, err = s.Logout(cmd.Context())
-				outs = append(outs, out)
-			}
-			if err != nil {
-				return err
-			}
-			return e.print([]byte(loggedOut(src, outs, e.Now())))
+			})
 		},
 	}
 	target.addFlags(cmd)
@@ -62,8 +62,8 @@ every profile that names the same [daypass-idp] section.`,
 	return cmd
 }
 
-// loggedOut says what was revoked, which profiles that touches, and what AWS
-// credentials live on.
+// loggedOut says what was revoked, which profiles that affects, and which AWS
+// credentials remain valid.
 func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) string {
 	var text strings.Builder
 	var until time.Time
@@ -73,15 +73,15 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 			name = "the provider"
 		}
 		if !out.Found {
-			fmt.Fprintf(&text, "There was no login of %s.\n", prompt.Clean(name))
+			fmt.Fprintf(&text, "You were not logged in to %s.\n", prompt.Clean(name))
 			continue
 		}
 		revoked := "no refresh token to revoke"
 		switch {
-		case out.Revoked:
-			revoked = "refresh token revoked"
 		case out.NotRevoked != "":
 			revoked = "refresh token not revoked: " + out.NotRevoked
+		case out.Revoked:
+			revoked = "refresh token revoked"
 		}
 		fmt.Fprintf(&text, "Logged out of %s (%s)", prompt.Clean(name), prompt.Clean(revoked))
 		if profiles := profilesOf(src, out); len(profiles) > 0 {
@@ -96,25 +96,22 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 		text.WriteString("There is no login on this machine.\n")
 	}
 	if until.After(now) {
-		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", clock(until, now))
+		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", prompt.Clock(until, now))
 	}
 	return text.String()
 }
 
 // profilesOf are the profiles that use the login: those that the file names, and
-// those that have used it.
+// those that had credentials of it.
 func profilesOf(src profile.Source, out process.LoggedOut) []string {
-	profiles := out.Profiles
-	if out.IDP != "" {
-		if named, err := profile.ListUsing(src, out.IDP); err == nil {
-			profiles = append(named, profiles...)
+	var profiles []string
+	if file, err := profile.Open(src); err == nil && out.IDP != "" {
+		profiles = file.NamesUsing(out.IDP)
+	}
+	for _, name := range out.Profiles {
+		if !slices.Contains(profiles, name) {
+			profiles = append(profiles, name)
 		}
 	}
-	var unique []string
-	for _, name := range profiles {
-		if !slices.Contains(unique, name) {
-			unique = append(unique, name)
-		}
-	}
-	return unique
+	return profiles
 }

@@ -1,8 +1,15 @@
 package command
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 )
 
@@ -16,4 +23,37 @@ func newOpenBrowser(*Environment) *cobra.Command {
 		Args:   cobra.ExactArgs(1),
 		RunE:   func(_ *cobra.Command, args []string) error { return prompt.RunOpener(args[0]) },
 	}
+}
+
+// openBrowser opens an address for a profile: with its browser_command, else
+// BROWSER, else the system's browser.
+func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, address string) error {
+	command := p.IDP.BrowserCommand
+	if list := e.Getenv("BROWSER"); len(command) == 0 && list != "" {
+		command = firstBrowser(list)
+		if err := profile.CheckBrowserCommand(command, "{url}"); err != nil {
+			return fmt.Errorf("BROWSER: %w; name the browser alone", err)
+		}
+	}
+	return prompt.Browser{Command: command, Profile: p.Name, Self: e.Executable, Getenv: e.Getenv, Sleep: e.Sleep}.Open(ctx, address)
+}
+
+// firstBrowser returns the words of the first command that exists in a list of the
+// form of BROWSER, or else of the last one: commands with or without %s for the
+// address, separated as in PATH.
+func firstBrowser(list string) (command []string) {
+	for entry := range strings.SplitSeq(list, string(os.PathListSeparator)) {
+		words, _ := profile.Words(strings.NewReplacer("%s", "{url}", "%%", "%").Replace(entry))
+		if _, err := exec.LookPath(entry); err == nil { // a path may hold spaces
+			words = []string{entry}
+		}
+		if len(words) == 0 {
+			continue
+		}
+		command = words
+		if _, err := exec.LookPath(command[0]); err == nil {
+			break
+		}
+	}
+	return command
 }

@@ -28,28 +28,28 @@ resolves, and AWS_PROFILE may name another.`,
 			if err != nil {
 				return err
 			}
-			s, err := e.session(p)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			s.Aside = s.aside(cmd, false)
-			// A cached answer needs neither, and both take longer than it does.
-			ends, cancel := e.Now().Add(p.IDP.ProcessTimeout), context.CancelFunc(func() {})
-			s.Missed = func(ctx context.Context) context.Context {
-				e.catchSignals()
-				ctx, cancel = e.withTimeout(ctx, ends.Sub(e.Now()))
-				return ctx
-			}
-			defer func() { cancel() }()
-			credentials, err := s.Credentials(cmd.Context(), process.ForSDK)
-			if err != nil {
-				return err
-			}
-			return e.print(credentials.Version1())
+			return e.withSession(p, func(s *session) error {
+				// A cached answer needs neither, and both take longer than it does.
+				ends, cancel := e.Now().Add(p.IDP.ProcessTimeout), context.CancelFunc(func() {})
+				s.Missed = func(ctx context.Context) context.Context {
+					e.catchSignals()
+					ctx, cancel = e.withTimeout(ctx, ends.Sub(e.Now()))
+					return ctx
+				}
+				defer func() { cancel() }()
+				credentials, err := s.Credentials(cmd.Context(), process.ForSDK)
+				if err != nil {
+					return err
+				}
+				document, err := credentials.Version1()
+				if err != nil {
+					return err
+				}
+				return e.print(document)
+			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "profile", "", "the profile to serve")
+	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile to serve")
 	addSettings(cmd)
 	return cmd
 }

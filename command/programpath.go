@@ -12,15 +12,14 @@ import (
 )
 
 // programPath returns the path of this program that a credential_process can
-// name for long: as it was typed or found on PATH, with links unresolved, for an
-// update replaces what a link leads to. Where that path will not do, another name
-// of the same file on PATH does. The error says why none will.
+// name for long: the one on PATH, with links unresolved, for an update replaces
+// what a link leads to; else as it was typed. The error says why none will do.
 func (e *Environment) programPath() (string, error) {
 	why := ""
 	for _, path := range e.programNames() {
 		fault := programFault(path, runtime.GOOS, e.temporaryFolders(), e.Home)
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
-			fault = "it stands in the source folder, where it was built"
+			fault = "it is in the source folder, where it was built"
 		}
 		if fault == "" {
 			return path, nil
@@ -37,11 +36,11 @@ func (e *Environment) programPath() (string, error) {
 		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
 	}
 	return "", &failure.Error{Exit: failure.ExitUsage,
-		Lines: []string{"the path of this program cannot stand in credential_process.", why + ".", remedy}}
+		Lines: []string{"the path of this program cannot be used in credential_process.", why + ".", remedy}}
 }
 
-// programNames returns the absolute paths that lead to this program: the one that
-// was typed, and those on PATH.
+// programNames returns the absolute paths that lead to this program: those on
+// PATH, and the one that was typed.
 func (e *Environment) programNames() []string {
 	var names []string
 	add := func(path string) {
@@ -49,13 +48,13 @@ func (e *Environment) programNames() []string {
 			names = append(names, path)
 		}
 	}
-	if strings.ContainsRune(filepath.ToSlash(e.Invoked), '/') {
-		add(e.Invoked)
-	}
 	for _, folder := range filepath.SplitList(e.Getenv("PATH")) {
 		if filepath.IsAbs(folder) {
 			add(filepath.Join(folder, executableName(runtime.GOOS)))
 		}
+	}
+	if strings.ContainsRune(filepath.ToSlash(e.Invoked), '/') {
+		add(e.Invoked)
 	}
 	if e.Executable != "" {
 		add(e.Executable)
@@ -110,23 +109,12 @@ func programFault(path, goos string, temporary []string, home string) string {
 		case r == ' ':
 			return "some SDKs split the command at the space"
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(taken, r):
-			return fmt.Sprintf("some SDKs run the command in a shell, which takes %q for more than a character", r)
+			return fmt.Sprintf("some SDKs run the command in a shell, which reads %q as more than a character", r)
 		}
 	}
 	plain := slashed(path, goos)
-	for _, part := range []struct{ text, fault string }{
-		{"/go-build", "it is what go run builds and removes"},
-		{"/.asdf/", "a version manager moves it at the next update"},
-		{"/mise/", "a version manager moves it at the next update"},
-		{"/.rtx/", "a version manager moves it at the next update"},
-		{"/aquaproj-aqua/", "a version manager moves it at the next update"},
-		{"/Cellar/", "Homebrew moves it at the next update"},
-		{"/nix/store/", "Nix removes it after the next update"},
-		{"/scoop/apps/daypass/", "Scoop moves it at the next update"},
-	} {
-		if strings.Contains(plain, part.text) && !strings.Contains(plain, "/scoop/apps/daypass/current/") {
-			return part.fault
-		}
+	if strings.Contains(plain, "/go-build") {
+		return "it is what go run builds and removes"
 	}
 	for _, folder := range temporary {
 		// Where the home is in it, the file that will name the path is too.

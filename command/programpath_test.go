@@ -17,26 +17,21 @@ func TestProgramFault(t *testing.T) {
 		{"linux", "/home/taro/.local/bin/daypass-1.2", "/home/taro", ""},
 		{"linux", "/home/josé/bin/daypass", "/home/josé", ""},
 		{"linux", "/home/taro smith/bin/daypass", "/home/taro smith", "some SDKs split the command at the space"},
-		{"linux", "/opt/a$b/daypass", "", "takes '$' for more"},
-		{"linux", `/opt/a\b/daypass`, "", `takes '\\' for more`},
-		{"linux", "/opt/~/daypass", "", "takes '~' for more"},
-		{"linux", "/opt/it's/daypass", "", `takes '\'' for more`},
+		{"linux", "/opt/a$b/daypass", "", "reads '$' as more"},
+		{"linux", `/opt/a\b/daypass`, "", `reads '\\' as more`},
+		{"linux", "/opt/~/daypass", "", "reads '~' as more"},
+		{"linux", "/opt/it's/daypass", "", `reads '\'' as more`},
 		{"linux", "/tmp/daypass", "/home/taro", "it is in a temporary folder"},
 		{"linux", "/tmpfiles/daypass", "/home/taro", ""},
 		{"linux", "/tmp/box/home/bin/daypass", "/tmp/box/home", ""},
 		{"linux", "/home/taro/.cache/go-build1/b001/exe/daypass", "/home/taro", "it is what go run builds and removes"},
-		{"linux", "/home/taro/.asdf/installs/daypass/1.0/bin/daypass", "/home/taro", "a version manager moves it"},
-		{"linux", "/home/taro/.local/share/mise/installs/daypass/1.0/daypass", "/home/taro", "a version manager moves it"},
-		{"linux", "/nix/store/abc-daypass/bin/daypass", "/home/taro", "Nix removes it"},
 		{"darwin", "/opt/homebrew/bin/daypass", "/Users/taro", ""},
-		{"darwin", "/opt/homebrew/Cellar/daypass/1.0/bin/daypass", "/Users/taro", "Homebrew moves it"},
 		{"darwin", "/var/folders/xy/T/daypass", "/Users/taro", "it is in a temporary folder"},
 		{"windows", `C:\daypass\daypass.exe`, `C:\Users\taro`, ""},
 		{"windows", `C:\PROGRA~1\daypass\daypass.exe`, `C:\Users\taro`, ""},
 		{"windows", `C:\Program Files\daypass.exe`, `C:\Users\taro`, "some SDKs split the command at the space"},
-		{"windows", `C:\a%b\daypass.exe`, `C:\Users\taro`, "takes '%' for more"},
+		{"windows", `C:\a%b\daypass.exe`, `C:\Users\taro`, "reads '%' as more"},
 		{"windows", `C:\Users\taro\AppData\Local\Temp\daypass.exe`, `C:\Users\taro`, "it is in a temporary folder"},
-		{"windows", `C:\Users\taro\scoop\apps\daypass\1.0\daypass.exe`, `C:\Users\taro`, "Scoop moves it"},
 		{"windows", `C:\Users\taro\scoop\apps\daypass\current\daypass.exe`, `C:\Users\taro`, ""},
 	} {
 		got := programFault(test.path, test.goos, temporary, test.home)
@@ -62,9 +57,13 @@ func TestProgramPath(t *testing.T) {
 		}
 		return path
 	}
-	versioned := write(file("Cellar", "daypass", "1.0", name))
+	versioned := write(file("go-build1", "exe", name))
 	stable := file("bin", name)
 	if err := os.Link(versioned, stable); err != nil {
+		t.Fatal(err)
+	}
+	typed := file("share", "daypass-1.0", name)
+	if err := os.Link(versioned, typed); err != nil {
 		t.Fatal(err)
 	}
 	other := write(file("other", name))
@@ -73,11 +72,12 @@ func TestProgramPath(t *testing.T) {
 
 	for _, test := range []struct{ what, invoked, executable, path, want, wrong string }{
 		{"as it was typed", stable, stable, "", stable, ""},
+		{"the name on PATH before the typed one", typed, typed, filepath.Dir(stable), stable, ""},
 		{"from PATH", name, versioned, filepath.Dir(other) + string(filepath.ListSeparator) + filepath.Dir(stable), stable, ""},
 		{"another name on PATH, where the typed one will not last", versioned, versioned, filepath.Dir(stable), stable, ""},
 		{"a false name for itself", other, stable, "", stable, ""},
-		{"no other name", versioned, versioned, filepath.Dir(other), "", versioned + ": Homebrew moves it at the next update."},
-		{"where it was built", built, built, "", "", built + ": it stands in the source folder, where it was built."},
+		{"no other name", versioned, versioned, filepath.Dir(other), "", versioned + ": it is what go run builds and removes."},
+		{"where it was built", built, built, "", "", built + ": it is in the source folder, where it was built."},
 		{"not known", name, "", "", "", "it is not known."},
 	} {
 		e := &Environment{Invoked: test.invoked, Executable: test.executable, Home: home, Getenv: func(name string) string {

@@ -9,18 +9,22 @@
 package command
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 )
 
@@ -42,11 +46,22 @@ type Environment struct {
 	// CatchSignals has signals end the command's context from now on, and no more
 	// the process; nil: nothing is to be done for that. It can be called again.
 	CatchSignals func()
+	// Keyrings are those that logins are kept in; nil: this system's.
+	Keyrings []cache.Keyring
+
+	// Opened with the first session, for all sessions of the command.
+	storages *cache.Storages
+	stateDir string
 }
 
 // OS is the real environment.
 func OS() Environment {
-	home, _ := os.UserHomeDir() // where it is unknown, what needs it says so
+	home, err := os.UserHomeDir()
+	if err != nil { // no HOME: cron and systemd can start programs without
+		if me, err := user.Current(); err == nil {
+			home = me.HomeDir
+		}
+	}
 	self, _ := os.Executable()
 	return Environment{
 		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr,
@@ -63,6 +78,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// Tree is every subcommand, for the man pages.
+func Tree() *cobra.Command {
+	e := OS()
+	return newRoot(&e, subcommands()...)
 }
 
 // Run runs one command line and returns the exit code.
@@ -101,10 +122,6 @@ func explain(cmd *cobra.Command, err error) (int, []string) {
 	if errors.As(err, &failed) {
 		return failed.Exit, failed.Lines
 	}
-	var config *profile.Error
-	if errors.As(err, &config) {
-		return failure.ExitUsage, []string{config.Error(), config.Hint()}
-	}
 	// What is left comes from cobra: an unknown command, flag or argument.
 	return failure.ExitUsage, []string{err.Error(), "Run: " + cmd.CommandPath() + " --help"}
 }
@@ -135,7 +152,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
 		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
-		{"configure", newConfigure}, {"completion", newCompletion}, {"open-browser", newOpenBrowser}, {"renew", newRenew},
+		{"configure", newConfigure}, {"completion", newCompletion}, {"open-browser", newOpenBrowser},
 		{"settings", newSettings},
 	}
 }
@@ -197,7 +214,33 @@ func fitUsage(root *cobra.Command) {
 // print writes a command's product to stdout in one write.
 func (e *Environment) print(product []byte) error {
 	if _, err := e.Stdout.Write(product); err != nil {
-		return &failure.Error{Exit: failure.ExitUnexpected, Err: err, Lines: []string{fmt.Sprintf("cannot write to standard output: %v.", err)}}
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("cannot write to standard output: %v.", err))
 	}
 	return nil
+}
+
+// printJSON is a value as indented JSON in which no character can change what a
+// terminal shows: what encoding/json leaves as it is, and prompt.Clean would take
+// out, is escaped.
+func printJSON(value any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	var safe strings.Builder
+	for _, r := range b.String() {
+		switch text := string(r); {
+		case r == '\n' || prompt.Clean(text) == text:
+			safe.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&safe, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		}
+	}
+	return []byte(safe.String()), nil
 }

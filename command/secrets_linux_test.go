@@ -87,7 +87,7 @@ func (w *watched) withoutProduct(args []string, stdout string) string {
 	return stdout
 }
 
-// looksAtFiles writes down every file of the home but records, and looks at the
+// looksAtFiles writes down every file of the home but the keyring's items, and looks at the
 // modes of those.
 func (w *watched) looksAtFiles(command string) {
 	w.t.Helper()
@@ -113,7 +113,7 @@ func (w *watched) looksAtFiles(command string) {
 		}
 		what := string(text)
 		switch {
-		case strings.HasPrefix(name, ".local/state/daypass/records/"):
+		case strings.HasPrefix(name, ".local/state/daypass/items/"):
 			w.looksAtRecord(command, what)
 			return nil
 		case strings.HasPrefix(name, ".aws/config"):

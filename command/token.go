@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/daypass/daypass/failure"
 )
 
 func newToken(e *Environment) *cobra.Command {
@@ -24,30 +22,23 @@ token: whoever has it can take the roles that trust it.`,
 			if format != "raw" && format != "json" {
 				return fmt.Errorf("--format %q is not raw or json", format)
 			}
-			p, err := target.load(e.source(cmd))
-			if err != nil {
-				return err
-			}
-			s, err := e.session(p)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			token, until, err := s.IDToken(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if format == "raw" {
-				return e.print([]byte(token.Reveal() + "\n"))
-			}
-			document, err := json.Marshal(struct {
-				IDToken string `json:"id_token"`
-				Expires string `json:"expires"`
-			}{token.Reveal(), until.UTC().Format(time.RFC3339)})
-			if err != nil {
-				return &failure.Error{Exit: failure.ExitUnexpected, Err: err, Lines: []string{err.Error()}}
-			}
-			return e.print(append(document, '\n'))
+			return e.forTarget(cmd, &target, func(s *session) error {
+				token, until, err := s.IDToken(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if format == "raw" {
+					return e.print([]byte(token.Reveal() + "\n"))
+				}
+				document, err := json.Marshal(struct {
+					IDToken string `json:"id_token"`
+					Expires string `json:"expires"`
+				}{token.Reveal(), until.UTC().Format(time.RFC3339)})
+				if err != nil {
+					return err
+				}
+				return e.print(append(document, '\n'))
+			})
 		},
 	}
 	target.addFlags(cmd)

@@ -30,7 +30,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 		Example: "  daypass trust-policy --profile dev\n" +
 			"  daypass trust-policy --profile dev --sub\n" +
 			"  daypass trust-policy --profile dev --format terraform --sub='auth0|64f0c2'",
-		// The value of --sub may also be written behind a space, as of other flags.
+		// The value of --sub may also follow a space, like that of other flags.
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) == 1 && sub == theLoginsOwn {
 				return nil
@@ -45,36 +45,30 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			if cmd.Flags().Changed("sub") && sub == "" {
 				return errors.New("--sub= names nobody; leave it out to let every user in")
 			}
-			p, err := loadProfile(e.source(cmd), name)
-			if err != nil {
-				return err
-			}
-			s, err := e.session(p)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if len(args) == 1 {
-				sub = args[0]
-			}
-			if sub == theLoginsOwn {
-				if sub, err = s.Subject(cmd.Context()); err != nil {
+			return e.forProfile(cmd, name, func(s *session) error {
+				if len(args) == 1 {
+					sub = args[0]
+				}
+				if sub == theLoginsOwn {
+					var err error
+					if sub, err = s.Subject(cmd.Context()); err != nil {
+						return err
+					}
+				}
+				policy, err := s.TrustPolicy(cmd.Context(), sub)
+				if err != nil {
 					return err
 				}
-			}
-			policy, err := s.TrustPolicy(cmd.Context(), sub)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				s.tellNotes(policy.Notes)
-			}
-			return e.print(form(policy))
+				if format == "json" {
+					s.tellNotes(policy.Notes)
+				}
+				return e.print(form(policy))
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
+	profileFlag(cmd, &name)
 	cmd.Flags().StringVar(&format, "format", "json", "json, cli, cloudformation or terraform")
-	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or who is logged in")
+	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or whoever is logged in")
 	cmd.Flags().Lookup("sub").NoOptDefVal = theLoginsOwn
 	addSettings(cmd)
 	return cmd

@@ -14,76 +14,70 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
-
-// ErrNotFetched says that no browser came for the address in time.
-var ErrNotFetched = errors.New("no browser fetched the sign-in in time")
 
 // handOverTime is how long a browser has to start and fetch the address.
 const handOverTime = 30 * time.Second
 
 // HandOver gives a secret URL to a browser without writing it into an argument
-// list, where every user of the machine can read it. It calls open with a
-// one-time address on loopback that leads to the URL, and returns when a browser
-// has fetched it. The address works once, for 30 seconds.
+// list, which every user of the machine can read. It calls open with a one-time
+// address on loopback that leads to the URL, and returns when a browser has
+// fetched it. The address works once, for 30 seconds, and only for a program of
+// our own user, see checkPeer: if another user's fetches it, nobody gets the URL
+// and HandOver fails.
 //
-// The error is open's own, [ErrNotFetched], the context's, or that nothing can
-// listen on loopback.
+// Not a file that only we can read: browsers in a sandbox (snap, Flatpak) may not
+// read it, and nobody sees when it may go.
+//
+// The error is open's own or a [*failure.Error].
 func HandOver(ctx context.Context, to secret.String, open func(address string) error, sleep func(context.Context, time.Duration) error) error {
+	const instead = "For the URL instead, run: daypass console --print{flag}"
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("listen on loopback: %w", err)
-	}
-	h := &handover{host: listener.Addr().String(), path: "/" + rand.Text(), to: to, fetched: make(chan struct{})}
-	server := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		WriteTimeout:      5 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // stderr stays empty on success
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = server.Serve(listener) // ends when Close closes the listener
-	}()
-	defer func() {
-		_ = server.Close()
-		<-ended
-	}()
-
-	if err := open("http://" + h.host + h.path); err != nil {
-		return err
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("the sign-in cannot be handed to a browser: %v.", err), instead)
 	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
-	over := make(chan error, 1)
-	go func() { over <- sleep(waiting, handOverTime) }()
-	select {
-	case <-h.fetched:
-		return nil
-	case err := <-over:
-		if !h.take() {
-			<-h.fetched // a browser is being answered this moment
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return ErrNotFetched
+	h := &handover{host: listener.Addr().String(), path: "/" + rand.Text(), to: to, fetched: make(chan error, 1), stop: stop}
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0), // stderr stays empty on success
 	}
+	go func() { _ = server.Serve(listener) }()                           // until Close
+	defer func() { _ = errors.Join(server.Close(), listener.Close()) }() // also if it has not begun
+
+	if err := open("http://" + h.host + h.path); err != nil && h.take() { // unless it was fetched all the same
+		return err
+	}
+	_ = sleep(waiting, handOverTime) // until it is fetched, at the longest
+	switch {
+	case !h.take(): // a browser has been answered, or is this moment
+		err = <-h.fetched
+	case ctx.Err() != nil:
+		return failure.Interrupted(ctx.Err())
+	default:
+		return failure.New(failure.ExitNetwork, nil, "no browser opened the sign-in link within 30 s.", instead)
+	}
+	if err != nil {
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("%v, so nobody was signed in.", err), instead)
+	}
+	return nil
 }
 
 // handover answers the one request that may have the URL. Whoever else asks on
-// loopback learns nothing and uses nothing up: a page that guesses ports, a name
-// that was bound anew to 127.0.0.1, a browser that looks for an icon.
+// loopback learns nothing and uses nothing up.
 type handover struct {
 	host    string // of the address, with port
 	path    string // 128 bits that nobody can guess
 	to      secret.String
 	taken   atomic.Bool
-	fetched chan struct{} // closed when the answer has been sent
+	fetched chan error // gets nil when the answer has been sent, else why nobody gets it
+	stop    func()     // ends the wait for that
 }
 
 // take claims the one use.
@@ -96,16 +90,23 @@ func (h *handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Length", "0")
 	header.Set("Connection", "close")
 	// RequestURI is the path as it was sent, undecoded, with the query.
-	if r.Host != h.host || subtle.ConstantTimeCompare([]byte(r.RequestURI), []byte(h.path)) != 1 {
+	if r.Host != h.host || r.Method != http.MethodGet || subtle.ConstantTimeCompare([]byte(r.RequestURI), []byte(h.path)) != 1 {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	if r.Method != http.MethodGet {
-		header.Set("Allow", http.MethodGet)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+	// Whoever knows the path has read it in an argument list.
+	if err := checkPeer(r.RemoteAddr, h.host); err != nil {
+		w.WriteHeader(http.StatusForbidden)
+		if h.take() {
+			h.fetched <- err
+			h.stop()
+		}
 		return
 	}
-	if prefetch(r) {
+	// A browser that only looks ahead would use the sign-in up with a page that nobody
+	// sees.
+	purpose := strings.ToLower(fmt.Sprint(r.Header["Sec-Purpose"], r.Header["Purpose"], r.Header["X-Moz"]))
+	if strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "preview") {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -113,19 +114,9 @@ func (h *handover) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusGone)
 		return
 	}
-	defer close(h.fetched)
 	header.Set("Location", h.to.Reveal())
 	w.WriteHeader(http.StatusFound)
 	_ = http.NewResponseController(w).Flush() // sent, before the server is closed
-}
-
-// prefetch reports whether the browser only looks ahead: the sign-in would be
-// used up by a page that nobody sees.
-func prefetch(r *http.Request) bool {
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
-		if value := r.Header.Get(name); strings.Contains(strings.ToLower(value), "prefetch") || strings.EqualFold(value, "preview") {
-			return true
-		}
-	}
-	return false
+	h.fetched <- nil
+	h.stop()
 }

@@ -1,106 +1,149 @@
-// Package console makes the URL that signs a browser in to the AWS console with
-// role credentials, and hands it to the browser without showing it to anybody
-// else.
-//
-// It takes two requests, both to the partition's sign-in endpoint: one in which
-// the credentials buy a sign-in token ([Client.SignIn]), and the browser's own
-// with that token. The credentials stand in the body of the first; the URL of
-// the second is as good as a password for 15 minutes.
-//
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html
 package console
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+
+	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/failure"
 )
 
 // Place is where the console of a role is.
 type Place struct {
-	Partition string // "aws", "aws-cn", as in the role's ARN
-	Region    string // of that partition; "aws-global" and its like: the main one
+	Partition Partition
+	Region    string // of that partition; "" or "aws-global" and its like: its main one
 	Account   string // 12 digits
 	UseFIPS   bool   // sign in through a FIPS 140 endpoint
 }
 
-// partition is one of AWS's separate clouds that has a console in reach.
-type partition struct {
-	name    string
-	main    string // region of the pages that are the same in every region
-	plain   bool   // the main region's sign-in host carries no region in its name
-	signin  string // host; those of regions are below it
-	console string // host; those of regions are below it
-	fips    string // as signin, FIPS 140; "" for none
-}
-
-// partitions are those whose sign-in and console hosts AWS has published: the
-// table of sign-in endpoints in the AWS General Reference, the AWS CLI's endpoint
-// rules for signin (FIPS), and the European Sovereign Cloud's own reference,
-// which names regional hosts alone. Of the aws-iso clouds only the sign-in hosts
-// are known, and not that they take this kind of sign-in.
-//
-// https://docs.aws.amazon.com/general/latest/gr/signin-service.html
-func partitions() []partition {
-	return []partition{
-		{"aws", "us-east-1", true, "signin.aws.amazon.com", "console.aws.amazon.com", ""},
-		{"aws-us-gov", "us-gov-west-1", true, "signin.amazonaws-us-gov.com", "console.amazonaws-us-gov.com", "signin-fips.amazonaws-us-gov.com"},
-		{"aws-cn", "cn-north-1", true, "signin.amazonaws.cn", "console.amazonaws.cn", ""},
-		{"aws-eusc", "eusc-de-east-1", false, "signin.amazonaws-eusc.eu", "console.amazonaws-eusc.eu", ""},
-	}
-}
-
-// locate returns the place's partition and its region there, and an error if the
-// partition has no console that is known.
-func (p Place) locate() (at partition, region string, err error) {
-	var names []string
-	for _, known := range partitions() {
-		if known.name == p.Partition {
-			at = known
-		}
-		names = append(names, known.name)
-	}
-	switch {
-	case at.name == "":
-		return at, "", fmt.Errorf("the console of partition %s is not known to daypass, only those of %s", p.Partition, strings.Join(names, ", "))
-	case p.Region == "" || strings.Trim(p.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
-		// It becomes part of the name of the host that gets the credentials.
-		return at, "", fmt.Errorf("%q is no region", p.Region)
-	case strings.HasSuffix(p.Region, "-global"):
-		return at, at.main, nil
-	}
-	return at, p.Region, nil
+// Partition is one of AWS's separate clouds. Without a ConsoleHost its console is
+// not known to daypass.
+type Partition struct {
+	Name        string // "aws", "aws-cn", as in the role's ARN
+	MainRegion  string // region of the pages that are the same in every region
+	SigninHost  string // those of regions are below it
+	ConsoleHost string // those of regions are below it
+	FIPSHost    string // as SigninHost, FIPS 140; "" for none
+	// MainInHost: the main region's sign-in host has the region in its name, too.
+	MainInHost bool
 }
 
 // Endpoint returns the sign-in endpoint of the place's region, as in
 // https://eu-west-1.signin.aws.amazon.com: a regional one works also while
-// us-east-1 does not.
+// us-east-1 does not. The error is a [*failure.Error].
 func (p Place) Endpoint() (string, error) {
-	at, region, err := p.locate()
+	region, err := p.region()
 	if err != nil {
 		return "", err
 	}
-	host := at.signin
+	host := p.Partition.SigninHost
 	if p.UseFIPS {
-		host = at.fips
+		host = p.Partition.FIPSHost
 	}
 	if host == "" {
-		return "", fmt.Errorf("partition %s has no FIPS endpoint for the console's sign-in; set AWS_USE_FIPS_ENDPOINT=false for this command", p.Partition)
+		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("partition %s has no FIPS endpoint for the console's sign-in.", p.Partition.Name),
+			"Set AWS_USE_FIPS_ENDPOINT=false for this command.")
 	}
-	if at.plain && region == at.main {
+	if region == p.Partition.MainRegion && !p.Partition.MainInHost {
 		return "https://" + host, nil
 	}
 	return "https://" + region + "." + host, nil
 }
 
-// SignOutEndpoint returns the sign-in endpoint for [Options.SignOutFirst]. In
-// partition aws the sign-out goes on to another address only at this one host,
-// and only to an address of the same host, as several tools found
-// (https://github.com/ByteNess/aws-vault/pull/1,
-// https://github.com/Noovolari/leapp/pull/520).
-func (p Place) SignOutEndpoint() (string, error) {
-	endpoint, err := p.Endpoint()
-	if err == nil && p.Partition == "aws" {
-		return "https://us-east-1.signin.aws.amazon.com", nil
+// region returns the region whose console is meant, and an error if there is none
+// that is known.
+func (p Place) region() (string, error) {
+	switch {
+	case p.Partition.ConsoleHost == "":
+		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("daypass does not know the console of partition %q.", p.Partition.Name),
+			"The credentials work all the same; daypass console does not.")
+	case p.Region == "" || strings.HasSuffix(p.Region, "-global"):
+		return p.Partition.MainRegion, nil
+	case strings.Trim(p.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		// It becomes part of the name of the host that gets the credentials.
+		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("%q is not a region.", p.Region))
 	}
-	return endpoint, err
+	return p.Region, nil
+}
+
+// Destination returns the address in the place's console that what stands for:
+//
+//   - "": the console's home;
+//   - the name of a service, see [Services];
+//   - a path of the console, "/lambda/home#/functions/x";
+//   - a whole address of the same partition's console. Its region may be another;
+//     the account, if the address names one, may not.
+//
+// Anything else is a [*failure.Error]: the sign-in sends the browser there.
+func (p Place) Destination(what string) (found string, err error) {
+	region, err := p.region()
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case strings.HasPrefix(what, "/"):
+		found, err = p.address("https://" + region + "." + p.Partition.ConsoleHost + what)
+	case strings.HasPrefix(what, "arn:"):
+		err = errors.New("an ARN is not a page of the console; name the service")
+	case strings.ContainsAny(what, ":/"):
+		found, err = p.address(what)
+	default:
+		found, err = p.service(what, region)
+	}
+	if err != nil {
+		return "", failure.New(failure.ExitUsage, err, fmt.Sprintf("destination %s: %v.", quoted(what), err),
+			"Want a service (s3), a path (/lambda/home) or an address of the console.", "Run: daypass console --help")
+	}
+	return found, nil
+}
+
+// address checks a whole address, and returns it without what belongs to the
+// browser session that it was copied from.
+func (p Place) address(what string) (string, error) {
+	if !strings.HasPrefix(what, "https://") {
+		return "", errors.New("it does not begin with https://")
+	}
+	if err := address.Check(what, false); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(what)
+	if err != nil {
+		return "", err
+	}
+	// u.Host, and not u.Hostname(): no port, not even an empty one, is part of a
+	// console address.
+	labels, inConsole := strings.CutSuffix("."+strings.ToLower(u.Host), "."+p.Partition.ConsoleHost)
+	switch {
+	case !inConsole || strings.Contains(labels+".", ".."):
+		return "", fmt.Errorf("host %s is not %s, the console of partition %s", quoted(u.Host), p.Partition.ConsoleHost, p.Partition.Name)
+	case strings.HasPrefix(u.Path, "//") || strings.HasPrefix(u.Path, `/\`):
+		// Decoded: a page that redirects to its own path would leave the console.
+		return "", errors.New("its path begins like another host's address")
+	case strings.ContainsFunc(u.Path, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "", errors.New("its path holds an encoded control character")
+	}
+	labels = strings.TrimPrefix(labels+".", ".")
+	session, region, _ := strings.Cut(labels, ".")
+	if account, _, isSession := strings.Cut(session, "-"); isSession && len(account) == 12 && strings.Trim(account, "0123456789") == "" {
+		// With multi-session support the console puts account and session in
+		// front: 111122223333-p2f4gusb.eu-west-1.console.aws.amazon.com.
+		if account != p.Account {
+			return "", fmt.Errorf("it belongs to account %s, but the profile's role is in %s", account, p.Account)
+		}
+		labels = region
+	}
+	return "https://" + labels + p.Partition.ConsoleHost + what[len("https://"+u.Host):], nil
+}
+
+// quoted is what was asked for as errors show it: bounded, and without what can
+// hold a password or, if a sign-in URL was pasted, its token.
+func quoted(what string) string {
+	shown := address.WithoutQuery(what)
+	shown = shown[strings.LastIndexByte(shown, '@')+1:]
+	if shown != what {
+		shown = strings.TrimSuffix(shown, "...") + "..."
+	}
+	return fmt.Sprintf("%q", shown)
 }

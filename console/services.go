@@ -1,131 +1,74 @@
 package console
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// service is a page of the console that people ask for by name.
-type service struct {
-	names string // separated by spaces; the first is the one that is listed
-	path  string
-	// global: the page is the same in every region.
-	global   bool
-	fragment string // begins with "#", or ""
-}
+// The pages that people open, under the names of the AWS CLI's commands. The paths
+// are those that AWS's own documentation and console link to.
+const (
+	// regional are pages of the region's console, /NAME/home or with = /PATH/home.
+	regional = `
+acm amplify appsync athena backup batch bedrock cloudformation cloudtrail=cloudtrailv2 cloudwatch
+cognito=cognito/v2 config dynamodb=dynamodbv2 ec2 ecr ecs=ecs/v2 efs eks elasticache elasticbeanstalk
+emr eventbridge=events glue guardduty home=console kinesis kms lambda msk opensearch=aos rds
+redshift=redshiftv2 s3 sagemaker secretsmanager securityhub servicequotas ses sns=sns/v3 sqs=sqs/v3
+ssm=systems-manager sso=singlesignon stepfunctions=states vpc=vpcconsole`
+	// global are those that are the same in every region.
+	global = `
+billing cloudfront=cloudfront/v4 cost=costmanagement iam organizations=organizations/v2
+route53=route53/v2 support`
+)
 
-// services are the pages that people open, under the names of the AWS CLI's
-// commands and the usual short ones. The paths are those that AWS's own
-// documentation and console link to.
-func services() []service {
-	return []service{
-		{names: "acm certificates", path: "/acm/home"},
-		{names: "amplify", path: "/amplify/home"},
-		{names: "apigateway apigw", path: "/apigateway/main/apis"},
-		{names: "appsync", path: "/appsync/home"},
-		{names: "athena", path: "/athena/home"},
-		{names: "backup", path: "/backup/home"},
-		{names: "batch", path: "/batch/home"},
-		{names: "bedrock", path: "/bedrock/home"},
-		{names: "billing", path: "/billing/home", global: true},
-		{names: "cloudformation cfn", path: "/cloudformation/home"},
-		{names: "cloudfront", path: "/cloudfront/v4/home", global: true},
-		{names: "cloudtrail", path: "/cloudtrailv2/home"},
-		{names: "cloudwatch cw", path: "/cloudwatch/home"},
-		{names: "codebuild", path: "/codesuite/codebuild/projects"},
-		{names: "codepipeline", path: "/codesuite/codepipeline/pipelines"},
-		{names: "cognito", path: "/cognito/v2/home"},
-		{names: "config", path: "/config/home"},
-		{names: "cost ce costexplorer", path: "/costmanagement/home", global: true},
-		{names: "dynamodb ddb", path: "/dynamodbv2/home"},
-		{names: "ec2", path: "/ec2/home"},
-		{names: "ecr", path: "/ecr/home"},
-		{names: "ecs", path: "/ecs/v2/home"},
-		{names: "efs", path: "/efs/home"},
-		{names: "eks", path: "/eks/home"},
-		{names: "elasticache", path: "/elasticache/home"},
-		{names: "elasticbeanstalk beanstalk", path: "/elasticbeanstalk/home"},
-		{names: "elb loadbalancers", path: "/ec2/home", fragment: "#LoadBalancers:"},
-		{names: "emr", path: "/emr/home"},
-		{names: "eventbridge events", path: "/events/home"},
-		{names: "glue", path: "/glue/home"},
-		{names: "guardduty", path: "/guardduty/home"},
-		{names: "home console", path: "/console/home"},
-		{names: "iam", path: "/iam/home", global: true},
-		{names: "kinesis", path: "/kinesis/home"},
-		{names: "kms", path: "/kms/home"},
-		{names: "lambda", path: "/lambda/home"},
-		{names: "logs", path: "/cloudwatch/home", fragment: "#logsV2:log-groups"},
-		{names: "msk kafka", path: "/msk/home"},
-		{names: "opensearch", path: "/aos/home"},
-		{names: "organizations org", path: "/organizations/v2/home", global: true},
-		{names: "rds", path: "/rds/home"},
-		{names: "redshift", path: "/redshiftv2/home"},
-		{names: "route53 r53", path: "/route53/v2/home", global: true},
-		{names: "s3", path: "/s3/home"},
-		{names: "sagemaker", path: "/sagemaker/home"},
-		{names: "secretsmanager secrets", path: "/secretsmanager/home"},
-		{names: "securityhub", path: "/securityhub/home"},
-		{names: "servicequotas quotas", path: "/servicequotas/home"},
-		{names: "ses", path: "/ses/home"},
-		{names: "sns", path: "/sns/v3/home"},
-		{names: "sqs", path: "/sqs/v3/home"},
-		{names: "ssm", path: "/systems-manager/home"},
-		{names: "sso identitycenter", path: "/singlesignon/home"},
-		{names: "stepfunctions sfn states", path: "/states/home"},
-		{names: "support", path: "/support/home", global: true},
-		{names: "vpc", path: "/vpcconsole/home"},
-		{names: "waf wafv2", path: "/wafv2/homev2"},
+// services returns the pages by name. What does not begin with a slash, as a path of
+// the region's console does, is a host with a path; a host without {console}, the
+// partition's console, exists in partition aws alone.
+func services() map[string]string {
+	pages := map[string]string{
+		"apigateway":   "/apigateway/main/apis",
+		"codebuild":    "/codesuite/codebuild/projects",
+		"codepipeline": "/codesuite/codepipeline/pipelines",
+		"elb":          "/ec2/home#LoadBalancers:",
+		"health":       "health.console.aws.amazon.com/health/home",
+		"lightsail":    "lightsail.aws.amazon.com/ls/webapp/home",
+		"logs":         "/cloudwatch/home#logsV2:log-groups",
+		"quicksight":   "{region}.quicksight.aws.amazon.com/sn/start",
+		"waf":          "/wafv2/homev2",
 	}
-}
-
-// Services returns the names that [Place.Destination] knows, one for each
-// service, in alphabetical order.
-func Services() []string {
-	var names []string
-	for _, s := range services() {
-		first, _, _ := strings.Cut(s.names, " ")
-		names = append(names, first)
-	}
-	return names
-}
-
-// serviceNamed returns the service of that name. Of a name that is not known it
-// returns the one that takes the fewest edits to get to.
-func serviceNamed(name string) (found service, nearest string, ok bool) {
-	name = strings.ToLower(name)
-	fewest := -1
-	for _, s := range services() {
-		names := strings.Fields(s.names)
-		if slices.Contains(names, name) {
-			return s, "", true
-		}
-		for _, candidate := range names {
-			if edits := editDistance(name, candidate); fewest < 0 || edits < fewest {
-				nearest, fewest = candidate, edits
-			}
+	for where, list := range map[string]string{"/": regional, "{console}/": global} {
+		for service := range strings.FieldsSeq(list) {
+			name, path, _ := strings.Cut(service, "=")
+			pages[name] = where + cmp.Or(path, name) + "/home"
 		}
 	}
-	return service{}, nearest, false
+	return pages
 }
 
-// editDistance is the Levenshtein distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+// Services returns the names that [Place.Destination] knows, in alphabetical order.
+func Services() []string { return slices.Sorted(maps.Keys(services())) }
+
+// service returns the address of the service that is called name, or of the
+// console's home for "".
+func (p Place) service(name, region string) (string, error) {
+	name = strings.ToLower(cmp.Or(name, "home"))
+	page := services()[name]
+	switch {
+	case page == "":
+		like := slices.DeleteFunc(Services(), func(known string) bool { return known[0] != name[0] })
+		if len(like) == 0 {
+			return "", errors.New("no such service is known")
 		}
+		return "", fmt.Errorf("no such service is known; with %s there are %s", name[:1], strings.Join(like, ", "))
+	case page[0] == '/':
+		path, fragment, _ := strings.Cut(page, "#")
+		page = strings.TrimSuffix("{region}.{console}"+path+"?region={region}#"+fragment, "#")
+	case !strings.Contains(page, "{console}") && p.Partition.Name != "aws":
+		return "", fmt.Errorf("daypass does not know its page in partition %s", p.Partition.Name)
 	}
-	return row[len(b)]
+	return "https://" + strings.NewReplacer("{console}", p.Partition.ConsoleHost, "{region}", region).Replace(page), nil
 }

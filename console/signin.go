@@ -1,235 +1,150 @@
+// Package console makes the URL that signs a browser in to the AWS console with
+// role credentials, and hands it to the browser and nobody else.
+//
+// It takes two requests, both to the partition's sign-in endpoint: one in which
+// the credentials buy a sign-in token ([SignIn.URL]), and the browser's own
+// with that token. The credentials are in the body of the first; the URL of the
+// second is as good as a password for 15 minutes.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html
 package console
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
 const (
-	// tries is how often a request is made that finds nobody or a server in trouble.
-	tries = 3
-	// requestTime bounds one request with its answer.
-	requestTime = 10 * time.Second
-	// answerMax bounds the body of an answer, in bytes; a real one is of a few kB.
-	answerMax = 64 << 10
+	tries       = 3                // of a request that finds nobody or a server in trouble
+	requestTime = 10 * time.Second // for one request with its answer
+	answerMax   = 64 << 10         // bytes of an answer's body; a real one is of a few kB
 )
 
-// Session are role credentials from one of the AssumeRole calls; the endpoint
-// takes no others.
-type Session struct {
-	AccessKeyID     string
-	SecretAccessKey secret.String
-	SessionToken    secret.String
-}
-
-// Options are what is asked for besides the sign-in itself.
-type Options struct {
-	// Destination is where the browser ends, see [Place.Destination].
-	Destination string
-	// Issuer is where AWS sends a person whose console session has ended.
-	Issuer string
-	// Duration of the console session, whole seconds, 15 min to 12 h. Zero: the
-	// session ends with the credentials.
-	Duration time.Duration
-	// SignOutFirst leads the browser through AWS's sign-out on its way; the
-	// endpoint has to be [Place.SignOutEndpoint].
-	SignOutFirst bool
-}
-
-// SignIn is a sign-in to the console, good for 15 minutes.
+// SignIn is one sign-in to the console.
 type SignIn struct {
-	// URL signs in whoever opens it.
-	URL secret.String
-	// DurationRefused: AWS did not take the Duration, so the session ends with the
-	// credentials.
-	DurationRefused bool
-}
-
-// Client asks the federation endpoint of AWS sign-in.
-type Client struct {
 	// Endpoint is the address without "/federation", see [Place.Endpoint]. Both the
 	// token request and the browser go there.
 	Endpoint  string
-	Transport http.RoundTripper // see [NewTransport]
+	Transport http.RoundTripper
 	// Sleep waits for d or until ctx ends.
-	Sleep func(ctx context.Context, d time.Duration) error
+	Sleep       func(ctx context.Context, d time.Duration) error
+	Destination string // where the browser ends, see [Place.Destination]
+	Issuer      string // where AWS sends a person whose console session has ended
+	// Duration of the console session, whole seconds, 15 min to 12 h. Zero: the
+	// session ends with the credentials.
+	Duration time.Duration
 }
 
-// RefusedError says that AWS sign-in did not accept the credentials.
-type RefusedError struct {
-	Host   string
-	Status int
-	Said   string // by AWS, on one line, without anything as long as a secret; or ""
-}
-
-func (e *RefusedError) Error() string {
-	said := ""
-	if e.Said != "" {
-		said = ": " + e.Said
-	}
-	return fmt.Sprintf("%s refused the credentials (status %d%s)", e.Host, e.Status, said)
-}
-
-// UnavailableError says that nobody or only a server in trouble was found.
-type UnavailableError struct {
-	Host  string
-	Tries int
-	Err   error // of the last try
-}
-
-func (e *UnavailableError) Error() string {
-	return fmt.Sprintf("%s does not answer (%d tries): %v", e.Host, e.Tries, e.Err)
-}
-
-// Unwrap returns the error of the last try.
-func (e *UnavailableError) Unwrap() error { return e.Err }
-
-// AnswerError says that the answer is not one of AWS sign-in.
-type AnswerError struct {
-	Host    string
-	Problem string
-}
-
-func (e *AnswerError) Error() string {
-	return fmt.Sprintf("%s does not answer as AWS sign-in does: %s", e.Host, e.Problem)
-}
-
-// SignIn gets a sign-in token for the credentials, and makes the URL of it. AWS
-// refuses a duration for some credentials (those of chained roles among them)
-// with the same status 400 as bad ones: so it is left out once.
+// URL gets a sign-in token for role credentials, which have to be from one of the
+// AssumeRole calls, and returns the URL that signs in whoever opens it within 15
+// minutes. AWS refuses a duration for some credentials (those of chained roles among
+// them) with the same status 400 as bad ones: so it is left out once, and
+// durationRefused says that the session ends with the credentials.
 //
-// Errors are a [*RefusedError], [*UnavailableError] or [*AnswerError], or the
-// context's.
-func (c *Client) SignIn(ctx context.Context, s Session, o Options) (SignIn, error) {
-	durationRefused := false
-	token, err := c.token(ctx, s, o.Duration)
-	var refused *RefusedError
-	if o.Duration > 0 && errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
-		durationRefused = true
-		token, err = c.token(ctx, s, 0)
-	}
+// Errors are a [*failure.Error].
+func (in *SignIn) URL(ctx context.Context, keyID string, key, token secret.String) (signIn secret.String, durationRefused bool, err error) {
+	session, err := json.Marshal(map[string]string{"sessionId": keyID, "sessionKey": key.Reveal(), "sessionToken": token.Reveal()})
 	if err != nil {
-		return SignIn{}, err
-	}
-	address := c.Endpoint + "/federation?" + url.Values{
-		"Action":      {"login"},
-		"Issuer":      {o.Issuer},
-		"Destination": {o.Destination},
-		"SigninToken": {token.Reveal()},
-	}.Encode()
-	if o.SignOutFirst {
-		address = c.Endpoint + "/oauth?" + url.Values{"Action": {"logout"}, "redirect_uri": {address}}.Encode()
-	}
-	return SignIn{URL: secret.New(address), DurationRefused: durationRefused}, nil
-}
-
-// token asks for a sign-in token, several times if it has to.
-func (c *Client) token(ctx context.Context, s Session, duration time.Duration) (secret.String, error) {
-	session, err := json.Marshal(map[string]string{
-		"sessionId": s.AccessKeyID, "sessionKey": s.SecretAccessKey.Reveal(), "sessionToken": s.SessionToken.Reveal(),
-	})
-	if err != nil {
-		return secret.String{}, err
+		return signIn, false, failure.From(err)
 	}
 	form := url.Values{"Action": {"getSigninToken"}, "Session": {string(session)}}
-	if duration > 0 {
-		form.Set("SessionDuration", strconv.Itoa(int(duration/time.Second)))
+	if in.Duration > 0 {
+		form.Set("SessionDuration", strconv.Itoa(int(in.Duration/time.Second)))
 	}
-	for try := 1; ; try++ {
-		token, err := c.ask(ctx, form)
-		var unavailable *UnavailableError
-		if !errors.As(err, &unavailable) {
-			return token, err
-		}
-		if ctx.Err() != nil {
-			return token, ctx.Err()
-		}
-		if try == tries {
-			unavailable.Tries = try
-			return token, unavailable
-		}
-		if err := c.Sleep(ctx, time.Duration(try)*500*time.Millisecond); err != nil {
-			return token, err
+	for try := 1; ; {
+		signInToken, status, err := in.ask(ctx, form)
+		switch {
+		case err == nil:
+			query := url.Values{"Action": {"login"}, "Issuer": {in.Issuer}, "Destination": {in.Destination}, "SigninToken": {signInToken.Reveal()}}
+			return secret.New(in.Endpoint + "/federation?" + query.Encode()), durationRefused, nil
+		case status == http.StatusBadRequest && form.Has("SessionDuration"):
+			form.Del("SessionDuration")
+			durationRefused, try = true, 1
+		case status != 0 || try == tries && ctx.Err() == nil:
+			return signIn, false, err
+		case ctx.Err() != nil || in.Sleep(ctx, time.Duration(try)*500*time.Millisecond) != nil:
+			return signIn, false, failure.Interrupted(ctx.Err())
+		default:
+			try++
 		}
 	}
 }
 
-// ask makes one request. The form stands in the body alone: URLs are written down
-// by proxies, and by net/http in its errors.
-func (c *Client) ask(ctx context.Context, form url.Values) (secret.String, error) {
+// ask makes one request. The form is in the body alone: URLs are written down by
+// proxies, and by net/http in its errors. status is 0 if no answer came, or one
+// that is worth another try.
+func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String, status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint+"/federation", strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, in.Endpoint+"/federation", strings.NewReader(form.Encode()))
 	if err != nil {
-		return secret.String{}, err
+		return token, http.StatusOK, failure.From(err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/json")
 	// Not an http.Client: credentials follow no redirect.
-	response, err := c.Transport.RoundTrip(request)
-	if err != nil {
-		return secret.String{}, &UnavailableError{Host: request.URL.Host, Err: cause(err)}
+	response, err := in.Transport.RoundTrip(request)
+	var body []byte
+	if err == nil {
+		defer response.Body.Close()
+		body, err = io.ReadAll(io.LimitReader(response.Body, answerMax))
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
+	host, problem := request.URL.Host, ""
 	if err != nil {
-		return secret.String{}, &UnavailableError{Host: request.URL.Host, Err: cause(err)}
+		problem = cmp.Or(said(err.Error()), "no HTTP answer") // it can hold what the server sent
+	} else {
+		status = response.StatusCode
+		problem = fmt.Sprintf("status %d", status)
 	}
-	switch status := response.StatusCode; {
-	case status >= 500 || status == http.StatusTooManyRequests:
-		return secret.String{}, &UnavailableError{Host: request.URL.Host, Err: fmt.Errorf("status %d", status)}
+	switch {
+	case status == 0 || status >= 500 || status == http.StatusTooManyRequests:
+		return token, 0, failure.New(failure.ExitNetwork, nil,
+			fmt.Sprintf("cannot reach AWS sign-in: %s does not answer (%d tries: %s).", host, tries, problem),
+			"Your login is kept. Try again later.")
 	case status >= 400:
-		return secret.String{}, &RefusedError{Host: request.URL.Host, Status: status, Said: said(body)}
-	case status != http.StatusOK:
-		return secret.String{}, &AnswerError{request.URL.Host, fmt.Sprintf("status %d", status)}
-	}
-	token, err := readToken(body)
-	if err != nil {
-		return secret.String{}, &AnswerError{request.URL.Host, err.Error()}
-	}
-	return token, nil
-}
-
-// readToken reads the token from the body of an answer. No error holds a part of
-// the body.
-func readToken(body []byte) (secret.String, error) {
-	if len(body) > answerMax {
-		return secret.String{}, fmt.Errorf("more than %d bytes", answerMax)
-	}
-	if strings.HasPrefix(strings.TrimSpace(string(body)), "<") {
-		return secret.String{}, errors.New("a web page instead of a sign-in token")
-	}
-	var answer struct{ SigninToken string }
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return secret.String{}, errors.New("no JSON with a sign-in token")
-	}
-	if answer.SigninToken == "" {
-		return secret.String{}, errors.New("no sign-in token")
-	}
-	for i := range len(answer.SigninToken) {
-		if c := answer.SigninToken[i]; c <= ' ' || c >= 0x7f {
-			return secret.String{}, errors.New("a sign-in token with characters that none has")
+		if text := said(string(body)); text != "" {
+			problem += ": " + text
+		}
+		return token, status, failure.New(failure.ExitAWS, nil,
+			"AWS sign-in refused the credentials of profile {profile} ("+problem+").",
+			"The endpoint was "+host+". Do the credentials work elsewhere? aws sts get-caller-identity{flag}")
+	case status == http.StatusOK:
+		if token, problem = readToken(body); problem == "" {
+			return token, status, nil
 		}
 	}
-	return secret.New(answer.SigninToken), nil
+	return token, status, failure.New(failure.ExitNetwork, nil,
+		host+" does not answer as AWS sign-in does: "+problem+".", "Is there a proxy or a login page in between?")
 }
 
-// said is a short text from a refusal. What is as long as a secret key is left
-// out, for a careless server repeats what it was sent; so are web pages.
-func said(body []byte) string {
-	text := string(body[:min(len(body), 200)])
+// readToken reads the token from the body of an answer. problem says why there is
+// none, without a part of the body.
+func readToken(body []byte) (token secret.String, problem string) {
+	if strings.HasPrefix(strings.TrimSpace(string(body)), "<") {
+		return token, "a web page instead of a sign-in token"
+	}
+	var answer struct{ SigninToken string }
+	notInTokens := func(r rune) bool { return r <= ' ' || r >= 0x7f }
+	if err := json.Unmarshal(body, &answer); err != nil || answer.SigninToken == "" || strings.ContainsFunc(answer.SigninToken, notInTokens) {
+		return token, "no sign-in token in its answer"
+	}
+	return secret.New(answer.SigninToken), ""
+}
+
+// said is a short text from outside. What is as long as a secret key is left out,
+// for a careless server repeats what it was sent; so are web pages.
+func said(text string) string {
+	text = text[:min(len(text), 200)]
 	if strings.Contains(text, "<") {
 		return ""
 	}
@@ -241,32 +156,4 @@ func said(body []byte) string {
 		words = append(words, word)
 	}
 	return strings.TrimRight(strings.Join(words, " "), ".")
-}
-
-// cause says why there was no answer, in the words of the system where those
-// cannot hold what was sent.
-func cause(err error) error {
-	var (
-		timeout net.Error
-		dns     *net.DNSError
-		network *net.OpError
-		trust   *tls.CertificateVerificationError
-	)
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("no answer in time")
-	case errors.As(err, &dns):
-		return errors.New(dns.Err)
-	case errors.As(err, &network):
-		return fmt.Errorf("%s: %w", network.Op, network.Err)
-	case errors.As(err, &trust):
-		return trust
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection was closed")
-	}
-	// The words of a proxy, say, or of net/http about bytes that are no answer.
-	if text := said([]byte(err.Error())); text != "" {
-		return errors.New(text)
-	}
-	return errors.New("no HTTP answer")
 }

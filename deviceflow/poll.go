@@ -6,15 +6,35 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 )
+
+// How waiting for a person ends, other than well.
+var (
+	// ErrOutOfTime says that the context leaves no time for another poll. The code
+	// stays open. It may come with why the last poll brought no answer.
+	ErrOutOfTime = errors.New("no time is left to wait for the approval of the login")
+	// ErrExpired says that the code ran out. It may come with why the last poll
+	// brought no answer.
+	ErrExpired = errors.New("the login code has expired")
+	// ErrDenied comes with why the person or the provider refused.
+	ErrDenied = errors.New("the login was refused")
+)
+
+// errPending says that the person has not answered yet. It may come with why the
+// poll brought no answer.
+var errPending = errors.New("the login is not approved yet")
 
 // slowDown is what slow_down adds to the interval (RFC 8628 section 3.5).
 const slowDown = 5 * time.Second
 
 // pollTime is what must be left before a deadline for a poll to start: the poll
 // itself, and a moment to store what it brings.
-const pollTime = requestTime + 2*time.Second
+const pollTime = idp.RequestTime + 2*time.Second
 
 // Await polls until the person has answered, the code has expired or ctx ends.
 // keep is called with the answer, on a context that is not cancelled and bounded
@@ -22,75 +42,72 @@ const pollTime = requestTime + 2*time.Second
 // happen. changed, which may be nil, is called when a.Interval has changed, so
 // that a successor does not poll faster.
 //
-// Where ctx leaves no time for another poll, the error is [ErrOutOfTime]. Where a
-// refresh token came without an ID token, keep is called with it, and Await
-// returns a *[TokenError] besides what keep returned.
-func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization), keep func(context.Context, Tokens) error) error {
-	var trouble error // why the last poll brought no answer
+// If ctx leaves no time for another poll, the error is [ErrOutOfTime]. If a refresh
+// token came without an ID token, keep is called with it, and Await returns what
+// keep returned, else the error about the missing token.
+func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization), keep func(context.Context, idp.Tokens) error) error {
+	var trouble *failure.Error // why the last poll brought no answer
 	for {
-		if err := f.waitForPoll(ctx, a, trouble); err != nil {
+		if err := f.waitForPoll(ctx, a); errors.Is(err, context.DeadlineExceeded) {
+			return because(ErrOutOfTime, trouble)
+		} else if err != nil {
 			return err
 		}
 		interval := a.Interval
-		tokens, err := f.Poll(ctx, a)
+		tokens, err := f.poll(ctx, a)
 		if changed != nil && a.Interval != interval {
 			changed(*a)
 		}
-		var waiting *waitError
-		switch {
-		case err == nil:
-			return keep(context.WithoutCancel(ctx), tokens)
-		case !tokens.RefreshToken.Empty():
-			if keepErr := keep(context.WithoutCancel(ctx), tokens); keepErr != nil {
-				return fmt.Errorf("%w; %w", keepErr, err)
+		if err == nil || !tokens.RefreshToken.Empty() {
+			if kept := keep(context.WithoutCancel(ctx), tokens); kept != nil {
+				return kept
 			}
 			return err
-		case !errors.Is(err, ErrPending):
-			return err
-		case errors.As(err, &waiting):
-			trouble = waiting.cause
-		default:
-			trouble = nil
 		}
+		if !errors.Is(err, errPending) {
+			return err
+		}
+		trouble = nil
+		errors.As(err, &trouble)
 		// The provider is the judge of its code, so it was asked once more at the end.
-		if !f.now().Before(a.Expires) {
+		if !f.Clock().Before(a.Expires) {
 			return because(ErrExpired, trouble)
 		}
 	}
 }
 
-// waitForPoll sleeps until the next poll is due.
-func (f *Flow) waitForPoll(ctx context.Context, a *Authorization, trouble error) error {
-	// A clock that was set back must not make this wait for hours.
-	wait := min(max(a.NextPoll.Sub(f.now()), 0), maxInterval)
-	if deadline, ok := ctx.Deadline(); ok && f.now().Add(wait+pollTime).After(deadline) {
-		return because(ErrOutOfTime, trouble)
+// because is one of the ends with its cause, if there is one.
+func because(end error, cause *failure.Error) error {
+	if cause == nil {
+		return end
 	}
-	err := ctx.Err()
-	if err == nil && wait > 0 {
-		err = f.sleep(ctx, wait)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return because(ErrOutOfTime, trouble)
-	}
-	return err
+	return fmt.Errorf("%w: %w", end, cause)
 }
 
-// Poll asks once whether the person has answered (RFC 8628 section 3.4), whether
-// or not it is time to. [ErrPending] means to go on: a.Interval, a.Backoff and
-// a.NextPoll say when. Tokens can come with an error: a refresh token without an
-// ID token.
+// waitForPoll sleeps until the next poll is due.
+func (f *Flow) waitForPoll(ctx context.Context, a *Authorization) error {
+	// A clock that was set back must not make this wait for hours.
+	wait := min(max(a.NextPoll.Sub(f.Clock()), 0), maxInterval)
+	if deadline, ok := ctx.Deadline(); ok && f.Clock().Add(wait+pollTime).After(deadline) {
+		return context.DeadlineExceeded
+	}
+	if err := ctx.Err(); err != nil || wait == 0 {
+		return err
+	}
+	return f.Sleep(ctx, wait)
+}
+
+// poll asks once whether the person has answered (RFC 8628 section 3.4). errPending
+// means to go on: a.Interval, a.Backoff and a.NextPoll say when. Tokens can come
+// with an error: a refresh token without an ID token.
 //
-// Poll is not cancelled with ctx: it has 10 s of its own.
-func (f *Flow) Poll(ctx context.Context, a *Authorization) (Tokens, error) {
+// poll is not cancelled with ctx: it has [idp.RequestTime] of its own.
+func (f *Flow) poll(ctx context.Context, a *Authorization) (idp.Tokens, error) {
 	a.Interval = min(max(a.Interval, minInterval), maxInterval)
-	if !f.now().Before(a.Expires.Add(a.Interval)) {
-		return Tokens{}, ErrExpired
+	if !f.Clock().Before(a.Expires.Add(a.Interval)) {
+		return idp.Tokens{}, ErrExpired
 	}
-	if err := checkURL(a.TokenEndpoint); err != nil {
-		return Tokens{}, fmt.Errorf("token endpoint: %w", err)
-	}
-	ctx, cancel := exchangeContext(ctx)
+	ctx, cancel := idp.Exchange(ctx)
 	defer cancel()
 	form := url.Values{
 		"grant_type":  {"urn:ietf:params:oauth:grant-type:device_code"},
@@ -99,54 +116,55 @@ func (f *Flow) Poll(ctx context.Context, a *Authorization) (Tokens, error) {
 	if !a.CodeVerifier.Empty() {
 		form.Set("code_verifier", a.CodeVerifier.Reveal())
 	}
-	got, err := f.post(ctx, opToken, a.TokenEndpoint, form)
+	got, err := f.Post(ctx, idp.OpPoll, idp.TokenEndpoint, form)
 	if err != nil {
-		a.backOff(f.now(), 0)
-		return Tokens{}, because(ErrPending, err)
+		a.backOff(f.Clock(), 0)
+		return idp.Tokens{}, because(errPending, failure.From(err))
 	}
-	if got.status == http.StatusNotFound && got.code == "" {
-		if moved, err := f.rediscover(ctx); err == nil {
-			a.TokenEndpoint = moved.TokenEndpoint
-		}
-	}
-	return got.judgePoll(a, f.now())
+	return judge(got, a, f.Clock())
 }
 
-// judgePoll decides by the OAuth error code, never by the status: Auth0 sends
+// judge decides by the OAuth error code, never by the status: Auth0 sends
 // authorization_pending with 403 and slow_down with 429, Google 428, some 200.
-func (got answer) judgePoll(a *Authorization, now time.Time) (Tokens, error) {
-	switch {
-	case got.hasTokens():
-		tokens := got.tokens()
-		if tokens.IDToken.Empty() {
-			return tokens, &TokenError{Reason: "the provider sent none; is the scope openid allowed for this client? " +
-				"A plain OAuth server, such as GitHub's, has none to send"}
-		}
-		return tokens, nil
-	case got.code == "authorization_pending":
-		a.next(now)
-		return Tokens{}, ErrPending
-	case got.code == "slow_down", got.code == "polling_too_frequently": // the latter: older Google
+func judge(got idp.Answer, a *Authorization, now time.Time) (idp.Tokens, error) {
+	switch got.Code {
+	case "slow_down", "polling_too_frequently": // the latter: older Google
 		a.Interval = min(a.Interval+slowDown, maxInterval)
-		a.next(now)
-		return Tokens{}, ErrPending
-	case !got.judged(), got.status == http.StatusTooManyRequests:
-		a.backOff(now, got.retryAfter)
-		return Tokens{}, because(ErrPending, got.err())
+		fallthrough
+	case "authorization_pending":
+		// The interval counts from the receipt of the last answer (Auth0 asks for that;
+		// with slow answers it matters).
+		a.Backoff, a.NextPoll = 0, now.Add(a.Interval)
+		return idp.Tokens{}, errPending
 	}
-	return Tokens{}, got.err()
+	tokens, err := got.Tokens()
+	switch {
+	case got.OK() && !idp.IsLost(err):
+		return tokens, err // which is about a missing ID token
+	case !got.Judged(), got.Status == http.StatusTooManyRequests: // Auth0 limits rates with access_denied
+		a.backOff(now, got.RetryAfter)
+		return idp.Tokens{}, because(errPending, failure.From(err))
+	case expired(got), got.Code == "invalid_grant" && !now.Before(a.Expires):
+		return idp.Tokens{}, ErrExpired
+	}
+	return idp.Tokens{}, because(ErrDenied, failure.From(err))
 }
 
-// next is after an answer as it should be. The interval counts from the receipt
-// of the last answer (Auth0 asks for that; with slow answers it matters).
-func (a *Authorization) next(now time.Time) {
-	a.Backoff = 0
-	a.NextPoll = now.Add(a.Interval)
+// expired reports whether the provider says that the code ran out.
+func expired(got idp.Answer) bool {
+	switch got.Code {
+	case "expired_token", // RFC 8628
+		"code_expired": // older Entra
+		return true
+	case "invalid_grant": // Entra, for a code that nobody has entered in time
+		return strings.HasPrefix(got.Description, "AADSTS70019:") || strings.HasPrefix(got.Description, "AADSTS70020:")
+	}
+	return false
 }
 
 // backOff is after a poll without an answer: each time the wait doubles, up to a
 // minute (RFC 8628 section 3.5). Yet the code gets a last poll before it expires,
-// for the person may have approved it in between.
+// because the person may have approved it in between.
 func (a *Authorization) backOff(now time.Time, retryAfter time.Duration) {
 	wait := min(max(2*(a.Interval+a.Backoff), retryAfter), maxInterval)
 	a.Backoff = max(wait-a.Interval, 0)
@@ -155,16 +173,3 @@ func (a *Authorization) backOff(now time.Time, retryAfter time.Duration) {
 		a.NextPoll = now.Add(max(a.Interval, a.Expires.Sub(now)-a.Interval))
 	}
 }
-
-// waitError is a state of the wait with why the last poll brought no answer.
-type waitError struct{ state, cause error }
-
-func because(state, cause error) error {
-	if cause == nil {
-		return state
-	}
-	return &waitError{state, cause}
-}
-
-func (e *waitError) Error() string   { return e.state.Error() + ": " + plain(e.cause) }
-func (e *waitError) Unwrap() []error { return []error{e.state, e.cause} }

@@ -4,6 +4,7 @@ package docs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -53,139 +54,111 @@ func read(t *testing.T, path string) string {
 // flat is text on one line: pages are wrapped.
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// TestFirstLines looks up the first line of every failure of package process: of
-// each call of failure.New(exit, err, first, ...) and of refused(first, ...), the longest
-// text between values.
-func TestFirstLines(t *testing.T) {
-	page := flat(read(t, "troubleshooting.md"))
-	sources, err := filepath.Glob("../process/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+// products are the packages whose messages people read.
+var products = []string{"address", "cache", "command", "console", "deviceflow", "idp", "process", "profile", "prompt"}
+
+// TestMessages holds troubleshooting.md to the program, both ways: the first line of
+// each failure is there, and each of its headings is a message of the program.
+//
+// A first line is the third argument of failure.New, or the first of the lines in a
+// row of a table of refusals. What is compared is the longest text between values.
+func TestMessages(t *testing.T) {
+	page := read(t, "troubleshooting.md")
+	flatPage := flat(page)
+	var texts []string // all that the program can say
 	looked := 0
-	for _, source := range sources {
-		if strings.HasSuffix(source, "_test.go") {
-			continue
+	check := func(at token.Position, first ast.Expr) {
+		text := longestText(first)
+		if len(text) < 8 {
+			return // an error's own text
 		}
-		files := token.NewFileSet()
-		parsed, err := parser.ParseFile(files, source, nil, 0)
-		if err != nil {
-			t.Fatal(err)
+		looked++
+		if !strings.Contains(flatPage, text) {
+			t.Errorf("%s: troubleshooting.md lacks %q", at, text)
 		}
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			at := -1
-			switch name := call.Fun.(type) {
-			case *ast.Ident:
-				if name.Name == "refused" {
-					at = 0
-				}
-			case *ast.SelectorExpr:
-				if of, ok := name.X.(*ast.Ident); ok && of.Name == "failure" && name.Sel.Name == "New" {
-					at = 2
-				}
-			}
-			if at < 0 || at >= len(call.Args) {
-				return true
-			}
-			text := longestText(call.Args[at])
-			if len(text) < 8 {
-				return true // made elsewhere, see TestOtherTexts
-			}
-			looked++
-			if !strings.Contains(page, text) {
-				t.Errorf("%s: troubleshooting.md lacks %q", files.Position(call.Pos()), text)
-			}
-			return true
-		})
 	}
-	if looked < 40 {
-		t.Errorf("only %d messages found in package process: has failure.New another name now?", looked)
+	for _, product := range products {
+		sources, err := filepath.Glob(filepath.Join("..", product, "*.go"))
+		if err != nil || len(sources) == 0 {
+			t.Fatalf("package %s: %d files, %v", product, len(sources), err)
+		}
+		for _, source := range sources {
+			if strings.HasSuffix(source, "_test.go") {
+				continue
+			}
+			files := token.NewFileSet()
+			parsed, err := parser.ParseFile(files, source, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.BasicLit:
+					texts = append(texts, pieces(n)...)
+				case *ast.CallExpr:
+					if name, ok := n.Fun.(*ast.SelectorExpr); ok && name.Sel.Name == "New" && len(n.Args) > 2 {
+						if of, ok := name.X.(*ast.Ident); ok && of.Name == "failure" {
+							check(files.Position(n.Pos()), n.Args[2])
+						}
+					}
+				case *ast.FuncDecl:
+					if strings.HasSuffix(strings.ToLower(n.Name.Name), "refusals") {
+						ast.Inspect(n.Body, func(n ast.Node) bool {
+							if field, ok := n.(*ast.KeyValueExpr); ok && fmt.Sprint(field.Key) != "lines" {
+								return false
+							}
+							if row, ok := n.(*ast.CompositeLit); ok && len(row.Elts) > 0 {
+								if list, ok := row.Type.(*ast.ArrayType); ok && fmt.Sprint(list.Elt) == "string" {
+									check(files.Position(n.Pos()), row.Elts[0])
+								}
+							}
+							return true
+						})
+					}
+				}
+				return true
+			})
+		}
+	}
+	if looked < 90 {
+		t.Errorf("only %d messages found: has failure.New another name now?", looked)
+	}
+	_, messages, _ := strings.Cut(page, "\n## A login is needed")
+	for heading := range strings.Lines(messages) {
+		message, ok := strings.CutPrefix(heading, "### ")
+		if ok && !slices.ContainsFunc(texts, func(text string) bool { return len(text) >= 12 && strings.Contains(message, text) }) {
+			t.Errorf("troubleshooting.md explains a message that the program does not have: %s", message)
+		}
 	}
 }
 
-// longestText is the longest literal text in an expression; a format is cut at
-// its verbs.
+// pieces are the texts of a literal between its values: placeholders and verbs.
+func pieces(literal *ast.BasicLit) []string {
+	text, err := strconv.Unquote(literal.Value)
+	if literal.Kind != token.STRING || err != nil {
+		return nil
+	}
+	parts := regexp.MustCompile(`%[+#]?[a-z]|\{[a-z]+\}`).Split(text, -1)
+	for i := range parts {
+		parts[i] = strings.Trim(flat(parts[i]), " :;,.()[]")
+	}
+	return parts
+}
+
+// longestText is the longest piece of the literals in an expression.
 func longestText(e ast.Expr) string {
 	longest := ""
-	verbs := regexp.MustCompile(`%[a-z]`)
 	ast.Inspect(e, func(n ast.Node) bool {
-		literal, ok := n.(*ast.BasicLit)
-		if !ok || literal.Kind != token.STRING {
-			return true
-		}
-		text, err := strconv.Unquote(literal.Value)
-		if err != nil {
-			return true
-		}
-		for _, part := range verbs.Split(text, -1) {
-			if part = flat(part); len(part) > len(longest) {
-				longest = part
+		if literal, ok := n.(*ast.BasicLit); ok {
+			for _, part := range pieces(literal) {
+				if len(part) > len(longest) {
+					longest = part
+				}
 			}
 		}
 		return true
 	})
 	return longest
-}
-
-// TestOtherTexts is TestFirstLines for messages that are put together elsewhere.
-func TestOtherTexts(t *testing.T) {
-	page := flat(read(t, "troubleshooting.md"))
-	for _, c := range []struct{ source, text string }{
-		{"process/explain.go", "is out of reach: "},
-		{"process/explain.go", "the keyring is out of reach"},
-		{"process/ask.go", "could not be stored ("},
-		{"process/ask.go", "so it serves this one command."},
-		{"process/sts.go", "the answer of STS cannot be used: "},
-		{"process/sessionname.go", "the ID token has no claim"},
-		{"process/explainsts.go", "or lacks "},
-		{"prompt/audience.go", "nobody may be asked ("},
-		{"prompt/terminal.go", "here is no terminal to ask on"},
-		{"prompt/terminal.go", "a background job cannot ask on its terminal"},
-		{"deviceflow/errors.go", "bad ID token: "},
-		{"deviceflow/claims.go", "it is encrypted (a JWE, five parts)"},
-		{"deviceflow/poll.go", "is the scope openid allowed for this client?"},
-		{"deviceflow/discovery.go", "the provider calls itself"},
-		{"deviceflow/discovery.go", "there is no discovery document below it; is the issuer right?"},
-		{"deviceflow/authorize.go", "its discovery document names no device_authorization_endpoint"},
-		{"profile/file.go", "there is no such file"},
-		{"profile/profile.go", "there is no section [daypass-idp "},
-		{"profile/profile.go", "no section [profile "},
-		{"profile/keys.go", "unknown key; did you mean "},
-		{"profile/pasted.go", "this line gets the credentials of profile "},
-		{"profile/endpoint.go", "this region is in partition "},
-		{"profile/endpoint.go", "want this machine, or AWS's own "},
-		{"profile/error.go", "quotes are part of a value: leave them out"},
-		{"profile/error.go", "missing; want "},
-		{"cache/kernel_linux.go", "this system has none, or hides it as some containers do"},
-		{"cache/kernel_linux.go", "keyctl is blocked here, as containers do by default"},
-		{"cache/kernel_linux.go", "a key of daypass in it may not be used from this session"},
-		{"cache/kernel_linux.go", "it is full: this user's quota of keys is used up"},
-		{"command/provider.go", "no state folder"},
-		{"command/provider.go", "storage "},
-		{"command/programpath.go", "the path of this program cannot stand in credential_process."},
-		{"command/configure_questions.go", "gets other credentials already: "},
-		{"command/configure_ask.go", "configure has questions, and "},
-		{"profile/write.go", "was changed by another program meanwhile; nothing was written"},
-		{"profile/write.go", "cannot be written: "},
-		{"command/console.go", "no browser came for the sign-in within 30 s."},
-		{"command/console.go", "here is neither a browser nor a terminal."},
-		{"command/console.go", "no browser can be opened: "},
-		{"command/console.go", "the sign-in cannot be handed to a browser: "},
-		{"command/console.go", "AWS sign-in refused the credentials of role "},
-		{"command/console.go", "cannot reach AWS sign-in: "},
-		{"command/console.go", " does not answer as AWS sign-in does"},
-	} {
-		if source := read(t, filepath.Join("..", filepath.FromSlash(c.source))); !strings.Contains(source, c.text) {
-			t.Errorf("%s does not say %q any more", c.source, c.text)
-		}
-		if !strings.Contains(page, strings.TrimSpace(c.text)) {
-			t.Errorf("troubleshooting.md lacks %q of %s", c.text, c.source)
-		}
-	}
 }
 
 // TestKeys looks up every key of the config file in configuration.md.
@@ -451,13 +424,13 @@ func TestConfigurationBlocks(t *testing.T) {
 					t.Errorf("%s: %v", page, err)
 				}
 			}
-			names, err := profile.List(src)
+			config, err := profile.Open(src)
 			if err != nil {
-				t.Errorf("%s: %v", page, err)
+				t.Fatalf("%s: %v", page, err)
 			}
-			for _, name := range names {
+			for _, name := range config.Names() {
 				loaded++
-				if _, err := profile.Load(src, name); err != nil {
+				if _, err := config.Load(name); err != nil {
 					t.Errorf("%s: %v", page, err)
 				}
 			}

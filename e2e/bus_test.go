@@ -47,7 +47,7 @@ func TestNoCommandStartsASessionBus(t *testing.T) {
 
 	commands := [][]string{
 		{"login"}, {"process"}, {"status"}, {"token"}, {"doctor"}, {"trust-policy"},
-		{"console", "--print"}, {"exec", "--", "true"}, {"renew"}, {"logout"},
+		{"console", "--print"}, {"exec", "--", "true"}, {"logout"},
 		{"configure", "--yes", "--dry-run", "--issuer", c.aws.Issuer, "--client-id", c.aws.ClientID, "--role-arn", c.aws.RoleARN},
 		{"completion", "bash"}, {"version"}, {"help"},
 	}
@@ -85,7 +85,8 @@ func TestNoCommandStartsASessionBus(t *testing.T) {
 }
 
 // Where the keyring is locked and nobody can unlock it, process does not wait for
-// somebody: it answers within 3 s, whether it holds the login or not.
+// somebody: it answers within 3 s, whether it holds the login or not. doctor names
+// it, and does not guess at what needs it.
 func TestLockedKeyringIsToldWithinThreeSeconds(t *testing.T) {
 	t.Parallel()
 	c := newSandboxComputer(t, sandbox.Options{})
@@ -105,15 +106,28 @@ func TestLockedKeyringIsToldWithinThreeSeconds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		cmd := exec.CommandContext(ctx, installed.daypass, "process", "--profile", profile)
 		cmd.Env, cmd.SysProcAttr = c.environ(), &syscall.SysProcAttr{Setsid: true}
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		_ = cmd.Run() // the code says it
-		if code := cmd.ProcessState.ExitCode(); ctx.Err() != nil || code != 7 || !strings.Contains(stderr.String(), "locked") {
+		if code := cmd.ProcessState.ExitCode(); ctx.Err() != nil || stdout.Len() > 0 || code != 7 || !strings.Contains(stderr.String(), "locked") {
 			t.Errorf("profile %s: exit code %d, %v\n%s", profile, code, ctx.Err(), stderr.String())
 		}
 		cancel()
 	}
 	if n := c.aws.Count("") - asked; n != 0 {
 		t.Errorf("%d requests, want 0", n)
+	}
+
+	code, links := c.doctor("known")
+	if l := links["keyring"]; code != 7 || l.State != "FAIL" || !strings.Contains(l.Detail, "locked") || l.Advice == "" {
+		t.Errorf("exit code %d: %+v", code, l)
+	}
+	for link, state := range map[string]string{
+		"configuration": "ok", "credential_process": "ok", "provider": "ok", "issuer": "ok", "STS": "ok", "console": "ok",
+		"login": "-", "role": "-",
+	} {
+		if l := links[link]; l.State != state {
+			t.Errorf("want %q: %+v", state, l)
+		}
 	}
 }

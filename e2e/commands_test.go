@@ -9,8 +9,10 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Programs that know no credential_process get the credentials from exec.
-func TestExecRunsTheCLIWithoutAProfile(t *testing.T) {
+// A login and its end: programs that do not know credential_process get the
+// credentials from exec; after a logout the keyring holds nothing of daypass's, and
+// the provider does not take the refresh token any more.
+func TestExecStatusLogout(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, options{})
 	c.configure("dev")
@@ -22,16 +24,6 @@ func TestExecRunsTheCLIWithoutAProfile(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
 		t.Errorf("%+v", r)
 	}
-}
-
-// After a logout the keyring holds nothing of daypass's, and the provider takes
-// the refresh token no more.
-func TestLogoutRevokesAndDeletes(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.configure("dev")
-	c.openDesktop("approve")
-	credentials(t, c.process("dev"))
 	if c.items() == 0 {
 		t.Fatal("the Secret Service holds nothing after a login")
 	}

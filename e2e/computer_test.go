@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,7 +38,7 @@ type computer struct {
 	provider   *provider // nil: the provider is aws's own
 	aws        *sandbox.Sandbox
 	keyring    *daemon
-	keepsFiles bool // storage = file: secrets lie in the folder of records
+	keepsFiles bool // storage = file: secrets are in the folder of items
 
 	mu    sync.Mutex
 	shown []string // what any command printed that was not its named product
@@ -206,6 +207,36 @@ func (c *computer) process(profile string) result {
 	return c.run(installed.daypass, "process", "--profile", profile)
 }
 
+// version1 is the document that credential_process prescribes:
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+type version1 struct {
+	Version         int
+	AccessKeyId     string
+	SecretAccessKey string
+	SessionToken    string
+	Expiration      time.Time
+	AccountId       string
+}
+
+// credentials reads the document that a successful daypass process printed.
+func credentials(t *testing.T, r result) version1 {
+	t.Helper()
+	if r.code != 0 || r.stderr != "" {
+		t.Fatalf("exit code %d, standard error:\n%s", r.code, r.stderr)
+	}
+	var document version1
+	if err := json.Unmarshal([]byte(r.stdout), &document); err != nil {
+		t.Fatalf("standard output is no JSON document: %v", err)
+	}
+	if document.Version != 1 || document.AccessKeyId == "" || document.SecretAccessKey == "" ||
+		document.SessionToken == "" || document.AccountId != "111122223333" ||
+		time.Until(document.Expiration) < 30*time.Minute {
+		t.Fatalf("document with version %d, account %q, expiration %s, or without a key",
+			document.Version, document.AccountId, document.Expiration)
+	}
+	return document
+}
+
 // say runs a daypass command whose standard output is for people.
 func (c *computer) say(args ...string) result {
 	c.t.Helper()
@@ -259,6 +290,9 @@ func (c *computer) approve(link string) string {
 	r := c.run(installed.node, installed.approve(), link)
 	if r.code != 0 {
 		c.t.Fatalf("approve in Chromium: %s", r.stderr)
+	}
+	if r.stderr != "" {
+		c.t.Log(r.stderr) // it was started again
 	}
 	return strings.TrimSpace(r.stdout)
 }
@@ -333,7 +367,7 @@ func (c *computer) checkSecrets() {
 		find("an output", text)
 	}
 	err := filepath.WalkDir(c.folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && c.keepsFiles && path == filepath.Join(c.folder, "home/.local/state/daypass/records") {
+		if err == nil && c.keepsFiles && path == filepath.Join(c.folder, "home/.local/state/daypass/items") {
 			return fs.SkipDir
 		}
 		if err != nil || !entry.Type().IsRegular() {

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,14 +20,13 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 
 	term := c.inTerminal(installed.daypass, "configure")
 	for _, step := range []struct{ question, keys string }{
-		{`7  another one\nNumber: $`, "7\r"},
-		{`Issuer URL, such as .*: $`, strings.TrimSuffix(c.provider.issuer, "/") + "\r"},
+		{`Issuer URL of your company's login, such as .*: $`, strings.TrimSuffix(c.provider.issuer, "/") + "\r"},
 		{`The provider spells itself ` + c.provider.issuer + `, .* Use that\? \[Y/n\]: $`, "\r"},
 		{`Client id: $`, "daypass-e2x\x7f\x7f2e\r"}, // with a typing error, taken back
 		{`Client secret, .*: $`, "\r"},
 		{`Role, as .*: $`, "arn:aws:iam::111122223333:role/dev\r"},
 		{`Name of the profile \[default\]: $`, "dev\r"},
-		{`Region \[us-east-1\]: $`, "eu-west-1\r"},
+		{`Region, .*Enter for none: $`, "eu-west-1\r"},
 		{`Name of the login, .* \[company\]: $`, "corp\r"},
 		{`Write this\? \[Y/n\]: $`, "\r"},
 		{`Log in and try the role now\? \[Y/n\]: $`, "\r"},
@@ -90,84 +87,6 @@ func TestConfigureFromAScript(t *testing.T) {
 	}
 	if opened := tabs(); len(opened) != 1 {
 		t.Errorf("%d tabs, want 1: %q", len(opened), opened)
-	}
-}
-
-// grownConfig is a file as it becomes over the years; %s is where the lines for
-// profile dev go. It has no line end at its end.
-const grownConfig = "# Set up by Jos\u00e9, 2019. Do not touch!\n" +
-	"\n\n" +
-	"[default]   ; where I am most of the time\n" +
-	"region=eu-central-1\n" +
-	"output =   table\t \n" +
-	"s3 =\n" +
-	"\tmax_concurrent_requests = 20\n" +
-	"    addressing_style = path\n" +
-	"\n" +
-	"#[profile old]\n" +
-	"#credential_process = /opt/old/helper --a 'b c'\n" +
-	"[preview]\n" +
-	"cloudfront = true\n" +
-	"[profile  dev]\n" +
-	"# Ask Kim before you change this\n" +
-	"cli_pager =\n" +
-	"output = json\n%s" +
-	"\n; the others\n" +
-	"[sso-session corp]\n" +
-	"sso_region = us-east-1\n" +
-	"sso_start_url = https://corp.awsapps.example/start#/\n" +
-	"[services local]\n" +
-	"dynamodb =\n" +
-	"  endpoint_url = http://127.0.0.1:8000\n" +
-	"[profile other]\n" +
-	"role_arn = arn:aws:iam::444455556666:role/x\n" +
-	"source_profile = dev\n" +
-	"# the end"
-
-// What other people and tools have written stays as it is, byte for byte.
-func TestConfigureLeavesTheRestOfTheFile(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.trust("dev")
-	path := filepath.Join(c.env["HOME"], ".aws/config")
-	write(t, path, fmt.Sprintf(grownConfig, ""))
-	if err := os.Chmod(path, 0o640); err != nil {
-		t.Fatal(err)
-	}
-
-	if r := c.configureFromFlags(); r.code != 0 || r.stderr != "" {
-		t.Fatalf("%+v", r)
-	}
-	ours := "region = eu-west-1\n" +
-		"credential_process = " + installed.daypass + " process --profile dev\n" +
-		"daypass_idp = corp\n" +
-		"daypass_role_arn = arn:aws:iam::111122223333:role/dev\n"
-	want := fmt.Sprintf(grownConfig, ours) + "\n\n" +
-		"[daypass-idp corp]\n" +
-		"issuer    = " + c.provider.issuer + "\n" +
-		"client_id = daypass-e2e\n"
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, []byte(want)) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("%v, %v, want mode 0640 as before", info, err)
-	}
-
-	// Once more, and there is nothing to do.
-	if r := c.configureFromFlags(); r.code != 0 {
-		t.Fatalf("%+v", r)
-	}
-	if again, err := os.ReadFile(path); err != nil || !bytes.Equal(again, got) {
-		t.Errorf("the second time, %v, it became\n%s", err, again)
-	}
-
-	c.openDesktop("approve")
-	if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
-		t.Errorf("the AWS CLI: %+v", r)
 	}
 }
 

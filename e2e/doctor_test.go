@@ -13,9 +13,9 @@ type checkedLink struct {
 	Link, State, Detail, Advice string
 }
 
-func (c *computer) doctor() (int, map[string]checkedLink) {
+func (c *computer) doctor(profile string) (int, map[string]checkedLink) {
 	c.t.Helper()
-	r := c.say("doctor", "--profile", "dev", "--json")
+	r := c.say("doctor", "--profile", profile, "--json")
 	var list []checkedLink
 	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil {
 		c.t.Fatalf("%v\n%s%s", err, r.stdout, r.stderr)
@@ -36,7 +36,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	credentials(t, c.process("dev"))
 	items := c.items()
 
-	code, links := c.doctor()
+	code, links := c.doctor("dev")
 	if code != 0 || len(links) < 15 {
 		t.Errorf("exit code %d, %d links", code, len(links))
 	}
@@ -68,30 +68,5 @@ func TestDoctorFindsNothing(t *testing.T) {
 	// For people: a line each, and nothing to do.
 	if r := c.say("doctor", "--profile", "dev"); r.code != 0 || strings.Count(r.stdout, "\n") != len(links) || strings.Count("\n"+r.stdout, "\nok ") != len(links) || r.stderr != "" {
 		t.Errorf("%+v", r)
-	}
-}
-
-// A keyring that is locked is named, and what needs it is not guessed at.
-func TestDoctorNamesTheLockedKeyring(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.configure("dev")
-	c.openDesktop("approve")
-	credentials(t, c.process("dev"))
-	c.closeDesktop()
-	c.keyring.stop()
-	startKeyring(t, c.environ(), c.bus, "")
-
-	code, links := c.doctor()
-	if l := links["keyring"]; code != 7 || l.State != "FAIL" || !strings.Contains(l.Detail, "locked") || l.Advice == "" {
-		t.Errorf("exit code %d: %+v", code, l)
-	}
-	for link, state := range map[string]string{
-		"configuration": "ok", "credential_process": "ok", "provider": "ok", "issuer": "ok", "STS": "ok", "console": "ok",
-		"login": "-", "role": "-",
-	} {
-		if l := links[link]; l.State != state {
-			t.Errorf("want %q: %+v", state, l)
-		}
 	}
 }

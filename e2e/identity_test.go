@@ -15,19 +15,30 @@ import (
 const promptLink = `(http://127\.0\.0\.1:\d+/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
 
 // The main job: a person types an aws command on a new computer, approves in the
-// browser, and has the identity; from then on nobody and nothing is asked.
+// browser, and has the identity; from then on nobody and nothing is asked. The CLI
+// hides the helper's standard error: the prompt must be on the terminal itself,
+// wherever the CLI's own output goes.
 func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, options{})
 	c.configure("dev", "staging")
 
-	term := c.inTerminal(c.cli("dev")...)
+	cmd := c.command(c.cli("dev")...)
+	stdout := create(t, filepath.Join(c.folder, "stdout"))
+	stderr := create(t, filepath.Join(c.folder, "stderr"))
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	term := startInTerminal(t, cmd)
+	t.Cleanup(func() { c.show(term.screen()) })
 	prompt := term.waitFor(promptLink)
 	if page := c.approve(prompt[1]); page != prompt[2] {
 		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
 	}
-	if code := term.wait(); code != 0 || !strings.Contains(term.screen(), `"Arn": "`+arn("dev")+`"`) {
-		t.Fatalf("exit code %d, no identity in:\n%s", code, term.screen())
+	code := term.wait()
+	if out := contents(t, stdout); code != 0 || !strings.Contains(out, `"Arn": "`+arn("dev")+`"`) || strings.Contains(out, "device") {
+		t.Fatalf("exit code %d, no identity in:\n%s", code, out)
+	}
+	if text := contents(t, stderr); text != "" {
+		t.Errorf("standard error:\n%s", text)
 	}
 
 	before := c.asked()
@@ -57,31 +68,6 @@ func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
 	}
 }
 
-// The CLI hides the helper's standard error: the prompt must be on the terminal
-// itself, wherever the CLI's own output goes.
-func TestPromptIsSeenWhereOutputIsRedirected(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.configure("dev")
-
-	cmd := c.command(c.cli("dev")...)
-	stdout := create(t, filepath.Join(c.folder, "stdout"))
-	stderr := create(t, filepath.Join(c.folder, "stderr"))
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	term := startInTerminal(t, cmd)
-	c.approve(term.waitFor(promptLink)[1])
-	if code := term.wait(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	if out := contents(t, stdout); !strings.Contains(out, arn("dev")) || strings.Contains(out, "device") {
-		t.Errorf("standard output:\n%s", out)
-	}
-	if out := contents(t, stderr); out != "" {
-		t.Errorf("standard error:\n%s", out)
-	}
-	c.show(term.screen())
-}
-
 // On a desktop the tab opens by itself, and the terminal shows what to compare.
 func TestTabAndTerminalShowTheSameLink(t *testing.T) {
 	t.Parallel()
@@ -98,7 +84,7 @@ func TestTabAndTerminalShowTheSameLink(t *testing.T) {
 	}
 }
 
-// Who refuses is not asked again by the next process.
+// Whoever refuses is not asked again by the next process.
 func TestRefusalIsRemembered(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, options{})

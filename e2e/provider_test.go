@@ -48,15 +48,20 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
-	if _, err := cmd.StdinPipe(); err != nil { // open until the test binary ends
-		t.Fatal(err)
-	}
-	d := startDaemon(t, cmd)
 	var issuer string
-	d.await("it named its issuer", func() (named bool) {
-		issuer, _, named = strings.Cut(d.stdout.String(), "\n")
-		return named
+	d := startDaemon(t, part{
+		command: func() *exec.Cmd {
+			cmd := exec.Command(installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
+			if _, err := cmd.StdinPipe(); err != nil { // open until the test binary ends
+				t.Fatal(err)
+			}
+			return cmd
+		},
+		ready: func(d *daemon) (named bool) {
+			issuer, _, named = strings.Cut(d.stdout.String(), "\n")
+			return named
+		},
+		what: "it named its issuer",
 	})
 	return &provider{t: t, issuer: issuer, log: o.Log, stop: d.stop}
 }

@@ -4,9 +4,7 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +81,7 @@ func startScreen(t *testing.T, c *computer) *screen {
 	write(t, filepath.Join(services, prompter+".service"), "[D-BUS Service]\nName="+prompter+"\nExec="+programs["gcr-prompter"]+"\n")
 	config := fmt.Sprintf(busConfig, filepath.Join(c.folder, "bus"))
 	write(t, filepath.Join(c.folder, "bus.conf"), strings.Replace(config, "</busconfig>", "<servicedir>"+services+"</servicedir></busconfig>", 1))
-	s.bus = connect(t, c.bus)
+	s.bus = connectBus(t, c.bus)
 	if err := s.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
 		t.Fatal(err)
 	}
@@ -102,35 +100,17 @@ func startScreen(t *testing.T, c *computer) *screen {
 // startXServer starts an X server that draws into memory, and returns its name.
 func startXServer(t *testing.T, program string) (display string) {
 	t.Helper()
-	number, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer number.Close()
-	defer writer.Close()
-	cmd := exec.Command(program, "-displayfd", "3", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
-	cmd.ExtraFiles = []*os.File{writer}
-	startDaemon(t, cmd)
-	_ = writer.Close()
-	_ = number.SetReadDeadline(time.Now().Add(30 * time.Second))
-	text, err := io.ReadAll(io.LimitReader(number, 16))
-	if err != nil || len(text) == 0 {
-		t.Fatalf("%s did not start: %q, %v", program, text, err)
-	}
-	return ":" + strings.TrimSpace(string(text))
-}
-
-// connect connects to the bus until the test ends, for two minutes at most.
-func connect(t *testing.T, address string) *dbus.Conn {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	t.Cleanup(cancel)
-	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	startDaemon(t, part{
+		command: func() *exec.Cmd {
+			return exec.Command(program, "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
+		},
+		ready: func(d *daemon) (named bool) {
+			display, _, named = strings.Cut(d.stdout.String(), "\n")
+			return named
+		},
+		what: "it named its display",
+	})
+	return ":" + display
 }
 
 // watch counts the calls on the bus that have to do with unlocking: Unlock, Prompt
@@ -138,7 +118,7 @@ func connect(t *testing.T, address string) *dbus.Conn {
 // dialog, and PerformPrompt, which asks in it, to the dialog's program.
 func (s *screen) watch() {
 	s.t.Helper()
-	monitor := connect(s.t, s.c.bus)
+	monitor := connectBus(s.t, s.c.bus)
 	rules := []string{
 		"type='method_call',interface='org.freedesktop.Secret.Service'",
 		"type='method_call',interface='org.freedesktop.Secret.Prompt'",
@@ -289,17 +269,7 @@ func (s *screen) start(profiles ...string) (wait func() []result) {
 	return func() []result { all.Wait(); return results }
 }
 
-// accessKey is what tells credentials from others.
-func accessKey(t *testing.T, r result) string {
-	t.Helper()
-	var credentials struct{ AccessKeyId string }
-	if err := json.Unmarshal([]byte(r.stdout), &credentials); err != nil || r.code != 0 || r.stderr != "" {
-		t.Fatalf("no credentials: exit code %d, %v\n%s", r.code, err, r.stderr)
-	}
-	return credentials.AccessKeyId
-}
-
-const lockedMessage = `^daypass: the keyring is locked[,:] .*\nA login in it is not lost\. `
+const lockedMessage = `^daypass: the keyring that holds the login of \w+ is locked[,:] .*\nUnlock it on the desktop, then repeat your command\.\n$`
 
 // Whoever finds the keyring locked waits behind one dialog. The password, typed
 // into it, serves them all, from what is in the keyring.
@@ -321,14 +291,14 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	s.unlock()
 	results := wait()
 	for i, r := range results {
-		if accessKey(t, r) != accessKey(t, results[i%2]) {
+		if credentials(t, r) != credentials(t, results[i%2]) {
 			t.Error("two processes of one profile have different credentials")
 		}
 	}
 	s.expect(1, "for 6 processes")
 
 	unlocks := s.counted("Unlock")
-	accessKey(t, c.process("one"))
+	credentials(t, c.process("one"))
 	if n := s.counted("Unlock") - unlocks; n != 0 {
 		t.Errorf("with the keyring open, process asked %d times to unlock it, want 0", n)
 	}
@@ -337,7 +307,7 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	wait = s.start("two")
 	s.awaitDialog()
 	s.unlock()
-	accessKey(t, wait()[0])
+	credentials(t, wait()[0])
 	s.expect(2, "after the keyring was locked once more")
 	if n := c.aws.Count("") - before; n != 0 {
 		t.Errorf("%d requests, want 0: the credentials were in the keyring", n)
@@ -384,7 +354,7 @@ func TestUnlockDialogLeft(t *testing.T) {
 	if n := c.aws.Count("device") - devices; n != 0 {
 		t.Errorf("%d new codes, want 0: the login was in the keyring", n)
 	}
-	accessKey(t, c.process("two"))
+	credentials(t, c.process("two"))
 }
 
 // Where a person wants to be left alone, or nobody is there, no dialog is raised.
@@ -399,7 +369,6 @@ func TestNoUnlockDialogWhereNobodyIsAsked(t *testing.T) {
 		}
 		delete(c.env, name)
 	}
-	c.run(installed.daypass, "renew", "--profile=one")
 	s.expect(0, "where nobody may be asked")
 	if n := s.counted("Unlock"); n != 0 {
 		t.Errorf("Unlock was called %d times, want 0", n)
@@ -443,7 +412,7 @@ func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
 	await(t, "the next process to ask", func() bool { return s.counted("Prompt") == 2 })
 	s.unlock()
 	for _, r := range wait() {
-		accessKey(t, r)
+		credentials(t, r)
 	}
 	if n := s.counted("BeginPrompting"); n != 1 {
 		t.Errorf("%d dialogs, want 1", n)

@@ -79,3 +79,6 @@ func (f *Error) Fill(n Names) *Error {
 	}
 	return filled
 }
+
+// Interrupted is how a command ends that a signal has ended.
+func Interrupted(err error) *Error { return New(ExitInterrupt, err, "interrupted.") }

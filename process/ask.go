@@ -2,132 +2,179 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
-// ErrUnfit is the error of Provider.Show for an authorization whose code or
-// address must not be shown: a damaged record, say.
-var ErrUnfit = errors.New("unfit to be shown")
+// Errors of Pipeline.Show.
+var (
+	// ErrUnfit says that the code or the address must not be shown.
+	ErrUnfit = errors.New("unfit to be shown")
+	// ErrNoBrowser wraps why no browser started, and there is no terminal either.
+	ErrNoBrowser = errors.New("the browser did not start")
+)
+
+// codesForNobody is how many codes process shows before it stops asking somebody
+// who does not answer: one with a browser tab, the others as text.
+const codesForNobody = 3
+
+// request is what is known when a person is to be asked. The login's lock is held.
+type request struct {
+	login *login         // that no longer serves, or nil
+	key   cache.Key      // empty if there is none yet
+	note  note           // how asking ended last
+	open  *authorization // that is waited for; at first the one that an earlier process left open, or nil
+	taken bool           // open is an earlier process's
+	how   manner
+	ended *failure.Error // why the login no longer serves, or nil
+}
 
 // ask gets a login from a person: it takes up the device authorization that an
-// earlier process left open, or starts one, where somebody is there to answer.
-// The login's lock is held. ended says why the login that stood no longer serves.
-func (p *Provider) ask(ctx context.Context, started time.Time, l *login, a *attempt, how manner, ended *failure.Error) (*login, error) {
+// earlier process left open, or starts one if somebody is there to answer.
+func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*login, error) {
 	flow, err := p.flow()
 	if err != nil {
 		return nil, err
 	}
-	person, openTab := p.person(), false
-	if a.Open != nil {
-		// Who takes a code over cannot know when it was last polled.
-		a.Open.NextPoll = wall(p.Now().Add(a.Open.Interval))
-		if !p.timeFor(ctx, a.Open.Interval+exchangeTime) {
-			return nil, p.gaveUp(a.Open.deviceflow(), p.Now().Sub(started))
+	person := p.person()
+	if r.taken = r.open != nil; r.taken {
+		// Whoever takes a code over cannot know when it was last polled.
+		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
+		if !p.timeFor(ctx, r.open.Interval+exchangeTime) {
+			return nil, p.gaveUp(r.open.Authorization, p.Now().Sub(started))
 		}
-		openTab = person.Browser && !a.Open.Opened && (how.typed() || a.Codes <= 1)
 	} else {
-		if err := p.mayAsk(a, how, person, ended); err != nil {
+		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
-		openTab = person.Browser && (how.typed() || !a.emptyChair())
-		if err := p.authorize(ctx, flow, a, how); err != nil {
+		if err := p.authorize(ctx, flow, &r); err != nil {
 			return nil, err
 		}
 	}
-	a.Open.Opened = a.Open.Opened || openTab
-	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "code until", a.Open.Expires)
-	key := loginKey(p.Profile.IDP)
-	if err := p.put(ctx, attemptKey(key), a); err != nil {
-		return nil, p.keyringFailure(ctx, err)
+	openTab := person.Browser && !r.open.Opened && (r.how.typed() || r.note.Codes <= 1 && !r.note.Asked)
+	r.open.Opened = r.open.Opened || openTab
+	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "code until", r.open.Expires)
+	if err := p.seal(r.key, authorizationFile, r.open); err != nil {
+		return nil, p.folderFailure(err)
 	}
 	// Before the wait, for between the provider's answer and its store nothing else
 	// may take time.
-	p.remember(indexEntry{Kind: kindLogin, Key: key, Login: key, IDP: p.Profile.IDP.Name, Profile: p.Profile.Name})
-	revocation, _ := flow.RevocationEndpoint(ctx)
+	metadata, _ := flow.Metadata(ctx)
 
 	if p.Show != nil && (person.Terminal || openTab) {
-		done, err := p.Show(a.Open.deviceflow(), openTab)
-		if err != nil && (!openTab || errors.Is(err, ErrUnfit)) { // with a tab open, the wait is not in vain
-			if errors.Is(err, ErrUnfit) {
-				a.Open = nil // or the next process would meet the same
-				_ = p.put(ctx, attemptKey(key), a)
-			}
-			return nil, failure.New(failure.ExitUnexpected, err, "the login at "+p.host()+" cannot be shown: "+reason(err)+".", "Run: "+p.loginCommand())
+		done, err := p.Show(r.open.Authorization, openTab)
+		switch {
+		case errors.Is(err, ErrNoBrowser):
+			r.open.Opened = false
+			_ = p.seal(r.key, authorizationFile, r.open)
+			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
+				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
+		case errors.Is(err, ErrUnfit):
+			p.dropAuthorization() // or the next process would meet the same
+			fallthrough
+		case err != nil && !openTab: // with a tab open, the wait is not in vain
+			return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
 		}
 		if done != nil {
 			defer done()
 		}
 	}
-	return p.await(ctx, started, flow, l, a, how, revocation)
+	return p.await(ctx, started, flow, r, metadata.RevocationEndpoint)
 }
 
-// authorize starts a device authorization, once it is sure that it can be stored.
-func (p *Provider) authorize(ctx context.Context, flow *deviceflow.Flow, a *attempt, how manner) error {
-	if !p.timeFor(ctx, exchangeTime) {
-		return p.outOfTime(ctx)
+// nobodyAnswered reports whether the last code was refused or not answered.
+func (n note) nobodyAnswered() bool { return n.Codes > 0 || n.Asked }
+
+// mayAsk decides whether a new code may be shown: if nobody can see it, or nobody
+// answered the ones before, it would only add to the pile; and a provider that has
+// just failed is left alone.
+func (p *Pipeline) mayAsk(r request, person Person) error {
+	n := r.note
+	switch {
+	case r.how.typed():
+		return nil
+	case n.pauses(p.Now()) && n.Exit != failure.ExitLogin:
+		return n.failure()
+	case person.Terminal && n.Codes < codesForNobody, person.Browser && !n.nobodyAnswered():
+		return nil
+	case n.Refused:
+		return p.doesNotAskAgain("the login of " + p.clockTime(n.LastCode) + " was refused")
+	case n.nobodyAnswered():
+		return p.doesNotAskAgain("nobody answered the login of " + p.clockTime(n.LastCode))
+	case r.ended != nil:
+		return r.ended
 	}
-	if err := p.put(ctx, attemptKey(loginKey(p.Profile.IDP)), a); err != nil {
+	return noTerminal(person.Why)
+}
+
+// authorize starts a device authorization, once it is sure that the login which
+// comes of it can be stored.
+func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, r *request) error {
+	if !p.timeFor(ctx, exchangeTime) {
+		return outOfTime(ctx)
+	}
+	if err := p.prepareStore(ctx, r); err != nil {
 		return p.keyringFailure(ctx, err)
 	}
 	opened, err := flow.Authorize(ctx)
 	if interrupted(ctx) {
-		return interruptedFailure(ctx.Err()) // nothing is lost with a code that nobody saw
+		return failure.Interrupted(ctx.Err()) // nothing is lost with a code that nobody saw
 	}
 	if err != nil {
-		return p.renewalFailure(ctx, a, err)
+		return p.renewalFailure(ctx, r.note, err)
 	}
-	a.Open, a.Outcome = storedAuthorization(opened, false), nil
-	if !how.typed() {
-		a.Codes++
+	r.open = &authorization{Version: formVersion, Authorization: opened}
+	if !r.how.typed() {
+		r.note.Codes++
 	}
-	a.LastCode = wall(p.Now())
+	r.note.LastCode = wall(p.Now())
+	p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	return nil
 }
 
-// emptyChair reports whether the last code was refused or not answered.
-func (a *attempt) emptyChair() bool {
-	return a.Codes > 0 || a.Outcome != nil && (a.Outcome.Kind == refused || a.Outcome.Kind == unanswered)
-}
-
-// mayAsk decides whether a new code may be shown: where nobody can see it, or
-// nobody answered the ones before, it would only add to the pile; and a provider
-// that has just failed is left alone.
-func (p *Provider) mayAsk(a *attempt, how manner, person Person, ended *failure.Error) error {
-	switch {
-	case how.typed():
-		return nil
-	case a.pausing(p.Now()) && a.Outcome.Exit != failure.ExitLogin:
-		return a.Outcome.failure()
-	case person.Terminal && a.Codes < codesForAnEmptyChair, person.Browser && !a.emptyChair():
-		return nil
-	case a.emptyChair() && a.Outcome != nil && a.Outcome.Kind == refused:
-		return p.doesNotAskAgain("the login of " + p.clockTime(a.LastCode) + " was refused")
-	case a.emptyChair():
-		return p.doesNotAskAgain("nobody answered the login of " + p.clockTime(a.LastCode))
-	case ended != nil:
-		return ended
+// prepareStore makes sure that there is a place for the login, written down, and
+// that it takes items, by writing what is there already, or a new key.
+func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
+	person := p.person()
+	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, person.Terminal || person.Browser); err != nil {
+		return err
 	}
-	return p.noTerminal(person.Why)
+	_, err := p.Kept.Key(ctx)
+	if needsUnlock(err) {
+		if err := p.unlock(ctx, r.how); err != nil {
+			return err
+		}
+		_, err = p.Kept.Key(ctx)
+	}
+	switch {
+	case err == nil && r.login != nil:
+		r.key = r.login.key
+		return p.putLogin(ctx, r.login)
+	case err == nil, notThere(err):
+		r.key, err = p.newKey(ctx)
+	}
+	return err
 }
 
 // await polls until the person has answered, and stores what comes of it.
-func (p *Provider) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, l *login, a *attempt, how manner, revocation string) (*login, error) {
-	open := a.Open.deviceflow()
+func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request, revocation string) (*login, error) {
+	open := r.open.Authorization
 	var fresh *login
 	err := flow.Await(ctx, &open,
 		func(changed deviceflow.Authorization) {
-			a.Open.Interval = changed.Interval
-			_ = p.put(ctx, attemptKey(loginKey(p.Profile.IDP)), a)
+			r.open.Interval = changed.Interval
+			_ = p.seal(r.key, authorizationFile, r.open)
 		},
-		func(ctx context.Context, tokens deviceflow.Tokens) error {
+		func(ctx context.Context, tokens idp.Tokens) error {
 			var err error
-			fresh, err = p.storeLogin(ctx, l, tokens, how, revocation)
+			fresh, err = p.storeLogin(ctx, r, tokens, revocation)
 			return err
 		})
 	if err == nil {
@@ -136,119 +183,126 @@ func (p *Provider) await(ctx context.Context, started time.Time, flow *deviceflo
 	expired := errors.Is(err, deviceflow.ErrExpired) // first: it may wrap why the last poll timed out
 	switch {
 	case interrupted(ctx):
-		return nil, interruptedFailure(err)
+		return nil, failure.Interrupted(err)
 	case !expired && (errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.DeadlineExceeded)):
-		if isLost(err) || isUnreachable(err) {
-			return nil, p.explainProvider(err) // nobody could have approved it
+		if idp.IsLost(err) || idp.IsUnreachable(err) {
+			return nil, err // nobody could have approved it
 		}
 		return nil, p.gaveUp(open, p.Now().Sub(started))
 	}
-	f := p.endAttempt(a, open, err, expired)
-	_ = p.put(ctx, attemptKey(loginKey(p.Profile.IDP)), a)
-	return nil, f
+	return nil, p.endAttempt(r, open, err, expired)
 }
 
 // endAttempt notes how an attempt ended that brought no login, and explains it.
-func (p *Provider) endAttempt(a *attempt, open deviceflow.Authorization, err error, expired bool) *failure.Error {
-	now := wall(p.Now())
-	a.Open = nil
-	var f *failure.Error
-	switch {
-	case errors.As(err, &f): // from storeLogin
-		a.Outcome = &outcome{Kind: renewalFailed, At: now}
-	case expired && now.Before(open.Expires) && codeUnknown(err):
-		// Spent before its time: a process was killed between the provider's answer
-		// and its store. That says nothing about who sits there.
-		a.Codes, a.Outcome = 0, nil
-		return failure.New(failure.ExitLogin, err, "the code "+open.UserCode+" was used already, and its login was lost.", "Run: "+p.loginCommand())
-	case expired:
-		f = p.codeRanOut(open)
-		a.Outcome = &outcome{Kind: unanswered, At: now}
-	default:
-		f = p.explainProvider(err)
-		a.Outcome = &outcome{Kind: refused, At: now}
+func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err error, expired bool) *failure.Error {
+	p.dropAuthorization()
+	f := failure.From(err)
+	if r.taken && !expired && isSpent(err) {
+		// The earlier process was killed between the provider's answer and its store.
+		// That says nothing about the person, who may be asked again.
+		p.dropNote(loginNote)
+		return failure.New(failure.ExitLogin, err, "the code "+open.UserCode+" is no longer good, and no login came of it.", "Run: daypass login{flag}")
 	}
-	a.Outcome.Exit, a.Outcome.Lines = f.Exit, f.Lines
+	asked := errors.Is(err, deviceflow.ErrDenied)
+	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it
+		f, asked = p.codeRanOut(open), true
+	}
+	n := r.note.ended(p.Now(), f)
+	n.Failed, n.Asked, n.Refused = !asked, n.Asked || asked, asked && !expired
+	p.putNote(loginNote, n)
 	return f
 }
 
+// isSpent reports whether a poll was refused because the provider no longer knows
+// the code. invalid_grant is also what Entra and Keycloak say of a person whom they
+// do not let in.
+func isSpent(err error) bool {
+	var refusal *idp.ProviderError
+	if !errors.As(err, &refusal) {
+		return false
+	}
+	return refusal.Code == "bad_verification_code" || refusal.Code == "invalid_grant" &&
+		!strings.HasPrefix(refusal.Description, "AADSTS") && !strings.Contains(refusal.Description, "not fully set up")
+}
+
 // storeLogin stores the answer to a login: the refresh token at once, the ID
-// token after it was verified. The roles of another person go before it.
-func (p *Provider) storeLogin(ctx context.Context, old *login, tokens deviceflow.Tokens, how manner, revocation string) (*login, error) {
-	key := loginKey(p.Profile.IDP)
+// token after it was verified. Another person's login gets a new key first, so
+// that what was sealed for the one before can never be read again.
+func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens, revocation string) (*login, error) {
 	now := p.Now()
 	fresh := &login{
-		Version: formVersion, ID: rand.Text(), IDP: p.Profile.IDP.Name,
+		Version: formVersion, IDP: p.Profile.IDP.Name,
 		Issuer: p.Profile.IDP.Issuer, ClientID: p.Profile.IDP.ClientID, RevocationEndpoint: revocation,
-		RefreshToken: keep(tokens.RefreshToken), LoggedIn: wall(now), Obtained: wall(now),
+		RefreshToken: secret.Keep(tokens.RefreshToken), LoggedIn: wall(now), Obtained: wall(now),
+		key: r.key,
 	}
 	// Whose login this is only the verified ID token tells, and verifying may need
-	// the network. What must not be lost meanwhile is the refresh token: it is
-	// stored under an id that no role record names.
-	id := fresh.ID
-	if !fresh.RefreshToken.Empty() {
-		_ = p.putAnswer(ctx, key, fresh) // tried again below
-	}
+	// the network. Until then the token's word is enough to throw keys away.
+	claimed, _ := idp.Parse(tokens.IDToken)
+	same := r.how != startingAnew && r.login.isOf(claimed)
+	unstored := p.insist(ctx, func(ctx context.Context) (err error) {
+		if !same {
+			if fresh.key, err = p.newKey(ctx); err != nil {
+				return err
+			}
+		}
+		if fresh.RefreshToken.Empty() {
+			return nil
+		}
+		return p.putLogin(ctx, fresh)
+	})
 	if tokens.IDToken.Empty() {
-		return nil, p.noIDToken()
+		return nil, nil // the flow says so
 	}
 	verified, err := p.verify(ctx, tokens.IDToken)
 	if err != nil {
-		return nil, p.explainProvider(err)
+		return nil, err
 	}
-	fresh.take(tokens.IDToken, verified, now)
-	if old.samePerson(fresh) && how != startingAnew {
-		fresh.ID = old.ID
-	} else {
-		p.dropRoles(ctx, old)
+	fresh.take(verified, now)
+	if unstored == nil || same || !fresh.key.Empty() {
+		unstored = p.putLogin(ctx, fresh)
 	}
-	if err := p.put(ctx, key, fresh); err != nil {
-		fresh.unstored = err
-		p.tellNotStored("login", err)
+	if unstored != nil {
+		fresh.unstored = unstored
+		p.tellNotStored("login", unstored)
 	}
-	if fresh.ID == id {
-		p.dropRoles(ctx, old) // what another process stored while this one was at it
-	}
-	_ = p.remove(ctx, attemptKey(key))
+	p.dropAuthorization()
+	p.dropNote(loginNote)
 	return fresh, nil
 }
 
-// samePerson reports whether two logins are of one person at one issuer.
-func (l *login) samePerson(other *login) bool {
-	return l != nil && l.Issuer == other.Issuer && l.Claims.Subject == other.Claims.Subject
+// isOf reports whether the login is of the person that an ID token names.
+func (l *login) isOf(t idp.Token) bool {
+	return l != nil && t.Subject != "" && l.Issuer == t.Issuer && l.Claims.Subject == t.Subject
 }
 
-// tellNotStored tells the person that an answer serves only this one command.
-func (p *Provider) tellNotStored(what string, err error) {
-	p.tell("daypass: the " + what + " could not be stored (" + reason(err) + "), so it serves this one command.")
+// noTerminal is the answer if nobody can be asked.
+func noTerminal(why string) *failure.Error {
+	if why == "" {
+		why = "there is no terminal to ask on"
+	}
+	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login, but "+why+".",
+		"Run in a terminal, as the same user: daypass login{flag}")
 }
 
-// verify checks an ID token. It belongs to the exchange that brought the token, so
-// it is not cancelled, but bounded; and since the token may not be had again, it
-// is tried again where the provider's keys could not be fetched.
-func (p *Provider) verify(ctx context.Context, idToken secret.String) (deviceflow.Claims, error) {
-	flow, err := p.flow()
-	if err != nil {
-		return deviceflow.Claims{}, err
-	}
-	ctx = context.WithoutCancel(ctx)
-	for try := 1; ; try++ {
-		bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
-		c, err := flow.Verify(bounded, idToken)
-		cancel()
-		if err == nil || try == 3 || !isUnreachable(err) {
-			return c, err
-		}
-		_ = p.Sleep(ctx, time.Second)
-	}
+// codeRanOut is the answer when a code expires that nobody approved.
+func (p *Pipeline) codeRanOut(a deviceflow.Authorization) *failure.Error {
+	return failure.New(failure.ExitLogin, nil, "nobody answered the login of "+p.clockTime(a.Issued)+": its code "+a.UserCode+" ran out.", "Run: daypass login{flag}")
 }
 
-// settle turns an open authorization whose code ran out into what it is: a code
-// that nobody answered.
-func (p *Provider) settle(a *attempt) {
-	if a.Open == nil || p.Now().Before(a.Open.Expires) {
-		return
+// doesNotAskAgain is the answer after codes that nobody approved.
+func (p *Pipeline) doesNotAskAgain(why string) *failure.Error {
+	return failure.New(failure.ExitLogin, nil, why+", so profile {profile} does not ask again.", "Run: daypass login{flag}")
+}
+
+// gaveUp is the answer when the time of this process is over, and not the code's.
+func (p *Pipeline) gaveUp(a deviceflow.Authorization, waited time.Duration) *failure.Error {
+	address := a.VerificationURIComplete
+	if address == "" {
+		address = a.VerificationURI + "  and enter  " + a.UserCode
 	}
-	a.Outcome = &outcome{Kind: unanswered, At: a.Open.Expires, Exit: failure.ExitLogin, Lines: p.codeRanOut(a.Open.deviceflow()).Lines}
-	a.Open = nil
+	return failure.New(failure.ExitLogin, nil,
+		"not approved within "+whole(waited)+". Code "+a.UserCode+" stays good until "+p.clockTime(a.Expires)+":",
+		"  "+address,
+		"Approve it, then repeat your command. Or: daypass login{flag}")
 }

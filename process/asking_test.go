@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,34 +14,128 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// slowDown has the provider answer the next polls with slow_down.
-func (w *world) slowDown(times *int) {
+// A person without a browser gets text, one without a terminal a tab, and a login
+// that nobody can be shown starts nothing and says why.
+func TestWhoIsAskedWhere(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		person Person
+		tabs   int
+	}{
+		{Person{Terminal: true}, 0},
+		{Person{Browser: true}, 1},
+		{Person{Terminal: true, Browser: true}, 1},
+	} {
+		w := newWorld(t, sandbox.Options{})
+		w.person = c.person
+		w.mustRun()
+		if len(w.shown) != 1 || w.tabs() != c.tabs {
+			t.Errorf("%+v: shown %v", c.person, w.shown)
+		}
+	}
+	w := newWorld(t, sandbox.Options{})
+	for why, want := range map[string]string{"": "there is no terminal to ask on", "DAYPASS_PROMPT says never": "DAYPASS_PROMPT says never"} {
+		w.person = Person{Why: why}
+		_, err := w.run()
+		w.failsWith(err, failure.ExitLogin, "profile dev needs a login, but "+want+".")
+	}
+	w.counts(map[string]int{"device": 0})
+	// After a login that ended, that is what is said.
+	w = dueWorld(t, sandbox.Options{})
+	w.box.EndLogins()
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
+}
+
+// Whoever takes a code over waits a whole interval, which slow_down has made
+// longer; opens a tab only if none was opened; and ends the showing when the wait is
+// over.
+func TestTakingACodeOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
+	w.person, w.answer = Person{Terminal: true}, nil
+	slow := 1
 	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/token") || *times == 0 {
+		if !strings.HasSuffix(r.URL.Path, "/token") || slow == 0 {
 			return false
 		}
-		*times--
+		slow--
 		rw.WriteHeader(http.StatusBadRequest)
 		_, _ = rw.Write([]byte(`{"error":"slow_down"}`))
 		return true
 	})
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "not approved within 3") // of 50 s, what an exchange may need is kept
+	if text := err.Error(); !strings.Contains(text, "Code "+w.shown[0].code+" stays good until ") || !strings.Contains(text, "user_code="+w.shown[0].code) {
+		t.Errorf("neither code nor address is named:\n%s", text)
+	}
+	if open := w.openCode(); open == nil || open.Interval != 10*time.Second || open.Opened {
+		t.Fatalf("the slower interval was not stored: %+v", open)
+	}
+	w.person.Browser = true
+	w.clock.Advance(time.Second)
+	ended, begun := 0, w.clock.Now()
+	showing := func(answer func(code string)) func(*Pipeline) {
+		return func(p *Pipeline) {
+			p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
+				if open := w.openCode(); open == nil || open.UserCode != a.UserCode || openTab && !open.Opened {
+					t.Errorf("shown before it was stored: %+v", open)
+				}
+				w.shown = append(w.shown, shown{a.UserCode, openTab})
+				if answer != nil {
+					answer(a.UserCode)
+				}
+				return func() { ended++ }, nil
+			}
+		}
+	}
+	for range 2 {
+		_, err = w.run(showing(nil))
+		w.failsWith(err, failure.ExitLogin, "not approved within")
+	}
+	w.mustRun(showing(w.approve))
+	if w.tabs() != 1 || !w.shown[1].tab || ended != 3 {
+		t.Errorf("shown %v, and %d showings were ended", w.shown, ended)
+	}
+	for _, r := range w.box.Requests() {
+		if r.Endpoint == "token:device" && !r.Time.Before(begun) && r.Time.Sub(begun) < 10*time.Second {
+			t.Errorf("polled %s after the take-over", r.Time.Sub(begun))
+		}
+	}
+	w.counts(map[string]int{"device": 1})
 }
 
-// Ctrl-C while a code is open ends with 130, and the code stays open.
-func TestInterruptWhilePolling(t *testing.T) {
+// A code that cannot be polled before the process must end is not shown again: it
+// is named.
+func TestTakingACodeOverWithoutTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 	w.answer = nil
-	ctx, interrupt := context.WithCancel(t.Context())
-	_, err := w.provider(func(p *Provider) {
-		p.Sleep = func(ctx context.Context, d time.Duration) error { interrupt(); return ctx.Err() }
-	}).Credentials(ctx, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	w.answer = w.approve
-	w.mustRun()
-	w.counts(map[string]int{"device": 1})
-	if w.tabs() != 1 {
-		t.Errorf("%d tabs", w.tabs())
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	polls := w.box.Count("token:device")
+	_, err = w.pipeline().Credentials(sandbox.Deadline(t.Context(), w.clock.Now().Add(5*time.Second+exchangeTime-1)), ForSDK)
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	if text := err.Error(); !strings.Contains(text, "Code "+w.shown[0].code+" stays good until") {
+		t.Errorf("the code is not named:\n%s", text)
+	}
+	w.counts(map[string]int{"token:device": polls})
+	if len(w.shown) != 1 {
+		t.Errorf("shown %d times", len(w.shown))
+	}
+}
+
+// cannotShow is a process to which showing a code ends with err. A person who has
+// the tab approves it.
+func (w *world) cannotShow(err error) func(*Pipeline) {
+	return func(p *Pipeline) {
+		p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
+			w.shown = append(w.shown, shown{a.UserCode, openTab})
+			if openTab && !errors.Is(err, ErrNoBrowser) && !errors.Is(err, ErrUnfit) {
+				w.approve(a.UserCode)
+			}
+			return func() {}, err
+		}
 	}
 }
 
@@ -48,84 +143,60 @@ func TestInterruptWhilePolling(t *testing.T) {
 // open the wait is not in vain.
 func TestCodeThatCannotBeShown(t *testing.T) {
 	t.Parallel()
-	gone := func(w *world) func(*Provider) {
-		return func(p *Provider) {
-			p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
-				w.shown = append(w.shown, shown{a.UserCode, openTab})
-				if openTab {
-					w.approve(a.UserCode)
-				}
-				return func() {}, errors.New("the terminal is gone")
-			}
-		}
-	}
+	gone := errors.New("the terminal is gone")
 	w := newWorld(t, sandbox.Options{})
 	w.person = Person{Terminal: true}
 	for range 3 {
-		_, err := w.run(gone(w))
+		_, err := w.run(w.cannotShow(gone))
 		w.failsWith(err, failure.ExitUnexpected, "cannot be shown: the terminal is gone.")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 1, "token:device": 0})
 
 	w = newWorld(t, sandbox.Options{})
-	w.mustRun(gone(w))
+	w.mustRun(w.cannotShow(gone))
 }
 
-// A code that was approved while the keyring was away is used up: that is no empty
-// chair, and the next process asks anew.
-func TestSpentCodeIsNoEmptyChair(t *testing.T) {
+// A browser that did not start was none: nobody waits for an answer, the reason is
+// told, and the code stays open for a browser that starts, once.
+func TestBrowserThatDoesNotStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
+	w := newWorld(t, sandbox.Options{})
 	w.person = Person{Browser: true}
-	w.answer = func(code string) { _ = w.box.Approve(code, "taro") }
-	untilKilled(func() {
-		_, _ = w.run(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == "set login" {
-					return dies
-				}
-				return works
-			})
-		})
-	})
-	w.clock.Advance(time.Minute)
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "was used already, and its login was lost.")
+	for range 3 {
+		_, err := w.run(w.cannotShow(fmt.Errorf(`%w ("firefox {url}": not found in PATH)`, ErrNoBrowser)))
+		w.failsWith(err, failure.ExitLogin, `profile dev needs a login, but the browser did not start ("firefox {url}": not found in PATH).`)
+		if f := failure.From(err); len(f.Lines) != 2 || f.Lines[1] != "Correct browser_command in [daypass-idp corp], or run in a terminal: daypass login --profile dev" {
+			t.Errorf("advice: %q", f.Lines)
+		}
+		w.clock.Advance(time.Second)
+	}
+	if open := w.openCode(); open == nil || open.Opened {
+		t.Errorf("the code is not open, or opened: %+v", open)
+	}
+	w.counts(map[string]int{"device": 1, "token:device": 0})
+	w.shown, w.answer = nil, nil
+	for range 2 {
+		_, err := w.run()
+		w.failsWith(err, failure.ExitLogin, "not approved within")
+	}
+	if w.tabs() != 1 {
+		t.Errorf("%d tabs, want one once a browser starts", w.tabs())
+	}
+	w.approve(w.shown[0].code)
+	w.mustRun()
+	w.counts(map[string]int{"device": 1})
+}
+
+// What is unfit to be shown is not kept for the next process, or it would meet the
+// same.
+func TestUnfitCode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	_, err := w.run(w.cannotShow(fmt.Errorf("%w: the code", ErrUnfit)))
+	w.failsWith(err, failure.ExitUnexpected, "cannot be shown: unfit to be shown: the code.")
 	w.mustRun()
 	w.counts(map[string]int{"device": 2})
-}
-
-// A login that came although its attempt was never cleared leaves nothing behind
-// that keeps a later one from a tab.
-func TestRenewalClearsTheAttempt(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	sets := 0
-	untilKilled(func() {
-		_, _ = w.run(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == "set login" {
-					if sets++; sets == 2 {
-						return dies
-					}
-				}
-				return works
-			})
-		})
-	})
-	nobody := func(p *Provider) { p.Person = nil }
-	w.mustRun(nobody)
-	if a, err := w.provider().readAttempt(t.Context()); err != nil || a.Open != nil || a.Codes != 0 {
-		t.Errorf("a login stands, and its attempt is %+v (%v)", a, err)
-	}
-	w.box.EndLogins()
-	w.clock.Advance(12 * time.Hour)
-	w.person = Person{Browser: true}
-	w.mustRun()
-	if w.tabs() != 2 {
-		t.Errorf("%d tabs, want one for each login", w.tabs())
-	}
 }
 
 // A provider that is away while a code is open is what is said, and not that the
@@ -139,10 +210,9 @@ func TestProviderAwayWhilePolling(t *testing.T) {
 		w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 		w.answer = func(string) { breakIt(w) }
 		_, err := w.run()
-		if name == "dropped" {
-			w.failsWith(err, failure.ExitNetwork, "127.0.0.1")
-		} else if err == nil {
-			t.Errorf("%s: no failure", name)
+		w.failsWith(err, failure.ExitNetwork, "127.0.0.1")
+		if w.openCode() == nil {
+			t.Errorf("%s: the code is closed", name)
 		}
 		w.box.Intercept(nil)
 		w.answer = w.approve
@@ -151,247 +221,177 @@ func TestProviderAwayWhilePolling(t *testing.T) {
 	}
 }
 
-// A person without a browser gets text, one without a terminal a tab, and a login
-// that nobody can be shown starts nothing and says why.
-func TestWhoIsAskedWhere(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		person Person
-		shown  int
-		tabs   int
-	}{
-		{Person{Terminal: true}, 1, 0},
-		{Person{Browser: true}, 1, 1},
-		{Person{Terminal: true, Browser: true}, 1, 1},
-	} {
-		w := newWorld(t, sandbox.Options{})
-		w.person = c.person
-		w.mustRun()
-		if len(w.shown) != c.shown || w.tabs() != c.tabs {
-			t.Errorf("%+v: shown %v", c.person, w.shown)
-		}
-	}
-	w := newWorld(t, sandbox.Options{})
-	w.person = Person{Why: "DAYPASS_PROMPT says never"}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "profile dev needs a login, and DAYPASS_PROMPT says never.")
-	// After a login that ended, that is what is said.
-	w = dueWorld(t, sandbox.Options{})
-	w.box.EndLogins()
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
-}
-
-// Nobody has to have done anything wrong for a login to start anew: a provider
-// that gives no refresh token needs a person each time.
-func TestWithoutARefreshToken(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.person = Person{}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
-	if s := w.provider().Status(t.Context()); !s.NeedsPerson || s.Login == nil || s.Login.Renews {
-		t.Errorf("%+v", s)
-	}
-	w.person = Person{Terminal: true, Browser: true}
-	w.mustRun()
-	w.counts(map[string]int{"device": 2, "token:refresh": 0})
-}
-
-// Ctrl-C while the ID token of a login is verified does not cost the login: there
-// is no second answer to a code.
-func TestInterruptWhileVerifying(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
-	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/keys") {
-			interrupt()
-		}
-		return false
-	})
-	_, err := w.provider().Credentials(ctx, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	w.mustRun()
-	w.counts(map[string]int{"device": 1, "token:device": 1})
-}
-
-// Whoever logs in next, typed or not, has none of the first person's roles; and
-// login --force drops one's own.
-func TestWhoseRolesAreKept(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		person string
-		anew   bool
-		kept   bool
-	}{{"taro", false, true}, {"taro", true, false}, {"hanako", false, false}, {"hanako", true, false}} {
-		w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
-		w.mustRun()
-		w.clock.Advance(6 * time.Minute)
-		w.answer = func(code string) { _ = w.box.Approve(code, c.person) }
-		if _, err := w.provider().Login(w.ctx(), c.anew); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.provider().readRole(t.Context()); (err == nil) != c.kept {
-			t.Errorf("%s, --force %v: role kept: %v, want %v", c.person, c.anew, err == nil, c.kept)
-		}
-	}
-}
-
-// Whose login it is that could not be verified at first, is known only when it
-// renews: by then at the latest the first person's roles go.
-func TestUnverifiedLoginDropsRolesWhenItIsKnown(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.mustRun(longRole)
-	w.clock.Advance(time.Second)
-	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
-	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	_, err := w.provider().Login(w.ctx(), true)
-	w.failsWith(err, failure.ExitRefused, "cannot be used")
-	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
-	if _, err := w.provider().Login(w.ctx(), false); err != nil {
-		t.Fatal(err)
-	}
-	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
-		if _, err := w.provider(change).readRole(t.Context()); !notThere(err) {
-			t.Errorf("the first person's role is there (%v)", err)
-		}
-	}
-	w.counts(map[string]int{"device": 2, "token:refresh": 1})
-}
-
-// A lost answer that this process cannot ask for again, because of Ctrl-C or for want
-// of time, is asked for by the next one, at once: the grace for a used token is
-// seconds with some providers, and the pause after a failure would outlast it.
-func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		left time.Duration // until the deadline
-		exit int
-	}{
-		{"Ctrl-C", 50 * time.Second, failure.ExitInterrupt},
-		{"no time", exchangeTime + time.Second, failure.ExitNetwork},
-	} {
-		// first loses the answer to its request.
-		first := func(w *world) {
-			t.Helper()
-			ctx, interrupt := context.WithCancel(t.Context())
-			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasSuffix(r.URL.Path, "/token") {
-					return false
-				}
-				w.box.Serve(discard{http.Header{}}, r)
-				w.clock.Advance(2 * time.Second)
-				if c.exit == failure.ExitInterrupt {
-					interrupt()
-				}
-				panic(http.ErrAbortHandler)
-			})
-			_, err := w.provider().Credentials(deadline{ctx, w.clock.Now().Add(c.left)}, ForSDK)
-			w.failsWith(err, c.exit, "")
-			w.counts(map[string]int{"token:refresh": 1})
-			w.box.Intercept(nil)
-		}
-		t.Run(c.name, func(t *testing.T) {
-			w := dueWorld(t, sandbox.Options{ReuseGrace: 10 * time.Second})
-			first(w)
-			w.clock.Advance(time.Second)
-			w.mustRun()
-			w.counts(map[string]int{"token:refresh": 2, "device": 1})
-			if !w.readLogin().RefreshStarted.IsZero() {
-				t.Error("the mark stays after a renewal")
-			}
-		})
-		// That is one request and its retry, and not one of each process: where these
-		// answers are lost as well, the provider is left alone.
-		t.Run(c.name+", and lost again", func(t *testing.T) {
-			w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
-			first(w)
-			w.drop("/token", true, -1)
-			for _, err := range w.storm(25) {
-				w.failsWith(err, failure.ExitNetwork, "cannot renew")
-			}
-			for range 3 {
-				w.clock.Advance(time.Second)
-				_, err := w.run()
-				w.failsWith(err, failure.ExitNetwork, "cannot renew")
-			}
-			w.counts(map[string]int{"token:refresh": 3})
-			if w.readLogin().RefreshStarted.IsZero() {
-				t.Error("an answer is lost, and the mark is gone")
-			}
-			w.box.Intercept(nil)
-			w.clock.Advance(renewalPause)
-			w.mustRun()
-			w.counts(map[string]int{"token:refresh": 4, "device": 1})
-		})
-	}
-}
-
-// roundTrip is a transport.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // A code that ran out is that, whatever kept the last poll from its answer, and
-// whoever's clock it ran out by: nobody is asked again by a tab.
+// by whoever's clock it ran out: no tab asks again. A provider that was not
+// understood until then is not a person who did not answer.
 func TestCodeThatRanOut(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*world, *Provider){
-		"by our clock, with the provider silent": func(w *world, p *Provider) {
-			w.box.Set(func(o *sandbox.Options) { o.CodeLife = 20 * time.Second })
-			flow, err := p.flow()
-			if err != nil {
-				t.Fatal(err)
-			}
-			network := flow.Transport
-			flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
-				if strings.HasSuffix(r.URL.Path, "/token") {
+	silent := func(w *world, p *Pipeline) {
+		flow, err := p.flow()
+		if err != nil {
+			t.Fatal(err)
+		}
+		network, polls := flow.Transport, 0
+		flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/token") {
+				if polls++; polls > 1 {
 					return nil, context.DeadlineExceeded
 				}
-				return network.RoundTrip(r)
-			})
-		},
-		"by the provider's": func(w *world, _ *Provider) { w.answerWith("/token", 400, `{"error":"expired_token"}`) },
+			}
+			return network.RoundTrip(r)
+		})
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*world, *Pipeline)
+		exit   int
+		first  string
+		next   string // what a later process says
+	}{
+		{"by our clock", func(*world, *Pipeline) {}, failure.ExitLogin, "ran out", "nobody answered the login of"},
+		{"by our clock, with the provider silent at last", silent, failure.ExitNetwork, "127.0.0.1", "nobody answered the login of"},
+		{"by the provider's", func(w *world, _ *Pipeline) { w.answerWith("/token", 400, `{"error":"expired_token"}`) },
+			failure.ExitLogin, "ran out", "nobody answered the login of"},
+		{"with answers that cannot be read", func(w *world, _ *Pipeline) { w.answerWith("/token", 200, `<html>`) },
+			failure.ExitNetwork, "127.0.0.1", "nobody answered the login of"},
 	} {
-		w := newWorld(t, sandbox.Options{})
-		w.person, w.answer = Person{Browser: true}, func(string) {}
-		_, err := w.run(func(p *Provider) { change(w, p) })
-		w.failsWith(err, failure.ExitLogin, "ran out")
-		w.box.Intercept(nil)
-		w.clock.Advance(time.Minute)
-		_, err = w.run()
-		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
-		if w.tabs() != 1 {
-			t.Errorf("%s: %d tabs", name, w.tabs())
-		}
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, sandbox.Options{CodeLife: 20 * time.Second})
+			w.person, w.answer = Person{Browser: true}, func(string) {}
+			_, err := w.run(func(p *Pipeline) { c.change(w, p) })
+			w.failsWith(err, c.exit, c.first)
+			w.box.Intercept(nil)
+			w.clock.Advance(time.Minute)
+			_, err = w.run()
+			w.failsWith(err, failure.ExitLogin, c.next)
+			if w.tabs() != 1 {
+				t.Errorf("%d tabs", w.tabs())
+			}
+		})
 	}
 }
 
-// An exchange does not begin for a process that has been told to end; nor is one
-// said to have begun.
-func TestInterruptBeforeAnExchange(t *testing.T) {
+// watch aws ... overnight in a terminal costs at most three codes and one tab.
+func TestAnEmptyChairIsAskedOnce(t *testing.T) {
 	t.Parallel()
-	for _, moment := range []string{"get attempt", "set login"} {
-		w := dueWorld(t, sandbox.Options{})
-		ctx, interrupt := context.WithCancel(t.Context())
-		_, err := w.provider(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == moment {
-					interrupt()
-				}
-				return works
-			})
-		}).Credentials(ctx, ForSDK)
-		w.failsWith(err, failure.ExitInterrupt, "interrupted")
-		w.counts(map[string]int{"token:refresh": 0})
-		if moment == "get attempt" && !w.readLogin().RefreshStarted.IsZero() {
-			t.Error("the login was marked")
+	w := newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
+	w.answer = nil
+	for night := w.clock.Now().Add(8 * time.Hour); w.clock.Now().Before(night); w.clock.Advance(time.Minute) {
+		if _, err := w.run(); err == nil {
+			t.Fatal("credentials without a login")
 		}
 	}
+	if n := w.box.Count("device"); n > codesForNobody || w.tabs() != 1 {
+		t.Errorf("%d codes and %d tabs, want at most 3 and 1", n, w.tabs())
+	}
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+
+	w.answer = w.approve
+	if _, err := w.pipeline().Login(t.Context(), false); err != nil {
+		t.Fatalf("login does not ignore the note: %v", err)
+	}
+	if w.tabs() != 2 {
+		t.Errorf("%d tabs, want one for the person who typed login", w.tabs())
+	}
+	w.mustRun()
+}
+
+// Without a terminal it costs one code, until a day later somebody may be there.
+func TestAnEmptyChairWithoutATerminalIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{CodeLife: 30 * time.Second})
+	w.answer, w.person = nil, Person{Browser: true}
+	begun := w.clock.Now()
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "ran out")
+	ended := w.clock.Now()
+	for range 5 {
+		w.clock.Advance(10 * time.Second)
+		_, err := w.run()
+		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+	}
+	w.clock.Advance(begun.Add(noteKept - time.Second).Sub(w.clock.Now()))
+	_, err = w.run()
+	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+	w.counts(map[string]int{"device": 1})
+	w.clock.Advance(ended.Add(noteKept).Sub(w.clock.Now()))
+	w.answer = w.approve
+	w.mustRun()
+	if w.tabs() != 2 {
+		t.Errorf("%d tabs, want another after a day", w.tabs())
+	}
+}
+
+// Codes that a person who typed login let run out do not silence process.
+func TestTypedCodesDoNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{CodeLife: time.Minute})
+	w.answer = nil
+	for range 3 {
+		_, err := w.pipeline().Login(t.Context(), false)
+		w.failsWith(err, failure.ExitLogin, "ran out")
+		w.clock.Advance(2 * time.Minute)
+	}
+	w.answer = w.approve
+	w.mustRun()
+}
+
+// After a refusal process opens no tab, for a day, and whatever else goes wrong
+// meanwhile; on a terminal a new code is shown as text.
+func TestRefusedCode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		typed bool
+		then  func(*world)
+	}{
+		{"by process", false, func(*world) {}},
+		{"by login", true, func(*world) {}},
+		{"by process, then the provider is down", false, (*world).providerFailsOnce},
+		{"by login, then the provider is down", true, (*world).providerFailsOnce},
+		{"by login, then a dialog is dismissed", true, func(w *world) {
+			unlocked := w.ring
+			w.lockRing(false)
+			_, err := w.run()
+			w.failsWith(err, failure.ExitKeyring, notGiven)
+			w.ring = unlocked
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, sandbox.Options{})
+			w.answer = func(code string) { _ = w.box.Deny(code) }
+			var err error
+			if c.typed {
+				_, err = w.pipeline().Login(w.ctx(), false)
+			} else {
+				_, err = w.run()
+			}
+			w.failsWith(err, failure.ExitRefused, "was refused")
+			w.clock.Advance(time.Second)
+			c.then(w)
+			w.clock.Advance(renewalPause)
+			w.shown, w.answer = nil, nil
+			w.person = Person{Browser: true}
+			_, err = w.run()
+			w.failsWith(err, failure.ExitLogin, "so profile dev does not ask again.")
+			w.person = Person{Terminal: true, Browser: true}
+			_, err = w.run()
+			w.failsWith(err, failure.ExitLogin, "not approved within")
+			w.answer = w.approve
+			w.mustRun()
+			if len(w.shown) != 2 || w.tabs() != 0 {
+				t.Errorf("shown %v, want a code as text, twice", w.shown)
+			}
+		})
+	}
+}
+
+// providerFailsOnce has the provider fail when process next asks for a code on the
+// terminal.
+func (w *world) providerFailsOnce() {
+	w.answerWith("/device_authorization", http.StatusServiceUnavailable, "down")
+	_, err := w.run()
+	w.failsWith(err, failure.ExitNetwork, "503")
+	w.box.Intercept(nil)
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -20,6 +21,22 @@ type Credentials struct {
 	Issued, Expires time.Time
 }
 
+// Version1 is the document that the AWS SDKs read from a credential_process: one
+// line, whole seconds, with the AccountId that newer SDKs use for endpoints.
+//
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+func (c Credentials) Version1() ([]byte, error) {
+	document, err := json.Marshal(struct {
+		Version         int
+		AccessKeyID     string      `json:"AccessKeyId"`
+		SecretAccessKey secret.Kept `json:"SecretAccessKey"`
+		SessionToken    secret.Kept `json:"SessionToken"`
+		Expiration      string
+		AccountID       string `json:"AccountId"`
+	}{1, c.AccessKeyID, secret.Keep(c.SecretAccessKey), secret.Keep(c.SessionToken), c.Expires.UTC().Format(time.RFC3339), c.AccountID})
+	return append(document, '\n'), err
+}
+
 // Fresh decides whether cached role credentials are printed as they are: left is
 // the time to their expiry, granted the life they were given.
 type Fresh func(left, granted time.Duration) bool
@@ -34,8 +51,8 @@ func ForSDK(left, granted time.Duration) bool { return left >= min(16*time.Minut
 func ForSession(left, granted time.Duration) bool { return left >= granted*3/4 }
 
 const (
-	// usableLeft is what old credentials must have left to be served when they
-	// cannot be renewed: less could end within the request they are signed for.
+	// usableLeft is what old credentials must have left to be served if they cannot
+	// be renewed: less could end within the request they are signed for.
 	usableLeft = 60 * time.Second
 	// silentTime bounds a renewal while old credentials still serve.
 	silentTime = 5 * time.Second
@@ -43,133 +60,131 @@ const (
 
 // Credentials returns role credentials for the profile: cached while they are
 // fresh, else renewed without a person, else after a login, as far as a person
-// can be asked. Every error is a [*failure.Error].
-func (p *Provider) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
+// can be asked.
+func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
 	started := p.Now()
-	old, err := p.readRole(ctx)
-	p.debug("read credentials", "in", p.Store.Name(), "found", err == nil, "left", old.left(started).Round(time.Second))
-	if err == nil && (old.fresh(p.Now(), fresh) || old.usable(p.Now()) && old.pausing(p.Now())) {
-		return old.credentials(p.Profile.AccountID), nil
+	r, err := p.readRole(ctx)
+	p.debug("read credentials", "in", p.Kept.Where(), "found", err == nil, "left", r.left(started).Round(time.Second))
+	if err != nil || !r.fresh(p.Now(), fresh) {
+		if p.Missed != nil {
+			ctx = p.Missed(ctx)
+		}
+		if r, err = p.renewedRole(ctx, started, fresh, r, err); err != nil {
+			return Credentials{}, p.Fill(err)
+		}
 	}
-	if p.Missed != nil {
-		ctx = p.Missed(ctx)
-	}
-	if err != nil && !needsUnlock(err) && !notThere(err) {
-		return Credentials{}, p.failed(p.keyringFailure(ctx, err))
-	}
-	found, err := p.renewedRole(ctx, started, fresh, old)
-	if err != nil {
-		return Credentials{}, p.failed(err)
-	}
-	return found.credentials(p.Profile.AccountID), nil
+	return Credentials{
+		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey.String, SessionToken: r.SessionToken.String,
+		AccountID: p.Profile.AccountID, AssumedRole: r.AssumedRole, Issued: r.Issued, Expires: r.Expires,
+	}, nil
 }
 
 // renewedRole takes the role's lock, reads again, and renews. While old
-// credentials serve it waits for nobody, and they are the answer to whatever
-// goes wrong, but for a login that is gone.
-func (p *Provider) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role) (*role, error) {
-	name := "role-" + roleKey(p.Profile)
+// credentials serve it waits for nobody. read is why there are no old ones. A
+// failure is noted before the lock is released, for those who wait for it.
+func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role, read error) (*role, error) {
+	if read != nil && !needsUnlock(read) && !notThere(read) {
+		return nil, p.noteFailure(p.keyringFailure(ctx, read))
+	}
 	var lock *cache.Lock
 	var err error
 	if old.usable(p.Now()) {
-		lock, err = p.Locks.TryLock(name)
-		if err != nil {
+		if recent(p.readNote(roleNote(roleName(p.Profile))).At, p.Now(), renewalPause) {
+			return old, nil
+		}
+		if lock, err = p.Locks.TryLock(p.roleLock()); err != nil {
 			return old, nil // another process renews them, or the folder is full
 		}
-	} else if lock, err = p.wait(ctx, name, asking); err != nil {
-		return nil, err
+	} else if lock, err = p.wait(ctx, p.roleLock(), asking); err != nil {
+		return nil, p.noteFailure(err)
 	}
 	defer lock.Unlock()
+	r, err := p.renewLocked(ctx, started, fresh, old)
+	if err != nil {
+		return nil, p.noteFailure(err)
+	}
+	return r, nil
+}
 
-	now, err := p.readRoleUnlocking(ctx, started)
+func (p *Pipeline) renewLocked(ctx context.Context, started time.Time, fresh Fresh, old *role) (*role, error) {
+	r, err := p.readRole(ctx)
+	if needsUnlock(err) && !old.usable(p.Now()) {
+		if err := p.unlock(ctx, asking); err != nil {
+			return nil, p.keyringFailure(ctx, err)
+		}
+		r, err = p.readRole(ctx)
+	}
 	switch {
+	case notThere(err):
+		r = nil // it may be old's: a login that is gone takes them with it
 	case err != nil && old.usable(p.Now()):
-		return old, nil // the keyring went away in between
+		return old, nil // the keyring has become unreachable
 	case err != nil:
 		return nil, p.keyringFailure(ctx, err)
-	case now.fresh(p.Now(), fresh), now.issuedSince(started, p.Now()):
-		return now, nil
+	case r.fresh(p.Now(), fresh), r.issuedSince(started, p.Now()):
+		return r, nil
 	}
-	if refusal := now.refusedSince(started, p.Now()); refusal != nil {
-		return nil, refusal.failure()
+	if n := p.readNote(roleNote(roleName(p.Profile))); n.FromAWS && n.newerThan(started, p.Now()) {
+		return nil, fromAWS{n.failure()}
 	}
-	switch {
-	case !now.usable(p.Now()):
-		return p.renewRole(ctx, started, asking, now)
-	case p.Aside != nil:
-		lock.Unlock() // it is the other process that takes it
-		return p.renewAside(ctx, name, now)
+	if r.usable(p.Now()) {
+		return p.renewInTime(ctx, started, r)
 	}
-	return p.renewInTime(ctx, started, now)
+	return p.renewRole(ctx, started, asking)
 }
+
+// noteFailure keeps a failure for the processes that wait for this one, and for
+// status: SDKs often lose what daypass said.
+func (p *Pipeline) noteFailure(err error) error {
+	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
+		var aws fromAWS
+		p.putNote(roleNote(roleName(p.Profile)), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws)})
+	}
+	return err
+}
+
+// fromAWS wraps a failure that came of asking AWS.
+type fromAWS struct{ error }
+
+func (e fromAWS) Unwrap() error { return e.error }
 
 // renewInTime renews while old credentials still serve: silently, and within
 // [silentTime], unless the provider has taken the refresh token and keeps its
 // answer back. An exchange is not cancelled, so that takes up to 10 s more.
-func (p *Provider) renewInTime(ctx context.Context, started time.Time, old *role) (*role, error) {
-	// Ended by a timer and not by a deadline: what is left to ctx's deadline
+// Whatever goes wrong, the old credentials are the answer, unless their login is
+// gone.
+func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role) (*role, error) {
+	// It is a timer that ends it and not a deadline: what is left to ctx's deadline
 	// decides whether an exchange may start.
 	bounded, cancel := context.WithCancel(ctx)
 	defer time.AfterFunc(silentTime, cancel).Stop()
 	defer cancel()
-	renewed, err := p.renewRole(bounded, started, silently, old)
-	switch {
-	case err == nil:
+	renewed, err := p.renewRole(bounded, started, silently)
+	if err == nil {
 		return renewed, nil
-	case interrupted(ctx), errors.Is(err, errLoginGone):
-		return nil, err
-	}
-	if old.Failed == nil || old.Failed.At.Before(started) {
-		if p.storeFailed(ctx, old, old.LoginID, renewalFailed, failure.From(err)) {
-			return nil, p.loginGone()
-		}
-	}
-	return old, nil
-}
-
-// renewAside renews while old credentials still serve, in a process of its own
-// that may outlive this one: so the caller has an answer within [silentTime],
-// whatever the provider does, and no exchange is cut off.
-func (p *Provider) renewAside(ctx context.Context, name string, old *role) (*role, error) {
-	// Held by whoever started the other process: the next ones start no more.
-	lock, err := p.Locks.TryLock("aside-" + name)
-	if err != nil {
-		return old, nil
-	}
-	defer lock.Unlock()
-	ended, err := p.Aside()
-	if err != nil {
-		return old, nil
-	}
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
-	slept := make(chan error, 1)
-	go func() { slept <- p.Sleep(waiting, silentTime) }()
-	select {
-	case <-ended:
-	case <-slept:
 	}
 	if interrupted(ctx) {
-		return nil, interruptedFailure(ctx.Err())
+		return nil, failure.Interrupted(err)
 	}
-	renewed, err := p.readRole(ctx)
-	switch {
-	case errors.Is(err, cache.ErrMiss):
-		return nil, p.loginGone()
-	case err == nil && renewed.LoginID != old.LoginID && !renewed.usable(p.Now()):
-		return nil, p.loginGone() // somebody else's, and what is old is not theirs
-	case err != nil || !renewed.usable(p.Now()):
-		return old, nil
+	if bounded.Err() != nil && failure.From(err).Exit == failure.ExitInterrupt {
+		err = failure.New(failure.ExitNetwork, err, "cannot renew: no answer within "+whole(silentTime)+".", "Your login is kept. Try again later; no new login is needed.")
 	}
-	if renewed.Failed != nil && old.Failed == nil { // once an outage
-		p.tell("daypass: " + renewed.Failed.Lines[0] + " The old credentials serve until " + p.clockTime(renewed.Expires) + ".")
+	switch kept, readErr := p.readRole(ctx); {
+	case notThere(readErr):
+		return nil, loginGone()
+	case readErr == nil && kept.usable(p.Now()):
+		old = kept
 	}
-	return renewed, nil
+	if p.readNote(roleNote(roleName(p.Profile))).Exit == 0 { // once an outage
+		p.tell("daypass: " + failure.From(p.Fill(err)).Lines[0] + " The old credentials serve until " + p.clockTime(old.Expires) + ".")
+	}
+	_ = p.noteFailure(err)
+	return old, nil
 }
 
 // renewRole trades an ID token for role credentials and stores them. A cached ID
 // token that AWS calls expired is renewed once: STS is the judge of time.
-func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner, old *role) (*role, error) {
+func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner) (*role, error) {
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
 		return nil, err
@@ -190,122 +205,48 @@ func (p *Provider) renewRole(ctx context.Context, started time.Time, how manner,
 		}
 	}
 	if err != nil {
-		f := p.explainSTS(ctx, l, err)
-		if f.Exit != failure.ExitInterrupt {
-			if p.storeFailed(ctx, old, l.ID, refused, f) {
-				return nil, p.loginGone()
-			}
+		if p.isGone(ctx, l) {
+			return nil, loginGone()
 		}
-		return nil, f
+		return nil, fromAWS{p.explainSTS(ctx, l, err)}
 	}
 	if err := p.storeRole(ctx, l, renewed); err != nil {
 		return nil, err
 	}
+	p.dropNote(roleNote(roleName(p.Profile)))
 	return renewed, nil
 }
 
-// errLoginGone says that the login was removed or replaced during a renewal.
-var errLoginGone = errors.New("the login is gone")
-
-func (p *Provider) loginGone() *failure.Error {
-	return failure.New(failure.ExitLogin, errLoginGone, "the login was removed or replaced while profile "+p.name()+" renewed.", "Run: "+p.loginCommand())
-}
-
-// storeRole keeps new role credentials, unless the login they were made from has
-// been removed or replaced meanwhile: a logout wins.
-func (p *Provider) storeRole(ctx context.Context, l *login, renewed *role) error {
-	key := roleKey(p.Profile)
-	p.remember(indexEntry{Kind: kindRole, Key: key, Login: loginKey(p.Profile.IDP), IDP: p.Profile.IDP.Name, Profile: p.Profile.Name})
-	if err := p.put(ctx, key, renewed); err != nil {
-		p.tellNotStored("new credentials", err)
-		return nil
+// storeRole keeps new role credentials. The login's lock is not held, so the login
+// may have been removed or replaced meanwhile. Its key has been, then: the
+// credentials are sealed under one that nobody has any more, and they are not
+// printed either.
+func (p *Pipeline) storeRole(ctx context.Context, l *login, renewed *role) error {
+	if l.unstored != nil {
+		return nil // nothing of this login is kept
 	}
-	if l.unstored == nil && p.withdrawIfGone(ctx, l.ID) {
-		return p.loginGone()
+	switch err := p.seal(l.key, roleName(p.Profile), renewed); {
+	case errors.Is(err, cache.ErrMiss):
+		return loginGone()
+	case err != nil:
+		p.tellNotStored("new credentials", err)
+	}
+	if p.isGone(ctx, l) {
+		_ = p.Kept.Remove(roleName(p.Profile))
+		return loginGone()
 	}
 	return nil
 }
 
-// withdrawIfGone deletes the role record that was just written if the login with
-// the id no longer stands.
-//
-// There is no lock over the login here, so the order matters: the record is
-// written first and the login read after. A logout removes the login first and
-// the roles after; so one of the two always sees the other.
-func (p *Provider) withdrawIfGone(ctx context.Context, loginID string) bool {
-	current, err := p.readLogin(ctx)
-	if err == nil && current.ID != loginID {
-		// A login of the same person stands under a passing id while its ID token is
-		// verified: who holds the lock has finished.
-		bounded, cancel := context.WithTimeout(ctx, exchangeTime)
-		defer cancel()
-		lock, lockErr := p.Locks.Lock(bounded, p.loginLock())
-		if lockErr != nil {
-			return false // whoever holds it drops this role, if it is another person
-		}
-		current, err = p.readLogin(ctx)
-		lock.Unlock()
-	}
-	gone := errors.Is(err, cache.ErrMiss) || err == nil && current.ID != loginID
-	if gone {
-		_ = p.remove(ctx, roleKey(p.Profile))
-	}
-	return gone
+// isGone reports whether the login has been removed or replaced.
+func (p *Pipeline) isGone(ctx context.Context, l *login) bool {
+	key, err := p.Kept.Key(ctx)
+	return l.unstored == nil && (notThere(err) || err == nil && !key.Equal(l.key.String))
 }
 
-// storeFailed leaves a failure beside the credentials. One of STS (refused) is for
-// the processes that wait behind this one: they would only fail too. Any keeps
-// AWS and the provider from being asked at every call while old credentials serve.
-// It reports whether the login of the credentials is gone.
-func (p *Provider) storeFailed(ctx context.Context, old *role, loginID, kind string, f *failure.Error) (gone bool) {
-	record := &role{LoginID: loginID}
-	if old != nil && old.LoginID == loginID {
-		record = old
-	}
-	record.Failed = &outcome{Kind: kind, At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines}
-	if p.put(ctx, roleKey(p.Profile), record) != nil {
-		return false
-	}
-	return p.withdrawIfGone(ctx, loginID)
-}
-
-// readRole reads the role record without a lock and without unlocking anything.
-func (p *Provider) readRole(ctx context.Context) (*role, error) {
-	data, err := p.Store.Get(ctx, roleKey(p.Profile))
-	if err != nil {
-		return nil, err
-	}
-	return decodeRole(data, p.Store.Name())
-}
-
-// readRoleUnlocking reads the role record under its lock, asks for a locked
-// keyring to be unlocked, and drops what no longer counts: a record made from
-// another login than the one that stands. No record is nil.
-func (p *Provider) readRoleUnlocking(ctx context.Context, started time.Time) (*role, error) {
-	r, err := p.readRole(ctx)
-	if needsUnlock(err) {
-		lock, lockErr := p.wait(ctx, p.loginLock(), asking)
-		if lockErr != nil {
-			return nil, lockErr
-		}
-		err = p.unlock(ctx, started, asking)
-		lock.Unlock()
-		if err != nil {
-			return nil, err
-		}
-		r, err = p.readRole(ctx)
-	}
-	if notThere(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	l, err := p.readLogin(ctx)
-	if err == nil && l.ID != r.LoginID || notThere(err) {
-		return nil, nil
-	}
-	return r, nil
+// loginGone is the answer if the login was removed or replaced during a renewal.
+func loginGone() *failure.Error {
+	return failure.New(failure.ExitLogin, nil, "the login was removed or replaced while profile {profile} renewed.", "Run: daypass login{flag}")
 }
 
 // left is what remains of the credentials; nothing for no record, or for one that
@@ -335,23 +276,3 @@ func (r *role) issuedSince(started, now time.Time) bool {
 }
 
 func (r *role) usable(now time.Time) bool { return r.left(now) > usableLeft }
-
-// refusedSince is the failure of STS that a process met while this one waited.
-func (r *role) refusedSince(started, now time.Time) *outcome {
-	if r == nil || r.Failed == nil || r.Failed.Kind != refused || r.Failed.At.Before(started) || r.Failed.At.After(now) {
-		return nil
-	}
-	return r.Failed
-}
-
-// pausing reports whether a renewal has just failed.
-func (r *role) pausing(now time.Time) bool {
-	return r.Failed != nil && recent(r.Failed.At, now, renewalPause)
-}
-
-func (r *role) credentials(account string) Credentials {
-	return Credentials{
-		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey, SessionToken: r.SessionToken,
-		AccountID: account, AssumedRole: r.AssumedRole, Issued: r.Issued, Expires: r.Expires,
-	}
-}

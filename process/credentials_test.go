@@ -2,35 +2,48 @@ package process
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
 
 func TestFromNothingToCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
+	if s := w.pipeline().Status(t.Context()); s.Login != nil || s.Credentials != nil || !s.NeedsPerson {
+		t.Errorf("status before: %+v", s)
+	}
 	first := w.mustRun()
 	w.counts(map[string]int{"device": 1, "token:device": 1, "sts": 1})
 	if len(w.shown) != 1 || !w.shown[0].tab {
 		t.Errorf("shown %v, want one code with one tab", w.shown)
 	}
 
+	// A cached answer costs one small read of the keyring, and no network.
 	before := w.box.Count("")
-	second := w.mustRun()
-	if second.AccessKeyID != first.AccessKeyID || w.box.Count("") != before {
-		t.Errorf("a warm call made %d requests", w.box.Count("")-before)
+	if s := w.pipeline().Status(t.Context()); s.Login == nil || !s.Login.Renews || s.Credentials == nil || s.NeedsPerson || s.Storage != "memory" {
+		t.Errorf("status: %+v", s)
+	}
+	ring := w.faulty(func(int, string) fault { return works })
+	second := w.mustRun(ring.with(w), func(p *Pipeline) {
+		p.Missed = func(ctx context.Context) context.Context { t.Error("it was a miss"); return ctx }
+	})
+	if second.AccessKeyID != first.AccessKeyID || w.box.Count("") != before || !slices.Equal(ring.calls, []string{"get key"}) {
+		t.Errorf("status and a warm call made %d requests, and %q", w.box.Count("")-before, ring.calls)
 	}
 
-	other := w.mustRun(func(p *Provider) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute })
-	if other.AccessKeyID == first.AccessKeyID {
+	if other := w.mustRun(longRole); other.AccessKeyID == first.AccessKeyID {
 		t.Error("another profile got the first one's credentials")
 	}
 	w.counts(map[string]int{"device": 1, "sts": 2})
@@ -75,21 +88,6 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// Credentials of 15 minutes are inside the SDKs' renewal window from the start;
-// daypass must not renew them at every call.
-func TestShortSessionsAreCached(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	short := func(p *Provider) { p.Profile.Duration = 15 * time.Minute }
-	w.mustRun(short)
-	w.clock.Advance(9 * time.Minute)
-	w.mustRun(short)
-	w.counts(map[string]int{"sts": 1})
-	w.clock.Advance(2 * time.Minute)
-	w.mustRun(short)
-	w.counts(map[string]int{"sts": 2, "device": 1})
-}
-
 func TestSilentRenewalIsTwoRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
@@ -97,7 +95,7 @@ func TestSilentRenewalIsTwoRequests(t *testing.T) {
 	for i := range 5 {
 		w.clock.Advance(2 * time.Hour)
 		before := w.box.Count("")
-		w.mustRun(func(p *Provider) { p.Person = nil })
+		w.mustRun(func(p *Pipeline) { p.Person = nil })
 		if got := w.box.Count("") - before; got != 2 {
 			t.Errorf("renewal %d made %d requests, want one to the provider and one to STS", i, got)
 		}
@@ -110,40 +108,27 @@ func TestSilentRenewalIsTwoRequests(t *testing.T) {
 
 func TestTwentyFiveAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newFileWorld(t, sandbox.Options{Rotate: true})
-	storm := func(n int) map[string]int {
-		keys := map[string]int{}
-		var mu sync.Mutex
-		var all sync.WaitGroup
-		for range n {
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				c, err := w.provider().Credentials(t.Context(), ForSDK)
-				if err != nil {
-					t.Errorf("process: %v", err)
-				}
-				mu.Lock()
-				keys[c.AccessKeyID]++
-				mu.Unlock()
-			}()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.storage = "file"
+	for range 2 {
+		for _, err := range w.storm(25) {
+			if err != nil {
+				t.Error(err)
+			}
 		}
-		all.Wait()
-		return keys
+		w.clock.Advance(24 * time.Hour)
 	}
-	if keys := storm(25); len(keys) != 1 {
-		t.Errorf("cold: %d different credentials, want 1", len(keys))
-	}
-	w.counts(map[string]int{"device": 1, "sts": 1})
+	w.counts(map[string]int{"device": 1, "token:device": 1, "token:refresh": 1, "sts": 2})
 	if w.tabs() != 1 {
 		t.Errorf("%d tabs, want 1", w.tabs())
 	}
-	w.clock.Advance(24 * time.Hour)
-	if keys := storm(25); len(keys) != 1 {
-		t.Errorf("renewal: %d different credentials, want 1", len(keys))
-	}
-	w.counts(map[string]int{"device": 1, "token:refresh": 1, "sts": 2})
 }
+
+// trustsNobody is the trust policy of a role that another provider's logins take.
+const trustsNobody = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+	"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/elsewhere.example"},
+	"Action": "sts:AssumeRoleWithWebIdentity",
+	"Condition": {"StringEquals": {"elsewhere.example:aud": "nobody"}}}]}`
 
 func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 	t.Parallel()
@@ -168,12 +153,15 @@ func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 			w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
 			first := w.mustRun()
 			c.breakIt(w)
-			w.person = Person{}
 			w.clock.Advance(50 * time.Minute)
 			old, err := w.run()
 			if err != nil || old.AccessKeyID != first.AccessKeyID || !old.Expires.Equal(first.Expires) {
 				t.Fatalf("got %v (%v), want the old credentials with their true expiry", old, err)
 			}
+			if len(w.shown) != 1 {
+				t.Error("somebody was asked while they serve")
+			}
+			w.person = Person{}
 			w.clock.Advance(9*time.Minute + 30*time.Second) // 30 s left
 			_, err = w.run()
 			w.failsWith(err, c.exit, "")
@@ -194,7 +182,7 @@ func TestOldCredentialsServeWhileAnotherRenews(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
-	lock, err := cache.Locks{Dir: w.dir}.TryLock("role-" + roleKey(w.profile()))
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().roleLock())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,39 +193,6 @@ func TestOldCredentialsServeWhileAnotherRenews(t *testing.T) {
 	}
 }
 
-// A renewal aside hands over what it got, and holds up nobody: whatever becomes of
-// it, the old credentials are served when its time is over.
-func TestRenewalAside(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	first := w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	aside := func(run bool) func(p *Provider) {
-		return func(p *Provider) {
-			p.Aside = func() (<-chan struct{}, error) {
-				ended := make(chan struct{})
-				if run {
-					w.mustRun() // the other process, that renews here
-					close(ended)
-				}
-				return ended, nil
-			}
-			if run {
-				p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
-			}
-		}
-	}
-	if c := w.mustRun(aside(false)); c.AccessKeyID != first.AccessKeyID {
-		t.Error("without an end of the renewal, the old credentials were not served")
-	}
-	w.counts(map[string]int{"sts": 1})
-	second := w.mustRun(aside(true))
-	if second.AccessKeyID == first.AccessKeyID {
-		t.Error("what the renewal got was not served")
-	}
-	w.counts(map[string]int{"sts": 2})
-}
-
 // While old credentials serve, a failed renewal is not tried again at every call.
 func TestFailedRenewalOfARoleIsNotTriedAtEveryCall(t *testing.T) {
 	t.Parallel()
@@ -245,181 +200,15 @@ func TestFailedRenewalOfARoleIsNotTriedAtEveryCall(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(50 * time.Minute)
 	w.answerWith("/sts", http.StatusServiceUnavailable, "down")
-	w.mustRun()
-	asked := w.box.Count("sts")
-	for range 9 {
+	for range 10 {
 		w.mustRun()
 	}
-	if got := w.box.Count("sts"); got != asked {
-		t.Errorf("%d more calls of STS within 30 s", got-asked)
-	}
+	w.counts(map[string]int{"sts": 1 + stsTries})
 	w.box.Intercept(nil)
 	w.clock.Advance(renewalPause)
 	w.mustRun()
-	if got := w.box.Count("sts"); got != asked+1 {
-		t.Errorf("%d calls of STS after the pause, want 1", got-asked)
-	}
+	w.counts(map[string]int{"sts": 2 + stsTries})
 }
-
-func TestSTSCallsTheIDTokenExpired(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
-	w.mustRun(func(p *Provider) { p.Person = nil })
-	w.counts(map[string]int{"device": 1, "token:refresh": 1, "sts": 3})
-}
-
-func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.mustRun()
-	if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
-		t.Fatal(err)
-	}
-	w.clock.Advance(2 * time.Hour)
-	before := w.box.Count("sts")
-
-	// Ten wait while one is refused: the clock stands still, so all have begun by then.
-	var all sync.WaitGroup
-	for range 10 {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			_, err := w.provider().Credentials(t.Context(), ForSDK)
-			w.failsWith(err, failure.ExitAWS, "AWS refused role")
-		}()
-	}
-	all.Wait()
-	if got := w.box.Count("sts") - before; got != 1 {
-		t.Errorf("%d calls of STS for those who waited, want 1", got)
-	}
-	w.clock.Advance(time.Second)
-	_, err := w.run()
-	w.failsWith(err, failure.ExitAWS, "AWS refused role")
-	if got := w.box.Count("sts") - before; got != 2 {
-		t.Errorf("a later process did not ask AWS again")
-	}
-}
-
-func TestLogoutWhileRenewingWins(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/sts") {
-			if _, err := w.provider().Logout(t.Context()); err != nil {
-				t.Errorf("logout: %v", err)
-			}
-		}
-		return false
-	})
-	_, err := w.run(func(p *Provider) { p.Person = nil })
-	w.failsWith(err, failure.ExitLogin, "removed or replaced")
-	if _, err := w.provider().readRole(t.Context()); !notThere(err) {
-		t.Errorf("credentials are there after the logout (%v)", err)
-	}
-}
-
-func TestSomebodyElsesLoginDropsTheFirstPersonsRoles(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	first := w.mustRun()
-	w.answer = func(code string) {
-		if err := w.box.Approve(code, "hanako"); err != nil {
-			t.Error(err)
-		}
-	}
-	w.clock.Advance(time.Second)
-	if _, err := w.provider().Login(t.Context(), true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.provider().readRole(t.Context()); !notThere(err) {
-		t.Errorf("the first person's role is still there (%v)", err)
-	}
-	if second := w.mustRun(); second.AccessKeyID == first.AccessKeyID || !strings.Contains(second.AssumedRole, "hanako") {
-		t.Errorf("got %s for hanako", second.AssumedRole)
-	}
-}
-
-func TestSamePersonKeepsTheRoles(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
-	first := w.mustRun()
-	w.clock.Advance(6 * time.Minute)
-	if _, err := w.provider().Login(t.Context(), false); err != nil {
-		t.Fatal(err)
-	}
-	if again := w.mustRun(); again.AccessKeyID != first.AccessKeyID {
-		t.Error("the same person's next login dropped the credentials")
-	}
-}
-
-// Ctrl-C and its like, at the moments that hurt: whatever the moment, the new
-// refresh token is stored, and the next process needs no person.
-func TestInterruptedRenewalLosesNothing(t *testing.T) {
-	t.Parallel()
-	for _, moment := range []string{"request sent", "answer on its way", "answer read", "at STS"} {
-		t.Run(moment, func(t *testing.T) {
-			w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-			w.mustRun()
-			w.clock.Advance(2 * time.Hour)
-			ctx, interrupt := context.WithCancel(t.Context())
-			w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-				switch {
-				case strings.HasSuffix(r.URL.Path, "/token") && moment == "request sent":
-					interrupt()
-				case strings.HasSuffix(r.URL.Path, "/token") && moment == "answer on its way":
-					w.box.Serve(rw, r)
-					interrupt()
-					return true
-				case strings.HasSuffix(r.URL.Path, "/sts") && moment == "at STS":
-					interrupt()
-					<-r.Context().Done() // it hangs up
-					return true
-				}
-				return false
-			})
-			store := w.store
-			if moment == "answer read" {
-				store = onSet{w.store, func(n int) {
-					if n == 2 { // the first is the mark
-						interrupt()
-					}
-				}, new(int)}
-			}
-			_, err := w.provider(func(p *Provider) { p.Store, p.Person = store, nil }).Credentials(ctx, ForSDK)
-			w.failsWith(err, failure.ExitInterrupt, "interrupted")
-			w.box.Intercept(nil)
-			w.mustRun(func(p *Provider) { p.Person = nil })
-			w.counts(map[string]int{"device": 1, "token:refresh": 1})
-			if w.box.Reused() != 0 {
-				t.Errorf("%d refresh tokens were sent twice", w.box.Reused())
-			}
-		})
-	}
-}
-
-// onSet calls f with the count of each Set, before it.
-type onSet struct {
-	cache.Store
-	f func(n int)
-	n *int
-}
-
-func (s onSet) Set(ctx context.Context, key string, value []byte, until time.Time) error {
-	*s.n++
-	s.f(*s.n)
-	return s.Store.Set(ctx, key, value, until)
-}
-
-// trustsNobody is the trust policy of a role that another provider's logins take.
-const trustsNobody = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-	"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/elsewhere.example"},
-	"Action": "sts:AssumeRoleWithWebIdentity",
-	"Condition": {"StringEquals": {"elsewhere.example:aud": "nobody"}}}]}`
 
 // Old credentials that a failed renewal left are served for as long as they serve,
 // and not for the length of the pause.
@@ -437,8 +226,8 @@ func TestPauseDoesNotServeWhatIsOver(t *testing.T) {
 	}
 }
 
-// Who waited until the old credentials were over is not content with the failure of
-// a renewal that was to ask nobody.
+// Whoever waited until the old credentials were over is not content with the
+// failure of a renewal that was to ask nobody.
 func TestWaiterAsksWhereASilentRenewalCouldNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
@@ -448,26 +237,135 @@ func TestWaiterAsksWhereASilentRenewalCouldNot(t *testing.T) {
 	started := w.clock.Now()
 	w.mustRun() // finds that the login has ended, and asks nobody
 	w.clock.Advance(2 * time.Second)
-	r, err := w.provider().renewedRole(w.ctx(), started, ForSDK, nil)
+	r, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, nil, cache.ErrMiss)
 	if err != nil || r.AccessKeyID == first.AccessKeyID {
 		t.Errorf("the waiter was not asked (%v)", err)
 	}
 	w.counts(map[string]int{"device": 2})
 }
 
-// A process of its own that cannot be started costs nothing while old credentials
-// serve.
-func TestAsideCannotBeStarted(t *testing.T) {
+// Ctrl-C during a renewal while old credentials serve is still Ctrl-C.
+func TestInterruptWhileOldCredentialsServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{IDTokenLife: 10 * time.Minute})
+	w.mustRun()
+	w.clock.Advance(50 * time.Minute)
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(http.ResponseWriter, *http.Request) bool { interrupt(); return false })
+	_, err := w.pipeline().Credentials(ctx, ForSDK)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+}
+
+// An answer that takes until the time of a silent renewal is over, and until the
+// old credentials nearly are, is no interruption: they are served.
+func TestSlowSTSWhileOldCredentialsServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{IDTokenLife: time.Hour, Rotate: true})
+	first := w.mustRun()
+	w.clock.Advance(time.Hour - 62*time.Second)
+	var asked atomic.Int32
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/sts") {
+			asked.Add(1)
+			w.clock.Advance(5 * time.Second)
+			<-r.Context().Done()
+		}
+		return false
+	})
+	if c, err := w.run(); err != nil || c.AccessKeyID != first.AccessKeyID {
+		t.Errorf("got %v, want the old credentials", err)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("STS was asked %d times, and the first had used up the time", n)
+	}
+	if len(w.told) != 1 || !strings.Contains(w.told[0], "cannot renew: no answer within 5 s.") {
+		t.Errorf("told %q", w.told)
+	}
+}
+
+// Credentials that another process stored while this one waited are taken as they
+// are, whatever they have left: they are as new as they get.
+func TestCredentialsOfThisMomentAreTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
+	never := Fresh(func(_, _ time.Duration) bool { return false })
+	started := w.clock.Now()
 	first := w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	c := w.mustRun(func(p *Provider) {
-		p.Aside = func() (<-chan struct{}, error) { return nil, errors.New("too many processes") }
-	})
-	if c.AccessKeyID != first.AccessKeyID {
-		t.Error("the old credentials were not served")
+	p := w.pipeline()
+	r, err := p.renewedRole(w.ctx(), started, never, nil, cache.ErrMiss)
+	if err != nil || r.AccessKeyID != first.AccessKeyID {
+		t.Errorf("credentials stored while it waited were renewed (%v)", err)
 	}
+	w.clock.Advance(time.Second)
+	r, err = p.renewedRole(w.ctx(), w.clock.Now(), never, nil, cache.ErrMiss)
+	if err != nil || r.AccessKeyID == first.AccessKeyID {
+		t.Errorf("older credentials were taken for new ones (%v)", err)
+	}
+}
+
+// A refusal of AWS is told to those who waited, and not to a later process: an admin
+// may have changed the role by then.
+func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.mustRun()
+	if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Hour)
+	for _, err := range w.storm(10) { // the clock does not move, so all have begun by then
+		w.failsWith(err, failure.ExitAWS, "AWS refused role")
+	}
+	w.counts(map[string]int{"sts": 2})
+	w.clock.Advance(time.Second)
+	_, err := w.run()
+	w.failsWith(err, failure.ExitAWS, "AWS refused role")
+	w.counts(map[string]int{"sts": 3})
+}
+
+// What kept one process from credentials is not everybody's: it could not ask, or
+// its keyring was out of reach. Whoever waited behind it goes on.
+func TestWhatIsNotSharedWithWaiters(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func(*world) func(*Pipeline){
+		"nobody to ask":                func(*world) func(*Pipeline) { return func(p *Pipeline) { p.Person = nil } },
+		"no keyring":                   func(w *world) func(*Pipeline) { return w.on(away{w.ring}) },
+		"a keyring that takes nothing": func(w *world) func(*Pipeline) { return w.on(full{w.ring}) },
+	} {
+		w := newWorld(t, sandbox.Options{})
+		started := w.clock.Now()
+		if _, err := w.run(fails(w)); err == nil {
+			t.Fatalf("%s: it did not fail", name)
+		}
+		if n := w.pipeline().readNote(roleNote(roleName(w.profile()))); n.Exit == 0 || n.FromAWS {
+			t.Errorf("%s: noted %+v", name, n)
+		}
+		if _, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, nil, cache.ErrMiss); err != nil {
+			t.Errorf("%s: the one who waited: %v", name, err)
+		}
+	}
+}
+
+func TestSTSCallsTheIDTokenExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
+	w.mustRun(func(p *Pipeline) { p.Person = nil })
+	w.counts(map[string]int{"device": 1, "token:refresh": 1, "sts": 3})
+}
+
+// An ID token just obtained that AWS calls expired is not asked for once more.
+func TestNewTokenThatAWSCallsExpired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
+	for range 3 {
+		w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
+	}
+	_, err := w.run()
+	w.failsWith(err, failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
+	w.counts(map[string]int{"device": 1, "sts": 1})
 }
 
 // An ID token that AWS finds fault with is renewed once, for the provider may make
@@ -488,4 +386,35 @@ func TestBadTokenIsRenewedSilently(t *testing.T) {
 	_, err := w.run()
 	w.failsWith(err, failure.ExitAWS, "AWS does not accept this login's ID token")
 	w.counts(map[string]int{"device": 1, "token:refresh": 2, "sts": 4})
+}
+
+func TestVersion1(t *testing.T) {
+	c := Credentials{
+		AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret.New(`wJal<&>"rX\Utn`), SessionToken: secret.New("IQoJ=="),
+		AccountID: "012345678901", Expires: time.Date(2026, 11, 22, 13, 11, 28, 987, time.FixedZone("", 9*3600)),
+	}
+	document, err := c.Version1()
+	if err != nil || strings.Count(string(document), "\n") != 1 || !strings.HasSuffix(string(document), "\n") {
+		t.Fatalf("not one line: %q, %v", document, err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(document, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"Version": 1.0, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": `wJal<&>"rX\Utn`, "SessionToken": "IQoJ==",
+		"Expiration": "2026-11-22T04:11:28Z", "AccountId": "012345678901",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// The Go SDK v1 reads 8 KiB and no more.
+func TestVersion1OfALargeSessionToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{SessionTokenSize: 4096, TokenPadding: 9000})
+	if document, err := w.mustRun().Version1(); err != nil || len(document) >= 8192 || len(document) < 4096 {
+		t.Errorf("%d bytes, %v", len(document), err)
+	}
 }

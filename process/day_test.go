@@ -25,7 +25,7 @@ func TestADayOfCommandsCostsFewRequests(t *testing.T) {
 		t.Run(test.idTokenLife.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, sandbox.Options{IDTokenLife: test.idTokenLife, Rotate: true})
-			if _, err := w.provider().Login(w.ctx(), false); err != nil {
+			if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
 				t.Fatal(err)
 			}
 			login := w.box.Count("")
@@ -44,7 +44,7 @@ func TestADayOfCommandsCostsFewRequests(t *testing.T) {
 			for _, moment := range moments {
 				w.clock.Advance(start.Add(moment).Sub(w.clock.Now()))
 				arn := roleOfTheDay(chance.IntN(roles))
-				w.mustRun(func(p *Provider) { p.Profile.RoleARN = arn })
+				w.mustRun(func(p *Pipeline) { p.Profile.RoleARN = arn })
 			}
 			asked, sts := w.box.Count("")-login, w.box.Count("sts")
 			t.Logf("ID tokens of %v: %d requests to the provider and %d to STS for %d commands", test.idTokenLife, asked-sts, sts, commands)

@@ -7,14 +7,14 @@ import (
 
 // debug notes a step for DAYPASS_DEBUG. What is noted are names, times and
 // outcomes: no body, no query, no header.
-func (p *Provider) debug(step string, args ...any) {
+func (p *Pipeline) debug(step string, args ...any) {
 	if p.Debug != nil {
 		p.Debug.Info(step, args...)
 	}
 }
 
 // noted is transport with its requests noted.
-func (p *Provider) noted(transport http.RoundTripper) http.RoundTripper {
+func (p *Pipeline) noted(transport http.RoundTripper) http.RoundTripper {
 	if p.Debug == nil {
 		return transport
 	}
@@ -22,7 +22,7 @@ func (p *Provider) noted(transport http.RoundTripper) http.RoundTripper {
 }
 
 type notedTransport struct {
-	p *Provider
+	p *Pipeline
 	http.RoundTripper
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,11 +33,10 @@ const (
 // killed is the panic that stands for the end of a process.
 const killed = "killed"
 
-// faulty is the world's storage with faults in it. Its calls are counted from 1
-// and named after what they do: "get role", "set login", "delete attempt".
+// faulty is a keyring with faults in it. Its calls are counted from 1 and named
+// after what they do: "get key", "set login", "remove login".
 type faulty struct {
-	cache.Store
-	keys  map[string]string // what a key is the key of
+	cache.Keyring
 	fault func(n int, call string) fault
 
 	mu         sync.Mutex
@@ -44,15 +45,25 @@ type faulty struct {
 }
 
 func (w *world) faulty(f func(n int, call string) fault) *faulty {
-	login := loginKey(w.profile().IDP)
-	return &faulty{Store: w.store, fault: f, keys: map[string]string{login: "login", attemptKey(login): "attempt"}}
+	return &faulty{Keyring: w.ring, fault: f}
 }
 
-func (f *faulty) do(operation, key string, act func() error) error {
-	what := f.keys[key]
-	if what == "" {
-		what = "role"
+// with makes p a process that has the keyring.
+func (f *faulty) with(w *world) func(*Pipeline) {
+	return func(p *Pipeline) {
+		p.Storages = cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: []cache.Keyring{f}})
+		kept, err := p.Storages.Login(LoginKey(p.Profile.IDP), w.storage)
+		if err != nil {
+			w.t.Error(err)
+		}
+		p.Kept = kept
 	}
+}
+
+func (f *faulty) Name() string { return "disk" }
+
+func (f *faulty) do(operation, item string, act func() error) error {
+	what, _, _ := strings.Cut(item, "-")
 	call := operation + " " + what
 	f.mu.Lock()
 	f.calls = append(f.calls, call)
@@ -81,17 +92,17 @@ func (f *faulty) do(operation, key string, act func() error) error {
 	return act()
 }
 
-func (f *faulty) Get(ctx context.Context, key string) (value []byte, err error) {
-	err = f.do("get", key, func() error { value, err = f.Store.Get(ctx, key); return err })
+func (f *faulty) Get(ctx context.Context, item string) (value []byte, err error) {
+	err = f.do("get", item, func() error { value, err = f.Keyring.Get(ctx, item); return err })
 	return value, err
 }
 
-func (f *faulty) Set(ctx context.Context, key string, value []byte, until time.Time) error {
-	return f.do("set", key, func() error { return f.Store.Set(ctx, key, value, until) })
+func (f *faulty) Set(ctx context.Context, item, label string, value []byte) error {
+	return f.do("set", item, func() error { return f.Keyring.Set(ctx, item, label, value) })
 }
 
-func (f *faulty) Delete(ctx context.Context, key string) error {
-	return f.do("delete", key, func() error { return f.Store.Delete(ctx, key) })
+func (f *faulty) Remove(ctx context.Context, item string) error {
+	return f.do("remove", item, func() error { return f.Keyring.Remove(ctx, item) })
 }
 
 // nth is the number of the n-th call of that name, counted from 1.
@@ -159,7 +170,7 @@ func TestRenewalSurvivesEveryFault(t *testing.T) {
 	}
 	clean := start(t)
 	store := clean.faulty(func(int, string) fault { return works })
-	clean.mustRun(func(p *Provider) { p.Store = store })
+	clean.mustRun(store.with(clean))
 	mark, answer := nth(store.calls, "set login", 1), nth(store.calls, "set login", 2)
 	if mark == 0 || answer == 0 {
 		t.Fatalf("a renewal is not a mark and an answer: %v", store.calls)
@@ -171,7 +182,7 @@ func TestRenewalSurvivesEveryFault(t *testing.T) {
 				w := start(t)
 				f := w.faulty(sorts(n)[kind])
 				var err error
-				untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
+				untilKilled(func() { _, err = w.run(f.with(w)) })
 				where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
 				if err != nil && failure.From(err).Exit != failure.ExitKeyring {
 					t.Errorf("%s: %v", where, err)
@@ -203,10 +214,11 @@ func TestLoginSurvivesEveryFault(t *testing.T) {
 		}
 		clean := start(t)
 		store := clean.faulty(func(int, string) fault { return works })
-		clean.mustRun(func(p *Provider) { p.Store = store })
-		answer, shown := nth(store.calls, "set login", 1), nth(store.calls, "set attempt", 2)
+		clean.mustRun(store.with(clean))
+		// A key is made before the code is shown, and another one for whoever approves it.
+		answer, shown := nth(store.calls, "set login", 1), nth(store.calls, "set key", 1)
 		if answer == 0 || shown == 0 {
-			t.Fatalf("a login is not stored, or its code is not: %v", store.calls)
+			t.Fatalf("a login is not stored, or its key is not: %v", store.calls)
 		}
 		for kind := range sorts(0) {
 			if noRefresh && (kind == "fails once" || kind == "fails twice" || kind == "works, says no") {
@@ -218,7 +230,7 @@ func TestLoginSurvivesEveryFault(t *testing.T) {
 					w := start(t)
 					f := w.faulty(sorts(n)[kind])
 					var err error
-					untilKilled(func() { _, err = w.run(func(p *Provider) { p.Store = f }) })
+					untilKilled(func() { _, err = w.run(f.with(w)) })
 					where := fmt.Sprintf("call %d (%s)", n, f.calls[n-1])
 					if err != nil && failure.From(err).Exit != failure.ExitKeyring {
 						t.Errorf("%s: %v", where, err)
@@ -227,7 +239,7 @@ func TestLoginSurvivesEveryFault(t *testing.T) {
 						kind == "fails for good" && n <= answer)
 					for range 3 {
 						w.clock.Advance(renewalPause + time.Second)
-						if _, err = w.run(); err != nil && !(lost && strings.Contains(err.Error(), "was used already")) {
+						if _, err = w.run(); err != nil && !(lost && strings.Contains(err.Error(), "is no longer good")) {
 							t.Errorf("%s: a later process: %v", where, err)
 						}
 					}
@@ -288,7 +300,7 @@ func TestInterruptAnywhere(t *testing.T) {
 					point("answer of " + r.URL.Path)
 					return true
 				})
-				_, err := w.provider(func(p *Provider) { p.Store = f }).Credentials(ctx, ForSDK)
+				_, err := w.pipeline(f.with(w)).Credentials(ctx, ForSDK)
 				interrupt()
 				w.box.Intercept(nil)
 				mu.Lock() // a request that was cut off may still be at it
@@ -345,7 +357,7 @@ func TestNoStateNeedsAHand(t *testing.T) {
 							}
 							return works
 						})
-						p := w.provider(func(p *Provider) { p.Store, p.Profile.Duration = store, life })
+						p := w.pipeline(func(p *Pipeline) { p.Profile.Duration = life }, store.with(w))
 						untilKilled(func() {
 							if logout {
 								_, _ = p.Logout(t.Context())
@@ -360,34 +372,30 @@ func TestNoStateNeedsAHand(t *testing.T) {
 			w.clock.Advance(time.Minute)
 			for _, life := range lives {
 				// An answer that a killed process took along ends one code.
-				if _, err := w.run(func(p *Provider) { p.Profile.Duration = life }); err != nil && !strings.Contains(err.Error(), "was used already") {
+				if _, err := w.run(func(p *Pipeline) { p.Profile.Duration = life }); err != nil && !strings.Contains(err.Error(), "is no longer good") {
 					t.Errorf("profile of %s: %v", life, err)
 				}
-				w.mustRun(func(p *Provider) { p.Profile.Duration = life })
+				w.mustRun(func(p *Pipeline) { p.Profile.Duration = life })
 			}
 		})
 	}
 }
 
-// A keyring that goes away under the lock costs nothing while old credentials
-// serve; nor does a state folder that cannot be used.
+// A keyring that becomes unreachable under the lock costs nothing while old
+// credentials serve; nor does a state folder that cannot be used.
 func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
 	t.Parallel()
-	w := newFileWorld(t, sandbox.Options{Rotate: true})
+	w := newWorld(t, sandbox.Options{Rotate: true})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
-	for name, change := range map[string]func(*Provider){
-		"keyring gone after the first read": func(p *Provider) {
-			p.Store = w.faulty(func(n int, _ string) fault {
-				if n > 1 {
-					return fails
-				}
-				return works
-			})
-		},
-		"state folder is a file": func(p *Provider) {
-			p.Locks = cache.Locks{Dir: w.dir + "/records/" + roleKey(p.Profile)}
-		},
+	for name, change := range map[string]func(*Pipeline){
+		"keyring gone after the first read": w.faulty(func(n int, _ string) fault {
+			if n > 1 {
+				return fails
+			}
+			return works
+		}).with(w),
+		"state folder is a file": func(p *Pipeline) { p.Locks = cache.Locks{Dir: filepath.Join(w.kept(p.Profile).Dir(), "place.json")} },
 	} {
 		if c, err := w.run(change); err != nil || c.AccessKeyID != first.AccessKeyID {
 			t.Errorf("%s: %v", name, err)
@@ -395,19 +403,17 @@ func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
 	}
 }
 
-// A keyring that takes the role and not the login: the credentials serve, and
+// A keyring that takes the key and not the login: the credentials serve, and
 // daypass login does not say that all is well.
 func TestLoginThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	noLogin := func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set login" {
-				return fails
-			}
-			return works
-		})
-	}
+	noLogin := w.faulty(func(_ int, call string) fault {
+		if call == "set login" {
+			return fails
+		}
+		return works
+	}).with(w)
 	if _, err := w.run(noLogin); err != nil {
 		t.Errorf("not served this once: %v", err)
 	}
@@ -415,30 +421,58 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 		t.Errorf("told %q", w.told)
 	}
 	w.clock.Advance(time.Minute)
-	_, err := w.provider(noLogin).Login(w.ctx(), false)
+	_, err := w.pipeline(noLogin).Login(w.ctx(), false)
 	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
 }
 
-// Role credentials that the keyring does not take are served once, and said.
+// Another person's login whose key cannot be stored is not stored either: it would
+// open what was sealed for the one before.
+func TestAnotherPersonsKeyThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(time.Minute)
+	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
+	noKey := w.faulty(func(_ int, call string) fault {
+		if call == "set key" {
+			return fails
+		}
+		return works
+	}).with(w)
+	_, err := w.pipeline(noKey).Login(w.ctx(), true)
+	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
+	l, _, err := w.pipeline().readLogin(t.Context())
+	if err != nil || l.Claims.Subject != "sandbox|taro" {
+		t.Errorf("the login is %+v, %v", l, err)
+	}
+}
+
+// Role credentials that the disk does not take are served once, and said.
 func TestRoleThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	noRole := func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set role" {
-				return fails
+	w.mustRun(longRole)
+	place := filepath.Join(w.kept(w.profile()).Dir(), roleName(w.profile())+".sealed")
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/sts") { // a folder is not replaced by a file
+			if err := os.Mkdir(place, 0o700); err != nil {
+				t.Error(err)
 			}
-			return works
-		})
+		}
+		return false
+	})
+	first := w.mustRun()
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
 	}
-	first, second := w.mustRun(noRole), w.mustRun(noRole)
+	second := w.mustRun()
 	if first.AccessKeyID == second.AccessKeyID {
 		t.Error("credentials that were not stored came again")
 	}
 	if len(w.told) != 2 || !strings.Contains(w.told[0], "new credentials could not be stored") {
 		t.Errorf("told %q", w.told)
 	}
-	w.counts(map[string]int{"device": 1, "sts": 2})
+	w.counts(map[string]int{"device": 1, "sts": 3})
 }
 
 // A keyring that takes nothing is found out before the provider is asked.
@@ -446,15 +480,20 @@ func TestNoAuthorizationWithoutAKeyring(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	for range 3 {
-		_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-		w.failsWith(err, failure.ExitKeyring, "takes nothing more")
+		_, err := w.run(w.faulty(func(_ int, call string) fault {
+			if strings.HasPrefix(call, "set") {
+				return fails
+			}
+			return works
+		}).with(w))
+		w.failsWith(err, failure.ExitKeyring, "input/output error")
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 0})
 }
 
-// Between the provider's answer and its store nothing else takes time: neither a
-// request nor the index, which may have to wait for its lock.
+// Between the provider's answer and its store nothing else takes time: there is no
+// request.
 func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
@@ -464,21 +503,16 @@ func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
 	w.forgetDiscovery()
 	w.approve(w.shown[0].code)
 	stored := false
-	w.mustRun(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set login" && !stored {
-				stored = true
-				requests := w.box.Requests()
-				if last := requests[len(requests)-1]; last.Endpoint != "token:device" {
-					t.Errorf("a request to %s came between", last.Endpoint)
-				}
-				if p.readIndex().logins() == nil {
-					t.Error("the login is not in the index yet")
-				}
+	w.mustRun(w.faulty(func(_ int, call string) fault {
+		if call == "set login" && !stored {
+			stored = true
+			requests := w.box.Requests()
+			if last := requests[len(requests)-1]; last.Endpoint != "token:device" {
+				t.Errorf("a request to %s came between", last.Endpoint)
 			}
-			return works
-		})
-	})
+		}
+		return works
+	}).with(w))
 	if !stored {
 		t.Error("no login was stored")
 	}

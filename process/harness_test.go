@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,48 +20,17 @@ import (
 	"github.com/daypass/daypass/profile"
 )
 
-// clock is a clock that sleepers advance.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() == nil {
-		c.Advance(d)
-	}
-	return ctx.Err()
-}
-
-// deadline is a context whose deadline is on the fake clock: nothing in it
-// passes by itself.
-type deadline struct {
-	context.Context
-	at time.Time
-}
-
-func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
-
-// world is a provider and an AWS on loopback, one machine's state folder, and a
-// clock; each call of provider is another process of that machine.
+// world is a provider and an AWS on loopback, one machine's state folder and
+// keyring, and a clock; each call of pipeline is another process of that machine.
 type world struct {
 	t     *testing.T
 	box   *sandbox.Sandbox
-	clock *clock
+	clock *sandbox.Clock
 	dir   string
-	store cache.Store
+	ring  cache.Keyring
+	rings []cache.Keyring // in place of ring, if there are several
+	// storage is the setting.
+	storage string
 
 	mu    sync.Mutex
 	shown []shown
@@ -77,7 +47,7 @@ type shown struct {
 
 func newWorld(t *testing.T, o sandbox.Options) *world {
 	t.Helper()
-	c := &clock{now: time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)}
+	c := sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
 	o.Now = c.Now
 	box, err := sandbox.Start(o)
 	if err != nil {
@@ -88,64 +58,123 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	store := &memory{records: map[string][]byte{}}
-	w := &world{t: t, box: box, clock: c, dir: dir, store: store, person: Person{Terminal: true, Browser: true}}
+	w := &world{
+		t: t, box: box, clock: c, dir: dir, ring: &memory{items: map[string][]byte{}}, storage: "auto",
+		person: Person{Terminal: true, Browser: true},
+	}
 	w.answer = w.approve
 	return w
 }
 
-// newFileWorld is a world with its records in files.
-func newFileWorld(t *testing.T, o sandbox.Options) *world {
-	t.Helper()
-	w := newWorld(t, o)
-	store, err := cache.Open(cache.Options{Storage: "file", StateDir: w.dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.store = store
-	return w
-}
-
-// memory is a storage that takes no time: these tests make worlds by the hundred,
-// and a file that is safe from a crash takes milliseconds.
+// memory is a keyring that takes no time.
 type memory struct {
-	mu      sync.Mutex
-	records map[string][]byte
+	mu    sync.Mutex
+	items map[string][]byte
 }
 
-func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
+func (m *memory) Get(_ context.Context, item string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if record, ok := m.records[key]; ok {
-		return slices.Clone(record), nil
+	if value, ok := m.items[item]; ok {
+		return slices.Clone(value), nil
 	}
 	return nil, cache.ErrMiss
 }
 
-func (m *memory) Set(_ context.Context, key string, value []byte, _ time.Time) error {
+func (m *memory) Set(_ context.Context, item, _ string, value []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records[key] = slices.Clone(value)
+	m.items[item] = slices.Clone(value)
 	return nil
 }
 
-func (m *memory) Delete(_ context.Context, key string) error {
+func (m *memory) Remove(_ context.Context, item string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.records, key)
+	if _, ok := m.items[item]; !ok {
+		return cache.ErrMiss
+	}
+	delete(m.items, item)
 	return nil
 }
 
-func (*memory) Unlock(context.Context) error { return nil }
+func (m *memory) List(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.items)), nil
+}
 
-func (*memory) CanAsk() bool        { return true }
-func (*memory) Name() string        { return "memory" }
-func (*memory) Where(string) string { return "memory" }
+func (*memory) Unlock(context.Context, ...string) error { return nil }
+func (*memory) CanAsk() bool                            { return true }
+func (*memory) Kind() string                            { return "memory" }
+func (*memory) Name() string                            { return "memory" }
+
+// storages are those that a new process opens.
+func (w *world) storages() *cache.Storages {
+	rings := w.rings
+	if rings == nil {
+		rings = []cache.Keyring{w.ring}
+	}
+	return cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: rings})
+}
+
+// on makes p a process that finds that keyring.
+func (w *world) on(ring cache.Keyring) func(*Pipeline) {
+	return func(p *Pipeline) {
+		p.Storages = cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: []cache.Keyring{ring}})
+		kept, err := p.Storages.Login(LoginKey(p.Profile.IDP), w.storage)
+		if err != nil {
+			w.t.Error(err)
+		}
+		p.Kept = kept
+	}
+}
+
+// kept is where a profile's login is kept.
+func (w *world) kept(p profile.Profile) *cache.Login {
+	w.t.Helper()
+	kept, err := w.storages().Login(LoginKey(p.IDP), w.storage)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return kept
+}
 
 func (w *world) approve(code string) {
 	if err := w.box.Approve(code, "taro"); err != nil {
 		w.t.Errorf("approve %s: %v", code, err)
 	}
+}
+
+// dueWorld is a world whose login must be renewed, with nobody there.
+func dueWorld(t *testing.T, o sandbox.Options) *world {
+	t.Helper()
+	o.Rotate, o.IDTokenLife = true, time.Hour
+	w := newWorld(t, o)
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.person = Person{}
+	return w
+}
+
+func (w *world) readLogin() *login {
+	w.t.Helper()
+	l, _, err := w.pipeline().readLogin(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+// openCode is the authorization that waits for a person, or nil.
+func (w *world) openCode() *authorization {
+	w.t.Helper()
+	p := w.pipeline()
+	key, err := p.Kept.Key(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p.readAuthorization(key)
 }
 
 func (w *world) profile() profile.Profile {
@@ -159,10 +188,10 @@ func (w *world) profile() profile.Profile {
 	}
 }
 
-// provider is a new process that serves the profile, changed by the options.
-func (w *world) provider(change ...func(*Provider)) *Provider {
-	p := &Provider{
-		Profile: w.profile(), Store: w.store, Locks: cache.Locks{Dir: w.dir},
+// pipeline is a new process that serves the profile, changed by the options.
+func (w *world) pipeline(change ...func(*Pipeline)) *Pipeline {
+	p := &Pipeline{
+		Profile: w.profile(), Storages: w.storages(), Locks: cache.Locks{Dir: w.dir},
 		Person: func() Person { return w.person },
 		Show: func(a deviceflow.Authorization, openTab bool) (func(), error) {
 			w.mu.Lock()
@@ -184,21 +213,24 @@ func (w *world) provider(change ...func(*Provider)) *Provider {
 	for _, f := range change {
 		f(p)
 	}
+	if p.Kept == nil {
+		p.Kept = w.kept(p.Profile)
+	}
 	return p
 }
 
 // ctx is the context of a process with the usual time-out, on the fake clock.
 func (w *world) ctx() context.Context {
-	return deadline{w.t.Context(), w.clock.Now().Add(50 * time.Second)}
+	return sandbox.Deadline(w.t.Context(), w.clock.Now().Add(50*time.Second))
 }
 
 // run is one run of daypass process.
-func (w *world) run(change ...func(*Provider)) (Credentials, error) {
+func (w *world) run(change ...func(*Pipeline)) (Credentials, error) {
 	w.t.Helper()
-	return w.provider(change...).Credentials(w.ctx(), ForSDK)
+	return w.pipeline(change...).Credentials(w.ctx(), ForSDK)
 }
 
-func (w *world) mustRun(change ...func(*Provider)) Credentials {
+func (w *world) mustRun(change ...func(*Pipeline)) Credentials {
 	w.t.Helper()
 	c, err := w.run(change...)
 	if err != nil {

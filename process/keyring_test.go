@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,16 +16,17 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// lockable is a keyring with a lock, and a dialog at which somebody opens it or
+// lockable is a keyring with a lock, and a dialog at which somebody unlocks it or
 // leaves.
 type lockable struct {
-	cache.Store
+	cache.Keyring
 	mu      sync.Mutex
 	locked  bool
-	opens   bool // what who is at the dialog does
+	opens   bool // what the person at the dialog does
 	dialogs int
 	onAsk   func()
-	blind   bool // there is no display for the dialog
+	blind   bool   // there is no display for the dialog
+	only    string // how the names of items begin that are locked; "" is all
 }
 
 func (s *lockable) CanAsk() bool { return !s.blind }
@@ -33,40 +35,42 @@ func (s *lockable) lockedErr(err error) error {
 	return &cache.UnreachableError{Where: "Secret Service", Locked: true, Err: err}
 }
 
-func (s *lockable) isLocked() bool {
+func (s *lockable) Ready(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.locked
-}
-
-func (s *lockable) Get(ctx context.Context, key string) ([]byte, error) {
-	if s.isLocked() {
-		return nil, s.lockedErr(errors.New("locked"))
-	}
-	return s.Store.Get(ctx, key)
-}
-
-func (s *lockable) Set(ctx context.Context, key string, value []byte, until time.Time) error {
-	if s.isLocked() {
+	if s.locked {
 		return s.lockedErr(errors.New("locked"))
 	}
-	return s.Store.Set(ctx, key, value, until)
+	return nil
 }
 
-func (s *lockable) Delete(ctx context.Context, key string) error {
-	if s.isLocked() {
-		return s.lockedErr(errors.New("locked"))
+func (s *lockable) Get(ctx context.Context, item string) ([]byte, error) {
+	if err := s.Ready(ctx); err != nil && strings.HasPrefix(item, s.only) {
+		return nil, err
 	}
-	return s.Store.Delete(ctx, key)
+	return s.Keyring.Get(ctx, item)
 }
 
-func (s *lockable) Unlock(context.Context) error {
+func (s *lockable) Set(ctx context.Context, item, label string, value []byte) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	return s.Keyring.Set(ctx, item, label, value)
+}
+
+func (s *lockable) Remove(ctx context.Context, item string) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	return s.Keyring.Remove(ctx, item)
+}
+
+func (s *lockable) Unlock(context.Context, ...string) error {
 	s.mu.Lock()
 	s.dialogs++
-	onAsk := s.onAsk
 	s.mu.Unlock()
-	if onAsk != nil {
-		onAsk()
+	if s.onAsk != nil {
+		s.onAsk()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,293 +81,387 @@ func (s *lockable) Unlock(context.Context) error {
 	return nil
 }
 
-// Twenty-five processes at a locked keyring raise one dialog. Unlocked, each gets
-// the credentials that are in it.
-func TestOneDialogForManyProcesses(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	first := w.mustRun()
-	w.clock.Advance(time.Minute)
-	keyring := &lockable{Store: w.store, locked: true, opens: true}
-	w.store = keyring
-	for _, err := range w.storm(25) {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs", keyring.dialogs)
-	}
-	if c := w.mustRun(); c.AccessKeyID != first.AccessKeyID {
-		t.Error("the credentials in the keyring were not used")
-	}
-	w.counts(map[string]int{"device": 1, "sts": 1})
+// lockRing locks the world's keyring.
+func (w *world) lockRing(opens bool) *lockable {
+	l := &lockable{Keyring: w.ring, locked: true, opens: opens}
+	w.ring = l
+	return l
 }
 
-// A dialog that is left is not raised again for those who waited behind it. It is
-// no reason to log in anew: the login is in the keyring.
+const (
+	notGiven    = "the keyring that holds the login of corp is locked: its password was not given."
+	cannotShown = "the keyring that holds the login of corp is locked, and no dialog can be shown here."
+)
+
+// A dialog that is dismissed is not raised again for those who waited behind it. It
+// is no reason to log in anew: the login is in the keyring.
 func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	keyring := &lockable{Store: w.store, locked: true}
-	w.store = keyring
-	for _, err := range w.storm(25) {
-		w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
+	ring := w.lockRing(false)
+	next := func(dialogs int, when string) {
+		t.Helper()
+		_, err := w.run()
+		w.failsWith(err, failure.ExitKeyring, notGiven)
+		if ring.dialogs != dialogs {
+			t.Errorf("%d dialogs %s, want %d", ring.dialogs, when, dialogs)
+		}
 	}
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs for 25 waiting processes", keyring.dialogs)
+	for _, err := range w.storm(25) {
+		w.failsWith(err, failure.ExitKeyring, notGiven)
 	}
 	// Nor is one raised by the second process that an SDK starts for its command.
 	w.clock.Advance(unlockPause - time.Second)
-	_, err := w.run()
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs for the next process at once, want 1", keyring.dialogs)
-	}
-	// The next process, a while later, may ask again.
+	next(1, "for 25 waiting processes and the next one")
 	w.clock.Advance(2 * time.Second)
-	_, err = w.run()
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
-	if keyring.dialogs != 2 {
-		t.Errorf("%d dialogs after the next process, want 2", keyring.dialogs)
-	}
+	next(2, "a while later")
 	// The note of a clock that ran ahead says nothing.
 	w.clock.Advance(-time.Hour)
-	if _, err = w.run(); err == nil || keyring.dialogs != 3 {
-		t.Errorf("%d dialogs after the clock was set right, want 3", keyring.dialogs)
-	}
+	next(3, "after the clock was set right")
+	// It is no failure of the provider: whoever unlocks the keyring is served at once.
+	ring.locked = false
+	w.clock.Advance(3 * time.Hour)
+	w.mustRun()
 	w.counts(map[string]int{"device": 1})
 }
 
-// Ctrl-C at the dialog is no refusal: the next process asks again.
+// signal is a context that says when somebody waits for its end.
+type signal struct {
+	context.Context
+	waits func()
+}
+
+func (s signal) Done() <-chan struct{} {
+	s.waits()
+	return s.Context.Done()
+}
+
+// The processes of two roles, or of two logins, that find one keyring locked meet
+// at one dialog, and the second ends as the first did.
+func TestOneDialogForTwo(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]func(*Pipeline){
+		"roles":                longRole,
+		"logins":               func(p *Pipeline) { longRole(p); p.Profile.IDP.Name = "second" },
+		"logins with one role": func(p *Pipeline) { p.Profile.IDP.Name = "second" },
+	} {
+		for _, opens := range []bool{true, false} {
+			w := newWorld(t, sandbox.Options{Rotate: true})
+			w.mustRun()
+			w.mustRun(second)
+			ring := w.lockRing(opens)
+			behind := make(chan error)
+			ring.onAsk = func() {
+				waits := make(chan struct{})
+				ctx := signal{w.ctx(), sync.OnceFunc(func() { close(waits) })}
+				go func() { _, err := w.pipeline(second).Credentials(ctx, ForSDK); behind <- err }()
+				<-waits
+				ring.onAsk = nil
+			}
+			_, err := w.run()
+			for _, err := range []error{err, <-behind} {
+				if opens && err != nil {
+					t.Errorf("two %s: %v", name, err)
+				} else if !opens {
+					w.failsWith(err, failure.ExitKeyring, "is locked: its password was not given.")
+				}
+			}
+			if ring.dialogs != 1 {
+				t.Errorf("two %s, unlocked %v: %d dialogs", name, opens, ring.dialogs)
+			}
+			w.counts(map[string]int{"sts": 2})
+		}
+	}
+}
+
+// Whoever waits behind a dialog until the end is told that nobody answered it.
+func TestNobodyAtTheDialog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.mustRun()
+	ring := w.lockRing(false)
+	lock, err := cache.Locks{Dir: w.dir}.TryLock("unlock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = w.pipeline().Credentials(short, ForSDK)
+	w.failsWith(err, failure.ExitKeyring, "is locked: nobody answered the dialog that asks for its password.")
+	if ring.dialogs != 0 {
+		t.Errorf("%d dialogs", ring.dialogs)
+	}
+}
+
+// Ctrl-C at the dialog is not a refusal: the next process asks again.
 func TestInterruptAtTheDialog(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	ctx, interrupt := context.WithCancel(t.Context())
-	keyring := &lockable{Store: w.store, locked: true, onAsk: interrupt}
-	w.store = keyring
-	_, err := w.provider().Credentials(ctx, ForSDK)
+	ring := w.lockRing(false)
+	ring.onAsk = interrupt
+	_, err := w.pipeline().Credentials(ctx, ForSDK)
 	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	keyring.onAsk, keyring.opens = nil, true
+	if n := w.pipeline().readNote(loginNote); n.Exit != 0 {
+		t.Errorf("noted for those who wait: %+v", n)
+	}
+	ring.onAsk, ring.opens = nil, true
 	w.mustRun()
 }
 
-// The login of a profile without credentials is behind the lock as well.
+// The login of a profile without credentials is locked as well, and so is a keyring
+// that is to take the first login: that is found out before a code is shown.
 func TestLockedLogin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
 	for _, opens := range []bool{false, true} {
-		w.clock.Advance(2 * unlockPause)
-		keyring := &lockable{Store: w.store, locked: true, opens: opens}
-		token, _, err := w.provider(func(p *Provider) { p.Store = keyring }).IDToken(w.ctx())
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		w.mustRun()
+		ring := w.lockRing(opens)
+		token, _, err := w.pipeline().IDToken(w.ctx())
 		if opens && (err != nil || token.Empty()) {
 			t.Errorf("unlocked: %v", err)
+		} else if !opens {
+			w.failsWith(err, failure.ExitKeyring, notGiven)
 		}
-		if !opens {
-			w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
+		w.counts(map[string]int{"device": 1})
+		if ring.dialogs != 1 {
+			t.Errorf("%d dialogs", ring.dialogs)
 		}
-		if keyring.dialogs != 1 {
-			t.Errorf("%d dialogs", keyring.dialogs)
+
+		w = newWorld(t, sandbox.Options{Rotate: true})
+		ring = w.lockRing(opens)
+		_, err = w.run()
+		if opens && (err != nil || len(w.shown) != 1) {
+			t.Errorf("the first login: %v", err)
+		} else if !opens {
+			w.failsWith(err, failure.ExitKeyring, notGiven)
+			w.counts(map[string]int{"device": 0})
+		}
+		if ring.dialogs != 1 {
+			t.Errorf("the first login: %d dialogs", ring.dialogs)
 		}
 	}
-	w.counts(map[string]int{"device": 1})
 }
 
-// Looking at the state unlocks nothing.
-func TestStatusUnlocksNothing(t *testing.T) {
+// Items can be locked one by one: a login whose key can be read is unlocked too.
+func TestLockedItem(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.mustRun()
-	keyring := &lockable{Store: w.store, locked: true, opens: true}
-	s := w.provider(func(p *Provider) { p.Store = keyring }).Status(t.Context())
-	if keyring.dialogs != 0 || s.Problem == "" || s.Login != nil {
-		t.Errorf("%d dialogs, %+v", keyring.dialogs, s)
-	}
-}
-
-// A keyring that nobody answers for is an error of its own, and no reason to log
-// in; warm credentials are not looked for elsewhere.
-func TestUnreachableKeyring(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.mustRun()
-	gone := func(p *Provider) { p.Store = unreachable{w.store} }
-	_, err := w.run(gone)
-	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
-	_, err = w.provider(gone).Login(w.ctx(), false)
-	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
-	_, _, err = w.provider(gone).IDToken(w.ctx())
-	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
-	w.counts(map[string]int{"device": 1})
-}
-
-// A record that cannot be read is none, under the lock: one code mends it.
-func TestUnreadableRecords(t *testing.T) {
-	t.Parallel()
-	for _, rubbish := range []string{"", "{", "null", `{"v":2}`, `{"v":1,"expires":7}`} {
-		w := newWorld(t, sandbox.Options{})
-		login := loginKey(w.profile().IDP)
-		for _, key := range []string{login, attemptKey(login), roleKey(w.profile())} {
-			if err := w.store.Set(t.Context(), key, []byte(rubbish), time.Time{}); err != nil {
-				t.Fatal(err)
-			}
+	for _, item := range []string{"login", "key"} {
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		w.mustRun(longRole)
+		ring := w.lockRing(true)
+		ring.only = item
+		if _, err := w.run(); err != nil || ring.dialogs != 1 {
+			t.Errorf("the %s is locked: %d dialogs, %v", item, ring.dialogs, err)
 		}
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "sts": 1})
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "sts": 1})
+		w.counts(map[string]int{"device": 1})
 	}
 }
 
-// A whole record of another form version is none.
-func TestRecordOfAnotherVersion(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	first := w.mustRun()
-	p := w.provider()
-	key := roleKey(p.Profile)
-	data, err := w.store.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := strings.Replace(string(data), "v 1\n", "v 2\n", 1)
-	if err := w.store.Set(t.Context(), key, []byte(other), time.Time{}); err != nil || other == string(data) {
-		t.Fatal(err)
-	}
-	if c := w.mustRun(); c.AccessKeyID == first.AccessKeyID {
-		t.Error("it was read")
-	}
-	w.counts(map[string]int{"device": 1, "sts": 2})
-}
-
-// Processes of two profiles meet at the login's lock: the second finds the keyring
-// unlocked, and raises no dialog.
-func TestOneDialogForTwoProfiles(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.mustRun(longRole)
-	keyring := &lockable{Store: w.store, locked: true, opens: true}
-	w.store = keyring
-	release, watched := w.holdLogin(2)
-	var all sync.WaitGroup
-	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
-		all.Go(func() {
-			if _, err := w.provider(change, watched).Credentials(t.Context(), ForSDK); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	release()
-	all.Wait()
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs", keyring.dialogs)
-	}
-	w.counts(map[string]int{"sts": 2})
-}
-
-// A person who types login right after having left the dialog sees it again.
+// A person who types login right after having dismissed the dialog sees it again.
 func TestLoginAsksForThePasswordAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	keyring := &lockable{Store: w.store, locked: true}
-	w.store = keyring
+	ring := w.lockRing(false)
 	_, err := w.run()
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
+	w.failsWith(err, failure.ExitKeyring, notGiven)
 	w.clock.Advance(time.Second)
-	keyring.opens = true
-	if _, err := w.provider().Login(w.ctx(), false); err != nil || keyring.dialogs != 2 {
-		t.Errorf("%v after %d dialogs, want a login after 2", err, keyring.dialogs)
+	ring.opens = true
+	if _, err := w.pipeline().Login(w.ctx(), false); err != nil || ring.dialogs != 2 {
+		t.Errorf("%v after %d dialogs, want a login after 2", err, ring.dialogs)
 	}
 }
 
-// Where nobody may be asked for a login, the keyring's password is not asked for.
+// Where nobody may be asked for a login, the keyring's password is not asked for;
+// nor is it by what renews while old credentials serve, and by status.
 func TestNobodyIsAskedForThePassword(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	keyring := &lockable{Store: w.store, locked: true, opens: true}
-	w.store = keyring
-	for name, change := range map[string]func(*Provider){
-		"never": func(p *Provider) { p.Person = func() Person { return Person{Why: "DAYPASS_PROMPT=never"} } },
-		"renew": func(p *Provider) { p.Person = nil },
-		"no display": func(p *Provider) {
-			p.Store = &lockable{Store: w.store, locked: true, blind: true, onAsk: func() { keyring.dialogs++ }}
+	ring := w.lockRing(true)
+	for name, change := range map[string]func(*Pipeline){
+		"never":  func(p *Pipeline) { p.Person = func() Person { return Person{Why: "DAYPASS_PROMPT=never"} } },
+		"nobody": func(p *Pipeline) { p.Person = nil },
+		"no display": func(p *Pipeline) {
+			w.on(&lockable{Keyring: ring.Keyring, locked: true, blind: true, onAsk: func() { t.Error("a dialog without a display") }})(p)
 		},
 	} {
 		_, err := w.run(change)
-		w.failsWith(err, failure.ExitKeyring, "the keyring is locked, and nothing here can ask you to unlock it.")
-		if keyring.dialogs != 0 {
-			t.Errorf("%s: %d dialogs, want 0", name, keyring.dialogs)
+		w.failsWith(err, failure.ExitKeyring, cannotShown)
+		_, _, err = w.pipeline(change).IDToken(w.ctx())
+		w.failsWith(err, failure.ExitKeyring, cannotShown)
+		if ring.dialogs != 0 {
+			t.Errorf("%s: %d dialogs, want 0", name, ring.dialogs)
 		}
 	}
+	p := w.pipeline()
+	_, err := p.idToken(w.ctx(), w.clock.Now(), silently, secret.String{})
+	w.failsWith(p.Fill(err), failure.ExitKeyring, cannotShown)
+	if s := p.Status(t.Context()); s.Problem != cannotShown || s.Login != nil {
+		t.Errorf("status: %+v", s)
+	}
+	if ring.dialogs != 0 {
+		t.Errorf("%d dialogs, want 0", ring.dialogs)
+	}
 	w.mustRun()
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs where a person is, want 1", keyring.dialogs)
+	if ring.dialogs != 1 {
+		t.Errorf("%d dialogs where a person is, want 1", ring.dialogs)
 	}
 }
 
-// Two logins of one keyring meet at one dialog.
-func TestOneDialogForTwoLogins(t *testing.T) {
+// A record that cannot be read is none, under the lock: one code fixes it. So does
+// one for a whole record in a form that is not known.
+func TestUnreadableRecords(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	second := func(p *Provider) { p.Profile.IDP.Name = "second" }
-	w.mustRun()
-	w.mustRun(second)
-	keyring := &lockable{Store: w.store, locked: true}
-	w.store = keyring
-	var all sync.WaitGroup
-	for _, change := range []func(*Provider){func(*Provider) {}, second} {
-		all.Go(func() {
-			_, err := w.provider(change).Credentials(w.ctx(), ForSDK)
-			w.failsWith(err, failure.ExitKeyring, "the keyring is locked: its password was not given.")
+	const (
+		anyLogin = `,"idp":"corp","id_token":"a","refresh_token":"b","logged_in":"2026-11-22T09:00:00Z","obtained":"2026-11-22T09:00:00Z","expires":"2126-11-22T09:00:00Z"}`
+		anyRole  = `,"access_key_id":"ASIA","secret_access_key":"s","session_token":"t","issued":"2026-11-22T09:00:00Z","expires":"2026-11-22T10:00:00Z"}`
+		anyCode  = `,"user_code":"LBJX-WZVT","verification_uri":"https://corp.example/activate","expires":"2026-11-22T10:00:00Z","interval":1000000000}`
+	)
+	for _, c := range []struct{ login, role, code string }{
+		{"", "", ""},
+		{"{", "{", "{"},
+		{"null", "null", "null"},
+		{`{"v":2,"expires":7}`, `{"v":2,"expires":7}`, `{"v":2,"expires":7}`},
+		{`{"v":1` + anyLogin, `{"v":1` + anyRole, `{"v":1` + anyCode},
+		{`{"v":3` + anyLogin, `{"v":3` + anyRole, `{"v":3` + anyCode},
+	} {
+		w := newWorld(t, sandbox.Options{})
+		kept := w.kept(w.profile())
+		if err := kept.Choose(t.Context(), "corp", true); err != nil {
+			t.Fatal(err)
+		}
+		key, err := kept.NewKey(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{
+			kept.SetRecord(t.Context(), []byte(c.login)), kept.Seal(key, roleName(w.profile()), []byte(c.role)),
+			kept.Seal(key, authorizationFile, []byte(c.code)), cache.WriteFile(kept.Dir(), loginNote, []byte(c.code)),
+			cache.WriteFile(kept.Dir(), roleNote(roleName(w.profile())), []byte(c.role)),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := w.pipeline().Status(t.Context()); s.Login != nil || s.Credentials != nil || s.OpenCode != nil || s.LastFailure != nil || !s.NeedsPerson {
+			t.Errorf("%.20s: status %+v", c.login, s)
+		}
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "sts": 1})
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "sts": 1})
+	}
+}
+
+// Of the two items of a login, one may be gone or damaged. Without its key the login
+// renews by itself, and only the roles are gone; without the login a person has to
+// come.
+func TestOneOfTwoItems(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		item    string
+		rubbish bool
+		device  int
+	}{{"key", false, 1}, {"key", true, 1}, {"login", false, 2}, {"login", true, 2}} {
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		first := w.mustRun()
+		items := w.ring.(*memory).items
+		for name := range items {
+			if strings.HasPrefix(name, c.item) {
+				delete(items, name)
+				if c.rubbish {
+					items[name] = []byte("rubbish")
+				}
+			}
+		}
+		w.clock.Advance(time.Hour)
+		if again := w.mustRun(); again.AccessKeyID == first.AccessKeyID {
+			t.Errorf("%s gone, rubbish %v: the old credentials", c.item, c.rubbish)
+		}
+		w.counts(map[string]int{"device": c.device, "sts": 2})
+		w.mustRun()
+		w.mustRun(longRole)
+		w.counts(map[string]int{"device": c.device, "sts": 3})
+	}
+}
+
+// A keyring that gives only one of the key and the login is out of reach. That is
+// neither a login that is gone nor a reason for a new key, which would cost all roles.
+func TestKeyringFailsBetweenKeyAndLogin(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{"get key", "get login"} {
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		w.mustRun(longRole)
+		half := w.faulty(func(_ int, call string) fault {
+			if call == broken {
+				return fails
+			}
+			return works
 		})
-	}
-	all.Wait()
-	if keyring.dialogs != 1 {
-		t.Errorf("%d dialogs for two logins, want 1", keyring.dialogs)
+		_, err := w.run(half.with(w))
+		w.failsWith(err, failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).")
+		_, err = w.pipeline(half.with(w)).Login(w.ctx(), true)
+		w.failsWith(err, failure.ExitKeyring, "which this session cannot reach")
+		if slices.Contains(half.calls, "set key") {
+			t.Errorf("%s failed, and a new key was made: %q", broken, half.calls)
+		}
+		w.mustRun(longRole)
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "sts": 2})
 	}
 }
 
-// What renews while old credentials serve asks nobody, whoever is there.
-func TestSilentRenewalUnlocksNothing(t *testing.T) {
+// A login moves if the setting names another storage: it is asked for there, the
+// place is written down with the earlier one, and no item of an earlier time is
+// ever used again.
+func TestStorageSettingChanged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	keyring := &lockable{Store: w.store, locked: true, opens: true}
-	_, err := w.provider(func(p *Provider) { p.Store = keyring }).idToken(w.ctx(), w.clock.Now(), silently, secret.String{})
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
-	if keyring.dialogs != 0 {
-		t.Errorf("%d dialogs, want 0", keyring.dialogs)
+	w.rings = []cache.Keyring{named{w.ring, "desktop"}, named{&memory{items: map[string][]byte{}}, "kernel"}}
+	at := func(storage, now string, devices int, earlier ...string) {
+		t.Helper()
+		w.storage = storage
+		w.clock.Advance(time.Second)
+		w.mustRun()
+		w.mustRun()
+		place, err := w.kept(w.profile()).Place()
+		if err != nil || place.Storage != now || !slices.Equal(place.Earlier, earlier) {
+			t.Errorf("storage = %s: the place is %+v (%v), want %s, earlier %q", storage, place, err, now, earlier)
+		}
+		w.counts(map[string]int{"device": devices})
+	}
+	at("auto", "desktop", 1)
+	at("keyring", "desktop", 1)
+	at("kernel", "kernel", 2, "desktop")
+	at("auto", "kernel", 2, "desktop") // it is kept where it is
+	at("file", "file", 3, "desktop", "kernel")
+	// Back, the login of before is not taken up: its refresh token may be spent.
+	at("keyring", "desktop", 4, "kernel", "file")
+	if w.box.Reused() != 0 {
+		t.Errorf("%d refresh tokens were sent twice", w.box.Reused())
 	}
 }
 
 // A keyring that is back within seconds, as after its restart, takes the answer of
-// the provider, which is not had twice; and a fault of one moment is not even told.
+// the provider, which is not had twice.
 func TestKeyringAwayForAMoment(t *testing.T) {
 	t.Parallel()
 	w := dueWorld(t, sandbox.Options{})
 	before := w.readLogin()
-	logins, roles := 0, 0
-	c := w.mustRun(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			switch call {
-			case "set login":
-				if logins++; 1 < logins && logins < 10 { // after the mark
-					return fails
-				}
-			case "set role":
-				if roles++; roles == 1 {
-					return fails
-				}
+	logins := 0
+	c := w.mustRun(w.faulty(func(_ int, call string) fault {
+		if call == "set login" {
+			if logins++; 1 < logins && logins < 10 { // after the mark
+				return fails
 			}
-			return works
-		})
-	})
+		}
+		return works
+	}).with(w))
 	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
 		t.Error("the answer was not stored")
 	}
@@ -375,38 +473,45 @@ func TestKeyringAwayForAMoment(t *testing.T) {
 	}
 }
 
-// The store of a refusal is not cut off by Ctrl-C: a refresh token that has ended is not sent again.
-func TestStoreOfARefusalIsNotCancelled(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	w.box.EndLogins()
-	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/token") {
-			interrupt()
-		}
-		return false
-	})
-	_, _ = w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Credentials(ctx, ForSDK)
-	if l := w.readLogin(); !l.RefreshToken.Empty() {
-		t.Error("the refresh token was kept")
-	}
-}
-
-// cancellable is a storage that does nothing for a context that has ended, as one
+// cancellable is a keyring that does nothing for a context that has ended, as one
 // that is reached over a bus.
-type cancellable struct{ cache.Store }
+type cancellable struct{ cache.Keyring }
 
-func (s cancellable) Set(ctx context.Context, key string, value []byte, until time.Time) error {
+func (s cancellable) Set(ctx context.Context, item, label string, value []byte) error {
 	if ctx.Err() != nil {
 		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
 	}
-	return s.Store.Set(ctx, key, value, until)
+	return s.Keyring.Set(ctx, item, label, value)
 }
 
-func (s cancellable) Delete(ctx context.Context, key string) error {
-	if ctx.Err() != nil {
-		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+// The store of an answer is not cut off by Ctrl-C: neither new tokens nor a refusal,
+// after which a refresh token that has ended is not sent again.
+func TestStoreIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []bool{false, true} {
+		w := dueWorld(t, sandbox.Options{})
+		before := w.readLogin()
+		if refused {
+			w.box.EndLogins()
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/token") {
+				interrupt()
+			}
+			return false
+		})
+		_, err := w.pipeline(w.on(cancellable{w.ring})).Credentials(ctx, ForSDK)
+		l := w.readLogin()
+		if refused {
+			if !l.RefreshToken.Empty() {
+				t.Error("the refresh token was kept")
+			}
+			continue
+		}
+		w.failsWith(err, failure.ExitInterrupt, "interrupted")
+		if l.RefreshToken.Equal(before.RefreshToken.String) || l.IDToken.Equal(before.IDToken.String) || !l.RefreshStarted.IsZero() {
+			t.Error("the answer was not stored whole")
+		}
 	}
-	return s.Store.Delete(ctx, key)
 }

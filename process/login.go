@@ -2,26 +2,38 @@ package process
 
 import (
 	"context"
+	"errors"
 	"time"
 
-	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
-// LoggedIn says whose login stands, and how long.
+// manner says how far obtaining an ID token may go.
+type manner int
+
+const (
+	silently     manner = iota // old credentials still serve: renew, ask nobody
+	asking                     // ask a person, if one is there and has not left before
+	loggingIn                  // a person typed login: what became of earlier codes does not matter
+	startingAnew               // likewise, and a login that still renews does not matter either
+)
+
+// typed reports whether a person is there and has asked for a login.
+func (m manner) typed() bool { return m == loggingIn || m == startingAnew }
+
+// LoggedIn says whose login there is, and for how long.
 type LoggedIn struct {
 	Who    string
 	Until  time.Time // expiry of the ID token
 	Renews bool      // a refresh token came: it renews by itself
-	Kept   bool      // the login stood before, and was proven to renew
+	Kept   bool      // the login was there before, and was proven to renew
 }
 
 // Login logs in now, in front of the person. A login that still renews is kept,
-// after it was renewed to prove it; anew starts a new one all the same. Every
-// error is a [*failure.Error].
-func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
+// after it was renewed to prove it; anew starts a new one all the same.
+func (p *Pipeline) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	started := p.Now()
 	how := loggingIn
 	if anew {
@@ -29,49 +41,98 @@ func (p *Provider) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	}
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
-		return LoggedIn{}, err
+		return LoggedIn{}, p.Fill(err)
 	}
 	if l.unstored != nil {
-		return LoggedIn{}, failure.New(failure.ExitKeyring, l.unstored,
-			append([]string{"you are logged in at " + p.host() + ", but the login could not be stored."}, p.keyringAdvice(l.unstored)...)...)
+		f := p.keyringFailure(ctx, l.unstored)
+		f.Lines[0] = "you are logged in at {host}, but the login could not be stored: " + f.Lines[0]
+		return LoggedIn{}, p.Fill(f)
 	}
 	return LoggedIn{
 		Who: l.Claims.who(), Until: l.Expires, Renews: !l.RefreshToken.Empty(), Kept: l.LoggedIn.Before(started),
 	}, nil
 }
 
-// IDToken returns an ID token that serves, and when it expires. Every error is a
-// [*failure.Error].
-func (p *Provider) IDToken(ctx context.Context) (secret.String, time.Time, error) {
+// IDToken returns an ID token that serves, and when it expires.
+func (p *Pipeline) IDToken(ctx context.Context) (secret.String, time.Time, error) {
 	l, err := p.idToken(ctx, p.Now(), asking, secret.String{})
 	if err != nil {
-		return secret.String{}, time.Time{}, err
+		return secret.String{}, time.Time{}, p.Fill(err)
 	}
 	return l.IDToken.String, l.Expires, nil
 }
 
-// flow is the OpenID Connect client of the profile's provider, built when first
-// needed.
-func (p *Provider) flow() (*deviceflow.Flow, error) {
-	if p.Flow != nil {
-		return p.Flow, nil
+// idToken returns the login with an ID token that serves: the cached one, else
+// one from the refresh token, else one from a person. rejected is an ID token
+// that AWS has refused as expired, whatever our clock says.
+func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, rejected secret.String) (*login, error) {
+	l, _, err := p.readLogin(ctx)
+	if err == nil && l.serves(p.Now(), rejected) && !l.key.Empty() && !how.typed() {
+		return l, nil
 	}
-	idp := p.Profile.IDP
-	transport, err := newTransport(idp.CABundle)
+	lock, err := p.wait(ctx, p.loginLock(), how)
 	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "ca_bundle of "+p.section()+": "+reason(err)+".", "Point it at a PEM file, or leave it out.")
+		return nil, err
 	}
-	remembered := "provider-" + cache.Key(idp.Issuer) + ".json"
-	p.Flow = &deviceflow.Flow{
-		Issuer: idp.Issuer, ClientID: idp.ClientID, ClientSecret: idp.ClientSecret,
-		Scopes: idp.Scopes, Audience: idp.Audience, ExtraParams: idp.ExtraParams,
-		DeviceAuthorizationEndpoint: idp.DeviceAuthorizationEndpoint,
-		Transport:                   p.noted(transport),
-		Memory: deviceflow.Memory{
-			Load: func() ([]byte, error) { return cache.ReadFile(p.Locks.Dir, remembered, 4<<20) },
-			Save: func(data []byte) error { return cache.WriteFile(p.Locks.Dir, remembered, data) },
-		},
-		Now: p.Now, Sleep: p.Sleep,
+	defer lock.Unlock()
+
+	l, key, err := p.readLogin(ctx)
+	if needsUnlock(err) && how != silently {
+		if err = p.unlock(ctx, how); err == nil {
+			l, key, err = p.readLogin(ctx)
+		}
 	}
-	return p.Flow, nil
+	if notThere(err) {
+		l, err = nil, nil
+	}
+	if err == nil && l != nil && l.key.Empty() {
+		if l.key, err = p.newKey(ctx); err == nil {
+			err = p.putLogin(ctx, l)
+		}
+		key = l.key
+	}
+	if err != nil {
+		return nil, p.keyringFailure(ctx, err)
+	}
+	if l.serves(p.Now(), rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
+		return l, nil
+	}
+	n, open := p.readAttempt(key)
+	if n.fromProvider() && n.newerThan(started, p.Now()) && !how.typed() {
+		return nil, n.failure() // it came while this process waited
+	}
+
+	var ended *failure.Error
+	switch {
+	case l == nil || l.RefreshToken.Empty() || how == startingAnew:
+	case l.NeedsPerson && !how.typed():
+		ended = idp.LoginEnded()
+	default:
+		err := p.renew(ctx, l, n, how)
+		if err == nil {
+			return l, nil
+		}
+		// Somebody who ran login is there to act on a refused renewal.
+		if !errors.As(err, &ended) || ended.Exit != failure.ExitLogin && !(how.typed() && ended.Exit == failure.ExitRefused) {
+			return nil, err
+		}
+		n = p.readNote(loginNote)
+	}
+	if how == silently {
+		if ended == nil {
+			ended = failure.New(failure.ExitLogin, nil, "profile {profile} needs a login.", "Run: daypass login{flag}")
+		}
+		return nil, ended
+	}
+	return p.ask(ctx, started, request{login: l, key: key, note: n, open: open, how: how, ended: ended})
+}
+
+// serves reports whether the cached ID token can be sent to STS: it is not the
+// rejected one and not about to expire.
+func (l *login) serves(now time.Time, rejected secret.String) bool {
+	if l == nil || l.IDToken.Empty() || !rejected.Empty() && l.IDToken.Equal(rejected) {
+		return false
+	}
+	life, left := l.Expires.Sub(l.Obtained), l.Expires.Sub(now)
+	return left > min(time.Minute, life/10) && !l.Obtained.After(now.Add(5*time.Minute))
 }

@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,375 +10,311 @@ import (
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
-
-func TestGivingUpKeepsTheCode(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
-	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
-	code := w.shown[0].code
-	if !strings.Contains(err.Error(), code) || !strings.Contains(err.Error(), "user_code=") {
-		t.Errorf("the failure names neither code nor address:\n%v", err)
-	}
-	lastPoll := w.lastPoll()
-
-	w.answer = w.approve // the person approves when the code is shown again
-	w.mustRun()
-	w.counts(map[string]int{"device": 1, "sts": 1})
-	if len(w.shown) != 2 || w.shown[1].code != code || w.shown[1].tab {
-		t.Errorf("shown %v, want the same code again without a tab", w.shown)
-	}
-	if gap := w.lastPoll().Sub(lastPoll); gap < 5*time.Second {
-		t.Errorf("the next process polled %s after the one before, want at least 5 s", gap)
-	}
-	for _, r := range w.box.Requests() {
-		if r.Error == "slow_down" {
-			t.Error("the provider was polled too fast")
-		}
-	}
-}
-
-func (w *world) lastPoll() time.Time {
-	var last time.Time
-	for _, r := range w.box.Requests() {
-		if r.Endpoint == "token:device" {
-			last = r.Time
-		}
-	}
-	return last
-}
-
-func TestNobodyToAskStartsNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.person = Person{}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "here is no terminal to ask on")
-	w.counts(map[string]int{"device": 0})
-}
-
-// watch aws ... overnight in a terminal costs at most three codes and one tab.
-func TestAnEmptyChairIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
-	w.answer = nil
-	for night := w.clock.Now().Add(8 * time.Hour); w.clock.Now().Before(night); w.clock.Advance(time.Minute) {
-		if _, err := w.run(); err == nil {
-			t.Fatal("credentials without a login")
-		}
-	}
-	if w.box.Count("device") > 3 || w.tabs() != 1 {
-		t.Errorf("%d codes and %d tabs, want at most 3 and 1", w.box.Count("device"), w.tabs())
-	}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
-
-	w.answer = w.approve
-	if _, err := w.provider().Login(t.Context(), false); err != nil {
-		t.Fatalf("login does not ignore the outcome: %v", err)
-	}
-	if w.tabs() != 2 {
-		t.Errorf("%d tabs, want one for the person who typed login", w.tabs())
-	}
-	w.mustRun()
-}
-
-func TestAnEmptyChairWithoutATerminalIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{CodeLife: time.Minute})
-	w.answer = nil
-	w.person = Person{Browser: true}
-	for range 20 {
-		_, _ = w.run()
-		w.clock.Advance(30 * time.Second)
-	}
-	if w.box.Count("device") != 1 || w.tabs() != 1 {
-		t.Errorf("%d codes and %d tabs, want one each", w.box.Count("device"), w.tabs())
-	}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
-	w.clock.Advance(attemptKept) // a day later somebody may sit there again
-	w.answer = w.approve
-	w.mustRun()
-}
-
-func TestRefusedCode(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.answer = func(code string) {
-		if err := w.box.Deny(code); err != nil {
-			t.Error(err)
-		}
-	}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitRefused, "was refused")
-	w.clock.Advance(time.Second)
-	_, err = w.run(func(p *Provider) { p.Person = func() Person { return Person{Browser: true} } })
-	w.failsWith(err, failure.ExitLogin, "was refused, so profile dev does not ask again")
-	w.counts(map[string]int{"device": 1})
-	w.answer = w.approve
-	w.mustRun() // on a terminal a new code is shown, as text
-	if w.tabs() != 1 {
-		t.Errorf("%d tabs, want 1", w.tabs())
-	}
-}
-
-func TestLostAnswers(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name      string
-		grace     time.Duration
-		acted     bool
-		drops     int
-		wantToken int // refresh requests in the end
-		person    bool
-	}{
-		{"lost on the way there", 0, false, 1, 2, false},
-		{"lost on the way back, provider grants grace", 30 * time.Second, true, 1, 2, false},
-		{"lost on the way back, no grace", 0, true, 1, 2, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, sandbox.Options{Rotate: true, ReuseGrace: c.grace, IDTokenLife: time.Hour})
-			w.mustRun()
-			w.clock.Advance(2 * time.Hour)
-			w.drop("/token", c.acted, c.drops)
-			_, err := w.run(func(p *Provider) { p.Person = nil })
-			if c.person {
-				w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			w.counts(map[string]int{"token:refresh": c.wantToken})
-		})
-	}
-}
-
-// A process that is killed between sending and storing leaves a mark; the next
-// one tries the token once before it asks a person.
-func TestKilledBetweenSendingAndStoring(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, ReuseGrace: 30 * time.Second, IDTokenLife: time.Hour})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	killed := onSet{w.store, func(n int) {
-		if n == 2 {
-			panic("killed")
-		}
-	}, new(int)}
-	func() {
-		defer func() { _ = recover() }()
-		_, _ = w.run(func(p *Provider) { p.Store = killed })
-	}()
-	l, err := w.provider().readLogin(t.Context())
-	if err != nil || l.RefreshStarted.IsZero() {
-		t.Fatalf("no mark is left: %v", err)
-	}
-	w.mustRun(func(p *Provider) { p.Person = nil })
-	w.counts(map[string]int{"token:refresh": 2, "device": 1})
-	if l, err = w.provider().readLogin(t.Context()); err != nil || !l.RefreshStarted.IsZero() {
-		t.Errorf("the mark stays after a renewal: %v", err)
-	}
-}
-
-func TestFailedRenewalLeavesTheProviderAlone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.answerWith("/token", http.StatusBadGateway, "<html>bad gateway</html>")
-	_, err := w.run()
-	w.failsWith(err, failure.ExitNetwork, "cannot renew")
-	sent := w.box.Count("token:refresh")
-	for range 9 {
-		w.clock.Advance(3 * time.Second)
-		_, err = w.run()
-		w.failsWith(err, failure.ExitNetwork, "cannot renew")
-	}
-	if got := w.box.Count("token:refresh"); got != sent || sent == 0 {
-		t.Errorf("%d requests within 30 s of a failure", got-sent)
-	}
-	w.box.Intercept(nil)
-	w.clock.Advance(4 * time.Second)
-	w.mustRun()
-	w.counts(map[string]int{"device": 1})
-	if len(w.shown) != 1 {
-		t.Error("a transient fault started a login")
-	}
-}
-
-// A provider that fails at the start of a login is left alone just the same.
-func TestFailedAuthorizationLeavesTheProviderAlone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.answerWith("/device_authorization", http.StatusUnauthorized, `{"error":"invalid_client"}`)
-	for range 5 {
-		_, err := w.run()
-		w.failsWith(err, failure.ExitRefused, "does not accept client")
-		w.clock.Advance(time.Second)
-	}
-	w.counts(map[string]int{"device": 1})
-	w.box.Intercept(nil)
-	w.clock.Advance(renewalPause)
-	w.mustRun()
-}
-
-// Nothing is sent that could not be stored.
-func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	_, err := w.run(func(p *Provider) { p.Store = full{w.store} })
-	w.failsWith(err, failure.ExitKeyring, "disk takes nothing more: no space left on device.")
-	if f := failure.From(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Make room") {
-		t.Errorf("said: %q", f.Lines)
-	}
-	w.counts(map[string]int{"token:refresh": 0})
-	w.mustRun(func(p *Provider) { p.Person = nil })
-}
-
-// full is a storage that takes nothing more.
-type full struct{ cache.Store }
-
-func (full) Set(context.Context, string, []byte, time.Time) error {
-	return &cache.UnreachableError{Where: "disk", Full: true, Err: errors.New("no space left on device")}
-}
-
-func TestRefreshTokenIsStoredBeforeTheIDTokenIsUsed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	w.mustRun()
-	before, err := w.provider().readLogin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.clock.Advance(2 * time.Hour)
-	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
-	_, err = w.run(func(p *Provider) { p.Person = nil })
-	w.failsWith(err, failure.ExitRefused, "cannot be used")
-	after, err := w.provider().readLogin(t.Context())
-	if err != nil || after.RefreshToken.Equal(before.RefreshToken.String) || after.RefreshToken.Empty() {
-		t.Errorf("the new refresh token was not kept (%v)", err)
-	}
-	if !after.IDToken.Equal(before.IDToken.String) {
-		t.Error("an ID token that cannot be used was kept")
-	}
-	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
-	w.clock.Advance(renewalPause)
-	w.mustRun(func(p *Provider) { p.Person = nil })
-	w.counts(map[string]int{"device": 1})
-	if w.box.Reused() != 0 {
-		t.Error("a refresh token was sent twice")
-	}
-}
 
 func TestLoginKeepsWhatRenews(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	in, err := w.provider().Login(t.Context(), false)
+	in, err := w.pipeline().Login(t.Context(), false)
 	if err != nil || in.Kept || !in.Renews || in.Who == "" {
 		t.Fatalf("first login: %+v, %v", in, err)
 	}
 	w.clock.Advance(time.Minute)
-	in, err = w.provider().Login(t.Context(), false)
+	in, err = w.pipeline().Login(t.Context(), false)
 	if err != nil || !in.Kept || len(w.shown) != 1 {
 		t.Errorf("second login: %+v, %v, shown %d times", in, err, len(w.shown))
 	}
 	w.counts(map[string]int{"token:refresh": 1}) // that it renews was proven, not assumed
 	w.clock.Advance(time.Minute)
-	in, err = w.provider().Login(t.Context(), true)
+	in, err = w.pipeline().Login(t.Context(), true)
 	if err != nil || in.Kept || len(w.shown) != 2 {
 		t.Errorf("forced login: %+v, %v, shown %d times", in, err, len(w.shown))
 	}
 }
 
-func TestLogout(t *testing.T) {
+// A login that daypass login cannot renew for a definite reason is not a dead end:
+// the person who is there gets a code.
+func TestLoginIsNotADeadEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.mustRun(func(p *Provider) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute })
-	out, err := w.provider().Logout(t.Context())
-	if err != nil || !out.Found || !out.Revoked || out.IDP != "corp" || strings.Join(out.Profiles, " ") != "dev long" || out.CredentialsUntil.IsZero() {
-		t.Errorf("logout: %+v, %v", out, err)
+	for _, body := range []string{`{"error":"unauthorized_client"}`, `{"error":"invalid_request"}`, `{"error":"interaction_required"}`, "other sub"} {
+		w := dueWorld(t, sandbox.Options{})
+		if body == "other sub" {
+			w.box.Set(func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "other"} })
+		} else {
+			w.answerRefresh(400, body)
+		}
+		_, err := w.run()
+		if err == nil {
+			t.Errorf("%s: no failure", body)
+		}
+		w.person = Person{Terminal: true}
+		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
+			t.Errorf("%s: daypass login: %v", body, err)
+		}
+		w.counts(map[string]int{"device": 2})
+		w.mustRun()
 	}
-	w.counts(map[string]int{"revoke": 1})
+}
+
+// Nobody has to have done anything wrong for a login to start anew: a provider
+// that gives no refresh token needs a person each time.
+func TestWithoutARefreshToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
 	w.person = Person{}
-	for _, d := range []time.Duration{time.Hour, 30 * time.Minute} {
-		_, err := w.run(func(p *Provider) { p.Profile.Duration = d })
-		w.failsWith(err, failure.ExitLogin, "needs a login")
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
+	if s := w.pipeline().Status(t.Context()); !s.NeedsPerson || s.Login == nil || s.Login.Renews {
+		t.Errorf("%+v", s)
 	}
-	if out, err := w.provider().Logout(t.Context()); err != nil || out.Found {
-		t.Errorf("second logout: %+v, %v", out, err)
+	w.person = Person{Terminal: true, Browser: true}
+	w.mustRun()
+	w.counts(map[string]int{"device": 2, "token:refresh": 0})
+}
+
+// A first login whose ID token cannot be used keeps its refresh token, whether the
+// provider rotates or not; once the provider is repaired, no person is needed. Only
+// then is it known whose login it is, so it gets a new key with its name.
+func TestUnverifiedLoginKeepsItsRefreshToken(t *testing.T) {
+	t.Parallel()
+	for _, rotate := range []bool{true, false} {
+		w := newWorld(t, sandbox.Options{Rotate: rotate, Algorithm: "HS256"})
+		_, err := w.run()
+		w.failsWith(err, failure.ExitRefused, "cannot be used")
+		unverified := w.readLogin()
+		if unverified.RefreshToken.Empty() || !unverified.IDToken.Empty() || unverified.Claims.Subject != "" {
+			t.Errorf("rotate %v: refresh token kept: %v, bad ID token dropped: %v", rotate, !unverified.RefreshToken.Empty(), unverified.IDToken.Empty())
+		}
+		w.person = Person{}
+		for range 3 { // the provider is left alone
+			_, err = w.run()
+			w.failsWith(err, failure.ExitRefused, "cannot be used")
+		}
+		w.counts(map[string]int{"token:refresh": 0})
+		w.clock.Advance(renewalPause)
+		_, err = w.run() // a renewal brings no better token, and leaves no mark
+		w.failsWith(err, failure.ExitRefused, "cannot be used")
+		if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
+			t.Errorf("rotate %v: after a renewal: refresh token kept: %v, mark %v", rotate, !l.RefreshToken.Empty(), l.RefreshStarted)
+		}
+		w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
+		w.clock.Advance(renewalPause)
+		first := w.mustRun()
+		if l := w.readLogin(); l.Claims.Subject == "" || l.key.Equal(unverified.key.String) {
+			t.Errorf("rotate %v: the login is %q's, with the key of nobody's: %v", rotate, l.Claims.Subject, l.key.Equal(unverified.key.String))
+		}
+		if again := w.mustRun(); again.AccessKeyID != first.AccessKeyID {
+			t.Errorf("rotate %v: the credentials are not under the new key", rotate)
+		}
+		w.counts(map[string]int{"device": 1, "token:refresh": 2})
+		if w.box.Reused() != 0 {
+			t.Errorf("rotate %v: a refresh token was sent twice", rotate)
+		}
 	}
 }
 
-func TestLogoutAllNeedsNoConfiguration(t *testing.T) {
+// Whoever an unverified login said it was may be somebody else. If the new key that
+// this needs cannot be stored, the login is not stored as verified either: the old key
+// opens the first person's roles.
+func TestVerifiedLoginWithoutANewKey(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
 	w.mustRun()
-	w.mustRun(func(p *Provider) { p.Profile.IDP.Name = "second" })
-	p := w.provider()
-	p.Profile.IDP = w.profile().IDP
-	p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", ""
-	outs, err := p.LogoutAll(t.Context())
-	if err != nil || len(outs) != 2 || !outs[0].Revoked || !outs[1].Revoked {
-		t.Fatalf("logout --all: %+v, %v", outs, err)
+	w.clock.Advance(20 * time.Minute)
+	w.box.EndLogins()
+	w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
+	_, err := w.pipeline().Login(w.ctx(), false)
+	w.failsWith(err, failure.ExitRefused, "cannot be used")
+	w.box.Set(func(o *sandbox.Options) { o.Algorithm, o.Claims = "", map[string]any{"sub": "somebody-else"} })
+	w.clock.Advance(renewalPause)
+	w.mustRun(longRole, w.faulty(func(_ int, call string) fault {
+		if call == "set key" {
+			return fails
+		}
+		return works
+	}).with(w))
+	if l := w.readLogin(); l.Claims.Subject != "" || l.RefreshToken.Empty() {
+		t.Errorf("stored as %q's, refresh token kept: %v", l.Claims.Subject, !l.RefreshToken.Empty())
 	}
-	w.person = Person{}
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "needs a login")
+	w.mustRun(longRole)
+	if _, err := w.pipeline().readRole(t.Context()); !notThere(err) || w.readLogin().Claims.Subject != "somebody-else" {
+		t.Errorf("the first person's role is there (%v)", err)
+	}
+	w.counts(map[string]int{"device": 2})
 }
 
-// The provider being down keeps nobody from logging out.
-func TestLogoutWithTheProviderDown(t *testing.T) {
+// The signing keys being away for a moment costs no login: neither one with a
+// refresh token nor one without.
+func TestKeysAwayForAMoment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.drop("/revoke", false, 10)
-	out, err := w.provider().Logout(t.Context())
-	if err != nil || !out.Found || out.Revoked || out.NotRevoked == "" {
-		t.Errorf("logout: %+v, %v", out, err)
-	}
-	w.person = Person{}
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "needs a login")
-}
-
-func TestStatus(t *testing.T) {
-	t.Parallel()
-	w := newFileWorld(t, sandbox.Options{Rotate: true})
-	if s := w.provider().Status(t.Context()); s.Login != nil || s.Credentials != nil || !s.NeedsPerson {
-		t.Errorf("before: %+v", s)
-	}
-	w.mustRun()
-	before := w.box.Count("")
-	s := w.provider().Status(t.Context())
-	if s.Login == nil || !s.Login.Renews || s.Credentials == nil || s.NeedsPerson || s.Storage != "file" {
-		t.Errorf("after: %+v", s)
-	}
-	if w.box.Count("") != before {
-		t.Error("status asked the network")
+	for _, noRefresh := range []bool{true, false} {
+		w := newWorld(t, sandbox.Options{NoRefreshToken: noRefresh})
+		w.drop("/keys", false, 1)
+		w.mustRun()
+		w.counts(map[string]int{"device": 1, "keys": 2})
 	}
 }
 
-// One login that cannot be ended keeps logout --all from no other.
-func TestLogoutAllGoesOn(t *testing.T) {
+// Ctrl-C while the ID token of a login is verified does not cost the login: there
+// is no second answer to a code.
+func TestInterruptWhileVerifying(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/keys") {
+			interrupt()
+		}
+		return false
+	})
+	_, err := w.pipeline().Credentials(ctx, ForSDK)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.mustRun()
-	w.mustRun(func(p *Provider) { p.Profile.IDP.Name = "second" })
-	outs, err := w.provider(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "delete login" {
-				return fails
+	w.counts(map[string]int{"device": 1, "token:device": 1})
+}
+
+// The ID token that is cached serves until it is about to expire: a minute before,
+// or the last tenth of a short life.
+func TestServes(t *testing.T) {
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	at := func(obtained, left time.Duration) *login {
+		return &login{IDToken: secret.Keep(secret.New("a")), Obtained: now.Add(-obtained), Expires: now.Add(left)}
+	}
+	for _, c := range []struct {
+		name     string
+		login    *login
+		rejected string
+		want     bool
+	}{
+		{"none", nil, "", false},
+		{"no ID token", &login{Obtained: now, Expires: now.Add(time.Hour)}, "", false},
+		{"new", at(0, time.Hour), "", true},
+		{"rejected by AWS", at(0, time.Hour), "a", false},
+		{"another was rejected", at(0, time.Hour), "b", true},
+		{"61 s left", at(time.Hour, 61*time.Second), "", true},
+		{"60 s left", at(time.Hour, time.Minute), "", false},
+		{"of a minute, 7 s left", at(53*time.Second, 7*time.Second), "", true},
+		{"of a minute, 6 s left", at(54*time.Second, 6*time.Second), "", false},
+		{"expired", at(time.Hour, 0), "", false},
+		{"obtained in 5 minutes", at(-5*time.Minute, time.Hour), "", true},
+		{"obtained in the future", at(-6*time.Minute, time.Hour), "", false},
+	} {
+		if got := c.login.serves(now, secret.New(c.rejected)); got != c.want {
+			t.Errorf("%s: serves = %v", c.name, got)
+		}
+	}
+}
+
+// If a lock is held past the deadline, the open code is named.
+func TestWaitingPastTheDeadline(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.answer = nil
+	_, err := w.run()
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().roleLock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = w.pipeline().Credentials(short, ForSDK)
+	w.failsWith(err, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
+	w.clock.Advance(time.Hour) // the code is over
+	short, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = w.pipeline().Credentials(short, ForSDK)
+	w.failsWith(err, failure.ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
+	over, end := context.WithCancel(t.Context())
+	end()
+	_, err = w.pipeline().Credentials(over, ForSDK)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+}
+
+// A process that waited ends with the note that was written since it began to wait,
+// and with no other; a person who typed login is not held up by it, and what a
+// dialog of the keyring came to is not the provider's answer.
+func TestNoteForThoseWhoWaited(t *testing.T) {
+	t.Parallel()
+	const line = "{host} said no."
+	for _, c := range []struct {
+		name   string
+		at     time.Duration // since the process began
+		exit   int
+		shared bool
+	}{
+		{"before it began", -time.Second, failure.ExitRefused, false},
+		{"as it began", 0, failure.ExitRefused, true},
+		{"while it waited", time.Second, failure.ExitLogin, true},
+		{"by a clock ahead", 3 * time.Second, failure.ExitRefused, false},
+		{"of the keyring", time.Second, failure.ExitKeyring, false},
+	} {
+		w := newWorld(t, sandbox.Options{})
+		started := w.clock.Now()
+		p := w.pipeline()
+		// Nobody answered, so that the pause after a fault plays no part.
+		p.putNote(loginNote, note{At: started.Add(c.at), Exit: c.exit, Lines: []string{line}, Asked: true})
+		w.clock.Advance(time.Second)
+		_, err := p.idToken(w.ctx(), started, asking, secret.String{})
+		if !c.shared && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.shared {
+			w.failsWith(p.Fill(err), c.exit, "127.0.0.1")
+			w.counts(map[string]int{"device": 0})
+			if _, err := p.idToken(w.ctx(), started, loggingIn, secret.String{}); err != nil {
+				t.Errorf("%s: daypass login: %v", c.name, err)
 			}
-			return works
-		})
-	}).LogoutAll(t.Context())
-	w.failsWith(err, failure.ExitKeyring, "disk is out of reach")
-	if len(outs) != 1 {
-		t.Errorf("%d logins were ended, want the other one", len(outs))
+		}
+		if n := p.readNote(loginNote); n.Exit != 0 || n.Asked || n.Codes != 0 {
+			t.Errorf("%s: a login is stored, and its note is %+v", c.name, n)
+		}
+	}
+}
+
+// The provider is left alone for 30 s after it failed, and for 30 s only; a person
+// who typed login does not wait for that.
+func TestFailureLeavesTheProviderAlone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, endpoint, body string
+		status, exit         int
+		first, count         string
+		requests             int // of one process
+	}{
+		{"renewal", "/token", "<html>bad gateway</html>", http.StatusBadGateway, failure.ExitNetwork, "cannot renew", "token:refresh", 2},
+		{"authorization", "/device_authorization", `{"error":"invalid_client"}`, http.StatusUnauthorized, failure.ExitRefused, "does not accept client", "device", 1},
+	} {
+		w := newWorld(t, sandbox.Options{})
+		if c.name == "renewal" {
+			w = dueWorld(t, sandbox.Options{})
+			w.person = Person{Terminal: true, Browser: true}
+		}
+		shown, before := len(w.shown), w.box.Count(c.count)
+		w.answerWith(c.endpoint, c.status, c.body)
+		for range 10 { // in 27 s
+			_, err := w.run()
+			w.failsWith(err, c.exit, c.first)
+			w.clock.Advance(3 * time.Second)
+		}
+		w.counts(map[string]int{c.count: before + c.requests})
+		w.clock.Advance(time.Second)
+		_, err := w.run()
+		w.failsWith(err, c.exit, c.first)
+		w.counts(map[string]int{c.count: before + 2*c.requests})
+		if len(w.shown) != shown {
+			t.Errorf("%s: a transient fault started a login", c.name)
+		}
+		w.box.Intercept(nil)
+		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
+			t.Errorf("%s: daypass login: %v", c.name, err)
+		}
+		if n := w.pipeline().readNote(loginNote); n.Exit != 0 || n.Codes != 0 {
+			t.Errorf("%s: after a login, the note is %+v", c.name, n)
+		}
 	}
 }

@@ -3,11 +3,12 @@ package process
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 )
 
 const (
@@ -18,153 +19,177 @@ const (
 // LoggedOut says what a logout did to one login.
 type LoggedOut struct {
 	IDP      string   // the section's name, as far as known
-	Profiles []string // profiles that used the login
+	Profiles []string // profiles that had credentials of the login
 	Found    bool     // there was a login
-	Revoked  bool     // the provider has revoked the refresh token
-	// NotRevoked says why the refresh token was not revoked, or "" if there was none.
+	Revoked  bool     // the provider has revoked its refresh tokens
+	// NotRevoked says why a refresh token was not revoked, or "".
 	NotRevoked string
 	// CredentialsUntil is when the last role credentials given out end; zero: none.
 	CredentialsUntil time.Time
 }
 
 // Logout revokes the refresh token of the profile's login and deletes the login
-// and what was made from it, in every storage that can be reached. Every error is
-// a [*failure.Error].
-func (p *Provider) Logout(ctx context.Context) (LoggedOut, error) {
-	return p.logout(ctx, loginKey(p.Profile.IDP))
+// and what was made from it, in every place that it was kept in. If one of them
+// cannot be reached, nothing is deleted anywhere.
+func (p *Pipeline) Logout(ctx context.Context) (LoggedOut, error) {
+	out, err := p.logout(ctx, p.Kept, LoginKey(p.Profile.IDP))
+	return out, p.Fill(err)
 }
 
 // LogoutAll logs out of every login that daypass has stored on this machine. It
-// needs no configuration, but a client secret to revoke is known only from one. With
-// an error come those that were ended.
-func (p *Provider) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
+// needs no configuration, but a client secret is known only from one. With an
+// error come those that were ended.
+func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 	var all []LoggedOut
-	var failed error
-	for _, key := range p.readIndex().logins() {
-		out, err := p.logout(ctx, key)
+	var failed []error
+	keys, err := p.Storages.Logins()
+	if err != nil {
+		failed = append(failed, err)
+	}
+	for _, key := range keys {
+		kept, err := p.Storages.Login(key, "auto")
+		if err == nil {
+			var out LoggedOut
+			if out, err = p.logout(ctx, kept, key); err == nil && out.Found {
+				all = append(all, out)
+			}
+		}
 		if err != nil {
-			failed = err
-		} else {
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return all, p.Fill(failed[0])
+	}
+	// What no place file names any more.
+	strays, err := p.Storages.Strays(ctx)
+	if err != nil {
+		return all, p.Fill(explainKeyring(ctx, "an earlier setup", true, err))
+	}
+	for _, items := range strays {
+		out, err := p.remove(ctx, "", []cache.Items{items})
+		if err != nil {
+			return all, p.Fill(err)
+		}
+		if out.Found {
 			all = append(all, out)
 		}
 	}
-	return all, failed
+	if err := p.Storages.Sweep(ctx); err != nil {
+		return all, p.Fill(explainKeyring(ctx, "an earlier setup", true, err))
+	}
+	return all, nil
 }
 
-func (p *Provider) logout(ctx context.Context, key string) (LoggedOut, error) {
+// logout ends the login of one folder.
+func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (LoggedOut, error) {
 	bounded, cancel := context.WithTimeout(ctx, logoutWait)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, "login-"+key)
 	switch {
 	case interrupted(ctx):
-		return LoggedOut{}, interruptedFailure(err)
+		return LoggedOut{}, failure.Interrupted(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return LoggedOut{}, failure.New(failure.ExitNetwork, err, "another daypass still holds the login after 60 s.",
-			"End it (it may be waiting for an approval), then repeat: daypass logout")
+			"End it (it may be waiting for an approval), then repeat: daypass logout{flag}")
 	case err != nil:
 		return LoggedOut{}, p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
 
-	var out LoggedOut
-	for _, e := range p.readIndex().Records {
-		if e.Login == key {
-			out.IDP = e.IDP
-			if e.Profile != "" && e.Kind == kindRole {
-				out.Profiles = append(out.Profiles, e.Profile)
-			}
-		}
+	items, err := kept.Items()
+	if err != nil && !notThere(err) {
+		return LoggedOut{}, p.folderFailure(err)
 	}
-	var unreachable error
-	for _, store := range p.storages() {
-		here := *p
-		here.Store = store
-		found, err := here.removeLogin(ctx, key, &out)
-		if err != nil && (found || store.Name() == p.Store.Name()) {
-			unreachable = err
-		}
-		if err != nil && found {
-			f := p.keyringFailure(ctx, err)
-			f.Lines[0] = "the login could not be deleted everywhere: " + f.Lines[0]
-			return out, f
-		}
+	name := p.Profile.IDP.Name
+	if place, err := kept.Place(); err == nil && place.IDP != "" {
+		name = place.IDP
 	}
-	// Found elsewhere, the login was not in the storage that is out of reach.
-	if unreachable != nil && !out.Found {
-		return out, p.keyringFailure(ctx, unreachable)
+	here := *p
+	here.Kept = kept
+	given := here.givenOut(ctx)
+	out, err := p.remove(ctx, name, items)
+	if err != nil {
+		return LoggedOut{}, err
 	}
-	p.forget(key)
+	out.IDP, out.Profiles, out.CredentialsUntil = name, given.Profiles, given.CredentialsUntil
+	if err := kept.Forget(); err != nil {
+		return LoggedOut{}, here.folderFailure(err)
+	}
 	return out, nil
 }
 
-// storages are the storages of this machine, and last the profile's own: that may
-// be several in one, each with a login of its own to revoke.
-func (p *Provider) storages() []cache.Store {
-	var all []cache.Store
-	for _, store := range p.Everywhere {
-		if store.Name() != p.Store.Name() {
-			all = append(all, store)
+// givenOut tells which profiles have role credentials of the login, and until when.
+func (p *Pipeline) givenOut(ctx context.Context) LoggedOut {
+	var out LoggedOut
+	key, err := p.Kept.Key(ctx)
+	if err != nil {
+		return out
+	}
+	names, _ := p.Kept.Sealed()
+	for _, name := range names {
+		if !strings.HasPrefix(name, "role-") {
+			continue
+		}
+		r, err := p.readRoleFile(key, name)
+		if err != nil {
+			continue
+		}
+		if r.Profile != "" {
+			out.Profiles = append(out.Profiles, r.Profile)
+		}
+		if r.left(p.Now()) > 0 && r.Expires.After(out.CredentialsUntil) {
+			out.CredentialsUntil = r.Expires
 		}
 	}
-	return append(all, p.Store)
+	return out
 }
 
-// removeLogin revokes and deletes one login in p's storage, and reports whether
-// there was one. The login goes before the roles, and which roles there are is
-// looked up last: see withdrawIfGone.
-func (p *Provider) removeLogin(ctx context.Context, key string, out *LoggedOut) (found bool, err error) {
-	data, err := p.Store.Get(ctx, key)
-	if needsUnlock(err) {
-		bounded, cancel := context.WithTimeout(ctx, unlockTime)
-		err = p.Store.Unlock(bounded)
-		cancel()
-		if err == nil {
-			data, err = p.Store.Get(ctx, key)
+// remove revokes and deletes a login in every place: all of them are read before
+// anything is done, so that one which is out of reach keeps the others as well.
+func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items) (LoggedOut, error) {
+	out := LoggedOut{IDP: name}
+	if name == "" {
+		name = "an earlier setup"
+	}
+	var logins []*login
+	for _, items := range places {
+		data, err := items.Record(ctx)
+		if needsUnlock(err) && items.CanAsk() {
+			bounded, cancel := context.WithTimeout(ctx, unlockTime)
+			if err = items.Unlock(bounded); err == nil {
+				data, err = items.Record(ctx)
+			}
+			cancel()
+		}
+		if err != nil && !notThere(err) {
+			return out, explainKeyring(ctx, name, true, err)
+		}
+		if l, decodeErr := decodeLogin(data, items.Name()); err == nil && decodeErr == nil {
+			logins = append(logins, l)
 		}
 	}
-	if err != nil && !notThere(err) {
-		return false, err
-	}
-	var roles []string
-	if l, err := decode(data, p.Store.Name(), func(l *login) int { return l.Version }); err == nil {
-		found, out.Found = true, true
-		roles = l.Roles
-		if l.IDP != "" {
+	for _, l := range logins {
+		out.Found = true
+		if out.IDP == "" {
 			out.IDP = l.IDP
 		}
-		p.revoke(ctx, l, out)
+		p.revoke(ctx, l, &out)
 	}
-	for _, k := range []string{key, attemptKey(key)} {
-		if failed := p.remove(ctx, k); failed != nil {
-			err = failed
+	for _, items := range places {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		err := items.Delete(bounded)
+		cancel()
+		if err != nil {
+			return out, explainKeyring(ctx, name, true, err)
 		}
 	}
-	for _, k := range append(roles, p.readIndex().roles(key)...) {
-		if data, err := p.Store.Get(ctx, k); err == nil {
-			if r, err := decodeRole(data, p.Store.Name()); err == nil && r.left(p.Now()) > 0 && r.Expires.After(out.CredentialsUntil) {
-				out.CredentialsUntil = r.Expires
-			}
-		}
-		if failed := p.remove(ctx, k); failed != nil {
-			err = failed
-		}
-	}
-	if notThere(err) {
-		err = nil
-	}
-	return found, err
+	return out, nil
 }
 
-// remove deletes a record. It is not cut off in the middle of a logout.
-func (p *Provider) remove(ctx context.Context, key string) error {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
-	defer cancel()
-	return p.Store.Delete(bounded, key)
-}
-
-// revoke tells the provider that the refresh token is not needed any more. That
-// it cannot be told keeps nothing from being deleted.
-func (p *Provider) revoke(ctx context.Context, l *login, out *LoggedOut) {
+// revoke tells the provider that the refresh token is not needed any more. If it
+// cannot be told, the login is deleted all the same.
+func (p *Pipeline) revoke(ctx context.Context, l *login, out *LoggedOut) {
 	switch {
 	case l.RefreshToken.Empty():
 		return
@@ -172,22 +197,24 @@ func (p *Provider) revoke(ctx context.Context, l *login, out *LoggedOut) {
 		out.NotRevoked = "the provider has no revocation endpoint"
 		return
 	}
-	transport, err := newTransport("")
+	transport, err := NewTransport("")
 	if err != nil {
 		out.NotRevoked = reason(err)
 		return
 	}
-	flow := &deviceflow.Flow{Issuer: l.Issuer, ClientID: l.ClientID, Transport: p.noted(transport), Now: p.Now, Sleep: p.Sleep}
+	client := &idp.Client{Issuer: l.Issuer, ClientID: l.ClientID, Transport: p.noted(transport), Now: p.Now, Sleep: p.Sleep}
 	if l.Issuer == p.Profile.IDP.Issuer && l.ClientID == p.Profile.IDP.ClientID {
-		if flow, err = p.flow(); err != nil {
+		flow, err := p.flow()
+		if err != nil {
 			out.NotRevoked = reason(err)
 			return
 		}
+		client = flow.Client
 	}
 	bounded, cancel := context.WithTimeout(ctx, revokeTime)
 	defer cancel()
-	if err := flow.Revoke(bounded, l.RevocationEndpoint, l.RefreshToken.String); err != nil {
-		out.NotRevoked = reason(err)
+	if err := client.Revoke(bounded, l.RevocationEndpoint, l.RefreshToken.String); err != nil {
+		out.NotRevoked = strings.TrimSuffix(failure.From(p.Fill(err)).Lines[0], ".")
 		return
 	}
 	out.Revoked = true

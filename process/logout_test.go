@@ -3,10 +3,8 @@ package process
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,24 +16,44 @@ import (
 )
 
 // longRole is a second profile of the same login.
-func longRole(p *Provider) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute }
+func longRole(p *Pipeline) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute }
 
-// servesNobody checks that no profile gets credentials without a new login.
+// servesNobody checks that no profile gets credentials without a new login, and
+// that nothing of the login is kept.
 func (w *world) servesNobody() {
 	w.t.Helper()
 	w.person = Person{}
-	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
+	for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
 		if c, err := w.run(change); err == nil {
 			w.t.Errorf("%s is served after the logout", c.AssumedRole)
 		}
-		if _, err := w.provider(change).readRole(w.t.Context()); !notThere(err) {
-			w.t.Errorf("a role record is there after the logout (%v)", err)
+		if _, err := w.pipeline(change).readRole(w.t.Context()); !notThere(err) {
+			w.t.Errorf("a role is there after the logout (%v)", err)
 		}
+	}
+	if items, _ := w.ring.List(w.t.Context()); len(items) != 0 {
+		w.t.Errorf("the keyring has %q after the logout", items)
 	}
 }
 
-// A role that is made while a logout is at the provider goes with the login: the
-// login is deleted before the roles are looked up.
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.mustRun(longRole)
+	out, err := w.pipeline().Logout(t.Context())
+	slices.Sort(out.Profiles)
+	if err != nil || !out.Found || !out.Revoked || out.IDP != "corp" || strings.Join(out.Profiles, " ") != "dev long" || out.CredentialsUntil.IsZero() {
+		t.Errorf("logout: %+v, %v", out, err)
+	}
+	w.counts(map[string]int{"revoke": 1})
+	w.servesNobody()
+	if out, err := w.pipeline().Logout(t.Context()); err != nil || out.Found {
+		t.Errorf("second logout: %+v, %v", out, err)
+	}
+}
+
+// A role that is made while a logout is at the provider goes with the login.
 func TestRoleMadeDuringALogout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
@@ -46,14 +64,14 @@ func TestRoleMadeDuringALogout(t *testing.T) {
 		}
 		return false
 	})
-	if _, err := w.provider().Logout(t.Context()); err != nil {
+	if _, err := w.pipeline().Logout(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w.servesNobody()
 }
 
-// A logout while AWS is asked wins, whatever AWS answers and whatever the old
-// credentials still serve for: nothing brings them back.
+// A logout while AWS is asked wins, whatever AWS answers and however long the old
+// credentials are still good: nothing brings them back.
 func TestLogoutWhileAWSIsAsked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -77,13 +95,13 @@ func TestLogoutWhileAWSIsAsked(t *testing.T) {
 		}
 		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/sts") {
-				if _, err := w.provider().Logout(t.Context()); err != nil {
+				if _, err := w.pipeline().Logout(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}
 			return false
 		})
-		if _, err := w.provider().Credentials(w.ctx(), c.fresh); err == nil {
+		if _, err := w.pipeline().Credentials(w.ctx(), c.fresh); err == nil {
 			t.Errorf("%s: credentials of a login that is gone", c.name)
 		}
 		w.box.Intercept(nil)
@@ -91,135 +109,32 @@ func TestLogoutWhileAWSIsAsked(t *testing.T) {
 	}
 }
 
-// The login's own record lists its roles, should the index be lost.
-func TestLogoutWithoutTheIndex(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
-	w.mustRun()
-	w.clock.Advance(20 * time.Minute)
-	w.mustRun(longRole)
-	if err := os.Remove(filepath.Join(w.dir, indexFile)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.provider().Logout(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.person = Person{}
-	if _, err := w.run(); err == nil {
-		t.Error("credentials are served after the logout")
-	}
-}
-
-// Another person is not served the first one's credentials, even where the index
-// cannot be written.
-func TestAnotherPersonWithoutTheIndex(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	if err := os.Mkdir(filepath.Join(w.dir, indexFile), 0o700); err != nil { // no file can be put there
-		t.Fatal(err)
-	}
-	w.mustRun()
-	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	w.clock.Advance(time.Minute)
-	if _, err := w.provider().Login(w.ctx(), true); err != nil {
-		t.Fatal(err)
-	}
-	if c := w.mustRun(); !strings.Contains(c.AssumedRole, "hanako") {
-		t.Errorf("hanako is served %s", c.AssumedRole)
-	}
-}
-
-// What another process stores for the first person while the second logs in goes
-// with the rest.
-func TestRoleMadeDuringAnotherPersonsLogin(t *testing.T) {
-	t.Parallel()
-	for _, moment := range []int{1, 2} { // before and after the first roles went
-		w := newWorld(t, sandbox.Options{Rotate: true})
-		w.mustRun()
-		w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-		w.clock.Advance(time.Minute)
-		stolen, err := w.provider().readRole(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		sets := 0
-		_, err = w.provider(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == "set login" {
-					if sets++; sets == moment {
-						if err := w.provider().put(t.Context(), roleKey(w.profile()), stolen); err != nil {
-							t.Error(err)
-						}
-					}
-				}
-				return works
-			})
-		}).Login(w.ctx(), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.provider().readRole(t.Context()); !notThere(err) {
-			t.Errorf("moment %d: the first person's role is there (%v)", moment, err)
-		}
-	}
-}
-
-// A role made from another login than the one that stands does not count, under
-// the lock at the latest.
-func TestRoleOfAnotherLoginDoesNotCount(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	r, err := w.provider().readRole(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.LoginID = "another"
-	if err := w.provider().put(t.Context(), roleKey(w.profile()), r); err != nil {
-		t.Fatal(err)
-	}
-	if s := w.provider().Status(t.Context()); s.Credentials != nil {
-		t.Errorf("status shows credentials of another login: %+v", s.Credentials)
-	}
-	if r, err := w.provider().readRoleUnlocking(w.ctx(), w.clock.Now()); r != nil || err != nil {
-		t.Errorf("it counts under the lock (%v)", err)
-	}
-	if err := w.provider().remove(t.Context(), loginKey(w.profile().IDP)); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := w.provider().readRoleUnlocking(w.ctx(), w.clock.Now()); r != nil || err != nil {
-		t.Errorf("without a login it counts under the lock (%v)", err)
-	}
-}
-
-// What cannot be deleted is said, and the next logout deletes it.
+// Whatever a logout cannot delete is named, nothing is forgotten, and the next
+// logout deletes it.
 func TestLogoutThatCannotDelete(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	w.mustRun(longRole)
-	for _, broken := range []string{"delete login", "delete attempt", "delete role"} {
-		_, err := w.provider(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == broken {
-					return fails
-				}
-				return works
-			})
-		}).Logout(t.Context())
-		w.failsWith(err, failure.ExitKeyring, "disk is out of reach")
-		if len(w.provider().readIndex().logins()) == 0 {
-			t.Errorf("%s failed, and the login is forgotten", broken)
+	ring := w.ring
+	for _, broken := range []string{"get login", "remove login", "remove key"} {
+		w.ring = &faulty{Keyring: ring, fault: func(_ int, call string) fault {
+			if call == broken {
+				return fails
+			}
+			return works
+		}}
+		_, err := w.pipeline().Logout(t.Context())
+		w.failsWith(err, failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).")
+		w.ring = ring
+		if keys, err := w.storages().Logins(); err != nil || len(keys) != 1 {
+			t.Errorf("%s failed, and the login is forgotten (%v)", broken, err)
 		}
 	}
-	if _, err := w.provider().Logout(t.Context()); err != nil {
+	if _, err := w.pipeline().Logout(t.Context()); err != nil {
 		t.Error(err)
 	}
 	w.servesNobody()
-	if records := w.provider().readIndex().Records; len(records) != 0 {
-		t.Errorf("the index still has %v", records)
-	}
 }
 
 // A logout takes the open code along.
@@ -229,10 +144,13 @@ func TestLogoutEndsTheAttempt(t *testing.T) {
 	w.answer = nil
 	_, err := w.run()
 	w.failsWith(err, failure.ExitLogin, "not approved within")
-	if _, err := w.provider().Logout(t.Context()); err != nil {
+	if s := w.pipeline().Status(t.Context()); s.OpenCode == nil {
+		t.Error("no code is open")
+	}
+	if _, err := w.pipeline().Logout(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := w.provider().Status(t.Context()); s.OpenCode != nil {
+	if s := w.pipeline().Status(t.Context()); s.OpenCode != nil {
 		t.Errorf("code %s is still open", s.OpenCode.UserCode)
 	}
 }
@@ -242,92 +160,144 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
 	if err != nil {
 		t.Fatal(err)
 	}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = w.provider().Logout(short)
+	_, err = w.pipeline().Logout(short)
 	w.failsWith(err, failure.ExitNetwork, "another daypass still holds the login")
 	over, end := context.WithCancel(t.Context())
 	end()
-	_, err = w.provider().Logout(over)
+	_, err = w.pipeline().Logout(over)
 	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.counts(map[string]int{"revoke": 0})
 	lock.Unlock()
 	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if lock, err := w.provider().Locks.TryLock(w.provider().loginLock()); err == nil {
+		if lock, err := w.pipeline().Locks.TryLock(w.pipeline().loginLock()); err == nil {
 			lock.Unlock()
 			t.Errorf("the login's lock is free at %s", r.URL.Path)
 		}
 		return false
 	})
-	if out, err := w.provider().Logout(t.Context()); err != nil || !out.Revoked {
+	if out, err := w.pipeline().Logout(t.Context()); err != nil || !out.Revoked {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
 
-// elsewhere is another storage of the machine.
-type elsewhere struct {
-	cache.Store
-	name string
+// named is a keyring under another name.
+type named struct {
+	cache.Keyring
+	kind string
 }
 
-func (s elsewhere) Name() string { return s.name }
+func (n named) Kind() string { return n.kind }
+func (n named) Name() string { return "the " + n.kind }
 
-// unreachable is a storage that nobody answers for.
-type unreachable struct{ cache.Store }
+// away is a keyring that cannot be reached.
+type away struct{ cache.Keyring }
 
-var errNoBus = errors.New("no bus")
+func (a away) err() error { return &cache.UnreachableError{Where: a.Name(), Err: errors.New("no bus")} }
 
-func (s unreachable) err() error { return &cache.UnreachableError{Where: s.Name(), Err: errNoBus} }
+func (a away) Get(context.Context, string) ([]byte, error)       { return nil, a.err() }
+func (a away) Set(context.Context, string, string, []byte) error { return a.err() }
+func (a away) Remove(context.Context, string) error              { return a.err() }
+func (a away) List(context.Context) ([]string, error)            { return nil, a.err() }
+func (a away) Unlock(context.Context, ...string) error           { return a.err() }
+func (a away) CanAsk() bool                                      { return false }
 
-func (s unreachable) Get(context.Context, string) ([]byte, error)          { return nil, s.err() }
-func (s unreachable) Set(context.Context, string, []byte, time.Time) error { return s.err() }
-func (s unreachable) Delete(context.Context, string) error                 { return s.err() }
-func (s unreachable) Unlock(context.Context) error                         { return s.err() }
-
-// A logout reaches each storage of the machine; one that is out of reach keeps it
-// from nothing where the login was elsewhere, and is an error where it may hold it.
-func TestLogoutInEveryStorage(t *testing.T) {
-	t.Parallel()
-	second := func() cache.Store { return elsewhere{&memory{records: map[string][]byte{}}, "second"} }
-
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	other := second()
+// moved is a world whose login was in one storage, then in another, and is now in
+// files, each with a refresh token of its own.
+func moved(t *testing.T) (w *world, rings []cache.Keyring) {
+	w = newWorld(t, sandbox.Options{Rotate: true})
+	rings = []cache.Keyring{named{&memory{items: map[string][]byte{}}, "first"}, named{&memory{items: map[string][]byte{}}, "second"}}
+	w.ring = rings[0]
+	w.mustRun()
+	w.rings, w.ring = []cache.Keyring{away{rings[0]}, rings[1]}, nil
+	w.clock.Advance(time.Minute)
+	w.storage = "kernel" // which the second stands for
+	w.rings[1] = named{rings[1], "kernel"}
+	rings[1] = w.rings[1]
 	w.mustRun()
 	w.clock.Advance(time.Minute)
-	later := w.mustRun(func(p *Provider) { p.Store = other })
-	out, err := w.provider(func(p *Provider) { p.Everywhere = []cache.Store{w.store, other} }).Logout(t.Context())
-	if err != nil || !out.Found || !out.CredentialsUntil.Equal(later.Expires) {
-		t.Errorf("%+v, %v", out, err)
-	}
-	w.counts(map[string]int{"revoke": 2})
-	w.servesNobody()
-	w.store = other
-	w.servesNobody()
-
-	w = newWorld(t, sandbox.Options{Rotate: true})
+	w.storage = "file"
 	w.mustRun()
-	out, err = w.provider(func(p *Provider) { p.Everywhere = []cache.Store{unreachable{second()}, w.store} }).Logout(t.Context())
-	if err != nil || !out.Found {
-		t.Errorf("another storage out of reach: %+v, %v", out, err)
-	}
-
-	w = newWorld(t, sandbox.Options{Rotate: true})
-	other = second()
-	w.mustRun(func(p *Provider) { p.Store = other })
-	out, err = w.provider(func(p *Provider) { p.Store, p.Everywhere = unreachable{w.store}, []cache.Store{other} }).Logout(t.Context())
-	if err != nil || !out.Found {
-		t.Errorf("found elsewhere: %+v, %v", out, err)
-	}
-	_, err = w.provider(func(p *Provider) { p.Store, p.Everywhere = unreachable{w.store}, []cache.Store{other} }).Logout(t.Context())
-	w.failsWith(err, failure.ExitKeyring, "memory is out of reach: no bus.")
+	w.rings = rings
+	return w, rings
 }
 
-// The refresh token goes to the endpoint that was known at the login, and what
-// keeps it from being revoked is said, and keeps nothing from being deleted.
+// A login that has moved twice is in three places: a logout ends it in all of them,
+// and in none if one cannot be reached.
+func TestLogoutInEveryPlace(t *testing.T) {
+	t.Parallel()
+	for _, unreachable := range []int{0, 1} {
+		w, rings := moved(t)
+		w.counts(map[string]int{"device": 3})
+		w.rings = slices.Clone(rings)
+		w.rings[unreachable] = away{rings[unreachable]}
+		for _, all := range []bool{false, true} {
+			var err error
+			if all {
+				_, err = w.pipeline().LogoutAll(t.Context())
+			} else {
+				_, err = w.pipeline().Logout(t.Context())
+			}
+			w.failsWith(err, failure.ExitKeyring, "the login of corp is in the "+rings[unreachable].Name()+", which this session cannot reach (no bus).")
+			w.counts(map[string]int{"revoke": 0})
+		}
+		for i, ring := range rings {
+			if items, _ := ring.List(t.Context()); len(items) != 2 {
+				t.Errorf("place %d has %q", i, items)
+			}
+		}
+		w.mustRun() // nothing was forgotten
+		w.counts(map[string]int{"device": 3})
+		w.rings = rings
+		out, err := w.pipeline().Logout(t.Context())
+		if err != nil || !out.Revoked {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		w.counts(map[string]int{"revoke": 3})
+		for i, ring := range rings {
+			if items, _ := ring.List(t.Context()); len(items) != 0 {
+				t.Errorf("place %d still has %q", i, items)
+			}
+		}
+		w.person = Person{}
+		_, err = w.run()
+		w.failsWith(err, failure.ExitLogin, "needs a login")
+	}
+}
+
+// A keyring out of reach is told by every command, and is not the same as no login.
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.ring = away{w.ring}
+	const first = "the login of corp is in the memory, which this session cannot reach (no bus)."
+	before := w.box.Count("")
+	_, err := w.run()
+	w.failsWith(err, failure.ExitKeyring, first)
+	_, err = w.pipeline().Login(w.ctx(), false)
+	w.failsWith(err, failure.ExitKeyring, first)
+	_, _, err = w.pipeline().IDToken(w.ctx())
+	w.failsWith(err, failure.ExitKeyring, first)
+	_, err = w.pipeline().Logout(t.Context())
+	w.failsWith(err, failure.ExitKeyring, first)
+	_, err = w.pipeline().LogoutAll(t.Context())
+	w.failsWith(err, failure.ExitKeyring, first)
+	if s := w.pipeline().Status(t.Context()); s.Problem != first || s.Failure == nil || s.Failure.Exit != failure.ExitKeyring || s.NeedsPerson {
+		t.Errorf("status: %+v", s)
+	}
+	if n := w.box.Count("") - before; n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// Whatever keeps the refresh token from being revoked is said, and the login is
+// deleted all the same.
 func TestLogoutSaysWhatWasNotRevoked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -339,11 +309,12 @@ func TestLogoutSaysWhatWasNotRevoked(t *testing.T) {
 		{"no endpoint", sandbox.Options{OmitRevocation: true}, func(*world) {}, "the provider has no revocation endpoint"},
 		{"no refresh token", sandbox.Options{NoRefreshToken: true}, func(*world) {}, ""},
 		{"refused", sandbox.Options{}, func(w *world) { w.answerWith("/revoke", 400, `{"error":"unsupported_token_type"}`) }, "unsupported_token_type"},
+		{"provider down", sandbox.Options{}, func(w *world) { w.drop("/revoke", false, 10) }, "does not answer"},
 	} {
 		w := newWorld(t, c.o)
 		w.mustRun()
 		c.set(w)
-		out, err := w.provider().Logout(t.Context())
+		out, err := w.pipeline().Logout(t.Context())
 		if err != nil || out.Revoked || !strings.Contains(out.NotRevoked, c.want) || c.want == "" && out.NotRevoked != "" {
 			t.Errorf("%s: %+v, %v", c.name, out, err)
 		}
@@ -351,90 +322,42 @@ func TestLogoutSaysWhatWasNotRevoked(t *testing.T) {
 	}
 }
 
-// A locked keyring is unlocked for a logout; where it cannot be, the login is not
-// said to be gone.
-func TestLogoutUnlocks(t *testing.T) {
+// logout --all needs no configuration, finds what no place file names, and goes on
+// after a login that it cannot end.
+func TestLogoutAll(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	closed := &lockable{Store: w.store, locked: true}
-	_, err := w.provider(func(p *Provider) { p.Store = closed }).Logout(t.Context())
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
-	if len(w.provider().readIndex().logins()) != 1 {
-		t.Error("the login is forgotten, and may be there")
+	w.mustRun(func(p *Pipeline) { p.Profile.IDP.Name = "second" })
+	stray := w.pipeline(func(p *Pipeline) { p.Profile.IDP.Name = "third" })
+	w.mustRun(func(p *Pipeline) { p.Profile.IDP.Name = "third" })
+	if err := stray.Kept.Forget(); err != nil { // as a backup that lacks the folder does
+		t.Fatal(err)
 	}
-	opens := &lockable{Store: w.store, locked: true, opens: true}
-	out, err := w.provider(func(p *Provider) { p.Store = opens }).Logout(t.Context())
-	if err != nil || !out.Revoked || opens.dialogs != 1 {
-		t.Errorf("%+v, %v, %d dialogs", out, err, opens.dialogs)
+	nothing := func(p *Pipeline) {
+		p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", ""
 	}
-	w.servesNobody()
-}
 
-// Many processes remember different records at once, and none is lost.
-func TestIndexKeepsWhatManyWrite(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	p := w.provider()
-	const n = 20
-	done := make(chan struct{})
-	for i := range n {
-		go func() {
-			p.remember(indexEntry{Kind: kindRole, Key: fmt.Sprint("role ", i), Login: "login"})
-			p.remember(indexEntry{Kind: kindLogin, Key: "login", Login: "login"})
-			done <- struct{}{}
-		}()
-	}
-	for range n {
-		<-done
-	}
-	if i := p.readIndex(); len(i.Records) != n+1 || len(i.roles("login")) != n || len(i.logins()) != 1 {
-		t.Errorf("%d records, %d roles, %d logins", len(i.Records), len(i.roles("login")), len(i.logins()))
-	}
-	p.remember(indexEntry{Kind: kindRole, Key: "other", Login: "other"})
-	p.forget("login")
-	if i := p.readIndex(); len(i.Records) != 1 || i.Records[0].Key != "other" {
-		t.Errorf("after forgetting one login: %v", i.Records)
-	}
-}
-
-// A logout while the renewal runs in a process of its own wins as well.
-func TestLogoutDuringARenewalAside(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	_, err := w.run(func(p *Provider) {
-		p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
-		p.Aside = func() (<-chan struct{}, error) {
-			ended := make(chan struct{})
-			close(ended)
-			_, err := w.provider().Logout(t.Context())
-			return ended, err
-		}
-	})
-	w.failsWith(err, failure.ExitLogin, "removed or replaced")
-	w.servesNobody()
-}
-
-// A logout that finds the folder's lock free, while a renewal silently fails, wins.
-func TestLogoutWhileAFailureIsNoted(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
-	w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	w.answerWith("/token", http.StatusServiceUnavailable, "down")
-	_, err := w.run(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set role" {
-				if _, err := w.provider().Logout(t.Context()); err != nil {
-					t.Error(err)
-				}
+	ring, failed := w.ring, 0
+	w.ring = &faulty{Keyring: ring, fault: func(_ int, call string) fault {
+		if call == "get login" {
+			if failed++; failed == 1 {
+				return fails
 			}
-			return works
-		})
-	})
-	w.failsWith(err, failure.ExitLogin, "removed or replaced")
+		}
+		return works
+	}}
+	outs, err := w.pipeline(nothing).LogoutAll(t.Context())
+	w.failsWith(err, failure.ExitKeyring, "which this session cannot reach")
+	if len(outs) != 1 {
+		t.Errorf("%d logins were ended, want the other one", len(outs))
+	}
+	w.ring = ring
+	outs, err = w.pipeline(nothing).LogoutAll(t.Context())
+	if err != nil || len(outs) != 2 || !outs[0].Revoked || !outs[1].Revoked || outs[1].IDP != "third" {
+		t.Errorf("logout --all: %+v, %v", outs, err)
+	}
+	w.counts(map[string]int{"revoke": 3})
 	w.servesNobody()
 }
 
@@ -444,23 +367,20 @@ func TestInterruptDuringALogout(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		interrupt()
-		return false
-	})
-	if _, err := w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Logout(ctx); err != nil {
+	w.box.Intercept(func(http.ResponseWriter, *http.Request) bool { interrupt(); return false })
+	if _, err := w.pipeline().Logout(ctx); err != nil {
 		t.Error(err)
 	}
 	w.servesNobody()
 }
 
-// Credentials that are over are none that stay valid after a logout.
+// Credentials that are over do not stay valid after a logout.
 func TestLogoutAfterTheCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	w.clock.Advance(2 * time.Hour)
-	if out, err := w.provider().Logout(t.Context()); err != nil || !out.CredentialsUntil.IsZero() {
+	if out, err := w.pipeline().Logout(t.Context()); err != nil || !out.CredentialsUntil.IsZero() {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
@@ -469,9 +389,9 @@ func TestLogoutAfterTheCredentials(t *testing.T) {
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, ClientSecret: "hush"})
-	withSecret := func(p *Provider) { p.Profile.IDP.ClientSecret = secret.New("hush") }
+	withSecret := func(p *Pipeline) { p.Profile.IDP.ClientSecret = secret.New("hush") }
 	w.mustRun(withSecret)
-	p := w.provider(withSecret)
+	p := w.pipeline(withSecret)
 	flow, err := p.flow()
 	if err != nil {
 		t.Fatal(err)
@@ -487,3 +407,8 @@ func TestRevocation(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

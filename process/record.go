@@ -1,65 +1,61 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
 
-// formVersion is the version of the stored forms in this file. A record of
-// another version is read as unreadable, and so as a miss.
-const formVersion = 1
+// The records, and how each is read, written and deleted. The login is an item of
+// the keyring; role credentials and the open authorization are sealed files beside
+// it; a note is a plain file and holds no secret. All of them are JSON.
 
-// kept is a secret inside a record: it prints as redacted like every
-// [secret.String], and only the JSON that goes to the keyring holds its value.
-type kept struct{ secret.String }
-
-func keep(s secret.String) kept { return kept{s} }
-
-// MarshalText reveals the secret for the keyring.
-func (k kept) MarshalText() ([]byte, error) { return []byte(k.Reveal()), nil }
-
-// UnmarshalText takes the secret back from the keyring.
-func (k *kept) UnmarshalText(text []byte) error {
-	k.String = secret.New(string(text))
-	return nil
-}
+// formVersion is the version of the forms in this file. A record of another
+// version is unreadable, and so a miss.
+const formVersion = 2
 
 // login is what one login at the provider left: one for each [daypass-idp]
 // section, shared by the profiles that name it.
 type login struct {
 	Version int    `json:"v"`
-	ID      string `json:"id"` // changes with the person; role records name it
-	IDP     string `json:"idp"`
+	IDP     string `json:"idp"` // name of the section
+	// KeyID is the [cache.Key.ID] of the key that seals the files of this login. The
+	// two are separate items: by it, nobody who reads them without a lock takes the
+	// key of the next person for this one's.
+	KeyID string `json:"key_id"`
 
 	Issuer             string `json:"issuer"`
 	ClientID           string `json:"client_id"`
 	RevocationEndpoint string `json:"revocation_endpoint,omitempty"`
 
-	IDToken      kept `json:"id_token"`
-	RefreshToken kept `json:"refresh_token"`
+	IDToken      secret.Kept `json:"id_token"`
+	RefreshToken secret.Kept `json:"refresh_token"`
 	// RefreshStarted is set before RefreshToken is sent and cleared with the
-	// answer. Found set, the answer to an earlier renewal was lost.
+	// answer. If it is found set, the answer to an earlier renewal was lost.
 	RefreshStarted time.Time `json:"refresh_started,omitzero"`
-
 	// NeedsPerson is set when the provider keeps the login but wants to see the
 	// person again before it renews.
 	NeedsPerson bool `json:"needs_person,omitempty"`
-	// Roles are the keys of the role records made from the login.
-	Roles []string `json:"roles,omitempty"`
 
 	LoggedIn time.Time `json:"logged_in"` // when a person last approved
 	Obtained time.Time `json:"obtained"`  // when IDToken came
 	Expires  time.Time `json:"expires"`   // IDToken's exp
 	Claims   claims    `json:"claims"`
 
-	unstored error // why the keyring did not take it: it serves this process alone
+	key      cache.Key // whose ID is KeyID; empty if another one is there
+	unstored error     // why the keyring did not take the login: it serves this process alone
 }
 
 // claims are the claims of the ID token that are shown to people, or tell whose
@@ -83,126 +79,343 @@ func (c claims) who() string {
 	return c.Subject
 }
 
-// attempt is what became of asking a person, one for each login record: an open
-// device authorization that the next process takes up, or an outcome that keeps
-// it from asking an empty chair.
-type attempt struct {
-	Version int            `json:"v"`
-	Open    *authorization `json:"open,omitempty"`
-	Outcome *outcome       `json:"outcome,omitempty"`
-	// Codes counts the codes shown since the last stored login; LastCode is when
-	// the last of them was issued.
+// role is the role credentials that STS gave, for one profile's role.
+type role struct {
+	Version int    `json:"v"`
+	Profile string `json:"profile"` // that they were first obtained for
+
+	Issued  time.Time `json:"issued"`  // by this machine's clock
+	Expires time.Time `json:"expires"` // as STS said
+
+	AccessKeyID     string      `json:"access_key_id"`
+	SecretAccessKey secret.Kept `json:"secret_access_key"`
+	SessionToken    secret.Kept `json:"session_token"`
+	AssumedRole     string      `json:"assumed_role"` // ARN of the session, with the session name
+}
+
+// printable reports whether the credentials hold nothing but printable ASCII, as
+// AWS's do: they go into JSON, environments and headers.
+func (r *role) printable() bool {
+	for _, text := range []string{r.AccessKeyID, r.SecretAccessKey.Reveal(), r.SessionToken.Reveal(), r.AssumedRole} {
+		for i := range len(text) {
+			if text[i] <= ' ' || text[i] > '~' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// authorization is a device authorization that waits for a person, and that the
+// next process takes up.
+type authorization struct {
+	Version int `json:"v"`
+	deviceflow.Authorization
+	Opened bool `json:"opened"` // a browser was told to open it
+}
+
+// note is how asking for a login, or renewing something, last ended: one for each
+// login, and one for each role of it.
+type note struct {
+	At    time.Time `json:"at,omitzero"`
+	Exit  int       `json:"exit,omitempty"`
+	Lines []string  `json:"lines,omitempty"` // with placeholders, see [failure.Error.Fill]
+	// Failed is set if that was a failure of the provider's, which is then left alone
+	// for a while.
+	Failed bool `json:"failed,omitempty"`
+	// Asked is set if a person was asked, and did not answer or Refused, since the last
+	// stored login.
+	Asked   bool `json:"asked,omitempty"`
+	Refused bool `json:"refused,omitempty"`
+	// FromAWS is set if AWS refused, or could not be asked: every other process would
+	// meet the same. What else a role's note may hold depends on its process.
+	FromAWS bool `json:"from_aws,omitempty"`
+	// Codes counts the codes that process has shown since then; LastCode is when the
+	// last code was issued.
 	Codes    int       `json:"codes,omitempty"`
 	LastCode time.Time `json:"last_code,omitzero"`
 }
 
-// authorization is the stored form of [deviceflow.Authorization].
-type authorization struct {
-	DeviceCode              kept          `json:"device_code"`
-	UserCode                string        `json:"user_code"`
-	VerificationURI         string        `json:"verification_uri"`
-	VerificationURIComplete string        `json:"verification_uri_complete,omitempty"`
-	Interval                time.Duration `json:"interval"`
-	NextPoll                time.Time     `json:"next_poll"`
-	Issued                  time.Time     `json:"issued"`
-	Expires                 time.Time     `json:"expires"`
-	CodeVerifier            kept          `json:"code_verifier"`
-	TokenEndpoint           string        `json:"token_endpoint"`
-	Opened                  bool          `json:"opened"` // a browser was told to open it
-}
+// failure is the note in the words of the process that wrote it.
+func (n note) failure() *failure.Error { return &failure.Error{Exit: n.Exit, Lines: n.Lines} }
 
-func storedAuthorization(a deviceflow.Authorization, opened bool) *authorization {
-	return &authorization{
-		DeviceCode: keep(a.DeviceCode), UserCode: a.UserCode,
-		VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete,
-		Interval: a.Interval, NextPoll: wall(a.NextPoll), Issued: wall(a.Issued), Expires: wall(a.Expires),
-		CodeVerifier: keep(a.CodeVerifier), TokenEndpoint: a.TokenEndpoint, Opened: opened,
+// holds reports that the note is one that daypass may have written: it says what
+// failed if something did, within the bounds of any outside text.
+func (n note) holds() bool {
+	for _, line := range n.Lines {
+		if len(line) > lineMax {
+			return false
+		}
 	}
+	failed := n.Failed || n.Exit != 0
+	return n.Exit >= 0 && n.Exit <= failure.ExitInterrupt && len(n.Lines) <= 3 && failed == (n.Exit != 0 && len(n.Lines) > 0)
 }
 
-func (a *authorization) deviceflow() deviceflow.Authorization {
-	return deviceflow.Authorization{
-		DeviceCode: a.DeviceCode.String, UserCode: a.UserCode,
-		VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete,
-		Interval: a.Interval, NextPoll: a.NextPoll, Issued: a.Issued, Expires: a.Expires,
-		CodeVerifier: a.CodeVerifier.String, TokenEndpoint: a.TokenEndpoint,
-	}
-}
-
-// The outcomes of an attempt.
 const (
-	refused       = "refused"        // the person or the provider said no
-	unanswered    = "unanswered"     // the code ran out
-	renewalFailed = "renewal_failed" // the provider could not be asked, or failed
+	// noteKept is how long a note keeps process from asking a person again.
+	noteKept = 24 * time.Hour
+	// renewalPause is how long the provider is left alone after a failed renewal.
+	renewalPause = 30 * time.Second
+
+	loginNote         = "note.json"
+	authorizationFile = "authorization"
+	noteMax           = 16 << 10 // bytes
+	lineMax           = 2000     // bytes of a line in a note
 )
 
-// outcome is how an attempt ended, with the words for those who waited for it.
-type outcome struct {
-	Kind  string    `json:"kind"`
-	At    time.Time `json:"at"`
-	Exit  int       `json:"exit"`
-	Lines []string  `json:"lines"`
+// ended is the note of another ending, with what is known of asking.
+func (n note) ended(at time.Time, f *failure.Error) note {
+	n.At, n.Exit, n.Lines, n.Failed = wall(at), f.Exit, f.Lines, false
+	return n
 }
 
-// role is the role credentials that STS gave, for one profile's role. Its stored
-// form is in rolerecord.go.
-type role struct {
-	LoginID string
-	Issued  time.Time // by this machine's clock
-	Expires time.Time // as STS said
-
-	AccessKeyID     string
-	SecretAccessKey secret.String
-	SessionToken    secret.String
-	// AssumedRole is the ARN of the session, with the session name.
-	AssumedRole string
-
-	// Failed is how the last renewal ended, if it failed.
-	Failed *outcome
+// pauses reports whether the provider is left alone after a failure that a login's
+// note tells of.
+func (n note) pauses(now time.Time) bool {
+	return n.Failed && recent(n.At, now, renewalPause)
 }
 
-// until is when the record is worth nothing any more. A failure without
-// credentials is for the processes of that moment.
-func (r *role) until() time.Time {
-	if r.Expires.IsZero() && r.Failed != nil {
-		return r.Failed.At
-	}
-	return r.Expires
+// fromProvider reports that a login's note tells how asking the provider ended, and
+// not that the keyring stayed locked.
+func (n note) fromProvider() bool { return n.Exit != 0 && n.Exit != failure.ExitKeyring }
+
+// newerThan reports whether the note was written since then: by the process that
+// this one has waited for. A time ahead of the clock says nothing.
+func (n note) newerThan(started, now time.Time) bool {
+	return !n.At.Before(started) && !n.At.After(now.Add(time.Second))
 }
 
-// loginKey names the login record: everything that changes what the provider
-// would answer.
-func loginKey(idp profile.IDP) string {
-	return cache.Key("login", idp.Name, idp.Issuer, idp.ClientID, idp.Scopes, idp.Audience, idp.ExtraParams,
-		idp.DeviceAuthorizationEndpoint)
-}
-
-// attemptKey names the attempt record beside a login record.
-func attemptKey(loginKey string) string { return cache.Key("attempt", loginKey) }
-
-// roleKey names the role record: everything that changes what STS would answer.
-// The region is not among it: the credentials are the same from every region.
-func roleKey(p profile.Profile) string {
-	policies := append([]string{p.Policy}, p.PolicyARNs...)
-	return cache.Key("role", loginKey(p.IDP), p.RoleARN, p.Duration.String(), p.SessionName, cache.Key(policies...),
-		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack))
+// recent reports whether at is less than within before now, give or take the
+// second by which clocks are set.
+func recent(at, now time.Time, within time.Duration) bool {
+	age := now.Sub(at)
+	return age > -time.Second && age < within
 }
 
 // wall strips the monotonic part of a time: it means nothing to the next process.
 func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
+// LoginKey names the folder of a login: everything that changes what the provider
+// would answer, and the machine, since a home folder may be shared by several.
+func LoginKey(i profile.IDP) string {
+	return cache.Name("login", i.Name, i.Issuer, i.ClientID, i.Scopes, i.Audience, i.ExtraParams,
+		i.DeviceAuthorizationEndpoint, cache.MachineID())
+}
+
+// roleName names the files of a role: everything that changes what STS would
+// answer. The region is not part of it: the credentials are the same from all.
+func roleName(p profile.Profile) string {
+	policies := append([]string{p.Policy}, p.PolicyARNs...)
+	return "role-" + cache.Name(p.RoleARN, p.Duration.String(), p.SessionName, cache.Name(policies...),
+		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack))
+}
+
+func roleNote(role string) string { return "note-" + role + ".json" }
+
 var errNoRecord = errors.New("not a record of daypass")
 
-// decode reads a stored form. Anything but a whole record of this version is a
-// [*cache.UnreadableError].
-func decode[T login | attempt](data []byte, where string, version func(*T) int) (*T, error) {
-	record := new(T)
-	if err := json.Unmarshal(data, record); err != nil {
+// decode reads a stored form into record. Anything but a whole record of this
+// version is a [*cache.UnreadableError].
+func decode(data []byte, where string, record any, version *int) error {
+	if json.Unmarshal(data, record) != nil {
 		// The JSON error is dropped: it may quote a value of the record.
-		return nil, &cache.UnreadableError{Where: where, Err: errNoRecord}
+		return &cache.UnreadableError{Where: where, Err: errNoRecord}
 	}
-	if v := version(record); v != formVersion {
-		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", v, formVersion)}
+	if *version != formVersion {
+		return &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", *version, formVersion)}
 	}
-	return record, nil
+	return nil
+}
+
+// readLogin reads the login and the key of its files; key can be there without a
+// login. A key that is missing is empty: it is made under the login's lock.
+func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err error) {
+	key, err = p.Kept.Key(ctx)
+	if err != nil && !notThere(err) {
+		return nil, cache.Key{}, err
+	}
+	data, err := p.Kept.Record(ctx)
+	if err != nil {
+		return nil, key, err
+	}
+	l, err = decodeLogin(data, p.Kept.Where())
+	if err != nil {
+		return nil, key, err
+	}
+	if l.KeyID == key.ID() {
+		l.key = key
+	}
+	return l, key, nil
+}
+
+func decodeLogin(data []byte, where string) (*login, error) {
+	l := new(login)
+	if err := decode(data, where, l, &l.Version); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// storeTime bounds a store of an answer, which the provider gives only once.
+const storeTime = 20 * time.Second
+
+// putLogin stores the login. The store belongs to the exchange whose answer it
+// keeps, so it is not cancelled; it is bounded, and tried twice.
+func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
+	l.KeyID = l.key.ID()
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		err := p.Kept.SetRecord(bounded, data)
+		cancel()
+		p.debug("store the login", "in", p.Kept.Where(), "bytes", len(data), "ok", err == nil)
+		if err == nil || try == 1 {
+			return err
+		}
+	}
+}
+
+// insist repeats a store of what the provider gives only once: a keyring that is
+// being restarted or unlocked is waited for.
+func (p *Pipeline) insist(ctx context.Context, store func(context.Context) error) error {
+	ctx = context.WithoutCancel(ctx)
+	until := p.Now().Add(storeTime)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := store(ctx)
+		var unreachable *cache.UnreachableError
+		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) {
+			return err
+		}
+		_ = p.Sleep(ctx, pause)
+	}
+}
+
+// newKey makes a key for the files of the login. Those that another key has
+// sealed, another person's role credentials above all, are gone with it.
+func (p *Pipeline) newKey(ctx context.Context) (cache.Key, error) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	return p.Kept.NewKey(bounded)
+}
+
+// readRole reads the role credentials: the key, and the file that it seals. It
+// takes no lock and unlocks nothing.
+func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
+	key, err := p.Kept.Key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.readRoleFile(key, roleName(p.Profile))
+}
+
+func (p *Pipeline) readRoleFile(key cache.Key, name string) (*role, error) {
+	r := new(role)
+	if err := p.unseal(key, name, r, &r.Version); err != nil {
+		return nil, err
+	}
+	if !r.printable() {
+		return nil, &cache.UnreadableError{Where: name, Err: errors.New("credentials with characters that AWS's do not have")}
+	}
+	return r, nil
+}
+
+// readAuthorization returns the authorization that waits for a person, or nil.
+func (p *Pipeline) readAuthorization(key cache.Key) *authorization {
+	a := new(authorization)
+	if key.Empty() || p.unseal(key, authorizationFile, a, &a.Version) != nil {
+		return nil
+	}
+	return a
+}
+
+// unseal reads a sealed record; version is where it holds the version of its form.
+func (p *Pipeline) unseal(key cache.Key, name string, record any, version *int) error {
+	data, err := p.Kept.Unseal(key, name)
+	if err != nil {
+		return err
+	}
+	return decode(data, name, record, version)
+}
+
+func (p *Pipeline) seal(key cache.Key, name string, record any) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return p.Kept.Seal(key, name, data)
+}
+
+func (p *Pipeline) dropAuthorization() { _ = p.Kept.Remove(authorizationFile) }
+
+// readNote reads a note; none, or one that cannot be read, is the zero note.
+func (p *Pipeline) readNote(name string) note {
+	var n note
+	data, err := cache.ReadFile(p.Kept.Dir(), name, noteMax)
+	if err != nil || json.Unmarshal(data, &n) != nil || !n.holds() {
+		return note{}
+	}
+	// What a clock that ran ahead has written says nothing.
+	if !recent(n.At, p.Now(), noteKept) {
+		n = note{Asked: n.Asked, Refused: n.Refused, Codes: n.Codes, LastCode: n.LastCode}
+	}
+	if !recent(n.LastCode, p.Now(), noteKept) {
+		n.Asked, n.Refused, n.Codes = false, false, 0
+	}
+	return n
+}
+
+// putNote writes a note. That it cannot be written is no reason to fail: a note
+// only spares others what this process has met.
+func (p *Pipeline) putNote(name string, n note) {
+	n.Lines = slices.Clone(n.Lines[:min(len(n.Lines), 3)])
+	for i, line := range n.Lines {
+		n.Lines[i] = line[:min(len(line), lineMax)]
+	}
+	if data, err := json.Marshal(n); err == nil && len(data) <= noteMax {
+		_ = cache.WriteFile(p.Kept.Dir(), name, data)
+	}
+}
+
+func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
+
+// readAttempt reads what is known of asking for this login: the note, and the
+// authorization that waits, which may be nil. One whose code has run out is what
+// it is: a code that nobody answered.
+func (p *Pipeline) readAttempt(key cache.Key) (note, *authorization) {
+	n, a := p.readNote(loginNote), p.readAuthorization(key)
+	if a == nil || p.Now().Before(a.Expires) {
+		return n, a
+	}
+	if recent(a.Expires, p.Now(), noteKept) {
+		f := p.codeRanOut(a.Authorization)
+		n = n.ended(a.Expires, f)
+		n.Asked = true
+	}
+	return n, nil
+}
+
+// notThere reports whether a read found no usable record: none, or rubbish.
+func notThere(err error) bool {
+	var unreadable *cache.UnreadableError
+	return errors.Is(err, cache.ErrMiss) || errors.As(err, &unreadable)
+}
+
+// needsUnlock reports whether a read failed because the keyring is locked.
+func needsUnlock(err error) bool {
+	var unreachable *cache.UnreachableError
+	return errors.As(err, &unreachable) && unreachable.Locked
+}
+
+// take makes a verified ID token the login's.
+func (l *login) take(t idp.Token, now time.Time) {
+	l.IDToken = secret.Keep(t.Raw)
+	l.Issuer = t.Issuer
+	l.Obtained, l.Expires = wall(now), wall(t.Expires)
+	l.Claims = claims{
+		Subject: t.Subject, Audience: t.Audience, AuthorizedParty: t.AuthorizedParty,
+		Email: t.Email, PreferredUsername: t.PreferredUsername, Name: t.Name,
+	}
 }

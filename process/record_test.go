@@ -1,52 +1,48 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
 
-func TestRecordsSurviveStorage(t *testing.T) {
-	now := time.Date(2026, 11, 22, 9, 0, 0, 123456789, time.UTC)
-	want := &login{
-		Version: formVersion, ID: "id", Issuer: "https://corp.example/", IDToken: keep(secret.New("the-id-token")),
-		RefreshToken: keep(secret.New("the-refresh-token")), LoggedIn: now, Obtained: now, Expires: now.Add(time.Hour),
-		Claims: claims{Subject: "s", Audience: []string{"a", "b"}},
-	}
-	data, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := decode(data, "file", func(l *login) int { return l.Version })
-	if err != nil {
-		t.Fatal(err)
-	}
-	same := cmp.Comparer(func(a, b kept) bool { return a.Equal(b.String) })
-	if d := cmp.Diff(want, got, same, cmpopts.IgnoreUnexported(login{})); d != "" {
-		t.Error(d)
-	}
-	if text := fmt.Sprintf("%v %+v %#v", want, want, want); strings.Contains(text, "the-id-token") || strings.Contains(text, "the-refresh-token") {
-		t.Errorf("a record prints its tokens: %s", text)
+func TestRecordsPrintNoSecrets(t *testing.T) {
+	kept := func(s string) secret.Kept { return secret.Keep(secret.New("hidden-" + s)) }
+	for _, record := range []any{
+		&login{IDToken: kept("id"), RefreshToken: kept("refresh")},
+		&role{SecretAccessKey: kept("key"), SessionToken: kept("session")},
+		&authorization{Authorization: deviceflow.Authorization{DeviceCode: kept("code"), CodeVerifier: kept("verifier")}},
+	} {
+		if text := fmt.Sprintf("%v %+v %#v %q", record, record, record, record); strings.Contains(text, "hidden-") {
+			t.Errorf("a record prints its secrets: %s", text)
+		}
+		if data, err := json.Marshal(record); err != nil || strings.Count(string(data), "hidden-") != 2 {
+			t.Errorf("a record does not keep its secrets: %s, %v", data, err)
+		}
 	}
 }
 
-func TestRoleKeyHoldsWhatChangesTheAnswer(t *testing.T) {
+// A login is everything that changes what the provider would answer, and a role is
+// what changes STS's answer.
+func TestNamesHoldWhatChangesTheAnswer(t *testing.T) {
 	base := profile.Profile{
 		IDP:     profile.IDP{Name: "corp", Issuer: "https://corp.example", ClientID: "c"},
 		RoleARN: "arn:aws:iam::111122223333:role/dev", Duration: time.Hour,
 	}
-	seen := map[string]string{roleKey(base): "base"}
+	names := func(p profile.Profile) string { return LoginKey(p.IDP) + " " + roleName(p) }
+	seen := map[string]string{names(base): "base"}
 	for name, change := range map[string]func(*profile.Profile){
 		"section":         func(p *profile.Profile) { p.IDP.Name = "other" },
 		"issuer":          func(p *profile.Profile) { p.IDP.Issuer += "/" },
@@ -66,53 +62,77 @@ func TestRoleKeyHoldsWhatChangesTheAnswer(t *testing.T) {
 	} {
 		p := base
 		change(&p)
-		if other, taken := seen[roleKey(p)]; taken {
-			t.Errorf("%s: the key is that of %s", name, other)
+		if other, taken := seen[names(p)]; taken {
+			t.Errorf("%s: the names are those of %s", name, other)
 		}
-		seen[roleKey(p)] = name
+		seen[names(p)] = name
 	}
-	region := base
-	region.Region = "us-east-1"
-	if roleKey(region) != roleKey(base) {
-		t.Error("the region changes the key, and the credentials do not depend on it")
+	same := base
+	same.Name, same.Region, same.IDP.ProcessTimeout = "other", "us-east-1", time.Second
+	if names(same) != names(base) {
+		t.Error("the region, or how long to wait, changes the names, and the credentials do not depend on it")
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	for _, s := range []string{``, `{}`, `{"v":1}`, `{"v":2}`, `{"v":"1"}`, `[]`, `null`, `{"v":1,"issued":"yesterday"}`,
-		`{"v":1,"id_token":{"a":1}}`, `{"v":1,"open":{"interval":-1}}`, `{"v":1,"expires":"9999-12-31T23:59:59Z"}`,
-		strings.Repeat(`{"v":`, 5000)} {
-		f.Add([]byte(s))
-	}
-	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		check := func(err error) {
-			var unreadable *cache.UnreadableError
-			if err != nil && !errors.As(err, &unreadable) {
-				t.Errorf("%T is not an UnreadableError: %v", err, err)
+// A file that somebody has changed is no note, and keeps nobody from credentials.
+func TestNoteOfRubbish(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	p := w.pipeline()
+	at := `"at":"` + w.clock.Now().Format(time.RFC3339) + `"`
+	for _, rubbish := range []string{"", "{", "null", `{"lines":7}`, `{"exit":3}`, `{"exit":3,` + at + `}`, `{"exit":-1,"lines":["a"],` + at + `}`,
+		`{"exit":0,"failed":true,"lines":["a"],` + at + `}`, `{"exit":999,"failed":true,"lines":["a"],` + at + `}`,
+		`{"exit":3,"failed":true,` + at + `}`, `{"exit":3,"lines":["a","a","a","a"],` + at + `}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", lineMax+1) + `"]}`,
+		`{"exit":3,"lines":["a"],"at":"2027-01-01T00:00:00Z"}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", noteMax) + `"]}`} {
+		for _, name := range []string{loginNote, roleNote(roleName(p.Profile))} {
+			if err := cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)); err != nil {
+				t.Fatal(err)
 			}
 		}
-		l, err := decode(data, "file", func(l *login) int { return l.Version })
-		check(err)
-		if err == nil {
-			_ = l.serves(now, secret.String{})
-		}
-		_, err = decode(data, "file", func(a *attempt) int { return a.Version })
-		check(err)
-	})
-}
-
-// What a record says of an earlier failure is bounded, and is always a failure.
-func TestOutcomeOfRubbish(t *testing.T) {
-	line := []string{"it failed."}
-	for _, o := range []outcome{{Exit: 0, Lines: line}, {Exit: -1, Lines: line}, {Exit: failure.ExitInterrupt + 1, Lines: line}, {Exit: failure.ExitLogin}} {
-		if f := o.failure(); f.Exit != failure.ExitUnexpected || !strings.Contains(f.Error(), "its reason is not known") {
-			t.Errorf("%+v: exit %d: %v", o, f.Exit, f)
+		if f := p.lastFailure(); f != nil {
+			t.Errorf("%.20q: %+v", rubbish, f)
 		}
 	}
-	long := strings.Repeat("a", 1<<16)
-	f := (&outcome{Exit: failure.ExitLogin, Lines: []string{long, long, long, long}}).failure()
-	if f.Exit != failure.ExitLogin || len(f.Lines) != 3 || len(f.Error()) > 3*2001 {
-		t.Errorf("exit %d, %d lines, %d bytes", f.Exit, len(f.Lines), len(f.Error()))
+	w.mustRun()
+}
+
+// SDKs often lose what daypass said; status still tells it, for each profile by
+// itself, and Ctrl-C is no failure.
+func TestLastFailureIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	last := func(change ...func(*Pipeline)) *LastFailure {
+		return w.pipeline(change...).Status(t.Context()).LastFailure
+	}
+	if f := last(); f != nil {
+		t.Errorf("before any: %+v", f)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	_, err := w.pipeline().Credentials(over, ForSDK)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+	if f := last(); f != nil {
+		t.Errorf("after Ctrl-C: %+v", f)
+	}
+	w.person = Person{}
+	_, err = w.run()
+	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
+	want := &LastFailure{At: w.clock.Now(), Exit: failure.ExitLogin, Line: failure.From(err).Lines[0]}
+	if d := cmp.Diff(want, last()); d != "" {
+		t.Error(d)
+	}
+	if f := last(longRole); f != nil {
+		t.Errorf("another profile: %+v", f)
+	}
+	w.clock.Advance(time.Minute)
+	_, err = w.run(w.on(away{w.ring}))
+	w.failsWith(err, failure.ExitKeyring, "")
+	if f := last(); f == nil || f.Exit != failure.ExitKeyring || !f.At.Equal(w.clock.Now()) {
+		t.Errorf("the later one: %+v", f)
+	}
+	w.person = Person{Terminal: true}
+	w.mustRun()
+	if f := last(); f != nil {
+		t.Errorf("after credentials: %+v", f)
 	}
 }

@@ -2,36 +2,23 @@ package process
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
-	"github.com/daypass/daypass/secret"
 )
-
-// dueWorld is a world whose login must be renewed, with nobody there.
-func dueWorld(t *testing.T, o sandbox.Options) *world {
-	o.Rotate, o.IDTokenLife = true, time.Hour
-	w := newWorld(t, o)
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.person = Person{}
-	return w
-}
-
-func (w *world) readLogin() *login {
-	w.t.Helper()
-	l, err := w.provider().readLogin(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return l
-}
 
 // Only a parsed invalid_grant ends a refresh token. After any other answer it is
 // kept; the mark stays only where it is not known what became of the token.
@@ -79,7 +66,7 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 			t.Errorf("%s: later: %v", name, err)
 		}
 		w.person = Person{Terminal: true}
-		if _, err := w.provider().Login(w.ctx(), false); err != nil {
+		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
 			t.Errorf("%s: daypass login: %v", name, err)
 		}
 		if renewed := w.box.Count("device") == 1; renewed != c.loginRenewed {
@@ -109,145 +96,102 @@ func TestDiscoveryComesBeforeTheMark(t *testing.T) {
 	w := dueWorld(t, sandbox.Options{})
 	w.forgetDiscovery()
 	w.answerWith("/openid-configuration", http.StatusServiceUnavailable, "down")
-	_, err := w.run(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set login" {
-				t.Error("the login was marked")
-			}
-			return works
-		})
-	})
+	_, err := w.run(w.faulty(func(_ int, call string) fault {
+		if call == "set login" {
+			t.Error("the login was marked")
+		}
+		return works
+	}).with(w))
 	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 0})
 }
 
-// A login that daypass login cannot renew for a definite reason is no dead end:
-// the person who stands there gets a code.
-func TestLoginIsNoDeadEnd(t *testing.T) {
+// The refresh token is stored before the ID token is looked at. An ID token that
+// cannot be verified, or is another person's, is of no use; it costs no login.
+func TestRenewalWithABadIDToken(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`{"error":"unauthorized_client"}`, `{"error":"invalid_request"}`, `{"error":"interaction_required"}`, "other sub"} {
+	for first, bad := range map[string]func(*sandbox.Options){
+		"cannot be used": func(o *sandbox.Options) { o.Algorithm = "HS256" },
+		"claim sub is":   func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "somebody-else"} },
+	} {
 		w := dueWorld(t, sandbox.Options{})
-		if body == "other sub" {
-			w.box.Set(func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "other"} })
-		} else {
-			w.answerRefresh(400, body)
-		}
+		before := w.readLogin()
+		w.box.Set(bad)
 		_, err := w.run()
-		if err == nil {
-			t.Errorf("%s: no failure", body)
+		w.failsWith(err, failure.ExitRefused, first)
+		l := w.readLogin()
+		if !l.IDToken.Equal(before.IDToken.String) || l.Claims.Subject != before.Claims.Subject {
+			t.Errorf("%s: the ID token was taken", first)
 		}
-		w.person = Person{Terminal: true}
-		if _, err := w.provider().Login(w.ctx(), false); err != nil {
-			t.Errorf("%s: daypass login: %v", body, err)
+		if l.RefreshToken.Empty() || l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
+			t.Errorf("%s: the new refresh token was not kept, or the mark was", first)
 		}
-		w.counts(map[string]int{"device": 2})
-		w.mustRun()
-	}
-}
-
-// The ID token that comes with a renewal is the same person's, or of no use.
-func TestRenewalIsTheSamePersons(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	before := w.readLogin()
-	w.box.Set(func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "somebody-else"} })
-	_, err := w.run()
-	w.failsWith(err, failure.ExitRefused, "claim sub is")
-	l := w.readLogin()
-	if !l.IDToken.Equal(before.IDToken.String) || l.Claims.Subject != before.Claims.Subject {
-		t.Error("another person's ID token was taken")
-	}
-	if l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
-		t.Error("the new refresh token was not kept, or the mark was")
-	}
-	w.counts(map[string]int{"sts": 1})
-}
-
-// A first login whose ID token cannot be used keeps its refresh token, whether
-// the provider rotates or not; once the provider is mended, no person is needed.
-func TestUnverifiedLoginKeepsItsRefreshToken(t *testing.T) {
-	t.Parallel()
-	for _, rotate := range []bool{true, false} {
-		w := newWorld(t, sandbox.Options{Rotate: rotate, Algorithm: "HS256"})
-		_, err := w.run()
-		w.failsWith(err, failure.ExitRefused, "cannot be used")
-		if l := w.readLogin(); l.RefreshToken.Empty() || !l.IDToken.Empty() {
-			t.Errorf("rotate %v: refresh token kept: %v, bad ID token dropped: %v", rotate, !l.RefreshToken.Empty(), l.IDToken.Empty())
-		}
-		w.person = Person{}
-		for range 3 { // the provider is left alone
-			_, err = w.run()
-			w.failsWith(err, failure.ExitRefused, "cannot be used")
-		}
-		w.counts(map[string]int{"token:refresh": 0})
-		w.clock.Advance(renewalPause)
-		_, err = w.run() // a renewal brings no better token, and leaves no mark
-		w.failsWith(err, failure.ExitRefused, "cannot be used")
-		if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
-			t.Errorf("rotate %v: after a renewal: refresh token kept: %v, mark %v", rotate, !l.RefreshToken.Empty(), l.RefreshStarted)
-		}
-		w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
+		w.counts(map[string]int{"sts": 1})
+		w.box.Set(func(o *sandbox.Options) { o.Algorithm, o.Claims = "", nil })
 		w.clock.Advance(renewalPause)
 		w.mustRun()
 		w.counts(map[string]int{"device": 1, "token:refresh": 2})
 		if w.box.Reused() != 0 {
-			t.Errorf("rotate %v: a refresh token was sent twice", rotate)
+			t.Errorf("%s: a refresh token was sent twice", first)
 		}
 	}
 }
 
-// The signing keys being away for a moment costs no login: neither one with a
-// refresh token nor one without.
-func TestKeysAwayForAMoment(t *testing.T) {
-	t.Parallel()
-	for _, noRefresh := range []bool{true, false} {
-		w := newWorld(t, sandbox.Options{NoRefreshToken: noRefresh})
-		away := 1
-		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-			if !strings.HasSuffix(r.URL.Path, "/keys") || away == 0 {
-				return false
-			}
-			away--
-			panic(http.ErrAbortHandler)
-		})
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "keys": 2})
-	}
+// full is a keyring that takes nothing more.
+type full struct{ cache.Keyring }
+
+func (full) Set(context.Context, string, string, []byte) error {
+	return &cache.UnreachableError{Where: "disk", Full: true, Err: errors.New("no space left on device")}
 }
 
-// A process that finds the mark of another sends the token, and once more where that
-// answer is lost: the other may have died before it sent anything. Then the mark
-// stays for the next.
-func TestMarkAndLostAgain(t *testing.T) {
+// Nothing is sent that could not be stored.
+func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	w := dueWorld(t, sandbox.Options{ReuseGrace: 10 * time.Second})
-	l := w.readLogin()
-	l.RefreshStarted = w.clock.Now() // of a process that was killed then
-	if err := w.provider().put(t.Context(), loginKey(w.profile().IDP), l); err != nil {
-		t.Fatal(err)
+	w := dueWorld(t, sandbox.Options{})
+	_, err := w.run(w.on(full{w.ring}))
+	w.failsWith(err, failure.ExitKeyring, "disk cannot store anything more: no space left on device.")
+	if f := failure.From(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Free some space") {
+		t.Errorf("said: %q", f.Lines)
 	}
-	w.drop("/token", true, 1)
+	w.counts(map[string]int{"token:refresh": 0})
 	w.mustRun()
-	w.counts(map[string]int{"token:refresh": 2, "device": 1})
+}
 
-	w = dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
-	w.drop("/token", true, 2) // the request and its retry
-	_, err := w.run()
-	w.failsWith(err, failure.ExitNetwork, "cannot renew")
-	w.counts(map[string]int{"token:refresh": 2})
-	w.clock.Advance(renewalPause)
-	w.drop("/token", true, 2)
-	_, err = w.run()
-	w.failsWith(err, failure.ExitNetwork, "cannot renew")
-	w.counts(map[string]int{"token:refresh": 4})
-	if w.readLogin().RefreshStarted.IsZero() {
-		t.Error("an answer is lost, and the mark is gone")
-	}
-	w.clock.Advance(renewalPause)
-	w.mustRun()
-	w.counts(map[string]int{"token:refresh": 5, "device": 1})
-	if !w.readLogin().RefreshStarted.IsZero() {
-		t.Error("the mark stays after a renewal")
+// A lost answer is asked for again, once, at once. So it is by a process that finds
+// the mark of another, which may have died before it sent anything.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		grace  time.Duration
+		acted  bool
+		marked bool
+		person bool
+	}{
+		{"lost on the way there", 0, false, false, false},
+		{"lost on the way back, provider grants grace", 30 * time.Second, true, false, false},
+		{"lost on the way back, no grace", 0, true, false, true},
+		{"another's mark, lost on the way back, provider grants grace", 30 * time.Second, true, true, false},
+	} {
+		w := dueWorld(t, sandbox.Options{ReuseGrace: c.grace})
+		if c.marked {
+			l := w.readLogin()
+			l.RefreshStarted = w.clock.Now() // of a process that was killed then
+			if err := w.pipeline().putLogin(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.drop("/token", c.acted, 1)
+		_, err := w.run()
+		if c.person {
+			w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
+		} else if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		w.counts(map[string]int{"token:refresh": 2, "device": 1})
+		if !w.readLogin().RefreshStarted.IsZero() {
+			t.Errorf("%s: the mark stays after an answer", c.name)
+		}
 	}
 }
 
@@ -275,27 +219,94 @@ func TestMarkStaysAfterALostAnswer(t *testing.T) {
 	}
 }
 
+// A lost answer that this process cannot ask for again, because of Ctrl-C or for want
+// of time, is asked for by the next one, at once: the grace for a used token is
+// seconds with some providers, and the pause after a failure would outlast it.
+func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		left time.Duration // until the deadline
+		exit int
+	}{
+		{"Ctrl-C", 50 * time.Second, failure.ExitInterrupt},
+		{"no time", exchangeTime + time.Second, failure.ExitNetwork},
+	} {
+		// first loses the answer to its request.
+		first := func(w *world) {
+			t.Helper()
+			ctx, interrupt := context.WithCancel(t.Context())
+			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/token") {
+					return false
+				}
+				w.box.Serve(discard{http.Header{}}, r)
+				w.clock.Advance(2 * time.Second)
+				if c.exit == failure.ExitInterrupt {
+					interrupt()
+				}
+				panic(http.ErrAbortHandler)
+			})
+			_, err := w.pipeline().Credentials(sandbox.Deadline(ctx, w.clock.Now().Add(c.left)), ForSDK)
+			w.failsWith(err, c.exit, "")
+			w.counts(map[string]int{"token:refresh": 1})
+			w.box.Intercept(nil)
+		}
+		t.Run(c.name, func(t *testing.T) {
+			w := dueWorld(t, sandbox.Options{ReuseGrace: 10 * time.Second})
+			first(w)
+			w.clock.Advance(time.Second)
+			w.mustRun()
+			w.counts(map[string]int{"token:refresh": 2, "device": 1})
+			if !w.readLogin().RefreshStarted.IsZero() {
+				t.Error("the mark stays after a renewal")
+			}
+		})
+		// That is one request and its retry, and not one of each process: where these
+		// answers are lost as well, the provider is left alone.
+		t.Run(c.name+", and lost again", func(t *testing.T) {
+			w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
+			first(w)
+			w.drop("/token", true, -1)
+			for _, err := range w.storm(25) {
+				w.failsWith(err, failure.ExitNetwork, "cannot renew")
+			}
+			for range 3 {
+				w.clock.Advance(time.Second)
+				_, err := w.run()
+				w.failsWith(err, failure.ExitNetwork, "cannot renew")
+			}
+			w.counts(map[string]int{"token:refresh": 3})
+			if w.readLogin().RefreshStarted.IsZero() {
+				t.Error("an answer is lost, and the mark is gone")
+			}
+			w.box.Intercept(nil)
+			w.clock.Advance(renewalPause)
+			w.mustRun()
+			w.counts(map[string]int{"token:refresh": 4, "device": 1})
+		})
+	}
+}
+
 // No exchange starts without the time to store its answer.
 func TestNoExchangeWithoutTime(t *testing.T) {
 	t.Parallel()
 	in := func(w *world, left time.Duration) context.Context {
-		return deadline{w.t.Context(), w.clock.Now().Add(left)}
+		return sandbox.Deadline(w.t.Context(), w.clock.Now().Add(left))
 	}
 	w := dueWorld(t, sandbox.Options{})
-	_, err := w.provider().Credentials(in(w, exchangeTime-time.Second), ForSDK)
+	_, err := w.pipeline().Credentials(in(w, exchangeTime-time.Second), ForSDK)
 	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	if !w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the login was marked, and nothing sent")
 	}
 	// The mark can take long, too.
-	_, err = w.provider(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call == "set login" {
-				w.clock.Advance(45 * time.Second)
-			}
-			return works
-		})
-	}).Credentials(in(w, 50*time.Second), ForSDK)
+	_, err = w.pipeline(w.faulty(func(_ int, call string) fault {
+		if call == "set login" {
+			w.clock.Advance(45 * time.Second)
+		}
+		return works
+	}).with(w)).Credentials(in(w, 50*time.Second), ForSDK)
 	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	w.counts(map[string]int{"token:refresh": 0})
 	// Nor is a lost answer asked for again.
@@ -308,10 +319,10 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	})
 	l := w.readLogin()
 	l.RefreshStarted = time.Time{} // of a process that had the time
-	if err := w.provider().put(t.Context(), loginKey(w.profile().IDP), l); err != nil {
+	if err := w.pipeline().putLogin(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.provider().Credentials(in(w, exchangeTime+2*time.Second), ForSDK)
+	_, err = w.pipeline().Credentials(in(w, exchangeTime+2*time.Second), ForSDK)
 	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 1})
 	if w.readLogin().RefreshStarted.IsZero() {
@@ -319,7 +330,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	}
 
 	cold := newWorld(t, sandbox.Options{})
-	_, err = cold.provider().Credentials(in(cold, exchangeTime-time.Second), ForSDK)
+	_, err = cold.pipeline().Credentials(in(cold, exchangeTime-time.Second), ForSDK)
 	cold.failsWith(err, failure.ExitNetwork, "no time was left")
 	cold.counts(map[string]int{"device": 0})
 	if len(cold.shown) != 0 {
@@ -327,174 +338,150 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	}
 }
 
-// The ID token that is cached serves until it is about to expire: a minute before,
-// or the last tenth of a short life.
-func TestServes(t *testing.T) {
-	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	at := func(obtained, left time.Duration) *login {
-		return &login{IDToken: keep(secret.New("a")), Obtained: now.Add(-obtained), Expires: now.Add(left)}
-	}
-	for _, c := range []struct {
-		name     string
-		login    *login
-		rejected string
-		want     bool
-	}{
-		{"none", nil, "", false},
-		{"no ID token", &login{Obtained: now, Expires: now.Add(time.Hour)}, "", false},
-		{"new", at(0, time.Hour), "", true},
-		{"rejected by AWS", at(0, time.Hour), "a", false},
-		{"another was rejected", at(0, time.Hour), "b", true},
-		{"61 s left", at(time.Hour, 61*time.Second), "", true},
-		{"60 s left", at(time.Hour, time.Minute), "", false},
-		{"of a minute, 7 s left", at(53*time.Second, 7*time.Second), "", true},
-		{"of a minute, 6 s left", at(54*time.Second, 6*time.Second), "", false},
-		{"expired", at(time.Hour, 0), "", false},
-		{"obtained in 5 minutes", at(-5*time.Minute, time.Hour), "", true},
-		{"obtained in the future", at(-6*time.Minute, time.Hour), "", false},
-	} {
-		if got := c.login.serves(now, secret.New(c.rejected)); got != c.want {
-			t.Errorf("%s: serves = %v", c.name, got)
-		}
-	}
-}
-
-// The store of an answer is not cut off by the end of the process's own time.
-func TestStoreIsNotCancelled(t *testing.T) {
+// An exchange does not begin for a process that has been told to end; nor is one
+// said to have begun.
+func TestInterruptBeforeAnExchange(t *testing.T) {
 	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	before := w.readLogin()
-	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/token") {
-			interrupt()
+	for _, moment := range []string{"get login", "set login"} {
+		w := dueWorld(t, sandbox.Options{})
+		ctx, interrupt := context.WithCancel(t.Context())
+		_, err := w.pipeline(w.faulty(func(_ int, call string) fault {
+			if call == moment {
+				interrupt()
+			}
+			return works
+		}).with(w)).Credentials(ctx, ForSDK)
+		w.failsWith(err, failure.ExitInterrupt, "interrupted")
+		w.counts(map[string]int{"token:refresh": 0})
+		if moment == "get login" && !w.readLogin().RefreshStarted.IsZero() {
+			t.Error("the login was marked")
 		}
-		return false
-	})
-	_, err := w.provider(func(p *Provider) { p.Store = cancellable{w.store} }).Credentials(ctx, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || l.IDToken.Equal(before.IDToken.String) {
-		t.Error("the answer was not stored whole")
 	}
 }
 
-// What is still good of a login that AWS calls expired, although the keyring did
-// not take it, is not renewed with a spent token.
+// A login that the keyring did not take is not renewed with its spent token when AWS
+// calls its ID token expired.
 func TestExpiredTokenOfAnUnstoredRenewal(t *testing.T) {
 	t.Parallel()
 	w := dueWorld(t, sandbox.Options{})
 	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
 	sets := 0
-	_, _ = w.run(func(p *Provider) {
-		p.Store = w.faulty(func(_ int, call string) fault {
-			if call != "set login" {
-				return works
-			}
-			if sets++; sets == 2 || sets == 3 {
+	_, err := w.run(w.faulty(func(_ int, call string) fault {
+		if call == "set login" {
+			if sets++; sets > 1 {
 				return fails
 			}
-			return works
-		})
-	})
-	if w.box.Reused() != 0 {
-		t.Error("a refresh token was sent twice")
-	}
-	w.clock.Advance(time.Second)
-	w.mustRun()
-}
-
-// An ID token just obtained that AWS calls expired is not asked for once more.
-func TestNewTokenThatAWSCallsExpired(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
-	for range 3 {
-		w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
-	}
-	_, err := w.run()
+		}
+		return works
+	}).with(w))
 	w.failsWith(err, failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
-	w.counts(map[string]int{"device": 1, "sts": 1})
+	w.counts(map[string]int{"token:refresh": 1})
 }
 
-// A renewal while old credentials serve asks nobody and shows nothing.
-func TestSilentRenewalAsksNobody(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
-	first := w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	w.box.EndLogins()
-	if c := w.mustRun(); c.AccessKeyID != first.AccessKeyID {
-		t.Error("the old credentials were not served")
+// counting is a server that says how many connections were opened to it.
+func counting(t *testing.T, handler http.HandlerFunc, secured bool) (server *httptest.Server, opened chan struct{}) {
+	t.Helper()
+	opened = make(chan struct{}, 10)
+	server = httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened <- struct{}{}
+		}
 	}
-	w.counts(map[string]int{"device": 1, "token:refresh": 1})
-	if len(w.shown) != 1 {
-		t.Error("a code was shown")
+	if secured {
+		server.StartTLS()
+	} else {
+		server.Start()
 	}
+	t.Cleanup(server.Close)
+	return server, opened
 }
 
-// Ctrl-C during a renewal while old credentials serve is still Ctrl-C.
-func TestInterruptWhileOldCredentialsServe(t *testing.T) {
+// The connection to STS is opened while the provider is asked, and is the one that
+// the request takes.
+func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
 	t.Parallel()
-	for _, aside := range []bool{true, false} {
-		w := newWorld(t, sandbox.Options{IDTokenLife: 10 * time.Minute})
-		w.mustRun()
-		w.clock.Advance(50 * time.Minute)
-		ctx, interrupt := context.WithCancel(t.Context())
-		w.box.Intercept(func(http.ResponseWriter, *http.Request) bool { interrupt(); return false })
-		_, err := w.provider(func(p *Provider) {
-			if aside {
-				p.Aside = func() (<-chan struct{}, error) { interrupt(); return nil, nil }
-			}
-		}).Credentials(ctx, ForSDK)
-		w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	}
-}
-
-// What takes until the old credentials are over is no interruption.
-func TestSlowSTSWhileOldCredentialsServe(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{IDTokenLife: time.Hour, Rotate: true})
-	first := w.mustRun()
-	w.clock.Advance(time.Hour - 62*time.Second)
-	var asked atomic.Int32
+	var w *world
+	aws, opened := counting(t, func(rw http.ResponseWriter, r *http.Request) {
+		if r.ParseForm() == nil {
+			w.box.Serve(rw, r)
+		}
+	}, false)
+	w = newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	there := func(p *Pipeline) { p.Profile.STSEndpoint = aws.URL + "/sts" }
+	w.mustRun(there)
+	<-opened
+	w.clock.Advance(2 * time.Hour)
+	ahead := false
 	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/sts") {
-			asked.Add(1)
-			w.clock.Advance(5 * time.Second)
-			<-r.Context().Done()
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			select {
+			case <-opened:
+				ahead = true
+			case <-time.After(10 * time.Second):
+			}
 		}
 		return false
 	})
-	if c, err := w.run(); err != nil || c.AccessKeyID != first.AccessKeyID {
-		t.Errorf("got %v, want the old credentials", err)
+	w.mustRun(there)
+	if !ahead || len(opened) != 0 {
+		t.Errorf("opened before the answer of the provider: %v; %d more were opened", ahead, len(opened))
 	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("STS was asked %d times, and the first had used up the time", n)
+
+	// If it cannot be opened, the request says why, and the answer of the provider is kept.
+	w.clock.Advance(2 * time.Hour)
+	before := w.readLogin()
+	aws.Close()
+	w.box.Intercept(nil)
+	_, err := w.run(there)
+	w.failsWith(err, failure.ExitNetwork, "cannot reach AWS STS at "+aws.URL+"/sts: ")
+	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
+		t.Error("the answer was not stored")
 	}
 }
 
-// Where the folder's lock is held past the deadline, the open code is named.
-func TestWaitingPastTheDeadline(t *testing.T) {
+// It is as safe as the one that the transport would open: TLS is verified, and a
+// proxy is not gone round.
+func TestConnectAhead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
-	lock, err := w.provider().Locks.TryLock("role-" + roleKey(w.profile()))
-	if err != nil {
-		t.Fatal(err)
+	hello := func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("hello")) }
+	ahead := func(address string, change func(*http.Transport)) (get func() error) {
+		transport, err := newTransport("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(transport)
+		connectAhead(t.Context(), transport, address)
+		return func() error {
+			defer transport.CloseIdleConnections()
+			response, err := newClient(transport, stsAnswerMax, stsRequestTime).Get(address)
+			if err == nil {
+				err = response.Body.Close()
+			}
+			return err
+		}
 	}
-	defer lock.Unlock()
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = w.provider().Credentials(short, ForSDK)
-	w.failsWith(err, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
-	w.clock.Advance(time.Hour) // the code is over
-	short, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = w.provider().Credentials(short, ForSDK)
-	w.failsWith(err, failure.ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
-	over, end := context.WithCancel(t.Context())
-	end()
-	_, err = w.provider().Credentials(over, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+	for _, trusted := range []bool{true, false} {
+		server, opened := counting(t, hello, true)
+		get := ahead(server.URL, func(transport *http.Transport) {
+			if trusted {
+				transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+			}
+		})
+		<-opened // without a request
+		err := get()
+		var untrusted *tls.CertificateVerificationError
+		if trusted && (err != nil || len(opened) != 0) || !trusted && !errors.As(err, &untrusted) {
+			t.Errorf("trusted %v: %v, with %d more connections", trusted, err, len(opened))
+		}
+	}
+	server, opened := counting(t, hello, false)
+	proxy, proxied := counting(t, hello, false)
+	get := ahead(server.URL, func(transport *http.Transport) {
+		transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+	})
+	if err := get(); err != nil || len(opened) != 0 || len(proxied) != 1 {
+		t.Errorf("%v; %d connections beside the proxy, %d to it", err, len(opened), len(proxied))
+	}
 }

@@ -2,165 +2,289 @@ package process
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// Another person's login that is stored counts from then on: killed right after,
-// it leaves none of the first person's roles.
-func TestKilledAfterAnotherPersonsLogin(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
-	w.mustRun()
-	w.mustRun(longRole)
-	w.clock.Advance(6 * time.Minute)
+// byHanako has another person answer the next codes.
+func (w *world) byHanako() {
 	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	untilKilled(func() {
-		_, _ = w.provider(func(p *Provider) {
-			p.Store = w.faulty(func(_ int, call string) fault {
-				if call == "set login" {
-					return diesAfter
-				}
-				return works
-			})
-		}).Login(w.ctx(), false)
-	})
-	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
+}
+
+// servesHanako checks that every profile is served, and none as the first person.
+func (w *world) servesHanako() {
+	w.t.Helper()
+	for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
 		if c := w.mustRun(change); !strings.Contains(c.AssumedRole, "hanako") {
-			t.Errorf("hanako is served %s", c.AssumedRole)
+			w.t.Errorf("hanako is served %s", c.AssumedRole)
 		}
 	}
 }
 
-// What AWS gives for the first person while another logs in is not kept, nor served.
+// Killed at any call of the keyring, another person's login has replaced the first
+// person's with all its roles, or has not begun to.
+func TestKilledDuringAnotherPersonsLogin(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 5 * time.Minute})
+		w.mustRun()
+		w.mustRun(longRole)
+		w.clock.Advance(6 * time.Minute)
+		w.byHanako()
+		f := w.faulty(func(i int, _ string) fault {
+			if i == n {
+				return diesAfter
+			}
+			return works
+		})
+		untilKilled(func() { _, _ = w.pipeline(f.with(w)).Login(w.ctx(), false) })
+		if len(f.calls) < n {
+			if n < 5 {
+				t.Fatalf("only %v", f.calls)
+			}
+			return
+		}
+		l, _, err := w.pipeline().readLogin(t.Context())
+		if err != nil {
+			t.Fatalf("after call %d (%s): %v", n, f.calls[n-1], err)
+		}
+		if l.Claims.Subject == "sandbox|hanako" {
+			w.answer = nil
+			w.servesHanako()
+			continue
+		}
+		if _, err := w.pipeline().readRole(t.Context()); err != nil && w.box.Count("token:device") < 2 {
+			t.Errorf("after call %d (%s), nobody has answered and the role is gone: %v", n, f.calls[n-1], err)
+		}
+	}
+}
+
+// What AWS gives for the first person, or refuses them, while another logs in is
+// not kept, nor served, nor told to the other.
 func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 	t.Parallel()
-	for _, refused := range []bool{false, true} {
+	for _, age := range []time.Duration{50 * time.Minute, 2 * time.Hour} {
+		for _, refused := range []bool{false, true} {
+			w := newWorld(t, sandbox.Options{Rotate: true})
+			w.mustRun()
+			w.clock.Advance(age)
+			if refused {
+				w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
+			}
+			w.byHanako()
+			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if strings.HasSuffix(r.URL.Path, "/sts") {
+					if _, err := w.pipeline().Login(w.ctx(), true); err != nil {
+						t.Error(err)
+					}
+				}
+				return false
+			})
+			_, err := w.run()
+			w.box.Intercept(nil)
+			if f := failure.From(err); err == nil || f.Exit != failure.ExitLogin || !strings.Contains(f.Lines[0], "removed or replaced") {
+				t.Errorf("after %s, refused %v: exit %d: %v", age, refused, f.Exit, err)
+			}
+			if _, err := w.pipeline().readRole(t.Context()); !notThere(err) {
+				t.Errorf("after %s, refused %v: the first person's role is there (%v)", age, refused, err)
+			}
+			w.servesHanako()
+		}
+	}
+}
+
+// The key and the login are two items: a process that looks while another person's
+// key is there and the first person's login still is takes them for neither.
+func TestBetweenTheKeyAndTheLogin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(time.Minute)
+	w.byHanako()
+	var between func()
+	f := w.faulty(func(_ int, call string) fault {
+		if call == "set login" && w.box.Count("token:device") == 2 {
+			between()
+		}
+		return works
+	})
+	served := make(chan Credentials, 1)
+	looked := make(chan struct{})
+	between = sync.OnceFunc(func() {
+		go func() {
+			c, _ := w.pipeline(longRole, func(p *Pipeline) {
+				p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) { close(looked); <-ctx.Done() }
+			}).Credentials(w.ctx(), ForSDK)
+			served <- c
+		}()
+		select {
+		case <-looked: // it waits for the login
+		case c := <-served:
+			served <- c
+		}
+	})
+	if _, err := w.pipeline(f.with(w)).Login(w.ctx(), true); err != nil {
+		t.Fatal(err)
+	}
+	if c := <-served; !strings.Contains(c.AssumedRole, "hanako") {
+		t.Errorf("served as %q", c.AssumedRole)
+	}
+	w.servesHanako()
+}
+
+// The same person's next login keeps the key, and so the roles, also those that
+// are stored while it is verified; an ID token that nobody can verify, or a login
+// that is to start anew, keeps nothing.
+func TestWhatANextLoginKeeps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		anew  bool
+		set   func(*world)
+		keeps bool
+	}{
+		{"the same person", false, func(*world) {}, true},
+		{"the same person, anew", true, func(*world) {}, false},
+		{"another person", false, (*world).byHanako, false},
+	} {
 		w := newWorld(t, sandbox.Options{Rotate: true})
 		w.mustRun()
-		w.clock.Advance(2 * time.Hour)
-		if refused {
-			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
+		first, _, err := w.pipeline().readLogin(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
+		role, err := w.pipeline().readRole(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(20 * time.Minute)
+		w.box.EndLogins() // so that a person has to come
+		w.forgetDiscovery()
+		c.set(w)
+		var stored error
 		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "/sts") {
-				if _, err := w.provider().Login(w.ctx(), true); err != nil {
-					t.Error(err)
-				}
+			if strings.HasSuffix(r.URL.Path, "/keys") {
+				stored = w.pipeline(longRole).storeRole(t.Context(), first, role)
 			}
 			return false
 		})
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "removed or replaced")
-		w.box.Intercept(nil)
-		if _, err := w.provider().readRole(t.Context()); !notThere(err) {
-			t.Errorf("refused %v: the first person's role is there (%v)", refused, err)
+		if _, err := w.pipeline().Login(w.ctx(), c.anew); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
 		}
-		if c := w.mustRun(); !strings.Contains(c.AssumedRole, "hanako") {
-			t.Errorf("hanako is served %s", c.AssumedRole)
+		for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
+			if _, err := w.pipeline(change).readRole(t.Context()); (err == nil) != c.keeps {
+				t.Errorf("%s: a role: %v", c.name, err)
+			}
+		}
+		if (stored == nil) != c.keeps {
+			t.Errorf("%s: stored while it was verified: %v", c.name, stored)
 		}
 	}
 }
 
-// afterGet calls f after each read.
-type afterGet struct {
-	cache.Store
-	f func()
-}
-
-func (s afterGet) Get(ctx context.Context, key string) ([]byte, error) {
-	defer s.f()
-	return s.Store.Get(ctx, key)
-}
-
-// While the same person's next login is verified, it stands under another id: a
-// role that is stored in that moment is kept.
-func TestRoleStoredWhileALoginIsVerified(t *testing.T) {
+// A role that comes after a logout is not stored: the folder is not made again.
+func TestNothingIsStoredAfterALogout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	first := w.readLogin()
-	role, err := w.provider().readRole(t.Context())
+	p := w.pipeline(longRole)
+	l, _, err := p.readLogin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.clock.Advance(20 * time.Minute)
-	w.box.EndLogins() // so that the person has to come
-	w.forgetDiscovery()
-	stored := make(chan error, 1)
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/keys") {
-			looked := make(chan struct{}, 10)
-			go func() {
-				p := w.provider(longRole)
-				p.Store = afterGet{w.store, func() { looked <- struct{}{} }}
-				stored <- p.storeRole(t.Context(), first, role)
-			}()
-			<-looked
-		}
-		return false
-	})
-	if _, err := w.provider().Login(w.ctx(), false); err != nil {
+	role, err := w.pipeline().readRole(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-stored; err != nil {
-		t.Error(err)
+	if _, err := w.pipeline().Logout(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := w.provider(longRole).readRole(t.Context()); err != nil {
-		t.Errorf("the role was dropped (%v)", err)
+	w.failsWith(p.Fill(p.storeRole(t.Context(), l, role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
+	if err := p.seal(l.key, authorizationFile, &authorization{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
+		t.Errorf("an authorization is stored: %v", err)
 	}
+	if _, err := os.Stat(p.Kept.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is back (%v)", err)
+	}
+	w.servesNobody()
 }
 
-// The login's own record names the roles that another person's login drops, should
-// the index be lost.
-func TestAnotherPersonAfterTheIndexIsLost(t *testing.T) {
+// However renewals, a logout and another person's login fall together: whoever
+// asks after the logout or the login is never served as the first person.
+func TestRenewalsDuringAChangeOfPerson(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
-	w.mustRun(longRole)
-	w.clock.Advance(20 * time.Minute)
-	w.mustRun() // renews the login, and so stores it
-	if err := os.Remove(filepath.Join(w.dir, indexFile)); err != nil {
-		t.Fatal(err)
-	}
-	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	if _, err := w.provider().Login(w.ctx(), true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.provider(longRole).readRole(t.Context()); !notThere(err) {
-		t.Errorf("the first person's role is there (%v)", err)
-	}
-}
-
-// A record that a renewal aside left without credentials is none to be served.
-func TestAsideLeavesNoCredentials(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(50 * time.Minute)
-	_, err := w.run(func(p *Provider) {
-		p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
-		p.Aside = func() (<-chan struct{}, error) {
-			w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-			if _, err := w.provider().Login(w.ctx(), true); err != nil {
-				t.Error(err)
+	for _, change := range []struct {
+		name string
+		do   func(*world) error
+	}{
+		{"logout", func(w *world) error { _, err := w.pipeline().Logout(w.t.Context()); return err }},
+		{"another person's login", func(w *world) error { _, err := w.pipeline().Login(w.t.Context(), true); return err }},
+		{"logout, then another person's login", func(w *world) error {
+			if _, err := w.pipeline().Logout(w.t.Context()); err != nil {
+				return err
 			}
-			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
-			if _, err := w.run(); err == nil {
-				t.Error("AWS does not refuse hanako")
+			_, err := w.pipeline().Login(w.t.Context(), false)
+			return err
+		}},
+	} {
+		t.Run(change.name, func(t *testing.T) {
+			t.Parallel()
+			// The change begins before, at, or after any request of the renewal.
+			for round := range 36 {
+				w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 40 * time.Minute})
+				w.mustRun()
+				w.mustRun(longRole)
+				w.clock.Advance([]time.Duration{50 * time.Minute, 2 * time.Hour}[round%2])
+				w.byHanako()
+				begin := make(chan struct{})
+				moment, begun := round/2%6, sync.OnceFunc(func() { close(begin) })
+				requests := 0
+				var mu sync.Mutex
+				w.box.Intercept(func(http.ResponseWriter, *http.Request) bool {
+					mu.Lock()
+					defer mu.Unlock()
+					if requests++; requests == moment {
+						begun()
+					}
+					return false
+				})
+				if moment == 0 {
+					begun()
+				}
+				var all sync.WaitGroup
+				for _, profile := range []func(*Pipeline){func(*Pipeline) {}, longRole, longRole} {
+					all.Go(func() { _, _ = w.pipeline(profile).Credentials(t.Context(), ForSDK) })
+				}
+				go func() { all.Wait(); begun() }()
+				<-begin
+				if err := change.do(w); err != nil {
+					t.Error(err)
+				}
+				check := func() {
+					for _, profile := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
+						c, err := w.pipeline(profile, func(p *Pipeline) { p.Person = nil }).Credentials(t.Context(), ForSDK)
+						if err == nil && !strings.Contains(c.AssumedRole, "hanako") {
+							t.Errorf("round %d: served %s", round, c.AssumedRole)
+						}
+					}
+				}
+				check() // beside renewals that are still under way
+				all.Wait()
+				check()
+				if t.Failed() {
+					return
+				}
 			}
-			ended := make(chan struct{})
-			close(ended)
-			return ended, nil
-		}
-	})
-	w.failsWith(err, failure.ExitLogin, "removed or replaced")
+		})
+	}
 }

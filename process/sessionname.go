@@ -4,27 +4,23 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/secret"
+	"github.com/daypass/daypass/idp"
 )
 
-// sessionName fills the template with claims of the ID token: the name stands in
-// CloudTrail and in the ARN of the session. Without a template it is the e-mail
-// address, unless the provider says it is not verified; else the preferred user
-// name; else the subject.
+// sessionName fills the template with claims of the ID token: CloudTrail and the
+// ARN of the session show the name. Without a template it is the e-mail address,
+// unless the provider says that it is not verified; else the preferred user name;
+// else the subject. It is the subject as well if nothing is left of a name in
+// another script, which would make everybody the same "--@--.jp".
 //
-// It is made of what AssumeRoleWithWebIdentity takes: [\w+=,.@-]{2,64}, ASCII.
-func sessionName(template string, idToken secret.String) (string, error) {
-	c, _, err := deviceflow.Inspect(idToken)
-	if err != nil {
-		return "", err
-	}
+// It consists of what AssumeRoleWithWebIdentity accepts: [\w+=,.@-]{2,64}, ASCII.
+func sessionName(template string, t idp.Token) (string, error) {
 	if template == "" {
 		template = "{sub}"
-		if c.PreferredUsername != "" {
+		if t.PreferredUsername != "" {
 			template = "{preferred_username}"
 		}
-		if c.Email != "" && (c.EmailVerified == nil || *c.EmailVerified) {
+		if t.Email != "" && (t.EmailVerified == nil || *t.EmailVerified) {
 			template = "{email}"
 		}
 	}
@@ -39,14 +35,18 @@ func sessionName(template string, idToken secret.String) (string, error) {
 		if !closed {
 			return "", fmt.Errorf("daypass_session_name %q: a { is not closed", template)
 		}
-		value, err := claimText(c.All, claim)
+		value, err := claimText(t.All, claim)
 		if err != nil {
 			return "", fmt.Errorf("daypass_session_name %q: %w", template, err)
 		}
 		name.WriteString(value)
 		rest = tail
 	}
-	return sanitise(name.String()), nil
+	clean := sanitise(name.String())
+	if local, _, _ := strings.Cut(clean, "@"); !strings.ContainsFunc(local, isAlphanumeric) || countAlphanumeric(clean) < 2 {
+		clean = sanitise(t.Subject)
+	}
+	return clean, nil
 }
 
 // claimText is a claim as text: a string, a number or a truth value.
@@ -57,16 +57,16 @@ func claimText(claims map[string]any, name string) (string, error) {
 	case string:
 		return value, nil
 	case map[string]any, []any:
-		return "", fmt.Errorf("the claim %q is not a text", name)
+		return "", fmt.Errorf("the claim %q is not text", name)
 	default:
 		return fmt.Sprint(value), nil
 	}
 }
 
-// sanitise maps what AWS does not take to "-", and keeps 2 to 64 characters.
+// sanitise maps what AWS does not accept to "-", and keeps 2 to 64 characters.
 func sanitise(name string) string {
 	clean := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_+=,.@-", r) {
+		if isAlphanumeric(r) || strings.ContainsRune("_+=,.@-", r) {
 			return r
 		}
 		return '-'
@@ -78,4 +78,18 @@ func sanitise(name string) string {
 		clean += "-"
 	}
 	return clean
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func countAlphanumeric(text string) int {
+	n := 0
+	for _, r := range text {
+		if isAlphanumeric(r) {
+			n++
+		}
+	}
+	return n
 }

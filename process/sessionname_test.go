@@ -8,16 +8,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
 // unsigned is an ID token that nobody would accept: enough to read claims from.
-func unsigned(claims map[string]any) secret.String {
+func unsigned(claims map[string]any) idp.Token {
 	all := map[string]any{"iss": "https://corp.example/", "aud": "c", "exp": 1795338000, "iat": 1795334400}
 	maps.Copy(all, claims)
 	body, _ := json.Marshal(all)
 	encode := base64.RawURLEncoding.EncodeToString
-	return secret.New(encode([]byte(`{"alg":"RS256"}`)) + "." + encode(body) + "." + encode([]byte("signature")))
+	t, _ := idp.Parse(secret.New(encode([]byte(`{"alg":"RS256"}`)) + "." + encode(body) + "." + encode([]byte("signature"))))
+	return t
 }
 
 func TestSessionName(t *testing.T) {
@@ -29,13 +31,22 @@ func TestSessionName(t *testing.T) {
 		{"e-mail", "", map[string]any{"sub": "1", "email": "taro@example.com"}, "taro@example.com", ""},
 		{"verified e-mail", "", map[string]any{"sub": "1", "email": "taro@example.com", "email_verified": true}, "taro@example.com", ""},
 		{"e-mail not verified", "", map[string]any{"sub": "s-1", "email": "taro@example.com", "email_verified": false, "preferred_username": "taro"}, "taro", ""},
+		{"no e-mail", "", map[string]any{"sub": "s-1", "preferred_username": "taro"}, "taro", ""},
 		{"neither", "", map[string]any{"sub": "auth0|64f0c2"}, "auth0-64f0c2", ""},
 		{"template", "{preferred_username}.{org}", map[string]any{"sub": "1", "preferred_username": "taro", "org": 42}, "taro.42", ""},
 		{"not ASCII", "{name}", map[string]any{"sub": "1", "name": "Taro Y\u016b"}, "Taro-Y-", ""},
 		{"too long", "{sub}", map[string]any{"sub": strings.Repeat("x", 300)}, strings.Repeat("x", 64), ""},
 		{"too short", "{sub}", map[string]any{"sub": "7"}, "7-", ""},
+		// Nobody is to share a name with everybody who writes without Latin letters.
+		{"name in another script", "{name}", map[string]any{"sub": "s-1", "name": "\u5c71\u7530\u592a\u90ce"}, "s-1", ""},
+		{"user name in another script", "", map[string]any{"sub": "s-1", "preferred_username": "\u0442\u0430\u0440\u043e"}, "s-1", ""},
+		{"e-mail in another script", "", map[string]any{"sub": "s-1", "email": "\u5c71\u7530@\u4f8b\u3048.jp"}, "s-1", ""},
+		{"e-mail in another script, Latin domain", "", map[string]any{"sub": "s-1", "email": "\u5c71\u7530@example.jp"}, "s-1", ""},
+		{"one letter", "{name}", map[string]any{"sub": "s-1", "name": "\u592aT"}, "s-1", ""},
+		{"two letters", "{name}", map[string]any{"sub": "s-1", "name": "T\u592aY"}, "T-Y", ""},
+		{"template without a claim", "ci", map[string]any{"sub": "s-1"}, "ci", ""},
 		{"no such claim", "{team}", map[string]any{"sub": "1"}, "", `no claim "team"`},
-		{"not a text", "{groups}", map[string]any{"sub": "1", "groups": []string{"a"}}, "", `"groups" is not a text`},
+		{"not text", "{groups}", map[string]any{"sub": "1", "groups": []string{"a"}}, "", `"groups" is not text`},
 		{"not closed", "{sub", map[string]any{"sub": "1"}, "", "not closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

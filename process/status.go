@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 )
 
 // Status is what is known of a profile without network, prompt or unlocking.
@@ -15,8 +15,8 @@ type Status struct {
 	Issuer    string `json:"issuer"`
 	RoleARN   string `json:"role_arn"`
 	AccountID string `json:"account_id"`
-	Storage   string `json:"storage"`
-	// Problem says why the storage could not be read, or "".
+	Storage   string `json:"storage"` // where the login is kept
+	// Problem says why the login cannot be reached, or "".
 	Problem string `json:"problem,omitempty"`
 
 	Login       *LoginStatus      `json:"login"`
@@ -27,6 +27,9 @@ type Status struct {
 	LastFailure *LastFailure `json:"last_failure,omitempty"`
 	// NeedsPerson reports that the next renewal needs somebody to log in.
 	NeedsPerson bool `json:"needs_person"`
+
+	// Failure is the Problem as a command would report it, or nil.
+	Failure *failure.Error `json:"-"`
 }
 
 // LoginStatus is the login of a profile's provider.
@@ -52,32 +55,50 @@ type OpenCode struct {
 	Until    time.Time `json:"until"`
 }
 
-// Status reports what is stored for the profile.
-func (p *Provider) Status(ctx context.Context) Status {
+// LastFailure is how a profile last failed to give credentials. SDKs often lose
+// what daypass said; status can still tell it.
+type LastFailure struct {
+	At   time.Time `json:"at"`
+	Exit int       `json:"exit"`
+	Line string    `json:"line"` // the first
+}
+
+// Status reports what is kept for the profile.
+func (p *Pipeline) Status(ctx context.Context) Status {
 	now := p.Now()
 	s := Status{
 		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
-		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Store.Name(), LastFailure: p.lastFailure(),
+		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), LastFailure: p.lastFailure(),
 	}
-	l, err := p.readLogin(ctx)
-	if err == nil {
-		s.Storage = p.Store.Where(loginKey(p.Profile.IDP))
-		s.Login = &LoginStatus{
-			Who: l.Claims.who(), Subject: l.Claims.Subject, LoggedIn: l.LoggedIn, Until: l.Expires,
-			Renews: !l.RefreshToken.Empty(),
-		}
-	}
-	var unreachable *cache.UnreachableError
-	if errors.As(err, &unreachable) {
-		s.Problem = reason(err)
+	l, key, err := p.readLogin(ctx)
+	if err != nil && !notThere(err) {
+		errors.As(p.Fill(p.keyringFailure(ctx, err)), &s.Failure)
+		s.Problem = s.Failure.Lines[0]
 		return s
 	}
-	if r, err := p.readRole(ctx); err == nil && r.left(now) > 0 && l != nil && r.LoginID == l.ID {
+	s.NeedsPerson = true
+	if l != nil {
+		renews := !l.RefreshToken.Empty() && !l.NeedsPerson
+		s.Login = &LoginStatus{Who: l.Claims.who(), Subject: l.Claims.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
+		s.NeedsPerson = !renews && !l.Expires.After(now)
+	}
+	if r, err := p.readRoleFile(key, roleName(p.Profile)); err == nil && l != nil && r.left(now) > 0 {
 		s.Credentials = &CredentialStatus{AssumedRole: r.AssumedRole, Issued: r.Issued, Until: r.Expires}
 	}
-	if a, ok := p.openAuthorization(ctx); ok {
+	if a := p.readAuthorization(key); a != nil && now.Before(a.Expires) {
 		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.Expires}
 	}
-	s.NeedsPerson = l == nil || (l.RefreshToken.Empty() || l.NeedsPerson) && !l.Expires.After(now)
 	return s
+}
+
+// lastFailure is the profile's last failure, or nil.
+func (p *Pipeline) lastFailure() *LastFailure {
+	n := p.readNote(roleNote(roleName(p.Profile)))
+	if n.Exit == 0 {
+		n = p.readNote(loginNote)
+	}
+	if n.Exit == 0 {
+		return nil
+	}
+	return &LastFailure{n.At, n.Exit, n.failure().Fill(p.Names()).Lines[0]}
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,12 +16,12 @@ import (
 
 // storm runs n processes at once and returns how each failed; nil for those that
 // got credentials. The clock stands still but for those who sleep.
-func (w *world) storm(n int, change ...func(*Provider)) []error {
+func (w *world) storm(n int, change ...func(*Pipeline)) []error {
 	ctx := w.ctx()
 	errs := make([]error, n)
 	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() { _, errs[i] = w.provider(change...).Credentials(ctx, ForSDK) })
+		all.Go(func() { _, errs[i] = w.pipeline(change...).Credentials(ctx, ForSDK) })
 	}
 	all.Wait()
 	return errs
@@ -70,6 +69,8 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 			failure.ExitRefused, "was refused", map[string]int{"device": 1, "token:device": 1}, 1},
 		{"code ran out", sandbox.Options{CodeLife: 20 * time.Second}, func(w *world) { w.answer = nil },
 			failure.ExitLogin, "ran out", map[string]int{"device": 1}, 1},
+		{"nobody answers", sandbox.Options{Interval: 5 * time.Second}, func(w *world) { w.answer = nil },
+			failure.ExitLogin, "not approved within", map[string]int{"device": 1}, 1},
 		{"no authorization", sandbox.Options{}, down("/device_authorization"),
 			failure.ExitNetwork, "503", map[string]int{"device": 1}, 0},
 		{"client refused", sandbox.Options{}, func(w *world) { w.answerWith("/device_authorization", 401, `{"error":"invalid_client"}`) },
@@ -85,7 +86,7 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 		{"ID token of no use", renewal, loggedIn(func(w *world) { w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" }) }),
 			failure.ExitRefused, "cannot be used", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"no ID token", renewal, loggedIn(func(w *world) { nobody(w); w.box.Set(func(o *sandbox.Options) { o.NoIDTokenOnRefresh = true }) }),
-			failure.ExitLogin, "sent no ID token", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitLogin, "without a new ID token", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"role denied", sandbox.Options{}, loggedIn(func(w *world) { _ = w.box.Trust(w.box.RoleARN, trustsNobody) }),
 			failure.ExitAWS, "AWS refused role", map[string]int{"device": 1, "sts": 2}, 1},
 		{"role denied to another person", sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute}, loggedIn(func(w *world) {
@@ -112,25 +113,8 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 	}
 }
 
-// Twenty-five that wait for an approval give up with one code, shown once.
-func TestWaitersForAnApproval(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
-	w.answer = nil
-	for _, err := range w.storm(25) {
-		w.failsWith(err, failure.ExitLogin, "not approved within")
-		if !strings.Contains(err.Error(), w.shown[0].code) {
-			t.Errorf("the code is not named:\n%v", err)
-		}
-	}
-	if len(w.shown) != 1 {
-		t.Errorf("the code was shown %d times", len(w.shown))
-	}
-	w.counts(map[string]int{"device": 1})
-}
-
-// A provider that wants to see the person is not asked to renew again, neither
-// where nobody is there nor where somebody is who does not answer.
+// A provider that wants to see the person is not asked to renew again. Somebody who
+// sits there is asked, and the login that comes of it is whole.
 func TestPersonWantedIsRemembered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
@@ -143,91 +127,53 @@ func TestPersonWantedIsRemembered(t *testing.T) {
 		w.failsWith(err, failure.ExitLogin, "has ended (")
 		w.clock.Advance(renewalPause)
 	}
-	w.counts(map[string]int{"token:refresh": 1})
-	if s := w.provider().Status(t.Context()); !s.NeedsPerson {
-		t.Error("status does not say that a person is needed")
-	}
-	l, err := w.provider().readLogin(t.Context())
-	if err != nil || l.RefreshToken.Empty() || !l.NeedsPerson || !l.RefreshStarted.IsZero() {
+	l, _, err := w.pipeline().readLogin(t.Context())
+	if err != nil || l.RefreshToken.Empty() || !l.NeedsPerson || !l.RefreshStarted.IsZero() || !w.pipeline().Status(t.Context()).NeedsPerson {
 		t.Errorf("the refresh token was not kept, without a mark: %+v, %v", l, err)
 	}
-	// Somebody who sits there is asked, and the login that comes of it is whole.
 	w.person = Person{Terminal: true}
 	w.mustRun()
 	w.counts(map[string]int{"device": 2, "token:refresh": 1})
-	if l, err = w.provider().readLogin(t.Context()); err != nil || l.NeedsPerson {
+	if l, _, err = w.pipeline().readLogin(t.Context()); err != nil || l.NeedsPerson {
 		t.Errorf("the new login still wants a person (%v)", err)
 	}
-}
-
-// Thirty roles of one login: one code, thirty calls of STS, and none is missing
-// from the index that a logout goes by.
-func TestThirtyRolesAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	var all sync.WaitGroup
-	for i := range 30 {
-		all.Go(func() {
-			p := w.provider(func(p *Provider) { p.Profile.Duration = time.Duration(15+i) * time.Minute })
-			if _, err := p.Credentials(t.Context(), ForSDK); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	w.counts(map[string]int{"device": 1, "sts": 30, "token:device": 1})
-	if n := len(w.provider().readIndex().roles(loginKey(w.profile().IDP))); n != 30 {
-		t.Errorf("the index has %d roles", n)
-	}
-}
-
-// holdLogin takes the login's lock. release gives it back when n processes, each
-// changed by watched, have looked at the records and wait for it.
-func (w *world) holdLogin(n int) (release func(), watched func(*Provider)) {
-	w.t.Helper()
-	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	waiting := make(chan struct{}, n)
-	watched = func(p *Provider) {
-		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
-			waiting <- struct{}{}
-			<-ctx.Done()
-		}
-	}
-	release = func() {
-		for range n {
-			<-waiting
-		}
-		lock.Unlock()
-	}
-	return release, watched
 }
 
 // Two roles whose login must be renewed: the second finds it renewed under the
 // lock, and does not send the refresh token again.
 func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	t.Parallel()
-	w := newFileWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
 	w.mustRun()
 	w.mustRun(longRole)
 	w.clock.Advance(2 * time.Hour)
-	release, watched := w.holdLogin(2)
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan struct{}, 2)
+	watched := func(p *Pipeline) {
+		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
+			waiting <- struct{}{}
+			<-ctx.Done()
+		}
+	}
 	var all sync.WaitGroup
-	for _, change := range []func(*Provider){func(*Provider) {}, longRole} {
+	for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
 		all.Go(func() {
-			if _, err := w.provider(change, watched).Credentials(t.Context(), ForSDK); err != nil {
+			if _, err := w.pipeline(change, watched).Credentials(t.Context(), ForSDK); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	release()
+	<-waiting
+	<-waiting // both have looked at the records, and wait for the login
+	lock.Unlock()
 	all.Wait()
 	w.counts(map[string]int{"token:refresh": 1, "sts": 4})
 }
 
-// Two people's hands on one machine type login at once: one code, one login.
+// Two logins that are typed at once: one code, one login.
 func TestTwoLoginsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, anew := range []bool{false, true} {
@@ -238,7 +184,7 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 		for i := range logins {
 			all.Go(func() {
 				var err error
-				if logins[i], err = w.provider().Login(ctx, anew); err != nil {
+				if logins[i], err = w.pipeline().Login(ctx, anew); err != nil {
 					t.Error(err)
 				}
 			})
@@ -251,67 +197,41 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 	}
 }
 
-// Warm callers at once, while old credentials serve: one of them starts one
-// process that renews aside, and one line tells the terminal, once an outage.
-func TestRenewalAsideStorm(t *testing.T) {
+// Warm callers at once, while old credentials serve: one of them renews, and all
+// are served; one line tells the terminal, once an outage.
+func TestWarmStorm(t *testing.T) {
 	t.Parallel()
-	for _, works := range []bool{true, false} {
+	for _, up := range []bool{true, false} {
 		w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 20 * time.Minute})
 		w.mustRun()
 		w.clock.Advance(50 * time.Minute)
-		if !works {
+		if !up {
 			w.answerWith("/token", http.StatusServiceUnavailable, "down")
 		}
-		var started atomic.Int32
-		begun := make(chan struct{})
-		aside := func(p *Provider) {
-			p.Sleep = func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
-			p.Aside = func() (<-chan struct{}, error) {
-				started.Add(1)
-				ended := make(chan struct{})
-				go func() {
-					defer close(ended)
-					<-begun // all the others have come by
-					_, _ = w.provider(func(p *Provider) { p.Person = nil }).Credentials(w.ctx(), ForSDK)
-				}()
-				return ended, nil
+		for range 3 {
+			for _, err := range w.storm(25) {
+				if err != nil {
+					t.Error(err)
+				}
 			}
 		}
-		first := make(chan error)
-		go func() { _, err := w.run(aside); first <- err }()
-		for started.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		for _, err := range w.storm(24, aside) {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		close(begun)
-		if err := <-first; err != nil {
-			t.Error(err)
-		}
-		if n := started.Load(); n != 1 {
-			t.Errorf("%d processes were started for one renewal", n)
-		}
-		if works {
-			w.counts(map[string]int{"token:refresh": 1, "sts": 2})
+		if up {
+			w.counts(map[string]int{"device": 1, "token:refresh": 1, "sts": 2})
 			if len(w.told) != 0 {
 				t.Errorf("told %q", w.told)
 			}
 			continue
 		}
+		asked := w.box.Count("token:refresh")
 		for range 3 { // the pause over, it is tried again, and not told again
 			w.clock.Advance(renewalPause)
-			if _, err := w.run(aside); err != nil {
-				t.Error(err)
-			}
+			w.mustRun()
+		}
+		if again := w.box.Count("token:refresh"); asked != 2 || again != 8 {
+			t.Errorf("%d requests to renew in the first outage, %d after three more tries", asked, again)
 		}
 		if len(w.told) != 1 || !strings.Contains(w.told[0], "The old credentials serve until ") {
 			t.Errorf("told %q", w.told)
-		}
-		if n := started.Load(); n != 4 {
-			t.Errorf("%d processes were started for four renewals", n)
 		}
 	}
 }
@@ -322,12 +242,12 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
-	lock, err := cache.Locks{Dir: w.dir}.TryLock("login-" + loginKey(w.profile().IDP))
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.AfterFunc(100*time.Millisecond, lock.Unlock)
-	c := w.mustRun(func(p *Provider) {
+	c := w.mustRun(func(p *Pipeline) {
 		p.Waiting = func(context.Context, func() (deviceflow.Authorization, bool)) { t.Error("a line on the terminal") }
 	})
 	if c.AccessKeyID == first.AccessKeyID {
@@ -335,8 +255,8 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	}
 }
 
-// Who waits for another process is told, with the code that is waited for, and the
-// telling has ended when the wait has.
+// Whoever waits for another process is told, with the code that is waited for, and
+// the telling has ended when the wait has.
 func TestWaitingIsTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
@@ -344,7 +264,7 @@ func TestWaitingIsTold(t *testing.T) {
 	w.answer = func(code string) {
 		go func() {
 			over := false
-			_, err := w.provider(func(p *Provider) {
+			_, err := w.pipeline(func(p *Pipeline) {
 				p.Waiting = func(ctx context.Context, open func() (deviceflow.Authorization, bool)) {
 					a, _ := open()
 					told <- a.UserCode

@@ -2,14 +2,25 @@ package process
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
+
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/secret"
 )
 
 const (
@@ -20,120 +31,256 @@ const (
 	stsAnswerMax = 1 << 20
 )
 
-// assumeRole trades the login's ID token for role credentials.
+// assumeRole trades the login's ID token for role credentials. There is nothing to
+// sign with: whoever has the token is the person.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-func (p *Provider) assumeRole(ctx context.Context, l *login) (*role, error) {
-	form, err := p.stsForm(l)
+func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
+	input, err := p.stsInput(l)
 	if err != nil {
 		return nil, err
 	}
-	client, err := p.stsClient()
+	client, err := p.stsClient(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
-		bounded, cancel := context.WithTimeout(ctx, stsRequestTime)
-		answer, err := askSTS(bounded, client, p.Profile.STSURL(), form)
-		silent := bounded.Err() != nil
-		cancel()
-		if err == nil {
-			return p.role(l, answer)
-		}
-		if try == stsTries || !silent && !worthRetrying(err) || ctx.Err() != nil {
-			return nil, err
-		}
-		if err := p.Sleep(ctx, time.Duration(try)*500*time.Millisecond); err != nil {
-			return nil, err
-		}
+	output, err := client.AssumeRoleWithWebIdentity(ctx, input)
+	if err != nil {
+		return nil, asBadAnswer(err)
 	}
+	return p.role(output)
 }
 
-func (p *Provider) stsForm(l *login) (url.Values, error) {
-	name, err := sessionName(p.Profile.SessionName, l.IDToken.String)
+func (p *Pipeline) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, error) {
+	t, err := idp.Parse(l.IDToken.String)
 	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "profile "+p.name()+": "+err.Error()+".", "See which claims the token has: daypass doctor"+p.profileFlag())
+		return nil, err
 	}
-	form := url.Values{
-		"Action":           {"AssumeRoleWithWebIdentity"},
-		"Version":          {"2011-06-15"},
-		"RoleArn":          {p.Profile.RoleARN},
-		"RoleSessionName":  {name},
-		"WebIdentityToken": {l.IDToken.Reveal()},
-		"DurationSeconds":  {strconv.Itoa(int(p.Profile.Duration / time.Second))},
+	name, err := sessionName(p.Profile.SessionName, t)
+	if err != nil {
+		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "See which claims the token has: daypass doctor{flag}")
+	}
+	input := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &p.Profile.RoleARN, RoleSessionName: &name,
+		WebIdentityToken: aws.String(l.IDToken.Reveal()),
+		DurationSeconds:  aws.Int32(int32(p.Profile.Duration / time.Second)),
 	}
 	if p.Profile.Policy != "" {
-		form.Set("Policy", p.Profile.Policy)
+		input.Policy = &p.Profile.Policy
 	}
-	for i, arn := range p.Profile.PolicyARNs {
-		form.Set("PolicyArns.member."+strconv.Itoa(i+1)+".arn", arn)
+	for _, arn := range p.Profile.PolicyARNs {
+		input.PolicyArns = append(input.PolicyArns, types.PolicyDescriptorType{Arn: &arn})
 	}
-	return form, nil
+	return input, nil
 }
 
-func (p *Provider) stsClient() (*http.Client, error) {
-	transport, err := newTransport(p.Profile.AWSCABundle)
+// stsClient is the SDK's client without its configuration, which would read the
+// profile that has started us.
+func (p *Pipeline) stsClient(ctx context.Context) (*sts.Client, error) {
+	transport, err := p.stsTransport()
 	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
+		return nil, err
 	}
-	return newClient(p.noted(transport), stsAnswerMax), nil
+	o := sts.Options{
+		Region: p.Profile.STSRegion(), Credentials: aws.AnonymousCredentials{},
+		HTTPClient: newClient(p.noted(transport), stsAnswerMax, stsRequestTime),
+		Retryer:    p.stsRetryer(ctx),
+		AppID:      "daypass", // CloudTrail shows it to the account's admins
+	}
+	if p.Profile.STSEndpoint != "" {
+		o.BaseEndpoint = &p.Profile.STSEndpoint
+	}
+	o.EndpointOptions.UseFIPSEndpoint = fipsState(p.Profile.UseFIPS)
+	o.EndpointOptions.UseDualStackEndpoint = dualStackState(p.Profile.UseDualStack)
+	return sts.New(o), nil
+}
+
+func fipsState(on bool) aws.FIPSEndpointState {
+	if on {
+		return aws.FIPSEndpointStateEnabled
+	}
+	return aws.FIPSEndpointStateDisabled
+}
+
+func dualStackState(on bool) aws.DualStackEndpointState {
+	if on {
+		return aws.DualStackEndpointStateEnabled
+	}
+	return aws.DualStackEndpointStateDisabled
+}
+
+// STSURL is where the profile's role is assumed, by the endpoint rules of the SDK.
+func (p *Pipeline) STSURL(ctx context.Context) (string, error) {
+	parameters := sts.EndpointParameters{
+		Region: aws.String(p.Profile.STSRegion()), UseFIPS: &p.Profile.UseFIPS, UseDualStack: &p.Profile.UseDualStack, UseGlobalEndpoint: aws.Bool(false),
+	}
+	if p.Profile.STSEndpoint != "" {
+		parameters.Endpoint = &p.Profile.STSEndpoint
+	}
+	endpoint, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, parameters)
+	if err != nil {
+		return "", p.Fill(failure.New(failure.ExitUsage, err, "AWS STS has no endpoint for profile {profile}: "+reason(err)+".", "Check region, use_fips_endpoint and use_dualstack_endpoint in profile {profile}."))
+	}
+	return endpoint.URI.String(), nil
+}
+
+// stsTransport is the transport to STS, made once.
+func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
+	if p.toSTS == nil {
+		t, err := newTransport(p.Profile.AWSCABundle)
+		if err != nil {
+			return nil, failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
+		}
+		p.toSTS = t
+	}
+	return p.toSTS, nil
+}
+
+// connectToSTS opens the connection to STS while the provider is asked for the ID
+// token, which is two round trips less to wait for. Whatever goes wrong with it is
+// met again, and told, by the request.
+func (p *Pipeline) connectToSTS(ctx context.Context) {
+	if p.Profile.RoleARN == "" {
+		return // it is about a login alone
+	}
+	if _, err := p.stsTransport(); err != nil {
+		return
+	}
+	if address, err := p.STSURL(ctx); err == nil {
+		connectAhead(ctx, p.toSTS, address)
+	}
+}
+
+// stsRetryer is the SDK's standard one: it knows AWS's throttling codes, server
+// errors and broken connections. What it cannot know is added here. It waits by
+// the Pipeline's clock, and not beyond ctx.
+func (p *Pipeline) stsRetryer(ctx context.Context) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = stsTries
+		o.RateLimiter = ratelimit.None // three tries are bounded as they are
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(stsRetryable)}, retry.DefaultRetryables...)
+		o.Backoff = retry.BackoffDelayerFunc(func(try int, _ error) (time.Duration, error) {
+			wait := time.Duration(try) * 500 * time.Millisecond
+			if !p.timeFor(ctx, wait+time.Second) {
+				return 0, context.DeadlineExceeded
+			}
+			return 0, p.Sleep(ctx, wait)
+		})
+	})
+}
+
+// stsRetryable decides what is special about STS and this machine's network.
+func stsRetryable(err error) aws.Ternary {
+	var (
+		dns         *net.DNSError
+		certificate *tls.CertificateVerificationError
+		silent      net.Error
+	)
+	switch api := asSTSError(err); {
+	case errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, errTooLarge):
+		return aws.FalseTernary
+	case api == nil:
+		if errors.As(err, &silent) {
+			return aws.TrueTernary
+		}
+	case api.Code == "IDPCommunicationError":
+		return aws.TrueTernary
+	case api.Code == "InvalidIdentityToken":
+		// It passes if STS could not fetch the provider's keys, and only then.
+		return aws.BoolTernary(strings.Contains(strings.ToLower(api.Message), "retrieve verification key"))
+	}
+	return aws.UnknownTernary
 }
 
 // role checks what STS answered: nothing of it is stored or printed unless it is
 // whole.
-func (p *Provider) role(l *login, a *stsAnswer) (*role, error) {
+func (p *Pipeline) role(output *sts.AssumeRoleWithWebIdentityOutput) (*role, error) {
 	now := p.Now()
-	switch {
-	case a.AccessKeyID == "" || a.SecretAccessKey.Empty() || a.SessionToken.Empty():
-		return nil, &badAnswer{what: "it holds no credentials"}
-	case !a.Expiration.After(now):
-		return nil, &badAnswer{what: "its credentials have already expired by this machine's clock"}
-	case a.Expiration.Sub(now) > 13*time.Hour:
-		return nil, &badAnswer{what: "its credentials live longer than AWS gives any"}
-	case len(a.AssumedRole) > 2048:
-		return nil, &badAnswer{what: "its ARN is longer than AWS makes any"}
-	case len(a.AccessKeyID) > 128 || len(a.SecretAccessKey.Reveal()) > 1024 || len(a.SessionToken.Reveal()) > 16<<10:
-		return nil, &badAnswer{what: "its credentials are larger than AWS gives any"}
+	got := output.Credentials
+	if got == nil {
+		return nil, &badAnswer{"it holds no credentials"}
+	}
+	session := ""
+	if output.AssumedRoleUser != nil {
+		session = aws.ToString(output.AssumedRoleUser.Arn)
 	}
 	r := &role{
-		LoginID: l.ID, Issued: wall(now), Expires: wall(a.Expiration).Truncate(time.Second),
-		AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey.String, SessionToken: a.SessionToken.String,
-		AssumedRole: a.AssumedRole,
+		Version: formVersion, Profile: p.Profile.Name,
+		Issued: wall(now), Expires: wall(aws.ToTime(got.Expiration)).Truncate(time.Second),
+		AccessKeyID:     aws.ToString(got.AccessKeyId),
+		SecretAccessKey: secret.Keep(secret.New(aws.ToString(got.SecretAccessKey))),
+		SessionToken:    secret.Keep(secret.New(aws.ToString(got.SessionToken))),
+		AssumedRole:     session,
 	}
-	if !r.printable() {
-		return nil, &badAnswer{what: "its credentials hold characters that AWS's do not"}
+	switch {
+	case r.AccessKeyID == "" || r.SecretAccessKey.Empty() || r.SessionToken.Empty():
+		return nil, &badAnswer{"it holds no credentials"}
+	case !r.Expires.After(now):
+		return nil, &badAnswer{"its credentials have already expired by this machine's clock"}
+	case r.Expires.Sub(now) > 13*time.Hour:
+		return nil, &badAnswer{"its credentials live longer than any of AWS's"}
+	case len(r.AssumedRole) > 2048:
+		return nil, &badAnswer{"its ARN is longer than any of AWS's"}
+	case len(r.AccessKeyID) > 128 || len(r.SecretAccessKey.Reveal()) > 1024 || len(r.SessionToken.Reveal()) > 16<<10:
+		return nil, &badAnswer{"its credentials are larger than any of AWS's"}
+	case !r.printable():
+		return nil, &badAnswer{"its credentials hold characters that AWS's do not have"}
 	}
 	return r, nil
 }
 
 // badAnswer is an answer that is not what STS sends.
-type badAnswer struct {
-	what    string
-	passing bool // the next one may be better
-}
+type badAnswer struct{ what string }
 
 func (e *badAnswer) Error() string { return "the answer of STS cannot be used: " + e.what }
 
-// worthRetrying tells a fault that may pass from a refusal.
-func worthRetrying(err error) bool {
-	var api *stsError
-	if errors.As(err, &api) {
-		switch api.Code {
-		case "IDPCommunicationError":
-			return true
-		case "InvalidIdentityToken":
-			// Transient where STS could not fetch the provider's keys, and only there.
-			return strings.Contains(api.Message, "retrieve verification key")
-		}
+// asBadAnswer tells an answer that is not AWS's own from an error: it comes from a
+// proxy, or is a page to log in to the network. Any other error is returned as it is.
+func asBadAnswer(err error) error {
+	var unread *smithy.DeserializationError
+	var response *awshttp.ResponseError
+	api := asSTSError(err)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return &badAnswer{"it is larger than any of AWS's"}
+	case !errors.As(err, &response) || response.HTTPStatusCode() == 0: // there was no answer
+		return err
+	case errors.As(err, &unread), api == nil, api.Code == "", api.Code == "UnknownError":
+		return &badAnswer{fmt.Sprintf("it does not come from AWS (status %d)", response.HTTPStatusCode())}
 	}
-	return passing(err)
+	return err
+}
+
+// stsError is an error that STS answers with.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+type stsError struct {
+	Code, Message string
+	RequestID     string // "" if there is none
+	Status        int    // of HTTP
+}
+
+// asSTSError returns the answer of STS in err, or nil.
+func asSTSError(err error) *stsError {
+	var api smithy.APIError
+	var response *awshttp.ResponseError
+	if !errors.As(err, &api) || !errors.As(err, &response) {
+		return nil
+	}
+	return &stsError{Code: api.ErrorCode(), Message: api.ErrorMessage(), RequestID: response.ServiceRequestID(), Status: response.HTTPStatusCode()}
+}
+
+// passing reports a fault of AWS that says nothing about this login.
+func (e *stsError) passing() bool {
+	_, throttled := retry.DefaultThrottleErrorCodes[e.Code]
+	return throttled || e.Code == "RequestTimeout" || e.Code == "RequestTimeoutException" || e.Status >= 500 && e.Code != "IDPCommunicationError"
 }
 
 // isBadToken reports that STS found fault with the ID token itself, and not with
 // what the account knows of the provider.
 func isBadToken(err error) bool {
-	var api *stsError
-	if !errors.As(err, &api) || api.Code != "InvalidIdentityToken" {
+	api := asSTSError(err)
+	if api == nil || api.Code != "InvalidIdentityToken" {
 		return false
 	}
 	for _, account := range []string{"Incorrect token audience", "No OpenIDConnect provider", "verification key", "thumbprint"} {
@@ -146,6 +293,6 @@ func isBadToken(err error) bool {
 
 // isExpiredToken reports that STS called the ID token expired.
 func isExpiredToken(err error) bool {
-	var api *stsError
-	return errors.As(err, &api) && strings.HasPrefix(api.Code, "ExpiredToken")
+	api := asSTSError(err)
+	return api != nil && strings.HasPrefix(api.Code, "ExpiredToken")
 }

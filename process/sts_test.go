@@ -3,8 +3,12 @@ package process
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,49 +16,105 @@ import (
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/profile"
 )
 
 // lastSTS is the last request to STS.
 func (w *world) lastSTS() sandbox.Request {
 	w.t.Helper()
-	requests := w.box.Requests()
-	for i := len(requests) - 1; i >= 0; i-- {
-		if requests[i].Endpoint == "sts" {
-			return requests[i]
+	for _, r := range slices.Backward(w.box.Requests()) {
+		if r.Endpoint == "sts" {
+			return r
 		}
 	}
 	w.t.Fatal("STS was not asked")
 	return sandbox.Request{}
 }
 
-// What the profile says is what STS is asked for, in the body and never in a URL.
+// What the profile says is what STS is asked for, in the body and never in a URL,
+// unsigned, and CloudTrail is told that it was daypass.
 func TestSTSIsAskedForWhatTheProfileSays(t *testing.T) {
 	t.Parallel()
 	const policy = `{"Version":"2012-10-17","Statement":[]}`
 	w := newWorld(t, sandbox.Options{})
-	w.mustRun(func(p *Provider) {
+	w.mustRun(func(p *Pipeline) {
 		p.Profile.Duration, p.Profile.SessionName, p.Profile.Policy = 20*time.Minute, "ci-{sub}", policy
 		p.Profile.PolicyARNs = []string{"arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::111122223333:policy/less"}
 	})
+	l, _, err := w.pipeline().readLogin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := w.lastSTS()
 	for name, want := range map[string]string{
 		"RoleArn": w.box.RoleARN, "DurationSeconds": "1200", "RoleSessionName": "ci-sandbox-taro", "Policy": policy,
 		"PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
 		"PolicyArns.member.2.arn": "arn:aws:iam::111122223333:policy/less",
+		"WebIdentityToken":        l.IDToken.Reveal(),
 	} {
 		if got := r.Form.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if token := r.Form.Get("WebIdentityToken"); token != w.readLogin().IDToken.Reveal() || len(r.Query) != 0 {
-		t.Errorf("the ID token is not in the body, or something is in the query: %v", r.Query)
+	if r.Method != http.MethodPost || len(r.Query) != 0 || r.Header.Get("Authorization") != "" {
+		t.Errorf("%s with the query %v, signed %q", r.Method, r.Query, r.Header.Get("Authorization"))
 	}
-	if r.Header.Get("Authorization") != "" {
-		t.Error("the request is signed")
+	if agent := r.Header.Get("User-Agent"); !strings.Contains(agent, "app/daypass") {
+		t.Errorf("the user agent is %q", agent)
 	}
 	w.mustRun()
 	if r := w.lastSTS(); r.Form.Has("Policy") || r.Form.Has("PolicyArns.member.1.arn") {
 		t.Error("a policy was sent that the profile does not have")
+	}
+}
+
+// Nothing of the SDK's own configuration has a say: neither the environment of the
+// SDK that has started us nor the file that names us.
+func TestSTSIgnoresTheSDKsConfiguration(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_REGION": "us-west-2", "AWS_PROFILE": "dev",
+		"AWS_ACCESS_KEY_ID": "AKIAOTHER", "AWS_SECRET_ACCESS_KEY": "other", "AWS_MAX_ATTEMPTS": "9", "AWS_SDK_UA_APP_ID": "other",
+	} {
+		t.Setenv(name, value)
+	}
+	w := newWorld(t, sandbox.Options{})
+	w.answerWith("/sts", http.StatusServiceUnavailable, "down")
+	_, err := w.run()
+	w.failsWith(err, failure.ExitNetwork, "")
+	w.counts(map[string]int{"sts": stsTries})
+	if r := w.lastSTS(); r.Header.Get("Authorization") != "" || strings.Contains(r.Header.Get("User-Agent"), "app/other") {
+		t.Errorf("the environment has a say: %v", r.Header)
+	}
+	p := w.pipeline(func(p *Pipeline) { p.Profile.STSEndpoint = "" })
+	if got, err := p.STSURL(t.Context()); err != nil || got != "https://sts.eu-west-1.amazonaws.com" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestSTSEndpoints(t *testing.T) {
+	for _, c := range []struct {
+		profile profile.Profile
+		want    string
+	}{
+		{profile.Profile{Region: "eu-west-1"}, "https://sts.eu-west-1.amazonaws.com"},
+		{profile.Profile{Region: "us-east-1"}, "https://sts.us-east-1.amazonaws.com"},
+		{profile.Profile{Region: "us-west-2", UseFIPS: true}, "https://sts-fips.us-west-2.amazonaws.com"},
+		{profile.Profile{Region: "eu-west-1", UseDualStack: true}, "https://sts.eu-west-1.api.aws"},
+		{profile.Profile{Region: "us-west-2", UseFIPS: true, UseDualStack: true}, "https://sts-fips.us-west-2.api.aws"},
+		{profile.Profile{Region: "cn-north-1", Partition: "aws-cn"}, "https://sts.cn-north-1.amazonaws.com.cn"},
+		{profile.Profile{Region: "us-gov-west-1", Partition: "aws-us-gov"}, "https://sts.us-gov-west-1.amazonaws.com"},
+		{profile.Profile{Region: "eusc-de-east-1", Partition: "aws-eusc"}, "https://sts.eusc-de-east-1.amazonaws.eu"},
+		{profile.Profile{Region: "eu-west-1", STSEndpoint: "https://sts.vpc.example"}, "https://sts.vpc.example"},
+		{profile.Profile{Region: "eu-west-1", STSEndpoint: "https://sts.vpc.example", UseFIPS: true}, ""},
+	} {
+		got, err := (&Pipeline{Profile: c.profile}).STSURL(t.Context())
+		if c.want == "" {
+			if f := failure.From(err); err == nil || f.Exit != failure.ExitUsage || !strings.Contains(f.Error(), "use_fips_endpoint") {
+				t.Errorf("%+v: %q, %v", c.profile, got, err)
+			}
+		} else if err != nil || strings.TrimSuffix(got, "/") != c.want {
+			t.Errorf("%+v: %q, %v, want %q", c.profile, got, err, c.want)
+		}
 	}
 }
 
@@ -74,7 +134,7 @@ func TestRedirectOfSTSIsNotFollowed(t *testing.T) {
 			return true
 		})
 		_, err := w.run()
-		w.failsWith(err, failure.ExitNetwork, "")
+		w.failsWith(err, failure.ExitNetwork, fmt.Sprintf("it does not come from AWS (status %d)", status))
 		target.Close()
 		if n := reached.Load(); n != 0 {
 			t.Errorf("%d: the target was asked %d times", status, n)
@@ -82,48 +142,64 @@ func TestRedirectOfSTSIsNotFollowed(t *testing.T) {
 	}
 }
 
+// wholeAnswer is an answer of STS whose credentials expire then.
+func wholeAnswer(expiration string) string {
+	return `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>` +
+		`<Credentials><AccessKeyId>ASIAODD</AccessKeyId><SecretAccessKey>topsecretkey</SecretAccessKey><SessionToken>topsecrettoken</SessionToken>` +
+		`<Expiration>` + expiration + `</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
+}
+
 // Whatever comes instead of AWS's answer is a clear failure, loses no login, and
 // shows nothing of a secret.
 func TestOddAnswersOfSTS(t *testing.T) {
 	t.Parallel()
-	whole := func(expiration string) string {
-		return `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>` +
-			`<Credentials><AccessKeyId>ASIAODD</AccessKeyId><SecretAccessKey>topsecretkey</SecretAccessKey><SessionToken>topsecrettoken</SessionToken>` +
-			`<Expiration>` + expiration + `</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
-	}
+	const unusable, foreign = "the answer of STS cannot be used", "the answer of STS cannot be used: it does not come from AWS"
+	good := wholeAnswer("2026-11-22T12:00:00Z")
+	instead := func(of, with string) string { return strings.Replace(good, of, with, 1) }
 	for _, c := range []struct {
 		name   string
 		status int
 		body   string
-		exit   int
 		first  string
+		asked  int
 	}{
-		{"a page to log in to the network", 200, "<html>log in</html>", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"nothing", 200, "", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"JSON", 200, "{}", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"a proxy's refusal", 403, "<html>forbidden</html>", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"a proxy without a password", 407, "who are you", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"not found", 404, "nope", failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"broken", 500, "boom", failure.ExitNetwork, ""},
-		{"cut off", 200, whole("2026-11-22T10:00:00Z")[:300], failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"an expiry that is none", 200, whole("tomorrow"), failure.ExitNetwork, "the answer of STS cannot be used"},
-		{"expired", 200, whole("2026-11-22T09:00:00Z"), failure.ExitNetwork, "already expired by this machine's clock"},
-		{"more than 13 h", 200, whole("2026-11-22T22:01:00Z"), failure.ExitNetwork, "live longer than AWS gives any"},
-		{"2 MB", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "<Credentials>", strings.Repeat("<x/>", 2<<18)+"<Credentials>", 1), failure.ExitNetwork, ""},
-		{"a huge key", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "ASIAODD", strings.Repeat("A", 200), 1), failure.ExitNetwork, "larger than AWS gives any"},
-		{"a huge ARN", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "</AssumeRoleWithWebIdentityResult>",
-			"<AssumedRoleUser><Arn>"+strings.Repeat("a", 3<<10)+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult>", 1), failure.ExitNetwork, "longer than AWS makes any"},
-		{"a huge session token", 200, strings.Replace(whole("2026-11-22T12:00:00Z"), "topsecrettoken", strings.Repeat("a", 20<<10), 1), failure.ExitNetwork, "larger than AWS gives any"},
+		{"a page to log in to the network", 200, "<html>log in</html>", unusable, 1},
+		{"nothing", 200, "", unusable, 1},
+		{"JSON", 200, "{}", unusable, 1},
+		{"a proxy's refusal", 403, "<html>forbidden</html>", foreign, 1},
+		{"a proxy without a password", 407, "who are you", foreign, 1},
+		{"not found", 404, "nope", foreign, 1},
+		{"an error without a code", 403, `<ErrorResponse><Error><Code></Code></Error></ErrorResponse>`, foreign, 1},
+		{"broken", 500, "boom", foreign, stsTries},
+		{"a gateway's page", 502, "<html>bad gateway</html>", foreign, stsTries},
+		{"cut off", 200, good[:300], unusable, 1},
+		{"another encoding", 200, `<?xml version="1.0" encoding="latin1"?>` + good, unusable, 1},
+		{"an expiry that is not a time", 200, wholeAnswer("tomorrow"), unusable, 1},
+		{"no expiry", 200, wholeAnswer(""), unusable, 1},
+		{"expired", 200, wholeAnswer("2026-11-22T09:00:00Z"), "already expired by this machine's clock", 1},
+		{"more than 13 h", 200, wholeAnswer("2026-11-22T22:01:00Z"), "live longer than any of AWS's", 1},
+		{"2 MB", 200, instead("<Credentials>", strings.Repeat("<x/>", 2<<18)+"<Credentials>"), "it is larger than any of AWS's", 1},
+		{"2 MB of an error", 500, strings.Repeat("<x/>", 2<<18), "it is larger than any of AWS's", 1},
+		{"no secret key", 200, instead("topsecretkey", ""), "it holds no credentials", 1},
+		{"a huge key", 200, instead("ASIAODD", strings.Repeat("A", 200)), "larger than any of AWS's", 1},
+		{"a huge session token", 200, instead("topsecrettoken", strings.Repeat("a", 20<<10)), "larger than any of AWS's", 1},
+		{"a huge ARN", 200, instead("</AssumeRoleWithWebIdentityResult>",
+			"<AssumedRoleUser><Arn>"+strings.Repeat("a", 3<<10)+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult>"), "longer than any of AWS's", 1},
+		{"a line feed in a key", 200, instead("ASIAODD", "ASIA&#10;ODD"), "characters that AWS's do not have", 1},
+		{"a session token outside of ASCII", 200, instead("topsecrettoken", "topsecret\u00e9"), "characters that AWS's do not have", 1},
 	} {
 		w := newWorld(t, sandbox.Options{})
 		w.answerWith("/sts", c.status, c.body)
 		_, err := w.run()
 		f := failure.From(err)
-		if err == nil || f.Exit != c.exit || !strings.Contains(f.Lines[0], c.first) || len(f.Lines) > 3 {
+		if err == nil || f.Exit != failure.ExitNetwork || !strings.Contains(f.Lines[0], c.first) || len(f.Lines) > 3 {
 			t.Errorf("%s: exit %d: %v", c.name, f.Exit, err)
 		}
 		if err != nil && (strings.Contains(err.Error(), "topsecret") || len(err.Error()) > 2000) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+		if n := w.box.Count("sts"); n != c.asked {
+			t.Errorf("%s: STS was asked %d times, want %d", c.name, n, c.asked)
 		}
 		w.box.Intercept(nil)
 		w.clock.Advance(time.Second)
@@ -131,61 +207,109 @@ func TestOddAnswersOfSTS(t *testing.T) {
 		w.counts(map[string]int{"device": 1})
 	}
 	w := newWorld(t, sandbox.Options{})
-	w.answerWith("/sts", 200, whole("2026-11-22T22:00:00Z"))
+	w.answerWith("/sts", 200, wholeAnswer("2026-11-22T22:00:00Z"))
 	if c := w.mustRun(); c.AccessKeyID != "ASIAODD" || c.Expires.Sub(w.clock.Now()) < 13*time.Hour-time.Minute {
 		t.Errorf("13 h are not taken: %v", c.Expires)
 	}
 }
 
-// AWS repeats the token that it refuses; daypass does not.
-func TestTokenEchoedBySTSIsNotShown(t *testing.T) {
+// A fault that passes is tried three times, with pauses by the Pipeline's clock;
+// one that stays is told at once.
+func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"ValidationError", "InvalidIdentityToken", "AccessDenied", "Throttling", "Unheard"} {
+	for _, c := range []struct {
+		name  string
+		set   func(*world)
+		asked int
+		ok    bool
+	}{
+		{"errors that pass", func(w *world) {
+			w.box.FailSTS(sandbox.STSError{Code: "IDPCommunicationError"}, sandbox.STSError{Code: "Throttling"})
+		}, 3, true},
+		{"connections that break", func(w *world) { w.drop("/sts", false, 2) }, 3, true},
+		{"keys that AWS could not fetch", func(w *world) {
+			w.box.FailSTS(sandbox.STSError{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
+		}, 2, true},
+		{"connections that stay broken", func(w *world) { w.drop("/sts", false, 10) }, 3, false},
+		{"a refusal", func(w *world) { w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"}) }, 1, false},
+	} {
 		w := newWorld(t, sandbox.Options{})
-		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-			if !strings.HasSuffix(r.URL.Path, "/sts") {
-				return false
-			}
-			rw.Header().Set("Content-Type", "text/xml")
-			rw.WriteHeader(http.StatusBadRequest)
-			_, _ = fmt.Fprintf(rw, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code>`+
-				`<Message>Value '%s' at 'webIdentityToken' failed to satisfy constraint</Message></Error><RequestId>x</RequestId></ErrorResponse>`,
-				code, r.PostForm.Get("WebIdentityToken"))
-			return true
-		})
-		_, err := w.run()
-		if err == nil {
-			t.Fatal("no failure")
+		c.set(w)
+		before := w.clock.Now()
+		if _, err := w.run(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
 		}
-		w.holdsNoSecret(err.Error())
-		if token := w.readLogin().IDToken.Reveal(); strings.Contains(err.Error(), token[:40]) || strings.Contains(err.Error(), token[len(token)-40:]) {
-			t.Errorf("%s: a piece of the token stands in:\n%v", code, err)
+		if n := w.box.Count("sts"); n != c.asked {
+			t.Errorf("%s: %d requests, want %d", c.name, n, c.asked)
+		}
+		if waited := w.clock.Now().Sub(before); c.asked == 3 && waited < 1500*time.Millisecond {
+			t.Errorf("%s: three tries within %s", c.name, waited)
 		}
 	}
 }
 
-// A fault that passes is tried three times, with pauses; Ctrl-C ends the pause.
-func TestSTSIsTriedThreeTimes(t *testing.T) {
+// Neither a pause nor a request outlasts the deadline or Ctrl-C.
+func TestSTSRespectsTheDeadline(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.box.FailSTS(sandbox.STSError{Code: "IDPCommunicationError"}, sandbox.STSError{Code: "Throttling"})
-	before := w.clock.Now()
+	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	w.counts(map[string]int{"sts": 3})
-	if waited := w.clock.Now().Sub(before); waited < 1500*time.Millisecond {
-		t.Errorf("three tries within %s", waited)
-	}
-	w = newWorld(t, sandbox.Options{})
-	ctx, interrupt := context.WithCancel(t.Context())
+	w.clock.Advance(2 * time.Hour)
 	w.answerWith("/sts", http.StatusServiceUnavailable, "down")
-	_, err := w.provider(func(p *Provider) {
-		p.Sleep = func(ctx context.Context, d time.Duration) error {
-			if w.box.Count("sts") > 0 {
-				interrupt()
-			}
-			return w.clock.Sleep(ctx, d)
-		}
+	at := w.clock.Now().Add(1800 * time.Millisecond)
+	soon := sandbox.Deadline(t.Context(), at)
+	_, err := w.pipeline().Credentials(soon, ForSDK)
+	w.failsWith(err, failure.ExitNetwork, "")
+	w.counts(map[string]int{"sts": 3}) // one pause fits
+	if late := w.clock.Now().Sub(at); late > 0 {
+		t.Errorf("it ends %s late", late)
+	}
+
+	w.clock.Advance(renewalPause + time.Second)
+	ctx, interrupt := context.WithCancel(t.Context())
+	_, err = w.pipeline(func(p *Pipeline) {
+		p.Sleep = func(ctx context.Context, d time.Duration) error { interrupt(); return w.clock.Sleep(ctx, d) }
 	}).Credentials(ctx, ForSDK)
 	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	w.counts(map[string]int{"sts": 1})
+	w.counts(map[string]int{"sts": 4})
+
+	ctx, interrupt = context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		interrupt()
+		<-r.Context().Done()
+		return true
+	})
+	_, err = w.pipeline().Credentials(ctx, ForSDK)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+}
+
+// What cannot be reached is told with what helps: the way to the company's CA for
+// a certificate that nobody knows, and nothing about it for other trouble.
+func TestSTSThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	defer secured.Close()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nobody.Close()
+	const bundle = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile dev."
+	for _, c := range []struct{ endpoint, first, then string }{
+		{secured.URL, "certificate", bundle},
+		{"http://" + nobody.Addr().String(), "connection refused", notNeeded},
+		{"http://sts.invalid", "", notNeeded},
+	} {
+		_, err := w.run(func(p *Pipeline) { p.Profile.STSEndpoint = c.endpoint })
+		w.failsWith(err, failure.ExitNetwork, "cannot reach AWS STS at "+c.endpoint+": ")
+		if lines := failure.From(err).Lines; !strings.Contains(lines[0], c.first) || lines[1] != c.then {
+			t.Errorf("%s:\n%v", c.endpoint, err)
+		}
+	}
+	_, err = w.run(func(p *Pipeline) { p.Profile.AWSCABundle, p.Profile.Duration = "/does/not/exist", 20*time.Minute })
+	w.failsWith(err, failure.ExitUsage, `AWS_CA_BUNDLE: open "/does/not/exist"`)
+	w.counts(map[string]int{"device": 1, "token:refresh": 0})
 }

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -16,67 +15,68 @@ import (
 	"github.com/daypass/daypass/profile"
 )
 
-// corp is a provider for a profile in a company's account; nothing of it is called.
-func corp(t *testing.T, change func(*profile.Profile)) *Provider {
-	w := newWorld(t, sandbox.Options{})
-	return w.provider(func(p *Provider) {
+// corp is a pipeline for a profile in a company's account; nothing of it is called.
+func corp(t *testing.T, change func(*profile.Profile)) *Pipeline {
+	return newWorld(t, sandbox.Options{}).pipeline(func(p *Pipeline) {
 		p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "https://corp.eu.auth0.com/", "J1oXg0"
-		if change != nil {
-			change(&p.Profile)
-		}
+		change(&p.Profile)
 	})
 }
 
+// statement is what a trust policy allows: principal and condition keys, with
+// their values, and the actions.
+func statement(t *testing.T, p TrustPolicy) (match map[string]any, action any) {
+	t.Helper()
+	var document struct {
+		Version   string
+		Statement []struct {
+			Effect    string
+			Action    any
+			Principal map[string]any
+			Condition map[string]map[string]any
+		}
+	}
+	if err := json.Unmarshal(p.Document, &document); err != nil {
+		t.Fatal(err)
+	}
+	if document.Version != "2012-10-17" || len(document.Statement) != 1 || document.Statement[0].Effect != "Allow" || len(document.Statement[0].Condition) != 1 {
+		t.Fatalf("%s", p.Document)
+	}
+	match = document.Statement[0].Principal
+	for key, value := range document.Statement[0].Condition["StringEquals"] {
+		match[key] = value
+	}
+	return match, document.Statement[0].Action
+}
+
 func TestTrustPolicyDocument(t *testing.T) {
-	for _, test := range []struct {
+	t.Parallel()
+	for _, c := range []struct {
 		name   string
 		change func(*profile.Profile)
 		sub    string
-		want   map[string]any // principal, and condition keys with values
+		want   map[string]any
 	}{
-		{"the trailing slash counts", nil, "",
+		{"the trailing slash counts", func(*profile.Profile) {}, "",
 			map[string]any{"Federated": "arn:aws:iam::111122223333:oidc-provider/corp.eu.auth0.com/", "corp.eu.auth0.com/:aud": "J1oXg0"}},
 		{"a path, and another partition", func(p *profile.Profile) {
 			p.IDP.Issuer, p.Partition = "https://sso.corp/realms/r", "aws-us-gov"
 		}, "", map[string]any{"Federated": "arn:aws-us-gov:iam::111122223333:oidc-provider/sso.corp/realms/r", "sso.corp/realms/r:aud": "J1oXg0"}},
-		{"one user", nil, "auth0|64f0c2", map[string]any{"Federated": "arn:aws:iam::111122223333:oidc-provider/corp.eu.auth0.com/",
+		{"one user", func(*profile.Profile) {}, "auth0|64f0c2", map[string]any{"Federated": "arn:aws:iam::111122223333:oidc-provider/corp.eu.auth0.com/",
 			"corp.eu.auth0.com/:aud": "J1oXg0", "corp.eu.auth0.com/:sub": "auth0|64f0c2"}},
 		{"Google is built in", func(p *profile.Profile) { p.IDP.Issuer = "https://accounts.google.com" }, "10769150350006150715113082367",
 			map[string]any{"Federated": "accounts.google.com", "accounts.google.com:aud": "J1oXg0", "accounts.google.com:oaud": "J1oXg0",
 				"accounts.google.com:sub": "10769150350006150715113082367"}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			policy, err := corp(t, test.change).TrustPolicy(t.Context(), test.sub)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var document struct {
-				Version   string
-				Statement []struct {
-					Effect, Action string
-					Principal      map[string]any
-					Condition      map[string]map[string]any
-				}
-			}
-			if err := json.Unmarshal(policy.Document, &document); err != nil {
-				t.Fatal(err)
-			}
-			if document.Version != "2012-10-17" || len(document.Statement) != 1 || len(document.Statement[0].Condition) != 1 {
-				t.Fatalf("%s", policy.Document)
-			}
-			statement := document.Statement[0]
-			got := statement.Principal
-			for key, value := range statement.Condition["StringEquals"] {
-				got[key] = value
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" || statement.Effect != "Allow" || statement.Action != "sts:AssumeRoleWithWebIdentity" {
-				t.Errorf("want -, got +:\n%s\n%s", diff, policy.Document)
-			}
-		})
+		policy, err := corp(t, c.change).TrustPolicy(t.Context(), c.sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, action := statement(t, policy)
+		if diff := cmp.Diff(c.want, got); diff != "" || action != "sts:AssumeRoleWithWebIdentity" {
+			t.Errorf("%s: want -, got +:\n%s\n%s", c.name, diff, policy.Document)
+		}
 	}
-}
-
-func TestTrustPolicyNamesTheRole(t *testing.T) {
 	policy, err := corp(t, func(p *profile.Profile) {
 		p.RoleARN, p.RoleName, p.Duration = "arn:aws:iam::111122223333:role/people/eu/Developer", "Developer", 12*time.Hour
 	}).TrustPolicy(t.Context(), "")
@@ -88,105 +88,70 @@ func TestTrustPolicyNamesTheRole(t *testing.T) {
 // Without a sub, the notes say whom the policy lets in; that is more people at
 // some providers than at others.
 func TestTrustPolicyWarns(t *testing.T) {
-	for _, test := range []struct{ issuer, want string }{
-		{"https://corp.eu.auth0.com/", "Where sign-up or a social login is on there, that is everybody."},
-		{"https://corp.okta.com", "every user of corp.okta.com who can"},
-		{"https://accounts.google.com", "everybody with a Google account"},
+	t.Parallel()
+	for _, c := range []struct{ issuer, want string }{
+		{"https://corp.eu.auth0.com/", "If sign-up or a social login is on there, that is everybody."},
+		{"https://corp.okta.com", "every user of corp.okta.com who can log in to client J1oXg0."},
+		{"https://accounts.google.com", "everybody with a Google account whom the consent screen of client J1oXg0 admits."},
 		{"https://gitlab.com", "IAM may refuse a policy for gitlab.com without :sub."},
-		{"https://login.microsoftonline.com/8f1c3c7e-0000-4000-8000-000000000000/v2.0", "and guest of the Entra tenant"},
-		{"https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", "with a personal Microsoft account."},
-		{"https://sso.corp:8443/realms/r", "IAM takes only an https issuer without a port number"},
+		{"https://login.microsoftonline.com/8f1c3c7e-0000-4000-8000-000000000000/v2.0", "every user and guest of the Entra tenant"},
+		{"https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", "everybody with a personal Microsoft account."},
+		{"https://sso.corp:8443/realms/r", "IAM accepts only an https issuer without a port number, so not this one."},
 	} {
-		p := corp(t, func(p *profile.Profile) { p.IDP.Issuer = test.issuer })
+		p := corp(t, func(p *profile.Profile) { p.IDP.Issuer = c.issuer })
 		open, err := p.TrustPolicy(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		notes := strings.Join(open.Notes, "\n")
-		if !strings.Contains(notes, "WARNING: without --sub this lets in every") || !strings.Contains(notes, test.want) || !strings.Contains(notes, "daypass login --profile dev") {
-			t.Errorf("%s:\n%s", test.issuer, notes)
+		notes := strings.Join(strings.Fields(strings.Join(open.Notes, " ")), " ")
+		if !strings.Contains(notes, "WARNING: without --sub this lets in every") || !strings.Contains(notes, c.want) || !strings.Contains(notes, "Run: daypass login --profile dev") {
+			t.Errorf("%s:\n%s", c.issuer, notes)
 		}
 		for _, line := range open.Notes {
-			if len("daypass: "+line) > 80 {
-				t.Errorf("a line of %d columns: %s", len("daypass: "+line), line)
+			if len(line) > 76 {
+				t.Errorf("a line of %d columns: %s", len(line), line)
 			}
 		}
-		closed, err := p.TrustPolicy(t.Context(), "someone")
-		if err != nil || strings.Contains(strings.Join(closed.Notes, "\n"), "WARNING") {
-			t.Errorf("%s for one user: %v, %v", test.issuer, closed.Notes, err)
+		if closed, err := p.TrustPolicy(t.Context(), "someone"); err != nil || strings.Contains(strings.Join(closed.Notes, "\n"), "WARNING") {
+			t.Errorf("%s for one user: %v, %v", c.issuer, closed.Notes, err)
 		}
 	}
 }
 
-func TestTrustPolicyKnowsTheTokensClaims(t *testing.T) {
+// A login tells which permissions its token needs; nobody is asked for that, nor
+// is a keyring needed for a policy.
+func TestTrustPolicyOfALogin(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name   string
-		claims map[string]any
-		want   any
-	}{
-		{"none", nil, "sts:AssumeRoleWithWebIdentity"},
-		{"nested tags", map[string]any{tagsClaim: map[string]any{"principal_tags": map[string]any{"team": []string{"a"}}}},
-			[]any{"sts:AssumeRoleWithWebIdentity", "sts:TagSession"}},
-		{"flat tags and a source identity", map[string]any{tagsClaim + "/principal_tags/team": "a", sourceIdentityClaim: "taro"},
-			[]any{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"}},
-		{"a claim of a like name", map[string]any{tagsClaim + "_not": "a"}, "sts:AssumeRoleWithWebIdentity"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, sandbox.Options{Claims: test.claims})
-			p := w.provider()
-			if _, err := p.Login(w.ctx(), false); err != nil {
-				t.Fatal(err)
-			}
-			requests := w.box.Count("")
-			policy, err := p.TrustPolicy(w.ctx(), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var document struct{ Statement []struct{ Action any } }
-			if err := json.Unmarshal(policy.Document, &document); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, document.Statement[0].Action); diff != "" {
-				t.Errorf("want -, got +:\n%s", diff)
-			}
-			if notes := strings.Join(policy.Notes, "\n"); strings.Contains(notes, "configuration alone") {
-				t.Errorf("after a login:\n%s", notes)
-			}
-			if w.box.Count("") != requests {
-				t.Error("it asked the network")
-			}
-			sub, err := p.Subject(w.ctx())
-			if err != nil || sub != "sandbox|taro" {
-				t.Errorf("subject %q, %v", sub, err)
-			}
-		})
+	w := newWorld(t, sandbox.Options{Claims: map[string]any{"https://aws.amazon.com/tags/principal_tags/team": "a", "https://aws.amazon.com/source_identity": "taro"}})
+	_, err := w.pipeline().Subject(w.ctx())
+	w.failsWith(err, failure.ExitLogin, "there is no login to take the sub claim from.")
+	if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestTrustPolicyRefusesWhatNoPolicyCompares(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
+	requests := w.box.Count("")
+	policy, err := w.pipeline().TrustPolicy(w.ctx(), "")
+	if err != nil || strings.Contains(strings.Join(policy.Notes, "\n"), "configuration alone") {
+		t.Fatalf("%q, %v", policy.Notes, err)
+	}
+	_, actions := statement(t, policy)
+	if diff := cmp.Diff(any([]any{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"}), actions); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+	if sub, err := w.pipeline().Subject(w.ctx()); err != nil || sub != "sandbox|taro" || w.box.Count("") != requests {
+		t.Errorf("subject %q, %v, %d requests", sub, err, w.box.Count("")-requests)
+	}
+	w.ring = away{w.ring}
+	if policy, err := w.pipeline().TrustPolicy(w.ctx(), ""); err != nil || len(policy.Document) == 0 {
+		t.Error(err)
+	}
+	_, err = w.pipeline().Subject(w.ctx())
+	w.failsWith(err, failure.ExitKeyring, "which this session cannot reach (no bus).")
+	var unreachable *cache.UnreachableError
+	if !errors.As(err, &unreachable) {
+		t.Errorf("the cause is lost: %v", err)
+	}
 	for _, sub := range []string{"taro\nnaoko", "\x1b[2J", "t\u00e4ro"} {
-		_, err := w.provider().TrustPolicy(w.ctx(), sub)
+		_, err := w.pipeline().TrustPolicy(w.ctx(), sub)
 		w.failsWith(err, failure.ExitUsage, "holds characters that are not printable ASCII")
 	}
-}
-
-// lockedStore is a keyring that nobody has unlocked.
-type lockedStore struct{ cache.Store }
-
-func (lockedStore) Get(context.Context, string) ([]byte, error) {
-	return nil, &cache.UnreachableError{Where: "Secret Service", Locked: true, Err: errors.New("it may hold the record")}
-}
-
-func TestTrustPolicyNeedsNoKeyring(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	p := w.provider(func(p *Provider) { p.Store = lockedStore{p.Store} })
-	if policy, err := p.TrustPolicy(w.ctx(), ""); err != nil || len(policy.Document) == 0 {
-		t.Errorf("%v", err)
-	}
-	_, err := p.Subject(w.ctx())
-	w.failsWith(err, failure.ExitKeyring, "the keyring is locked")
 }

@@ -39,6 +39,7 @@ var oddFiles = []struct {
 	{name: "empty value", text: "[profile dev]\nk =\nregion = a\n", botocore: reading{"k": "", "region": "a"}},
 	{name: "crlf", text: "[profile dev]\r\nregion = a\r\nk = b\r\n", botocore: reading{"region": "a", "k": "b"}},
 	{name: "cr alone", text: "[profile dev]\rregion = a\rk = b\r", botocore: reading{"region": "a", "k": "b"}},
+	{name: "cr alone, no end", text: "[profile dev]\rregion = a\rk = b", botocore: reading{"region": "a", "k": "b"}},
 	{name: "upper case keys", text: "[profile dev]\nRegion = A\nDAYPASS_IDP = Corp\n", botocore: reading{"region": "A", "daypass_idp": "Corp"}},
 	{name: "hash within a value", text: "[profile dev]\nk = a#b;c\n", botocore: reading{"k": "a#b;c"}},
 	{name: "value that begins with a hash", text: "[profile dev]\nk = #a\n", botocore: reading{"k": "#a"}},
@@ -128,20 +129,21 @@ func TestReadsAsBotocore(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			f, err := readFile(path)
+			src := Source{Getenv: func(string) string { return path }}
+			f, err := Open(src)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := f.find(kindProfile, "dev")
-			if err != nil {
-				t.Fatal(err)
+			s := f.sections[Section{Name: "dev"}]
+			if problems, err := Check(src); err != nil || tt.refused != (len(problems) > 0) {
+				t.Errorf("Check = %v, %v, but refused by botocore: %v", problems, err, tt.refused)
 			}
 			var got reading
 			if s != nil {
 				got = reading{}
 				for _, e := range s.settings {
 					if e.key != "" {
-						got[e.key] = s.value(e.key)
+						got[e.key] = f.text.value(e)
 					}
 				}
 			}

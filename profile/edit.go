@@ -1,277 +1,230 @@
 package profile
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/daypass/daypass/secret"
 )
 
 // Block is what one section of the config file is to say. Its other settings
 // stay as they are.
 type Block struct {
-	IDP   bool // it is [daypass-idp NAME], else [profile NAME]
-	Name  string
+	Section
 	Lines []Line
 }
 
 // Line is one setting of a section. A line without a value is left out.
 type Line struct{ Key, Value string }
 
-// Change is what an edit does at one place of a file, to be shown to a person:
-// the lines are without line ends, and a client secret is hidden.
+// Change is one setting that an edit writes.
 type Change struct {
-	Section string // "[profile dev]", "" where the section itself is new
-	Removed []string
-	Added   []string
+	Section
+	New        bool // the section is new
+	Key, Value string
+	Old        string // "" if the setting is new
 }
 
-// Edit returns old with the lines of the blocks in it. A setting that is there
-// already is replaced in its place, a new one goes below the last one of its
-// section, and a new section to the end of the file. Everything else stays byte
-// for byte: comments, order, other sections and settings, line ends, a byte order
-// mark, the lack of a final line end. Every error is an [*Error].
-func Edit(old []byte, blocks []Block) ([]byte, []Change, error) {
+// Compose returns the two sections that settings given as flags make: how to log
+// in, under the name of the flag idp, and the profile. Values are not checked,
+// see [Config.Edit].
+func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) []Block {
+	login := Block{Section: Section{IDP: true, Name: flags["idp"]}}
+	for _, k := range idpKeys() {
+		value := flags[flagName(k.name)]
+		if k.name == "client_secret" {
+			value = clientSecret.Reveal()
+		}
+		login.Lines = append(login.Lines, Line{k.name, value})
+	}
+	own := Block{Section{Name: name}, []Line{{"region", flags["region"]}, {"credential_process", credentialProcess}}}
+	for _, k := range profileKeys() {
+		if k.usage == "" || k.name == "region" {
+			continue
+		}
+		value := flags[flagName(k.name)]
+		if k.name == "daypass_policy" {
+			// A setting is one line, and JSON has white space between its parts.
+			value = strings.TrimSpace(strings.NewReplacer("\r", " ", "\n", " ").Replace(value))
+		}
+		own.Lines = append(own.Lines, Line{k.name, value})
+	}
+	return []Block{login, own}
+}
+
+// Edit returns the text of the file with the lines of the blocks in it. A setting
+// that is there already gets its new value in its place, a new one goes below the
+// last one of its section, and a new section to the end of the file. Everything
+// else stays byte for byte. Each section must then load, by the file alone; that,
+// and a value that the file cannot hold or a person could not see, is the error.
+func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error) {
+	src := Source{Home: c.src.Home, Getenv: func(name string) string {
+		if name == "AWS_CONFIG_FILE" {
+			return c.path
+		}
+		return ""
+	}}
+	made, err := src.parse(string(c.old))
+	if err == nil {
+		text, changes, err = made.apply(blocks)
+	}
+	if err == nil {
+		made, err = src.parse(string(text))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if changes == nil {
+		text = c.old // to the last line end
+	}
+	for _, b := range blocks {
+		if b.IDP {
+			_, err = made.LoadIDP(b.Name)
+		} else {
+			_, err = made.Load(b.Name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return text, changes, nil
+}
+
+// apply writes blocks into the lines of the file.
+func (c *Config) apply(blocks []Block) ([]byte, []Change, error) {
+	d := c.text
+	end := "\n"
+	if len(d.lines) > 0 && strings.HasSuffix(d.lines[0], "\r\n") {
+		end = "\r\n"
+	}
+	if n := len(d.lines); n > 0 && !strings.HasSuffix(d.lines[n-1], "\n") && !strings.HasSuffix(d.lines[n-1], "\r") {
+		d.lines[n-1] += end
+	}
 	var changes []Change
+	var tail strings.Builder // the new sections
 	for _, b := range blocks {
 		if err := b.check(); err != nil {
 			return nil, nil, err
 		}
-		d := newDocument(old)
-		made, err := d.put(b)
+		made, added, err := c.put(b, end)
 		if err != nil {
 			return nil, nil, err
 		}
-		old = d.bytes()
 		changes = append(changes, made...)
-	}
-	return old, changes, nil
-}
-
-// Diff shows changes as lines that begin with + and -.
-func Diff(changes []Change) string {
-	var b strings.Builder
-	section := ""
-	for _, c := range changes {
-		if c.Section != section && c.Section != "" {
-			b.WriteString("  " + c.Section + "\n")
+		if n := len(d.lines); added != "" && (tail.Len() > 0 || n > 0 && strings.TrimSpace(d.lines[n-1]) != "") {
+			added = end + added
 		}
-		section = c.Section
-		for _, line := range c.Removed {
-			b.WriteString("- " + line + "\n")
-		}
-		for _, line := range c.Added {
-			b.WriteString(strings.TrimRight("+ "+line, " ") + "\n")
-		}
+		tail.WriteString(added)
 	}
-	return b.String()
-}
-
-func (b Block) kind() string {
-	if b.IDP {
-		return kindIDP
-	}
-	return kindProfile
-}
-
-// header is the header of a new section.
-func (b Block) header() string {
-	if !b.IDP && b.Name == "default" {
-		return "[default]" // some SDKs know no [profile default]
-	}
-	return "[" + b.kind() + " " + b.Name + "]"
+	return []byte(d.mark + strings.Join(d.lines, "") + tail.String()), changes, nil
 }
 
 // check demands names and values that every reader of the file reads as they are
-// meant.
+// meant, and that a person who is shown them sees whole.
 func (b Block) check() error {
 	if err := CheckName(b.Name); err != nil {
 		return err
 	}
 	for _, l := range b.Lines {
-		s := setting{where: b.header() + " " + l.Key}
+		s := setting{where: b.Header() + " " + l.Key}
 		switch {
 		case len(l.Value) > maxValue:
 			return s.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(l.Value) || strings.ContainsFunc(l.Value, unicode.IsControl):
-			return s.wrongUnseen("", "holds a control character")
-		case strings.TrimSpace(l.Value) != l.Value:
-			return s.wrongUnseen("", "has spaces at an end")
-		case l.Key != "support" && cutComment(l.Value) != l.Value:
-			return s.wrongUnseen("", `holds " #" or " ;", which begins a comment in the file`)
-		case strings.HasPrefix(l.Value, "`") || strings.HasPrefix(l.Value, `"""`):
-			return s.wrongUnseen("", "begins with quotes that readers of the file take in different ways")
+		case !utf8.ValidString(l.Value) || strings.ContainsFunc(l.Value, isUnseen):
+			return s.wrongUnseen("", "holds a control character, or another that is not seen")
+		case strings.TrimSpace(l.Value) != l.Value || l.Key != "support" && cutComment(l.Value) != l.Value || strings.HasPrefix(l.Value, "`") || strings.HasPrefix(l.Value, `"""`):
+			return s.wrongUnseen("", `would be read in different ways: it has " #", " ;", or spaces or quotes at an end`)
 		}
 	}
 	return nil
 }
 
-// CheckName demands the name of a profile or section that can stand in a header
-// and in a command line without quotes. The error is an [*Error].
+// isUnseen tells characters that do not show as themselves: controls, line and
+// paragraph separators, spaces but for the usual one, bidirectional and zero-width
+// ones, and those that unicode.IsPrint counts as letters or marks all the same.
+func isUnseen(r rune) bool {
+	const brailleBlank = 0x2800
+	return !unicode.IsPrint(r) || r == brailleBlank || r == utf8.RuneError ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// CheckName demands the name of a profile or section that can be in a header and
+// in a command line without quotes.
 func CheckName(name string) error {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	if name == "" || len(name) > 128 || strings.Trim(name, letters+"_.@+/-") != "" || strings.HasPrefix(name, "-") {
-		return setting{"the name", name}.wrong("", "want letters, digits and _ . @ + / - alone: it stands in a command line without quotes")
+		return setting{"the name", name}.wrong("", "want letters, digits and _ . @ + / - alone: it is in a command line without quotes")
 	}
 	return nil
 }
 
-// put writes one block.
-func (d *document) put(b Block) ([]Change, error) {
-	header, found, err := d.find(b.kind(), b.Name)
+// put writes one block into the lines of its section, or returns the text of a new
+// one.
+func (c *Config) put(b Block, end string) (changes []Change, section string, err error) {
+	d := c.text
+	s, err := c.find(b.Section)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if !found {
-		return d.appendSection(b), nil
+	known := map[string]entry{}
+	if s != nil {
+		if _, err := c.values(s, nil, func(string) bool { return false }); err != nil { // a key twice
+			return nil, "", err
+		}
+		for _, e := range s.settings {
+			known[e.key] = e
+		}
 	}
-	own := d.settings(header)
-	section := "[" + d.entries[header].header + "]"
-	replaced := map[int]string{} // by line; "" removes it
-	var changes []Change
-	var added []Line
+	var added strings.Builder
+	at, indent := c.below(s)
 	for _, line := range b.Lines {
-		at := slices.IndexFunc(own, func(e entry) bool { return e.key == line.Key })
+		change := Change{Section: b.Section, New: s == nil, Key: line.Key, Value: line.Value}
+		e, there := known[line.Key]
 		switch {
-		case line.Value == "":
-		case at < 0:
-			added = append(added, line)
-		case slices.ContainsFunc(own[at+1:], func(e entry) bool { return e.key == line.Key }):
-			return nil, &Error{where: plain(section) + " " + line.Key, problem: "the key is there twice",
-				hint: "remove one of the two lines; the AWS CLI refuses such a file too"}
-		case d.value(own[at]) != line.Value:
-			changes = append(changes, d.replace(section, own[at], line, replaced))
+		case line.Value == "" || there && d.value(e) == line.Value:
+			continue
+		case !there:
+			added.WriteString(indent + line.Key + " = " + line.Value + end)
+		default:
+			change.Old = d.whole(e)
+			d.lines[e.first] = indentation(d.lines[e.first]) + line.Key + " = " + line.Value + end
+			for i := e.first + 1; i <= e.last; i++ {
+				if !isBlank(strings.TrimSpace(d.lines[i])) { // comments stay
+					d.lines[i] = ""
+				}
+			}
 		}
+		changes = append(changes, change)
 	}
-	place, indent := d.below(header, own)
-	if len(added) > 0 {
-		c := Change{Section: section}
-		for _, line := range added {
-			c.Added = append(c.Added, shownLine(line.Key, line.Key+" = "+line.Value))
-		}
-		changes = append(changes, c)
+	switch {
+	case s != nil:
+		d.lines[at] += added.String()
+	case added.Len() > 0:
+		section = b.Header() + end + added.String()
 	}
-	d.apply(replaced, place, indent, added)
-	return changes, nil
-}
-
-// replace notes in lines what the lines of a setting become: the value changes,
-// and what stands around it on its line stays. The lines that continue the old
-// value go; comments between them stay.
-func (d *document) replace(section string, e entry, wanted Line, lines map[int]string) Change {
-	old := d.lines[e.first]
-	body := strings.TrimRight(old, "\r\n")
-	before := strings.IndexAny(body, "=:") + 1
-	before += len(indentation(body[before:]))
-	after := strings.TrimRightFunc(body[before:], unicode.IsSpace)
-	if wanted.Key != "support" {
-		after = cutComment(after)
-	}
-	middle := wanted.Value
-	if after == "" && !strings.HasSuffix(body[:before], " ") {
-		middle = " " + middle
-	}
-	made := body[:before] + middle + body[before+len(after):]
-	lines[e.first] = made + old[len(body):]
-
-	c := Change{Section: section, Added: []string{shownLine(wanted.Key, strings.TrimSpace(made))}}
-	c.Removed = append(c.Removed, shownLine(wanted.Key, strings.TrimSpace(body)))
-	for _, i := range e.rest {
-		lines[i] = ""
-		if wanted.Key != "client_secret" {
-			c.Removed = append(c.Removed, strings.TrimRight(d.lines[i], "\r\n"))
-		}
-	}
-	return c
+	return changes, section, nil
 }
 
 // below returns the line below which new settings of a section go, and their
 // indentation: a line that is indented deeper than the setting above it would
-// continue that setting's value.
-func (d *document) below(header int, own []entry) (line int, indent string) {
-	if len(own) > 0 {
-		last := own[len(own)-1]
-		line = last.first
-		if n := len(last.rest); n > 0 {
-			line = last.rest[n-1]
-		}
-		return line, indentation(d.lines[last.first])
+// continue that setting's value, and so would the next header.
+func (c *Config) below(s *section) (line int, indent string) {
+	if s == nil {
+		return 0, ""
 	}
-	line = d.entries[header].first
-	indent = indentation(d.lines[line])
-	if header+1 < len(d.entries) { // the next header must not become part of a value
-		if next := indentation(d.lines[d.entries[header+1].first]); len(next) > len(indent) {
+	lines := c.text.lines
+	if n := len(s.settings); n > 0 {
+		last := s.settings[n-1]
+		return last.last, indentation(lines[last.first])
+	}
+	indent = indentation(lines[s.header.first])
+	i, _ := slices.BinarySearchFunc(c.text.entries, s.header.first+1, func(e entry, line int) int { return e.first - line })
+	if i < len(c.text.entries) {
+		if next := indentation(lines[c.text.entries[i].first]); len(next) > len(indent) {
 			indent = next
 		}
 	}
-	return line, indent
-}
-
-// apply replaces lines, and writes new settings below a line.
-func (d *document) apply(replaced map[int]string, below int, indent string, added []Line) {
-	end := d.lineEnd()
-	if len(added) > 0 {
-		line, there := replaced[below]
-		if !there {
-			line = d.lines[below]
-		}
-		whole := line == "" || strings.HasSuffix(line, "\n") || strings.HasSuffix(line, "\r")
-		if !whole {
-			line += end
-		}
-		for _, l := range added {
-			line += indent + l.Key + " = " + l.Value + end
-		}
-		if !whole {
-			line = strings.TrimSuffix(line, end) // the file ends as it did
-		}
-		replaced[below] = line
-	}
-	for _, i := range slices.Sorted(maps.Keys(replaced)) {
-		d.lines[i] = replaced[i]
-	}
-}
-
-// appendSection writes a new section to the end of the file.
-func (d *document) appendSection(b Block) []Change {
-	var lines []Line
-	width := 0
-	for _, line := range b.Lines {
-		if line.Value != "" {
-			lines = append(lines, line)
-			width = max(width, len(line.Key))
-		}
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	var text []string
-	if n := len(d.lines); n > 0 && strings.TrimSpace(d.lines[n-1]) != "" {
-		text = append(text, "")
-	}
-	text = append(text, b.header())
-	c := Change{Added: slices.Clone(text)}
-	for _, line := range lines {
-		made := fmt.Sprintf("%-*s = %s", width, line.Key, line.Value)
-		text = append(text, made)
-		c.Added = append(c.Added, shownLine(line.Key, made))
-	}
-	end := d.lineEnd()
-	if n := len(d.lines); n > 0 && !strings.HasSuffix(d.lines[n-1], "\n") && !strings.HasSuffix(d.lines[n-1], "\r") {
-		d.lines[n-1] += end
-	}
-	for _, line := range text {
-		d.lines = append(d.lines, line+end)
-	}
-	return []Change{c}
-}
-
-// shownLine is a line of a setting as a person may see it.
-func shownLine(key, line string) string {
-	if key == "client_secret" {
-		return key + " = (hidden)"
-	}
-	return line
+	return s.header.first, indent
 }

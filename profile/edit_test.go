@@ -2,9 +2,8 @@ package profile
 
 import (
 	"bytes"
-	"errors"
-	"os"
-	"path/filepath"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,52 +36,95 @@ dynamodb =
 
 func newBlocks() []Block {
 	return []Block{
-		{IDP: true, Name: "corp", Lines: []Line{{"issuer", "https://corp.example/"}, {"client_id", "abc"}, {"client_secret", "hunter2"}}},
-		{Name: "dev", Lines: []Line{{"region", "eu-central-1"}, {"daypass_idp", "corp"}, {"daypass_role_arn", "arn:aws:iam::111122223333:role/dev"}}},
+		{Section{true, "corp"}, []Line{{"issuer", "https://corp.example/"}, {"client_id", "abc"}, {"client_secret", "hunter2"}}},
+		{Section{Name: "dev"}, []Line{{"region", "eu-central-1"}, {"daypass_idp", "corp"}, {"daypass_role_arn", "arn:aws:iam::111122223333:role/dev"}}},
 	}
 }
 
 func TestEditLeavesEverythingElseAsItIs(t *testing.T) {
-	made, changes, err := Edit([]byte(commented), newBlocks())
+	// What the environment says of the region is no reason to refuse the file.
+	src := source(t, commented, map[string]string{"AWS_REGION": "cn-north-1"}, nil)
+	made, changes, err := toEdit(t, src).Edit(newBlocks())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Replace(commented, "    region: eu-west-1\n", "    region: eu-central-1\n", 1)
+	want := strings.Replace(commented, "    region: eu-west-1\n", "    region = eu-central-1\n", 1)
 	want = strings.Replace(want, "        addressing_style = path\n", `        addressing_style = path
     daypass_idp = corp
     daypass_role_arn = arn:aws:iam::111122223333:role/dev
 `, 1)
 	want += `
 [daypass-idp corp]
-issuer        = https://corp.example/
-client_id     = abc
+issuer = https://corp.example/
+client_id = abc
 client_secret = hunter2
 `
 	if diff := cmp.Diff(want, string(made)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	wantDiff := `+
-+ [daypass-idp corp]
-+ issuer        = https://corp.example/
-+ client_id     = abc
-+ client_secret = (hidden)
-  [profile dev]
-- region: eu-west-1
-+ region: eu-central-1
-+ daypass_idp = corp
-+ daypass_role_arn = arn:aws:iam::111122223333:role/dev
-`
-	if diff := cmp.Diff(wantDiff, Diff(changes)); diff != "" {
-		t.Errorf("Diff (-want +got)\n%s", diff)
+	var got []string
+	for _, c := range changes {
+		got = append(got, fmt.Sprintf("%s %v %s: %s > %s", c.Header(), c.New, c.Key, c.Old, c.Value))
 	}
-	again, changes, err := Edit(made, newBlocks())
+	if diff := cmp.Diff([]string{
+		"[daypass-idp corp] true issuer:  > https://corp.example/",
+		"[daypass-idp corp] true client_id:  > abc",
+		"[daypass-idp corp] true client_secret:  > hunter2",
+		"[profile dev] false region: eu-west-1 > eu-central-1",
+		"[profile dev] false daypass_idp:  > corp",
+		"[profile dev] false daypass_role_arn:  > arn:aws:iam::111122223333:role/dev",
+	}, got); diff != "" {
+		t.Errorf("changes (-want +got)\n%s", diff)
+	}
+	put(t, src.ConfigFile(), string(made), 0o600)
+	again, changes, err := toEdit(t, src).Edit(newBlocks())
 	if err != nil || !bytes.Equal(again, made) || len(changes) != 0 {
 		t.Errorf("a second time: %v, changes %v", err, changes)
 	}
 }
 
+// What was written must load as it is.
+func TestEditRefusesWhatDoesNotLoad(t *testing.T) {
+	for _, test := range []struct{ name, key, value, want string }{
+		{"role", "daypass_role_arn", "dev", "[profile dev] daypass_role_arn"},
+		{"host that is not ASCII", "daypass_sts_endpoint", "https://sts.\u0430mazonaws.com", "daypass_sts_endpoint: the address holds the byte"},
+		{"region of another cloud", "region", "cn-north-1", "[profile dev] region"},
+	} {
+		blocks := newBlocks()
+		blocks[1].Lines = append(blocks[1].Lines, Line{test.key, test.value})
+		if test.key != "daypass_sts_endpoint" {
+			blocks[1].Lines = slices.DeleteFunc(blocks[1].Lines, func(l Line) bool { return l.Key == test.key && l.Value != test.value })
+		}
+		_, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
+		wantError(t, err, test.want)
+	}
+	blocks := newBlocks()[:1]
+	blocks[0].Lines[0].Value = "https://corp.ex\u00e4mple/"
+	_, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
+	wantError(t, err, "[daypass-idp corp] issuer")
+}
+
+func toEdit(t testing.TB, src Source) *Config {
+	t.Helper()
+	c, err := OpenToEdit(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// edit edits without loading the result.
+func edit(t testing.TB, old []byte, blocks []Block) ([]byte, []Change, error) {
+	t.Helper()
+	c, err := Source{}.parse(string(old))
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.apply(blocks)
+}
+
 func TestEdit(t *testing.T) {
-	one := func(lines ...Line) []Block { return []Block{{Name: "a", Lines: lines}} }
+	one := func(lines ...Line) []Block { return []Block{{Section{Name: "a"}, lines}} }
 	region := Line{"region", "eu-west-1"}
 	for _, test := range []struct {
 		name, old string
@@ -90,31 +132,31 @@ func TestEdit(t *testing.T) {
 		want      string
 	}{
 		{"no file", "", one(region), "[profile a]\nregion = eu-west-1\n"},
-		{"default", "", []Block{{Name: "default", Lines: []Line{region}}}, "[default]\nregion = eu-west-1\n"},
-		{"default as a profile", "[profile default]\n", []Block{{Name: "default", Lines: []Line{region}}}, "[profile default]\nregion = eu-west-1\n"},
-		{"the last of two headers counts", "[default]\nregion = x\n[profile default]\nregion = y\n", []Block{{Name: "default", Lines: []Line{region}}},
+		{"default", "", []Block{{Section{Name: "default"}, []Line{region}}}, "[default]\nregion = eu-west-1\n"},
+		{"default as a profile", "[profile default]\n", []Block{{Section{Name: "default"}, []Line{region}}}, "[profile default]\nregion = eu-west-1\n"},
+		{"the last of two headers counts", "[default]\nregion = x\n[profile default]\nregion = y\n", []Block{{Section{Name: "default"}, []Line{region}}},
 			"[default]\nregion = x\n[profile default]\nregion = eu-west-1\n"},
 		{"quoted header", "[profile \"a\"]\n", one(region), "[profile \"a\"]\nregion = eu-west-1\n"},
 		{"comment behind the header", "[profile a] # mine\n", one(region), "[profile a] # mine\nregion = eu-west-1\n"},
-		{"comment behind the value", "[profile a]\nregion = us-east-1 # home\n", one(region), "[profile a]\nregion = eu-west-1 # home\n"},
-		{"empty value", "[profile a]\nregion=\nx = 1\n", one(region), "[profile a]\nregion= eu-west-1\nx = 1\n"},
-		{"case of the key", "[profile a]\nREGION=us\n", one(region), "[profile a]\nREGION=eu-west-1\n"},
+		{"comment behind the value", "[profile a]\nregion = us-east-1 # home\n", one(region), "[profile a]\nregion = eu-west-1\n"},
+		{"empty value", "[profile a]\nregion=\nx = 1\n", one(region), "[profile a]\nregion = eu-west-1\nx = 1\n"},
+		{"case of the key", "[profile a]\nREGION=us\n", one(region), "[profile a]\nregion = eu-west-1\n"},
 		{"value over lines", "[profile a]\nregion =\n  us\n  # why\n  -east-1\nx = 1\n", one(region), "[profile a]\nregion = eu-west-1\n  # why\nx = 1\n"},
 		{"DOS line ends", "[profile a]\r\nx = 1\r\n\r\n[b]\r\n", one(region), "[profile a]\r\nx = 1\r\nregion = eu-west-1\r\n\r\n[b]\r\n"},
-		{"old Mac line ends", "[profile a]\rx = 1\r", one(region), "[profile a]\rx = 1\rregion = eu-west-1\r"},
+		{"old Mac line ends", "[profile a]\rx = 1\r", one(region), "[profile a]\rx = 1\rregion = eu-west-1\n"},
 		{"byte order mark", "\ufeff[profile a]\n", one(region), "\ufeff[profile a]\nregion = eu-west-1\n"},
-		{"no final line end, value", "[profile a]\nregion = x", one(region), "[profile a]\nregion = eu-west-1"},
-		{"no final line end, new setting", "[profile a]\nx = 1", one(region), "[profile a]\nx = 1\nregion = eu-west-1"},
+		{"no final line end, value", "[profile a]\nregion = x", one(region), "[profile a]\nregion = eu-west-1\n"},
+		{"no final line end, new setting", "[profile a]\nx = 1", one(region), "[profile a]\nx = 1\nregion = eu-west-1\n"},
 		{"no final line end, new section", "[b]\nx = 1", one(region), "[b]\nx = 1\n\n[profile a]\nregion = eu-west-1\n"},
 		{"empty section before an indented header", "[profile a]\n  [b]\n  x = 1\n", one(region), "[profile a]\n  region = eu-west-1\n  [b]\n  x = 1\n"},
 		{"what looks like a header continues a value", "[profile a]\nx =\n  [profile a]\n", one(region), "[profile a]\nx =\n  [profile a]\nregion = eu-west-1\n"},
 		{"trailing comments stay below", "[profile a]\nx = 1\n# about b\n[b]\n", one(region), "[profile a]\nx = 1\nregion = eu-west-1\n# about b\n[b]\n"},
-		{"hash in support", "[daypass-idp a]\nsupport = ask in #aws\n", []Block{{IDP: true, Name: "a", Lines: []Line{{"support", "ask in #help ; now"}}}},
+		{"hash in support", "[daypass-idp a]\nsupport = ask in #aws\n", []Block{{Section{true, "a"}, []Line{{"support", "ask in #help ; now"}}}},
 			"[daypass-idp a]\nsupport = ask in #help ; now\n"},
 		{"nothing to say", "[b]\n", one(Line{"region", ""}), "[b]\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			made, _, err := Edit([]byte(test.old), test.blocks)
+			made, _, err := edit(t, []byte(test.old), test.blocks)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,17 +172,30 @@ func TestEditRefuses(t *testing.T) {
 		{"section twice", "[profile a]\n[profile a]\n", "a", "x", "[profile a]: the section is there twice"},
 		{"key twice", "[profile a]\nregion = x\nregion = y\n", "a", "x", "[profile a] region: the key is there twice"},
 		{"line break", "", "a", "x\n[profile b]", "[profile a] region: holds a control character"},
-		{"comment", "", "a", "x # y", `[profile a] region: holds " #" or " ;", which begins a comment in the file`},
-		{"spaces", "", "a", " x", "[profile a] region: has spaces at an end"},
-		{"name with a space", "", "my dev", "x", `the name "my dev": want letters, digits and _ . @ + / - alone: it stands in a command line without quotes`},
-		{"name of an option", "", "-p", "x", `the name "-p": want letters, digits and _ . @ + / - alone: it stands in a command line without quotes`},
+		{"escape sequence", "", "a", "x\x1b[2K", "[profile a] region: holds a control character"},
+		{"C1 control", "", "a", "x\u009b2K", "[profile a] region: holds a control character"},
+		{"next line", "", "a", "x\u0085y", "[profile a] region: holds a control character"},
+		{"line separator", "", "a", "x\u2028y", "[profile a] region: holds a control character, or another that is not seen"},
+		{"paragraph separator", "", "a", "x\u2029y", "[profile a] region: holds a control character"},
+		{"right-to-left override", "", "a", "x\u202ey", "[profile a] region: holds a control character"},
+		{"right-to-left isolate", "", "a", "x\u2067y", "[profile a] region: holds a control character"},
+		{"zero-width space", "", "a", "x\u200by", "[profile a] region: holds a control character"},
+		{"zero-width no-break space", "", "a", "x\ufeffy", "[profile a] region: holds a control character"},
+		{"soft hyphen", "", "a", "x\u00ady", "[profile a] region: holds a control character"},
+		{"no-break space", "", "a", "x\u00a0y", "[profile a] region: holds a control character"},
+		{"Hangul filler", "", "a", "x\u3164y", "[profile a] region: holds a control character"},
+		{"Braille blank", "", "a", "x\u2800y", "[profile a] region: holds a control character"},
+		{"variation selector", "", "a", "x\ufe0fy", "[profile a] region: holds a control character"},
+		{"tag", "", "a", "x\U000e0041y", "[profile a] region: holds a control character"},
+		{"not UTF-8", "", "a", "x\xff", "[profile a] region: holds a control character"},
+		{"comment", "", "a", "x # y", `[profile a] region: would be read in different ways: it has " #"`},
+		{"spaces", "", "a", " x", "[profile a] region: would be read in different ways"},
+		{"name with a space", "", "my dev", "x", `the name "my dev": want letters, digits and _ . @ + / - alone: it is in a command line without quotes`},
+		{"name of an option", "", "-p", "x", `the name "-p": want letters, digits and _ . @ + / - alone: it is in a command line without quotes`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := Edit([]byte(test.old), []Block{{Name: test.profile, Lines: []Line{{"region", test.value}}}})
-			var e *Error
-			if !errors.As(err, &e) || e.Error() != test.want {
-				t.Errorf("got %v, want %s", err, test.want)
-			}
+			_, _, err := edit(t, []byte(test.old), []Block{{Section{Name: test.profile}, []Line{{"region", test.value}}}})
+			wantError(t, err, test.want)
 		})
 	}
 }
@@ -156,43 +211,40 @@ func FuzzEdit(f *testing.F) {
 	}
 	f.Add([]byte("[profile a]\n  [profile b]\n [profile dev]\n\t\v[x]"), "\"\"\"")
 	f.Add([]byte("[profile dev]\rregion:\r\n  a\r#b\r  c"), "a#b")
-	folder := f.TempDir()
 	f.Fuzz(func(t *testing.T, old []byte, value string) {
 		blocks := []Block{
-			{IDP: true, Name: "corp", Lines: []Line{{"client_id", value}, {"issuer", "https://corp.example"}}},
-			{Name: "dev", Lines: []Line{{"daypass_idp", "corp"}, {"region", value}}},
+			{Section{true, "corp"}, []Line{{"client_id", value}, {"issuer", "https://corp.example"}}},
+			{Section{Name: "dev"}, []Line{{"daypass_idp", "corp"}, {"region", value}}},
 		}
-		made, _, err := Edit(old, blocks)
+		made, _, err := edit(t, old, blocks)
 		if err != nil {
-			if !errors.As(err, new(*Error)) {
-				t.Fatalf("error of type %T: %v", err, err)
-			}
+			wantError(t, err)
 			return
 		}
-		if again, changes, err := Edit(made, blocks); err != nil || len(changes) > 0 || !bytes.Equal(again, made) {
+		if again, changes, err := edit(t, made, blocks); err != nil || len(changes) > 0 || !bytes.Equal(again, made) {
 			t.Errorf("a second edit of %q: %v, %v", made, changes, err)
 		}
-		before, err := parseIn(folder, old)
+		before, err := parsed(old)
 		if err != nil {
 			return
 		}
-		after, err := parseIn(folder, made)
+		after, err := parsed(made)
 		if err != nil {
 			t.Fatalf("%q became %q: %v", old, made, err)
 		}
 		for _, b := range blocks {
 			for _, line := range b.Lines {
-				if line.Value != "" && after[b.kind()+" "+b.Name][line.Key] != line.Value {
-					t.Errorf("%q became %q: %s of %s is %q", old, made, line.Key, b.Name, after[b.kind()+" "+b.Name][line.Key])
+				if line.Value != "" && after[b.Section][line.Key] != line.Value {
+					t.Errorf("%q became %q: %s of %s is %q", old, made, line.Key, b.Header(), after[b.Section][line.Key])
 				}
-				for _, sections := range []map[string]map[string]string{before, after} {
-					delete(sections[b.kind()+" "+b.Name], line.Key)
+				for _, sections := range []map[Section]map[string]string{before, after} {
+					delete(sections[b.Section], line.Key)
 				}
 			}
 		}
 		for name, settings := range before {
 			if diff := cmp.Diff(settings, after[name]); diff != "" && len(settings) > 0 {
-				t.Errorf("%q became %q: section %s (-before +after)\n%s", old, made, name, diff)
+				t.Errorf("%q became %q: section %v (-before +after)\n%s", old, made, name, diff)
 			}
 		}
 		if diff := cmp.Diff(untouched(old), untouched(made)); diff != "" {
@@ -201,26 +253,20 @@ func FuzzEdit(f *testing.F) {
 	})
 }
 
-// parseIn reads a file as Load does, into settings by section and key.
-func parseIn(folder string, text []byte) (map[string]map[string]string, error) {
-	path := filepath.Join(folder, "config")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, err
-	}
-	parsed, err := readFile(path)
+// parsed reads a file as Load does, into settings by section and key.
+func parsed(text []byte) (map[Section]map[string]string, error) {
+	c, err := Source{}.parse(string(text))
 	if err != nil {
 		return nil, err
 	}
-	sections := map[string]map[string]string{}
-	for i := range parsed.sections {
-		s := &parsed.sections[i]
-		settings := map[string]string{}
+	sections := map[Section]map[string]string{}
+	for id, s := range c.sections {
+		sections[id] = map[string]string{}
 		for _, e := range s.settings {
 			if e.key != "" {
-				settings[e.key] = s.text.value(e)
+				sections[id][e.key] = c.text.value(e)
 			}
 		}
-		sections[s.kind+" "+s.name] = settings
 	}
 	return sections, nil
 }
@@ -228,18 +274,18 @@ func parseIn(folder string, text []byte) (map[string]map[string]string, error) {
 // untouched are the lines of a file that an edit has no business with: comments,
 // blank lines and the sections of other kinds, without those that are ours.
 func untouched(text []byte) []string {
-	d := newDocument(text)
+	d := newDocument(string(text))
 	ours := map[int]bool{}
 	within := false
 	for _, e := range d.entries {
-		if d.isHeader(e) {
-			kind, name, ok := readHeader(e.header)
-			within = ok && (kind == kindIDP && name == "corp" || kind == kindProfile && name == "dev")
+		if e.isHeader {
+			id, ok := readHeader(e.header)
+			within = ok && (id == Section{true, "corp"} || id == Section{Name: "dev"})
 			ours[e.first] = within
 			continue
 		}
-		for _, i := range append([]int{e.first}, e.rest...) {
-			ours[i] = within
+		for i := e.first; i <= e.last; i++ {
+			ours[i] = within && !isBlank(strings.TrimSpace(d.lines[i]))
 		}
 	}
 	var lines []string

@@ -2,150 +2,105 @@ package profile
 
 import (
 	"fmt"
-	"slices"
+	"net/url"
 	"strings"
+
+	"github.com/daypass/daypass/address"
 )
 
-// readAWS fills in the region and where STS and the console's sign-in are.
-func (p *Profile) readAWS(src Source, own settings) error {
-	var err error
-	if p.Region, err = src.region(own, p.Partition); err != nil {
-		return err
+// readAWS fills in the region, and where STS and the console's sign-in are.
+func (p *Profile) readAWS(own *settings) {
+	at, _ := PartitionNamed(p.Partition)
+	p.Region = own.region(at)
+	p.UseFIPS = own.enabled("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
+	p.UseDualStack = own.enabled("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
+	p.AWSCABundle = own.src.getenv("AWS_CA_BUNDLE")
+	if p.AWSCABundle == "" {
+		p.AWSCABundle = own.path(own.inFile("ca_bundle"))
 	}
-	if p.UseFIPS, err = src.enabled("AWS_USE_FIPS_ENDPOINT", own, "use_fips_endpoint"); err != nil {
-		return err
-	}
-	if p.UseDualStack, err = src.enabled("AWS_USE_DUALSTACK_ENDPOINT", own, "use_dualstack_endpoint"); err != nil {
-		return err
-	}
-	at := partitionNamed(p.Partition)
-	sts, err := src.endpoint(own, service{
-		name: "sts", key: "daypass_sts_endpoint", variable: "AWS_ENDPOINT_URL_STS",
-		partition: at.name, suffixes: at.suffixes,
-	})
-	if err != nil {
-		return err
-	}
-	signin, err := src.endpoint(own, service{
-		name: "signin", key: "daypass_signin_endpoint", variable: "AWS_ENDPOINT_URL_SIGNIN",
-		partition: at.name, suffixes: []string{at.signin},
-	})
-	if err != nil {
-		return err
-	}
-	p.STSEndpoint, p.SigninEndpoint = sts.value, signin.value
+	local := address.OnLoopback(p.IDP.Issuer)
+	sts := own.endpoint("daypass_sts_endpoint", "sts", at, local)
+	p.STSEndpoint = sts.value
+	p.SigninEndpoint = own.endpoint("daypass_signin_endpoint", "signin", at, local).value
 	if sts.value != "" && (p.UseFIPS || p.UseDualStack) {
 		// The SDKs' endpoint rules refuse the combination too.
-		return sts.wrong("unset one of the two", "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints")
+		own.fail(sts.wrong("Unset one of the two.", "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints"))
 	}
-	return nil
 }
 
-// region returns the profile's region, else the environment's, else the
-// partition's default. AWS has no role of one partition in the regions of another.
-func (s Source) region(own settings, partition string) (string, error) {
-	region := own.get("region")
-	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if region.value == "" {
-			region = setting{variable, s.getenv(variable)}
+// region returns the region of the flag, else the environment's, else the
+// profile's, else "". AWS has no role of one partition in the regions of another.
+func (s *settings) region(at Partition) string {
+	for _, got := range []setting{
+		{"--region", s.src.Flags["region"]}, s.variable("AWS_REGION"), s.variable("AWS_DEFAULT_REGION"), s.inFile("region"),
+	} {
+		switch {
+		case got.value == "":
+			continue
+		case !isRegion(got.value):
+			s.fail(got.wrong("", "want a region such as %s", at.DefaultRegion))
+		case PartitionOf(got.value) != at.Name:
+			s.fail(got.wrong("Set the region to one of "+at.Name+", or correct daypass_role_arn.",
+				"this region is in partition %s, but the role is in %s", PartitionOf(got.value), at.Name))
 		}
+		return got.value
 	}
-	switch {
-	case region.value == "":
-		return partitionNamed(partition).defaultRegion, nil
-	case !isRegion(region.value):
-		return "", region.wrong("", "want a region such as %s", partitionNamed(partition).defaultRegion)
-	case partitionOf(region.value) != partition:
-		return "", region.wrong("set region in the profile to one of "+partition+", or correct daypass_role_arn",
-			"this region is in partition %s, but the role is in %s", partitionOf(region.value), partition)
-	}
-	return region.value, nil
+	return ""
 }
 
 // enabled reads a switch of the SDKs: the variable, else the profile's key.
-func (s Source) enabled(variable string, own settings, key string) (bool, error) {
-	chosen := setting{variable, s.getenv(variable)}
-	if chosen.value == "" && own.place != "" && key != "" {
-		chosen = own.inFile(key)
+func (s *settings) enabled(variable, key string) bool {
+	got := s.variable(variable)
+	if got.value == "" {
+		got = s.inFile(key)
 	}
-	switch strings.ToLower(chosen.value) {
+	switch strings.ToLower(got.value) {
 	case "", "false":
-		return false, nil
+		return false
 	case "true":
-		return true, nil
+		return true
 	}
-	return false, chosen.wrong("", "want true or false")
+	s.fail(got.wrong("", "want true or false"))
+	return false
 }
 
-// service is one of the two services of AWS that daypass calls.
-type service struct {
-	name      string   // label of its hosts, "sts" as in sts.eu-west-1.amazonaws.com
-	key       string   // of the profile
-	variable  string   // of the environment
-	partition string   // of the role
-	suffixes  []string // DNS suffixes of AWS's own hosts there
-}
-
-// endpoint returns the URL under which a service is called, and where it was
-// set; no value stands for the partition's own. The profile or the flag wins.
-// In the environment the service's own variable wins over AWS_ENDPOINT_URL,
-// which names the endpoint of every service, and
+// endpoint returns the URL under which the service "sts" or "signin" is called,
+// and where it was set; no value is the partition's own. The profile or the flag
+// wins, and may name any host. In the environment the service's own variable wins
+// over AWS_ENDPOINT_URL, which names the endpoint of every service, and
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS turns both off, as in the SDKs
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 //
 // Whoever is called gets a login or credentials, and neither request is signed
 // with anything that a stranger could not use. A variable that some script left
-// behind must not be enough for that: it may name this machine or AWS.
-func (s Source) endpoint(own settings, to service) (setting, error) {
-	if chosen := own.get(to.key); chosen.value != "" {
-		u, err := checkURL(chosen)
-		if err == nil && (u.RawQuery != "" || u.ForceQuery) {
-			err = chosen.wrong("", "want a URL without query (?)")
-		}
-		return chosen, err
+// behind must not be enough for that: it may name AWS's own host, and this machine
+// if the provider is on it too, as in tests.
+func (s *settings) endpoint(key, service string, at Partition, local bool) setting {
+	got := s.get(key)
+	if got.value != "" {
+		s.url(got, false)
+		return got
 	}
-	ignored, err := s.enabled("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", own, "")
-	if err != nil || ignored {
-		return setting{}, err
+	if s.enabled("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "") {
+		return setting{}
 	}
-	chosen := setting{to.variable, s.getenv(to.variable)}
-	if chosen.value == "" {
-		chosen = setting{"AWS_ENDPOINT_URL", s.getenv("AWS_ENDPOINT_URL")}
+	own := "AWS_ENDPOINT_URL_" + strings.ToUpper(service)
+	if got = s.variable(own); got.value == "" {
+		got = s.variable("AWS_ENDPOINT_URL")
 	}
-	if chosen.value == "" {
-		return setting{}, nil
+	if got.value == "" {
+		return setting{}
 	}
-	u, err := checkURL(chosen)
-	if err != nil {
-		return setting{}, err
+	s.url(got, false)
+	u, err := url.Parse(got.value)
+	if err != nil || u.Scheme == "https" && at.owns(service, u.Hostname()) || local && address.OnLoopback(got.value) {
+		return got // what cannot be parsed has failed already
 	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return setting{}, chosen.wrong("", "want a URL without query (?)")
+	hint := fmt.Sprintf("Unset %s, or, if this host may have your login, set %s in the profile.", own, key)
+	if got.where != own {
+		hint = "Use the variable of the one service that is meant, such as AWS_ENDPOINT_URL_S3, or set " +
+			"daypass_sts_endpoint and daypass_signin_endpoint in the profile."
 	}
-	if host := strings.ToLower(u.Hostname()); isLoopback(host) || to.owns(host) {
-		return chosen, nil
-	}
-	hint := fmt.Sprintf("unset %s, or, if this host may have your login, set %s in the profile", to.variable, to.key)
-	if chosen.where != to.variable {
-		hint = "use the variable of the one service that is meant, such as AWS_ENDPOINT_URL_S3, or set " +
-			"daypass_sts_endpoint and daypass_signin_endpoint in the profile"
-	}
-	return setting{}, chosen.wrong(hint, "want this machine, or AWS's own %s host in partition %s", to.name, to.partition)
-}
-
-// owns reports whether the host is one of AWS's for this service: below a DNS
-// suffix of the partition, and with the service's own label, as in
-// sts-fips.us-east-1.amazonaws.com and vpce-1-2.sts.eu-west-1.vpce.amazonaws.com.
-// The suffix alone is not enough: customers' hosts are below it, for example
-// those of API Gateway (ID.execute-api.REGION.amazonaws.com).
-func (to service) owns(host string) bool {
-	for _, suffix := range to.suffixes {
-		labels, found := strings.CutSuffix(host, "."+suffix)
-		if !found {
-			continue
-		}
-		parts := strings.Split(labels, ".")
-		return slices.Contains(parts, to.name) || slices.Contains(parts, to.name+"-fips")
-	}
-	return false
+	s.fail(got.wrong(hint, "want AWS's own %s host in partition %s", service, at.Name))
+	return got
 }

@@ -13,20 +13,13 @@ func TestRegion(t *testing.T) {
 	tests := []struct {
 		partition, own string
 		env            map[string]string
-		want           string // "" where the message tells of an error
+		want           string // "" if there is an error
 		parts          []string
 	}{
-		{"aws", "eu-west-1", map[string]string{"AWS_REGION": "us-east-2"}, "eu-west-1", nil},
+		{"aws", "eu-west-1", map[string]string{"AWS_REGION": "us-east-2"}, "us-east-2", nil},
+		{"aws", "eu-west-1", map[string]string{"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2", nil},
 		{"aws", "", map[string]string{"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "x"}, "us-east-2", nil},
 		{"aws", "", map[string]string{"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2", nil},
-		{"aws", "", nil, "us-east-1", nil},
-		{"aws-cn", "", nil, "cn-north-1", nil},
-		{"aws-us-gov", "", nil, "us-gov-west-1", nil},
-		{"aws-eusc", "", nil, "eusc-de-east-1", nil},
-		{"aws-iso", "", nil, "us-iso-east-1", nil},
-		{"aws-iso-b", "", nil, "us-isob-east-1", nil},
-		{"aws-iso-e", "", nil, "eu-isoe-west-1", nil},
-		{"aws-iso-f", "", nil, "us-isof-south-1", nil},
 		{"aws", "aws-global", nil, "aws-global", nil},
 		{"aws-cn", "aws-cn-global", nil, "aws-cn-global", nil},
 		{"aws", "xx-new-7", nil, "xx-new-7", nil},
@@ -54,49 +47,103 @@ func TestRegion(t *testing.T) {
 	}
 }
 
+// With no region, STS and the console use the partition's default, and nobody else
+// hears of it.
+func TestNoRegion(t *testing.T) {
+	for partition, want := range map[string]string{
+		"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1", "aws-iso": "us-iso-east-1",
+		"aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1",
+	} {
+		p, err := load(t, inPartition(partition), "dev", nil, nil)
+		if err != nil || p.Region != "" || p.STSRegion() != want {
+			t.Errorf("%s: region %q, of STS %q, %v; want %q", partition, p.Region, p.STSRegion(), err, want)
+		}
+	}
+	p, err := load(t, config, "dev", map[string]string{"AWS_REGION": "us-east-2"}, map[string]string{"region": "us-west-1"})
+	if err != nil || p.Region != "us-west-1" || p.STSRegion() != "us-west-1" {
+		t.Errorf("the flag: region %q, of STS %q, %v", p.Region, p.STSRegion(), err)
+	}
+}
+
+func TestAWSCABundle(t *testing.T) {
+	text := with(inProfile, "ca_bundle = /etc/profile.pem")
+	for variable, want := range map[string]string{"": "/etc/profile.pem", "/etc/env.pem": "/etc/env.pem"} {
+		p, err := load(t, text, "dev", map[string]string{"AWS_CA_BUNDLE": variable}, map[string]string{"ca-bundle": "/etc/provider.pem"})
+		if err != nil || p.AWSCABundle != want || p.IDP.CABundle != "/etc/provider.pem" {
+			t.Errorf("AWS_CA_BUNDLE=%q: %q, %q, %v", variable, p.AWSCABundle, p.IDP.CABundle, err)
+		}
+	}
+}
+
 func TestEndpointsOfTheEnvironment(t *testing.T) {
 	type env = map[string]string
 	tests := []struct {
 		partition   string
+		local       bool // the issuer is on loopback
 		env         env
 		sts, signin string
 		parts       []string // of the error
 	}{
-		{"aws", nil, "", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9/sts"}, "http://127.0.0.1:9/sts", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "http://localhost:9"}, "", "http://localhost:9", nil},
-		{"aws", env{"AWS_ENDPOINT_URL": "http://[::1]:9"}, "http://[::1]:9", "http://[::1]:9", nil},
-		{"aws", env{"AWS_ENDPOINT_URL": "http://localhost:1", "AWS_ENDPOINT_URL_STS": "http://localhost:2"}, "http://localhost:2", "http://localhost:1", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.eu-west-1.amazonaws.com"}, "https://sts.eu-west-1.amazonaws.com", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://STS.amazonaws.com/"}, "https://STS.amazonaws.com/", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts-fips.us-east-1.api.aws"}, "https://sts-fips.us-east-1.api.aws", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com"}, "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com", "", nil},
-		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "https://eu-west-1.signin.aws.amazon.com"}, "", "https://eu-west-1.signin.aws.amazon.com", nil},
-		{"aws-cn", env{"AWS_ENDPOINT_URL_STS": "https://sts.cn-north-1.amazonaws.com.cn"}, "https://sts.cn-north-1.amazonaws.com.cn", "", nil},
-		{"aws-us-gov", env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin-fips.amazonaws-us-gov.com"}, "", "https://signin-fips.amazonaws-us-gov.com", nil},
-		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE", "AWS_ENDPOINT_URL": "https://evil.example"}, "", "", nil},
-		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false", "AWS_ENDPOINT_URL": "http://localhost"}, "http://localhost", "http://localhost", nil},
+		{"aws", false, nil, "", "", nil},
+		{"aws", true, env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9/sts"}, "http://127.0.0.1:9/sts", "", nil},
+		{"aws", true, env{"AWS_ENDPOINT_URL_SIGNIN": "http://localhost:9"}, "", "http://localhost:9", nil},
+		{"aws", true, env{"AWS_ENDPOINT_URL": "http://[::1]:9"}, "http://[::1]:9", "http://[::1]:9", nil},
+		{"aws", true, env{"AWS_ENDPOINT_URL": "http://localhost:1", "AWS_ENDPOINT_URL_STS": "http://localhost:2"}, "http://localhost:2", "http://localhost:1", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.eu-west-1.amazonaws.com"}, "https://sts.eu-west-1.amazonaws.com", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://STS.amazonaws.com/"}, "https://STS.amazonaws.com/", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts-fips.us-east-1.api.aws"}, "https://sts-fips.us-east-1.api.aws", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com"}, "https://vpce-1-2.sts.eu-west-1.vpce.amazonaws.com", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_SIGNIN": "https://eu-west-1.signin.aws.amazon.com"}, "", "https://eu-west-1.signin.aws.amazon.com", nil},
+		{"aws-cn", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.cn-north-1.amazonaws.com.cn"}, "https://sts.cn-north-1.amazonaws.com.cn", "", nil},
+		{"aws-us-gov", false, env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin-fips.amazonaws-us-gov.com"}, "", "https://signin-fips.amazonaws-us-gov.com", nil},
+		{"aws", false, env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE", "AWS_ENDPOINT_URL": "https://evil.example"}, "", "", nil},
+		{"aws", true, env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false", "AWS_ENDPOINT_URL": "http://localhost"}, "http://localhost", "http://localhost", nil},
 
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.evil.example"}, "", "", []string{`AWS_ENDPOINT_URL_STS "https://sts.evil.example"`, "unset AWS_ENDPOINT_URL_STS", "daypass_sts_endpoint"}},
-		{"aws", env{"AWS_ENDPOINT_URL": "https://minio.corp.example"}, "", "", []string{`AWS_ENDPOINT_URL "https://minio.corp.example"`, "AWS_ENDPOINT_URL_S3"}},
-		{"aws", env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_SIGNIN", "daypass_signin_endpoint"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.cn"}, "", "", []string{"partition aws"}},
-		{"aws-cn", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com"}, "", "", []string{"partition aws-cn"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://a1b2.execute-api.eu-west-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://evil.example/sts.amazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com:443@evil.example"}, "", "", []string{"without user name"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com\\.evil.example"}, "", "", []string{"https://"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://sts.amazonaws.com"}, "", "", []string{"plain http"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1.evil.example"}, "", "", []string{"plain http"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "sts.amazonaws.com"}, "", "", []string{"https://"}},
-		{"aws", env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com?x=y"}, "", "", []string{"query"}},
-		{"aws", env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "maybe"}, "", "", []string{`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS "maybe"`, "true or false"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts-fips.us-east-1.amazonaws.com"}, "https://sts-fips.us-east-1.amazonaws.com", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://vpce-1-2-use1a.sts.us-east-1.vpce.amazonaws.com"}, "https://vpce-1-2-use1a.sts.us-east-1.vpce.amazonaws.com", "", nil},
+		{"aws", false, env{"AWS_ENDPOINT_URL_SIGNIN": "https://vpce-1-2.signin.eu-west-1.vpce.amazonaws.com"}, "", "https://vpce-1-2.signin.eu-west-1.vpce.amazonaws.com", nil},
+
+		{"aws", false, env{"AWS_ENDPOINT_URL": "http://localhost:4566"}, "", "", []string{`AWS_ENDPOINT_URL "http://localhost:4566"`, "AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://localhost:9"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", true, env{"AWS_ENDPOINT_URL_STS": "https://sts.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.a1b2.us-east-1.rds.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.s3.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.s3.us-east-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.elb.us-east-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://evil.sts.us-east-1.vpce.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://vpce-1.sts.us-east-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://region.signin.aws.amazon.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_SIGNIN": "https://sts.amazonaws.com"}, "", "", []string{"AWS's own signin host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.us-gov-west-1.amazonaws.com"}, "", "", []string{"partition aws"}},
+		{"aws-us-gov", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.us-east-1.amazonaws.com"}, "", "", []string{"partition aws-us-gov"}},
+		{"aws-us-gov", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com"}, "", "", []string{"partition aws-us-gov"}},
+		{"aws", true, env{"AWS_ENDPOINT_URL_STS": "http://[::1%25lo]:9"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com."}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.evil.example"}, "", "", []string{`AWS_ENDPOINT_URL_STS "https://sts.evil.example"`, "Unset AWS_ENDPOINT_URL_STS", "daypass_sts_endpoint"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL": "https://minio.corp.example"}, "", "", []string{`AWS_ENDPOINT_URL "https://minio.corp.example"`, "AWS_ENDPOINT_URL_S3"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_SIGNIN": "https://signin.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_SIGNIN", "daypass_signin_endpoint"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.evilamazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.evil.example"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com.cn"}, "", "", []string{"partition aws"}},
+		{"aws-cn", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com"}, "", "", []string{"partition aws-cn"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://a1b2.execute-api.eu-west-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://evil.example/sts.amazonaws.com"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com:443@evil.example"}, "", "", []string{"user name"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com\\.evil.example"}, "", "", []string{"no URL may hold"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "http://sts.amazonaws.com"}, "", "", []string{"plain http"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1.evil.example"}, "", "", []string{"plain http"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "sts.amazonaws.com"}, "", "", []string{"does not name a host"}},
+		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.amazonaws.com?x=y"}, "", "", []string{"query"}},
+		{"aws", false, env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "maybe"}, "", "", []string{`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS "maybe"`, "true or false"}},
 	}
 	for _, tt := range tests {
-		p, err := load(t, inPartition(tt.partition), "dev", tt.env, nil)
+		text := inPartition(tt.partition)
+		if tt.local {
+			text = strings.Replace(text, "https://dev-xyz.us.auth0.com/", "http://127.0.0.1:7/", 1)
+		}
+		p, err := load(t, text, "dev", tt.env, nil)
 		if tt.parts != nil {
 			wantError(t, err, tt.parts...)
 		} else if err != nil || p.STSEndpoint != tt.sts || p.SigninEndpoint != tt.signin {

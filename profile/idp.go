@@ -1,117 +1,66 @@
 package profile
 
 import (
+	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/daypass/daypass/secret"
 )
 
-// loadIDP returns the login that the profile's settings name. Without a name,
-// issuer and client id must come as flags.
-func loadIDP(src Source, f *file, own settings) (IDP, error) {
-	named := own.get("daypass_idp")
-	switch {
-	case named.value != "" && f != nil:
-		section, err := f.idpSettings(named, src.Flags)
-		if err != nil {
-			return IDP{}, err
-		}
-		return readIDP(src, section, named.value)
-	case src.given("issuer") && src.given("client-id"):
-		return readIDP(src, settings{flags: src.Flags}, "")
-	default:
-		_, err := own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
-		return IDP{}, err
+// idp reads and checks each setting of a login.
+func (s *settings) idp(name string) (IDP, error) {
+	idp := IDP{
+		Name:         name,
+		Issuer:       s.issuer(),
+		ClientID:     s.clientID(),
+		ClientSecret: s.clientSecret(),
+		Scopes:       s.scopes(),
+		Audience:     s.get("audience").value,
+		ExtraParams:  s.extraParams(),
+
+		DeviceAuthorizationEndpoint: s.url(s.get("device_authorization_endpoint"), true),
+
+		Storage:        s.oneOf("storage", "auto", "keyring", "kernel", "file"),
+		Prompt:         s.oneOf("prompt", "auto", "terminal", "browser", "never"),
+		BrowserCommand: s.browserCommand(),
+		CABundle:       s.path(s.get("ca_bundle")),
+		ProcessTimeout: s.duration("process_timeout", 45*time.Second, 15*time.Second, 10*time.Minute, "15s to 10m"),
+		Support:        s.support(),
 	}
+	if s.exposed && !idp.ClientSecret.Empty() {
+		file, _, _ := strings.Cut(s.place, ": [")
+		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", file))
+	}
+	return idp, s.err
 }
 
-// readIDP checks each setting of a login.
-func readIDP(src Source, s settings, name string) (IDP, error) {
-	idp := IDP{Name: name, Audience: s.get("audience").value}
-	var err error
-	if idp.Issuer, err = readIssuer(s); err != nil {
-		return IDP{}, err
+// issuer returns the issuer as written: it is compared byte for byte. OpenID
+// Connect Discovery 1.0, section 3: https, no query, no fragment.
+func (s *settings) issuer() string {
+	got := s.required("issuer", "the provider's issuer URL, exactly as its discovery document says it")
+	s.url(got, false)
+	if before, found := strings.CutSuffix(got.value, "/.well-known/openid-configuration"); found {
+		s.fail(got.wrong("", "want the issuer alone, %s or %s/ as the document says it", before, before))
 	}
-	if idp.ClientID, err = readClientID(s); err != nil {
-		return IDP{}, err
-	}
-	if idp.ClientSecret, err = readClientSecret(s); err != nil {
-		return IDP{}, err
-	}
-	if idp.Scopes, err = readScopes(s.get("scopes")); err != nil {
-		return IDP{}, err
-	}
-	if idp.ExtraParams, err = readExtraParams(s.get("extra_params"), idp.Audience != ""); err != nil {
-		return IDP{}, err
-	}
-	if idp.DeviceAuthorizationEndpoint, err = readDeviceEndpoint(s.get("device_authorization_endpoint")); err != nil {
-		return IDP{}, err
-	}
-	if idp.Storage, err = oneOf(s.get("storage"), "auto", "keyring", "kernel", "file"); err != nil {
-		return IDP{}, err
-	}
-	if idp.Prompt, err = oneOf(s.get("prompt"), "auto", "terminal", "browser", "never"); err != nil {
-		return IDP{}, err
-	}
-	if _, err = oneOf(s.get("flow"), "device"); err != nil {
-		return IDP{}, err
-	}
-	if idp.BrowserCommand, err = readBrowserCommand(s.get("browser_command")); err != nil {
-		return IDP{}, err
-	}
-	if idp.Support, err = readSupport(s.get("support")); err != nil {
-		return IDP{}, err
-	}
-	if idp.CABundle, err = readCABundle(src, s.get("ca_bundle")); err != nil {
-		return IDP{}, err
-	}
-	idp.ProcessTimeout, err = readDuration(s.get("process_timeout"), 50*time.Second, 15*time.Second, 10*time.Minute, "15s to 10m")
-	return idp, err
+	return got.value
 }
 
-// readIssuer returns the issuer as written: it is compared byte for byte.
-// OpenID Connect Discovery 1.0, section 3: https, no query, no fragment.
-func readIssuer(s settings) (string, error) {
-	issuer, err := s.required("issuer", "the provider's issuer URL, exactly as its discovery document says it")
-	if err != nil {
-		return "", err
+func (s *settings) clientID() string {
+	got := s.required("client_id", "the client id that the provider shows for daypass")
+	if !printableASCII(got.value) {
+		s.fail(got.wrong("", "want the bare client id"))
 	}
-	u, err := checkURL(issuer)
-	if err != nil {
-		return "", err
-	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return "", issuer.wrong("", "an issuer has no query (?)")
-	}
-	if before, found := strings.CutSuffix(issuer.value, "/.well-known/openid-configuration"); found {
-		return "", issuer.wrong("", "want the issuer alone, %s or %s/ as the document says it", before, before)
-	}
-	return issuer.value, nil
+	return got.value
 }
 
-func readClientID(s settings) (string, error) {
-	id, err := s.required("client_id", "the client id that the provider shows for daypass")
-	if err != nil {
-		return "", err
+func (s *settings) clientSecret() secret.String {
+	got := s.inFile("client_secret") // no flag: argument lists are public
+	if !printableASCII(got.value) {
+		s.fail(got.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
 	}
-	if quotesAround(id.value) || !printableASCII(id.value) {
-		return "", id.wrong("", "want the bare client id")
-	}
-	return id.value, nil
-}
-
-func readClientSecret(s settings) (secret.String, error) {
-	if s.place == "" {
-		return secret.String{}, nil
-	}
-	got := s.inFile("client_secret")
-	if quotesAround(got.value) || !printableASCII(got.value) {
-		return secret.String{}, got.wrongUnseen("", "want the bare client secret, without quotes (its value is not shown here)")
-	}
-	return secret.New(got.value), nil
+	return secret.New(got.value)
 }
 
 // printableASCII reports whether text is made of VSCHAR, as client ids and
@@ -120,13 +69,13 @@ func printableASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// readScopes checks the characters of RFC 6749, section 3.3. Quotes, which
-// people like to put around a list, are not among them.
-func readScopes(s setting) (string, error) {
-	if !printableASCII(s.value) || strings.ContainsAny(s.value, `"\`) || quotesAround(s.value) {
-		return "", s.wrong("", "want scopes separated by single spaces, without quotes")
+// scopes checks the characters of RFC 6749, section 3.3.
+func (s *settings) scopes() string {
+	got := s.get("scopes")
+	if !printableASCII(got.value) || strings.ContainsAny(got.value, `"\`) {
+		s.fail(got.wrong("", "want scopes separated by single spaces, without quotes"))
 	}
-	return strings.Join(strings.Fields(s.value), " "), nil
+	return strings.Join(strings.Fields(got.value), " ")
 }
 
 // protocolParameters are what the device flow itself sends: RFC 8628 section
@@ -139,66 +88,42 @@ func protocolParameters() []string {
 	}
 }
 
-// readExtraParams checks that nothing is said that daypass says itself, and
-// nothing twice (RFC 6749, section 3.1; RFC 8707 allows it for "resource"). The
-// values stay out of errors, for they may be secret.
-func readExtraParams(s setting, audienceSet bool) (string, error) {
-	params, err := url.ParseQuery(s.value)
-	if err != nil {
-		return "", s.wrongUnseen("", "want k=v&k=v, percent-encoded where needed")
+// extraParams checks that nothing is said that daypass says itself, and nothing
+// twice (RFC 6749, section 3.1; RFC 8707 allows it for "resource"). The values
+// stay out of errors, for they may be secret.
+func (s *settings) extraParams() string {
+	got := s.get("extra_params")
+	if got.value == "" {
+		return ""
 	}
-	for _, pair := range strings.Split(s.value, "&") {
-		name, _, assigned := strings.Cut(pair, "=")
-		if s.value != "" && (name == "" || !assigned) {
-			return "", s.wrongUnseen("", "want k=v&k=v, percent-encoded where needed")
+	params, err := url.ParseQuery(got.value)
+	for pair := range strings.SplitSeq(got.value, "&") {
+		if name, _, assigned := strings.Cut(pair, "="); err != nil || name == "" || !assigned {
+			s.fail(got.wrongUnseen("", "want k=v&k=v, percent-encoded where needed"))
 		}
 	}
 	for _, name := range protocolParameters() {
 		if params.Has(name) {
-			return "", s.wrongUnseen("remove it here", "%s is a parameter of the protocol; daypass sends it itself", name)
+			s.fail(got.wrongUnseen("Remove it here.", "%s is a parameter of the protocol; daypass sends it itself", name))
 		}
 	}
-	if audienceSet && params.Has("audience") {
-		return "", s.wrongUnseen("remove one of the two", "audience is set by its own key already")
+	if params.Has("audience") && s.get("audience").value != "" {
+		s.fail(got.wrongUnseen("Remove one of the two.", "audience is set by its own key already"))
 	}
 	for name, values := range params {
 		if len(values) > 1 && name != "resource" {
-			return "", s.wrongUnseen("remove one of the two", "%s is there twice", shown(name))
+			s.fail(got.wrongUnseen("Remove one of the two.", "%s is there twice", shown(name)))
 		}
 	}
-	return s.value, nil
+	return got.value
 }
 
-func readDeviceEndpoint(s setting) (string, error) {
-	if s.value == "" {
-		return "", nil
-	}
-	_, err := checkURL(s)
-	return s.value, err
-}
-
-func readBrowserCommand(s setting) (string, error) {
-	if s.value != "" && !strings.Contains(s.value, "{url}") {
-		return "", s.wrong("", "want a command that holds {url}, as in: firefox -P work {url}")
-	}
-	return s.value, nil
-}
-
-// readSupport bounds the line: a refusal is three lines in all.
-func readSupport(s setting) (string, error) {
+// support bounds the line: a refusal is three lines in all.
+func (s *settings) support() string {
 	const most = 300
-	if len(s.value) > most {
-		return "", s.wrong("", "want one line of at most %d bytes", most)
+	got := s.get("support")
+	if len(got.value) > most {
+		s.fail(got.wrong("", "want one line of at most %d bytes", most))
 	}
-	return s.value, nil
-}
-
-// readCABundle wants a path that does not depend on where a program that needs
-// credentials was started. Flags are for such places and may be relative.
-func readCABundle(src Source, s setting) (string, error) {
-	path := src.expandHome(s.value)
-	if path != "" && !filepath.IsAbs(path) && !src.given("ca-bundle") {
-		return "", s.wrong("", "want an absolute path, or one that begins with ~/")
-	}
-	return path, nil
+	return got.value
 }

@@ -1,31 +1,24 @@
 package profile
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestReadImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
-	put(t, path, "\ufeff# from IT\r\n"+strings.ReplaceAll(config, "\n", "\r\n")+"credential_process = /opt/daypass process --profile dev # there\r\noutput = json\r\n", 0o600)
+	put(t, path, "# from IT\r\n"+strings.ReplaceAll(instead("credential_process", ""), "\n", "\r\n")+"credential_process = /opt/daypass process --profile dev # there\r\noutput = json\r\n", 0o600)
 	blocks, err := ReadImport(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, _, err := Edit(nil, blocks)
+	made, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := emptyHome(t)
-	if err := src.ReplaceConfig(nil, made, []string{"dev"}); err != nil {
-		t.Errorf("what was imported does not load: %v\n%s", err, made)
-	}
-	if strings.Contains(string(made), "credential_process") || !strings.Contains(string(made), "= json\n") {
+	if strings.Contains(string(made), "credential_process") || !strings.Contains(string(made), "output = json\n") {
 		t.Errorf("imported:\n%s", made)
 	}
 	if first := blocks[0]; !first.IDP {
@@ -40,42 +33,41 @@ func TestReadImportRefuses(t *testing.T) {
 		{"another kind", "[sso-session x]\nsso_region = y\n", "[sso-session x]: a section of this kind is not imported"},
 		{"plain section", "[dev]\nregion = y\n", "[dev]: a section of this kind is not imported"},
 		{"unknown key", "[daypass-idp a]\nissuerr = y\n", "[daypass-idp a] issuerr: not imported"},
-		{"no setting", "[daypass-idp a]\nhello\n", "[daypass-idp a] line 2: not imported"},
-		{"no section", "region = x\n", "begins with a setting that is in no section"},
+		{"no setting", "[daypass-idp a]\nhello\n", "line 2: this is neither a setting"},
+		{"no section", "region = x\n", "line 1: this setting is above the first section"},
 		{"empty", "# nothing\n", "holds no [daypass-idp NAME] and no [profile NAME]"},
-		{"section twice", "[profile a]\n[profile 'a']\n", "[profile a]: the section is there twice"},
-		{"key twice", "[profile a]\nregion = x\nregion = y\n", "[profile a] region: the key is there twice"},
+		{"section twice", "[profile a]\n[profile 'a']\n", "[profile 'a']: the section is there twice"},
+		{"key twice", "[profile a]\nregion = x\nregion = y\n", "line 3: the key region is there twice"},
+		{"invisible character", "[profile a]\nregion = x\u200by\n", "[profile a] region: holds a control character, or another that is not seen"},
 		{"name for a shell", "[profile 'a;b']\nregion = x\n", `the name "a;b": want letters`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "company.ini")
 			put(t, path, test.text, 0o600)
 			_, err := ReadImport(path)
-			var e *Error
-			if !errors.As(err, &e) || !strings.Contains(e.Error(), test.want) {
-				t.Errorf("got %v, want %s", err, test.want)
-			}
+			wantError(t, err, test.want)
 		})
 	}
 }
 
-func TestValueAndIDPNames(t *testing.T) {
-	text := []byte(commented + "[daypass-idp b]\nissuer = x # y\n[daypass-idp 'a']\n[daypass-idp b]\n")
-	if diff := cmp.Diff([]string{"b", "a"}, IDPNames(text)); diff != "" {
-		t.Errorf("IDPNames (-want +got)\n%s", diff)
+func TestReadImportOfAFolder(t *testing.T) {
+	_, err := ReadImport(t.TempDir())
+	wantError(t, err, "this is a folder, not a file")
+	_, err = ReadImport(filepath.Join(t.TempDir(), "missing"))
+	wantError(t, err, "there is no such file")
+}
+
+// A company of thousands of accounts hands out a file as long.
+func TestLargeImport(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "company.ini")
+	put(t, path, largeConfig(6000), 0o600)
+	blocks, err := ReadImport(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name, key, want string
-		there           bool
-	}{
-		{"default", "region", "us-east-1", true},
-		{"dev", "s3", "max_concurrent_requests = 20 addressing_style = path", true},
-		{"dev", "output", "", true},
-		{"prod", "region", "", false},
-	} {
-		if got, there := Value(text, false, test.name, test.key); got != test.want || there != test.there {
-			t.Errorf("Value(%s, %s) = %q, %v, want %q, %v", test.name, test.key, got, there, test.want, test.there)
-		}
+	text, changes, err := toEdit(t, source(t, largeConfig(3000), nil, nil)).Edit(blocks)
+	if err != nil || len(changes) != 3000*3 {
+		t.Errorf("%d bytes, %d changes, %v", len(text), len(changes), err)
 	}
 }
 
@@ -97,32 +89,24 @@ func FuzzImport(f *testing.F) {
 		}
 		blocks, err := ReadImport(path)
 		if err != nil {
-			var e *Error
-			if !errors.As(err, &e) {
-				t.Fatalf("error of type %T: %v", err, err)
-			}
-			if strings.ContainsFunc(e.Error()+e.Hint(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
-				t.Errorf("error holds a control character: %q | %q", e.Error(), e.Hint())
-			}
+			wantError(t, err)
 			return
 		}
-		made, _, err := Edit(nil, blocks)
+		made, _, err := edit(t, nil, blocks)
 		if err != nil {
-			if !errors.As(err, new(*Error)) {
-				t.Fatalf("error of type %T: %v", err, err)
-			}
+			wantError(t, err)
 			return
 		}
-		written, err := parseIn(folder, made)
+		written, err := parsed(made)
 		if err != nil {
 			t.Fatalf("%q became %q: %v", text, made, err)
 		}
 		for _, b := range blocks {
 			for _, line := range b.Lines {
-				if !b.takes(line.Key) {
+				if !b.accepts(line.Key) {
 					t.Errorf("%q imports %s", text, line.Key)
 				}
-				if got := written[b.kind()+" "+b.Name][line.Key]; line.Value != "" && got != line.Value {
+				if got := written[b.Section][line.Key]; line.Value != "" && got != line.Value {
 					t.Errorf("%q became %q: %s of %s is %q, want %q", text, made, line.Key, b.Name, got, line.Value)
 				}
 			}

@@ -1,9 +1,6 @@
 package profile
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // key is one key of the config file.
 type key struct {
@@ -46,8 +43,10 @@ func profileKeys() []key {
 		{"daypass_sts_endpoint", "URL of another STS endpoint"},
 		{"daypass_signin_endpoint", "URL of another console sign-in endpoint"},
 		{"region", "region of STS and of the console"},
-		{"credential_process", ""}, // only compared, see checkPasted
-		{"use_fips_endpoint", ""},  // as in the SDKs: below AWS_USE_FIPS_ENDPOINT
+		{"credential_process", ""}, // only compared, see checkOwnLine
+		// As in the SDKs, below the environment variables.
+		{"ca_bundle", ""},
+		{"use_fips_endpoint", ""},
 		{"use_dualstack_endpoint", ""},
 	}
 }
@@ -64,11 +63,10 @@ func idpKeys() []key {
 		{"device_authorization_endpoint", "URL of the device authorization endpoint, where discovery lacks it"},
 		{"storage", "where logins are kept: auto, keyring, kernel or file (default auto)"},
 		{"prompt", "where a login is asked for: auto, terminal, browser or never (default auto)"},
-		{"browser_command", "command that opens a browser, with {url} and {profile}"},
+		{"browser_command", "command that opens a browser, with {url} or {url_encoded}, and {profile}"},
 		{"ca_bundle", "PEM file of certificate authorities for the provider"},
-		{"process_timeout", "how long process may take in all: 15s to 10m, or seconds (default 50s)"},
+		{"process_timeout", "how long process waits for a person or a lock: 15s to 10m, or seconds (default 45s)"},
 		{"support", "a line shown after refusals: whom to ask"},
-		{"flow", "login flow: device"},
 	}
 }
 
@@ -81,36 +79,28 @@ func knows(keys []key, name string) bool {
 	return false
 }
 
-// unknownKey reports a key that daypass does not know in a section of that kind.
-func unknownKey(where, name, kind string) *Error {
-	own, other, otherKind := profileKeys(), idpKeys(), kindIDP
-	if kind == kindIDP {
-		own, other, otherKind = other, own, kindProfile
-	}
-	bare := strings.TrimPrefix(name, "daypass_")
-	for _, candidate := range []string{bare, "daypass_" + bare} {
-		if knows(own, candidate) {
-			return &Error{where: where, problem: fmt.Sprintf("unknown key; did you mean %s?", candidate), hint: "correct or remove the line"}
-		}
-	}
-	for _, candidate := range []string{bare, "daypass_" + bare} {
-		if knows(other, candidate) {
-			return &Error{where: where, problem: fmt.Sprintf("unknown key here; %s belongs in [%s NAME]", candidate, otherKind), hint: "move the line there"}
-		}
-	}
-	return &Error{where: where, problem: fmt.Sprintf("unknown key; did you mean %s?", nearest(name, own)), hint: "correct or remove the line"}
-}
-
-// nearest returns the key that takes the fewest edits to get to; the first of
-// several.
-func nearest(name string, keys []key) string {
+// unknownKey reports a key that daypass does not know in a section, with the key that takes the fewest edits to get to.
+func unknownKey(where, name string, idp bool) error {
+	bare := strings.TrimPrefix(strings.ReplaceAll(name, "-", "_"), "daypass_")
 	best, fewest := "", -1
-	for _, k := range keys {
-		if edits := editDistance(name, k.name); fewest < 0 || edits < fewest {
-			best, fewest = k.name, edits
+	note := func(keys []key, suffix string) {
+		for _, k := range keys {
+			if edits := editDistance(bare, strings.TrimPrefix(k.name, "daypass_")); fewest < 0 || edits < fewest {
+				best, fewest = k.name+suffix, edits
+			}
 		}
 	}
-	return best
+	if idp {
+		note(idpKeys(), "")
+		note(profileKeys(), ", which belongs in [profile NAME]")
+	} else {
+		note(profileKeys(), "")
+		note(idpKeys(), ", which belongs in [daypass-idp NAME]")
+	}
+	if fewest > 2+len(bare)/4 {
+		return fault(where, "unknown key", "Remove the line.")
+	}
+	return fault(where, "unknown key; did you mean "+best+"?", "Correct or remove the line.")
 }
 
 // editDistance is the Levenshtein distance in bytes. Long names are cut: they

@@ -1,62 +1,126 @@
 package profile
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// partition is one of AWS's separate clouds.
-type partition struct {
-	name          string
-	regionPrefix  string   // "" for aws, where every other region lies
-	defaultRegion string   // where nobody named one
-	suffixes      []string // DNS suffixes of API endpoints, dual-stack ones too
-	signin        string   // DNS suffix of the console's sign-in hosts
+// Partition is one of AWS's separate clouds, with the hosts that daypass calls
+// and opens there.
+type Partition struct {
+	Name          string // "aws", "aws-cn", as in ARNs
+	DefaultRegion string // for STS and the console if nobody names one
+
+	// Console is the host of the console and Signin that of its sign-in; those of
+	// regions are below them. "" if they are not known.
+	Console, Signin string
+	SigninFIPS      string // as Signin, FIPS 140; "" if there is none
+	RegionalSignin  bool   // there is no sign-in host without a region in its name
+
+	regionPrefix   string // "" for aws, where every other region lies
+	dns, dualStack string // suffixes of the hosts of API endpoints
 }
 
-// partitions are those of botocore 1.43.11 (data/partitions.json; names,
-// prefixes and suffixes); the sign-in suffixes are from the AWS CLI's signin
-// endpoint rules and the AWS documentation of the console.
-func partitions() []partition {
-	return []partition{
-		{"aws", "", "us-east-1", []string{"amazonaws.com", "api.aws"}, "aws.amazon.com"},
-		{"aws-cn", "cn-", "cn-north-1", []string{"amazonaws.com.cn", "api.amazonwebservices.com.cn"}, "amazonaws.cn"},
-		{"aws-us-gov", "us-gov-", "us-gov-west-1", []string{"amazonaws.com", "api.aws"}, "amazonaws-us-gov.com"},
-		{"aws-eusc", "eusc-", "eusc-de-east-1", []string{"amazonaws.eu", "api.amazonwebservices.eu"}, "amazonaws-eusc.eu"},
-		{"aws-iso", "us-iso-", "us-iso-east-1", []string{"c2s.ic.gov", "api.aws.ic.gov"}, "c2shome.ic.gov"},
-		{"aws-iso-b", "us-isob-", "us-isob-east-1", []string{"sc2s.sgov.gov", "api.aws.scloud"}, "sc2shome.sgov.gov"},
-		{"aws-iso-e", "eu-isoe-", "eu-isoe-west-1", []string{"cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"}, "csphome.adc-e.uk"},
-		{"aws-iso-f", "us-isof-", "us-isof-south-1", []string{"csp.hci.ic.gov", "api.aws.hci.ic.gov"}, "csphome.hci.ic.gov"},
-	}
+// partitions are those of botocore 1.43.11 (data/partitions.json; names, prefixes
+// and suffixes). The sign-in and console hosts are those of the AWS General
+// Reference, of the AWS CLI's endpoint rules for signin (FIPS, aws-iso), and of
+// the European Sovereign Cloud's own reference, which names regional hosts alone.
+//
+// https://docs.aws.amazon.com/general/latest/gr/signin-service.html
+func partitions() []Partition {
+	return []Partition{{
+		Name: "aws", DefaultRegion: "us-east-1", dns: "amazonaws.com", dualStack: "api.aws",
+		Console: "console.aws.amazon.com", Signin: "signin.aws.amazon.com",
+	}, {
+		Name: "aws-cn", regionPrefix: "cn-", DefaultRegion: "cn-north-1", dns: "amazonaws.com.cn", dualStack: "api.amazonwebservices.com.cn",
+		Console: "console.amazonaws.cn", Signin: "signin.amazonaws.cn",
+	}, {
+		Name: "aws-us-gov", regionPrefix: "us-gov-", DefaultRegion: "us-gov-west-1", dns: "amazonaws.com", dualStack: "api.aws",
+		Console: "console.amazonaws-us-gov.com", Signin: "signin.amazonaws-us-gov.com", SigninFIPS: "signin-fips.amazonaws-us-gov.com",
+	}, {
+		Name: "aws-eusc", regionPrefix: "eusc-", DefaultRegion: "eusc-de-east-1", dns: "amazonaws.eu", dualStack: "api.amazonwebservices.eu",
+		Console: "console.amazonaws-eusc.eu", Signin: "signin.amazonaws-eusc.eu", RegionalSignin: true,
+	}, {
+		Name: "aws-iso", regionPrefix: "us-iso-", DefaultRegion: "us-iso-east-1", dns: "c2s.ic.gov", dualStack: "api.aws.ic.gov",
+		Signin: "signin.c2shome.ic.gov",
+	}, {
+		Name: "aws-iso-b", regionPrefix: "us-isob-", DefaultRegion: "us-isob-east-1", dns: "sc2s.sgov.gov", dualStack: "api.aws.scloud",
+		Signin: "signin.sc2shome.sgov.gov",
+	}, {
+		Name: "aws-iso-e", regionPrefix: "eu-isoe-", DefaultRegion: "eu-isoe-west-1", dns: "cloud.adc-e.uk", dualStack: "api.cloud-aws.adc-e.uk",
+		Signin: "signin.csphome.adc-e.uk",
+	}, {
+		Name: "aws-iso-f", regionPrefix: "us-isof-", DefaultRegion: "us-isof-south-1", dns: "csp.hci.ic.gov", dualStack: "api.aws.hci.ic.gov",
+		Signin: "signin.csphome.hci.ic.gov",
+	}}
 }
 
-// partitionNamed returns the partition of that name, or nil.
-func partitionNamed(name string) *partition {
+// PartitionNamed returns the partition of that name. It is not ok if there is
+// none.
+func PartitionNamed(name string) (p Partition, ok bool) {
 	for _, p := range partitions() {
-		if p.name == name {
-			return &p
+		if p.Name == name {
+			return p, true
 		}
 	}
-	return nil
+	return Partition{}, false
 }
 
 func partitionNames() []string {
 	var names []string
 	for _, p := range partitions() {
-		names = append(names, p.name)
+		names = append(names, p.Name)
 	}
 	return names
 }
 
-// partitionOf returns the name of the partition that a region lies in. A prefix
+// PartitionOf returns the name of the partition that a region lies in. A prefix
 // that is not known is a new region of aws, as in the SDKs.
-func partitionOf(region string) string {
-	if name, global := strings.CutSuffix(region, "-global"); global && partitionNamed(name) != nil {
-		return name
+func PartitionOf(region string) string {
+	if name, global := strings.CutSuffix(region, "-global"); global {
+		if _, ok := PartitionNamed(name); ok {
+			return name
+		}
 	}
 	for _, p := range partitions() {
 		if p.regionPrefix != "" && strings.HasPrefix(region, p.regionPrefix) {
-			return p.name
+			return p.Name
 		}
 	}
 	return "aws"
+}
+
+// owns reports whether host is one of AWS's own for the service "sts" or "signin"
+// in this partition. The DNS suffix alone is not enough: hosts of customers are
+// below it, for example those of API Gateway, buckets and databases
+// (ID.execute-api.REGION.amazonaws.com, sts.ID.REGION.rds.amazonaws.com).
+func (p Partition) owns(service, host string) bool {
+	labels := strings.Split(strings.ToLower(host), ".")
+	if strings.HasPrefix(labels[0], "vpce-") {
+		labels[0] = "VPCE"
+	}
+	for i, label := range labels {
+		if isRegion(label) && PartitionOf(label) == p.Name {
+			labels[i] = "REGION"
+		}
+	}
+	var own []string
+	for _, name := range []string{service, service + "-fips"} {
+		own = append(own, "VPCE."+name+".REGION.vpce."+p.dns)
+		if service == "sts" {
+			own = append(own, name+".REGION."+p.dns, name+".REGION."+p.dualStack)
+		}
+	}
+	switch {
+	case service == "signin":
+		own = append(own, p.Signin, "REGION."+p.Signin)
+		if p.SigninFIPS != "" {
+			own = append(own, p.SigninFIPS, "REGION."+p.SigninFIPS)
+		}
+	case p.Name == "aws":
+		own = append(own, "sts."+p.dns) // the global endpoint, which aws alone has
+	}
+	return slices.Contains(own, strings.Join(labels, "."))
 }
 
 // isRegion reports whether text has the form of a region. It becomes part of

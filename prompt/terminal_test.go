@@ -2,25 +2,27 @@ package prompt
 
 import (
 	"context"
-	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // screen is a terminal's screen as far as these tests need it: it knows line
 // feed, carriage return and the wrap at the last column.
 type screen struct {
 	width, height int
+	keys          io.Reader // what is typed
 
 	mu     sync.Mutex
 	lines  [][]rune
 	column int
 	raw    strings.Builder
-	fail   error
 }
 
 func newScreen(width, height int) (*Terminal, *screen) {
@@ -28,19 +30,17 @@ func newScreen(width, height int) (*Terminal, *screen) {
 	return &Terminal{
 		device: s,
 		size:   func() (int, int) { return s.width, s.height },
-		styled: true,
 		utf8:   true,
 	}, s
 }
 
 func (s *screen) Close() error { return nil }
 
+func (s *screen) Read(p []byte) (int, error) { return s.keys.Read(p) }
+
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fail != nil {
-		return 0, s.fail
-	}
 	s.raw.Write(p)
 	for _, r := range string(p) {
 		last := len(s.lines) - 1
@@ -64,7 +64,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text returns what stands on the screen, without spaces at the ends of lines.
+// text returns what is on the screen, without spaces at the ends of lines.
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,85 +75,69 @@ func (s *screen) text() string {
 	return strings.Join(lines, "\n")
 }
 
-// clock is a fake one, that calls step instead of sleeping.
-type clock struct {
-	time time.Time
-	step func(slept int)
-	n    int
-}
-
-func (c *clock) now() time.Time { return c.time }
-
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	c.time = c.time.Add(d)
-	c.n++
-	c.step(c.n)
-	return ctx.Err()
+// stepping is c's Sleep that calls step with how often it slept.
+func stepping(c *sandbox.Clock, step func(slept int)) func(context.Context, time.Duration) error {
+	n := 0
+	return func(ctx context.Context, d time.Duration) error {
+		if err := c.Sleep(ctx, d); err != nil {
+			return err
+		}
+		n++
+		step(n)
+		return ctx.Err()
+	}
 }
 
 func TestCountdown(t *testing.T) {
 	for _, test := range []struct {
-		name  string
+		code  string
+		left  time.Duration
 		width int
 		want  []string // the screen after each second
 	}{
-		{
-			name:  "wide",
-			width: 80,
-			want: []string{
-				"waiting for approval of LBJX-WZVT, 10:00 left. Ctrl-C keeps the code.",
-				"waiting for approval of LBJX-WZVT, 10:00 left. Ctrl-C keeps the code.",
-				"waiting for approval of LBJX-WZVT, 9:59 left. Ctrl-C keeps the code.",
-			},
-		},
-		{
-			name:  "narrower than the line",
-			width: 40,
-			want: []string{
-				"waiting for approval of LBJX-WZVT, 10:0",
-				"waiting for approval of LBJX-WZVT, 10:0",
-				"waiting for approval of LBJX-WZVT, 9:59",
-			},
-		},
+		{"LBJX-WZVT", 10*time.Minute + 300*time.Millisecond, 80, []string{
+			"waiting for approval of LBJX-WZVT, 10:00 left. Ctrl-C keeps the code.",
+			"waiting for approval of LBJX-WZVT, 9:59 left. Ctrl-C keeps the code.",
+		}},
+		{"LBJX-WZVT", 10 * time.Minute, 40, []string{
+			"waiting for approval of LBJX-WZVT, 10:0",
+			"waiting for approval of LBJX-WZVT, 9:59",
+		}},
+		{"", time.Second, 80, []string{"waiting for approval, 0:01 left.", "waiting for approval, 0:00 left.", "waiting for approval, 0:00 left."}},
+		{"A\nB\x1b", time.Hour, 80, []string{"waiting for approval of A B, 60:00 left. Ctrl-C keeps the code."}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			terminal, screen := newScreen(test.width, 24)
-			ctx, cancel := context.WithCancel(t.Context())
-			var got []string
-			c := &clock{time: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)}
-			expires := c.time.Add(10*time.Minute + 300*time.Millisecond)
-			c.step = func(slept int) {
-				got = append(got, screen.text())
-				if slept == len(test.want) {
-					cancel()
-				}
+		terminal, screen := newScreen(test.width, 24)
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		c := sandbox.NewClock(morning)
+		step := func(slept int) {
+			got = append(got, screen.text())
+			if slept == len(test.want) {
+				cancel()
 			}
-			terminal.Countdown(ctx, "LBJX-WZVT", expires, c.now, c.sleep)
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-			if left := screen.text(); left != "" || screen.column != 0 {
-				t.Errorf("%q is left at the end, the cursor in column %d", left, screen.column)
-			}
-			if passed := expires.Add(-9*time.Minute - 58*time.Second).Sub(c.time); passed != 0 {
-				t.Errorf("the seconds are not hit, by %v", passed)
-			}
-		})
+		}
+		terminal.Countdown(ctx, test.code, c.Now().Add(test.left), c.Now, stepping(c, step))
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if left := screen.text(); left != "" || screen.column != 0 {
+			t.Errorf("%q is left at the end, the cursor in column %d", left, screen.column)
+		}
 	}
 }
 
-func TestLineMakesRoomForItself(t *testing.T) {
+func TestWhatIsSaidGoesAboveTheCountdown(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &clock{time: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)}
-	c.step = func(slept int) {
+	c := sandbox.NewClock(morning)
+	step := func(slept int) {
 		switch slept {
 		case 1:
-			if err := terminal.Line("daypass: cannot renew\x1b[2J:\nno answer"); err != nil {
+			if err := terminal.Say("daypass: cannot renew\x1b:\r\nno answer\n"); err != nil {
 				t.Error(err)
 			}
 		case 2:
-			want := "daypass: cannot renew: no answer\n" +
+			want := "daypass: cannot renew:\nno answer\n" +
 				"waiting for approval of LBJX-WZVT, 0:59 left. Ctrl-C keeps the code."
 			if diff := cmp.Diff(want, screen.text()); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -161,8 +145,8 @@ func TestLineMakesRoomForItself(t *testing.T) {
 			cancel()
 		}
 	}
-	terminal.Countdown(ctx, "LBJX-WZVT", c.time.Add(time.Minute), c.now, c.sleep)
-	if diff := cmp.Diff("daypass: cannot renew: no answer\n", screen.text()); diff != "" {
+	terminal.Countdown(ctx, "LBJX-WZVT", c.Now().Add(time.Minute), c.Now, stepping(c, step))
+	if diff := cmp.Diff("daypass: cannot renew:\nno answer\n", screen.text()); diff != "" {
 		t.Errorf("at the end (-want +got)\n%s", diff)
 	}
 }
@@ -170,10 +154,9 @@ func TestLineMakesRoomForItself(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	ctx, cancel := context.WithCancel(t.Context())
-	code := ""
-	var got []string
-	c := &clock{time: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)}
-	c.step = func(slept int) {
+	code, got := "", []string(nil)
+	c := sandbox.NewClock(morning)
+	step := func(slept int) {
 		got = append(got, screen.text())
 		switch slept {
 		case 4:
@@ -182,103 +165,43 @@ func TestWaiting(t *testing.T) {
 			cancel()
 		}
 	}
-	terminal.Waiting(ctx, func() string { return code }, c.now, c.sleep)
+	terminal.Waiting(ctx, func() string { return code }, c.Now, stepping(c, step))
 	want := []string{
-		"", // another's silent renewal is not worth a word
-		"",
-		"",
+		"", "", "", // another's silent renewal is not worth a word
 		"daypass: waiting for another daypass to log in, 3 s",
 		"daypass: waiting for the login with code LBJX-WZVT, 4 s",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	if left := screen.text(); left != "" {
-		t.Errorf("%q is left at the end", left)
+	if diff := cmp.Diff(want, got); diff != "" || screen.text() != "" {
+		t.Errorf("%q is left at the end (-want +got)\n%s", screen.text(), diff)
 	}
 }
 
 func TestTerminalThatCannotRewrite(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		width int
-		dumb  bool
-	}{
-		{"dumb", 80, true},
-		{"width unknown", 0, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			terminal, screen := newScreen(test.width, 24)
-			terminal.dumb, terminal.styled = test.dumb, !test.dumb
-			if err := terminal.Show(Request{Auth: openAuthorization(), QR: true}); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				now := func() time.Time { return time.Date(2026, 11, 22, 8, 20, 0, 0, time.UTC) }
-				sleep := func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-				terminal.Countdown(ctx, "LBJX-WZVT", openAuthorization().Expires, now, sleep)
-			}()
-			for deadline := time.Now().Add(5 * time.Second); !strings.Contains(screen.text(), "Ctrl-C"); {
-				if time.Now().After(deadline) {
-					t.Fatal("the line is not written")
-				}
-				time.Sleep(time.Millisecond)
-			}
-			cancel()
-			<-done
-			raw := screen.raw.String()
-			if strings.ContainsAny(raw, "\r\x1b\u2588") || strings.Count(raw, "waiting") != 1 {
-				t.Errorf("it wrote %+q", raw)
-			}
-		})
+	for name, width := range map[string]int{"dumb": 80, "width unknown": 0} {
+		terminal, screen := newScreen(width, 24)
+		terminal.dumb = name == "dumb"
+		if err := terminal.Show(Request{VerificationURI: link, UserCode: "LBJX-WZVT", QR: true}, morning); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		c := sandbox.NewClock(morning)
+		terminal.Countdown(ctx, "LBJX-WZVT", openRequest().Expires, c.Now, c.Sleep)
+		raw := screen.raw.String()
+		if strings.ContainsAny(raw, "\r\x1b\u2588") || strings.Count(raw, "Ctrl-C keeps the code.\n") != 1 {
+			t.Errorf("%s: it wrote %+q", name, raw)
+		}
 	}
 }
 
 func TestCharactersThatTheTerminalLacks(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	terminal.utf8 = false
-	if err := terminal.Show(Request{Auth: openAuthorization(), Profile: "b\u00fcro"}); err != nil {
+	if err := terminal.Show(Request{VerificationURI: link, Profile: "b\u00fcro"}, morning); err != nil {
 		t.Fatal(err)
 	}
-	if err := terminal.Line("J\u00fcrgen"); err != nil {
-		t.Fatal(err)
-	}
-	if got := screen.text(); !strings.Contains(got, "for profile b?ro") || !strings.HasSuffix(got, "J?rgen\n") {
+	if got := screen.text(); !strings.Contains(got, "for profile b?ro") {
 		t.Errorf("it wrote %+q", got)
-	}
-}
-
-func TestFailedWriteIsReported(t *testing.T) {
-	terminal, screen := newScreen(80, 24)
-	screen.fail = errBackground
-	if err := terminal.Show(Request{Auth: openAuthorization()}); !errors.Is(err, errBackground) {
-		t.Errorf("Show: %v", err)
-	}
-	if err := terminal.Line("text"); !errors.Is(err, errBackground) {
-		t.Errorf("Line: %v", err)
-	}
-}
-
-func TestSpeaksUTF8(t *testing.T) {
-	for _, test := range []struct {
-		env  map[string]string
-		want bool
-	}{
-		{map[string]string{"LANG": "de_DE.UTF-8"}, true},
-		{map[string]string{"LANG": "C.utf8"}, true},
-		{map[string]string{"LC_CTYPE": "UTF-8"}, true}, // what macOS sets
-		{map[string]string{"LANG": "en_US.UTF-8", "LC_ALL": "C"}, false},
-		{map[string]string{"LANG": "en_US.UTF-8", "LC_CTYPE": "de_DE.ISO-8859-1"}, false},
-		{map[string]string{"LANG": "C", "LC_CTYPE": "C.UTF-8"}, true},
-		{map[string]string{"LANG": "ca_ES.UTF-8@valencia"}, true},
-		{map[string]string{}, false},
-	} {
-		if got := speaksUTF8(environment(test.env)); got != test.want {
-			t.Errorf("%v: %v, want %v", test.env, got, test.want)
-		}
 	}
 }
 

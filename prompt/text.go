@@ -8,158 +8,123 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/address"
 )
-
-// columns is the width that texts keep to, addresses excepted.
-const columns = 80
 
 // Request is an open authorization, and whom and what it is for.
 type Request struct {
-	Auth deviceflow.Authorization
+	UserCode string // "" if the person has no code to compare or to enter
+	// VerificationURI is the address to open. VerificationURIComplete is one that
+	// holds the code as well, or "".
+	VerificationURI, VerificationURIComplete string
 
-	// Profile, RoleName and AccountID say what the login is for. Each is ""
-	// where it is not known.
+	Expires time.Time // end of the authorization; zero if not known
+
+	// Profile, RoleName and AccountID say what the login is for. Each is "" if it
+	// is not known.
 	Profile, RoleName, AccountID string
 
-	// TabOpened says that OpenBrowser took the address.
+	// TabOpened says that [Browser.Open] took the address.
 	TabOpened bool
 
-	// QR asks for a QR code of the address below the text, on a terminal that
-	// has room for it.
+	// QR asks for a QR code of the address below the text, on a terminal that has
+	// room for it.
 	QR bool
 }
 
-// Text returns the lines that ask a person to approve r, each ended by a
-// newline, with the code's end as wall-clock time in loc.
+// Text returns the lines that ask a person to approve r, each ended by a newline,
+// in one piece. Times are in now's location.
 //
-// The addresses and the code are checked once more, for they may come from a
-// stored record: what is unfit to be shown is an error, and nothing is shown.
-func Text(r Request, loc *time.Location) (string, error) {
-	if err := checkRequest(r); err != nil {
+// The addresses and the code may come from a stored record, so they are checked
+// once more: for what is unfit to be shown there is an error, and no text.
+func Text(r Request, now time.Time) (string, error) {
+	if err := r.check(); err != nil {
 		return "", err
 	}
-	code := r.Auth.UserCode
-
-	// Without a complete link the person types the code himself, and most
-	// pages do not show it again: then there is nothing to compare.
-	where, last := r.address(), fmt.Sprintf("  Approve only if the page shows %s.", code)
-	if r.Auth.VerificationURIComplete == "" {
-		where, last = where+"  and enter  "+code, " "
+	where, last := r.address(), ""
+	switch {
+	case r.UserCode == "":
+	case r.VerificationURIComplete != "":
+		last = "Approve only if the page shows " + r.UserCode + ". "
+	default:
+		// The person types the code, and most pages do not show it again: then there
+		// is nothing to compare.
+		where += "  and enter  " + r.UserCode
 	}
 	if r.TabOpened {
 		where += "   (tab opened)"
 	}
-	if !r.Auth.Expires.IsZero() {
-		last += " Good until " + r.Auth.Expires.In(loc).Format("15:04") + "."
+	if !r.Expires.IsZero() {
+		last += "Good until " + Clock(r.Expires, now) + "."
 	}
 	text := wrap(r.heading()) + "\n  " + where + "\n"
-	if last = strings.TrimRight(last, " "); last != "" {
-		text += last + "\n"
+	if last = strings.TrimSpace(last); last != "" {
+		text += "  " + last + "\n"
 	}
 	return text, nil
 }
 
-// address returns what to open: the complete link where there is one.
-func (r Request) address() string {
-	if r.Auth.VerificationURIComplete != "" {
-		return r.Auth.VerificationURIComplete
+// Clock is the time t as people read it, in now's location: the time of day, with
+// the date if that is more than 20 hours away.
+func Clock(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Sub(now).Abs() > 20*time.Hour {
+		return t.Format("2006-01-02 15:04")
 	}
-	return r.Auth.VerificationURI
+	return t.Format("15:04")
+}
+
+// address returns what to open: the complete link if there is one.
+func (r Request) address() string {
+	if r.VerificationURIComplete != "" {
+		return r.VerificationURIComplete
+	}
+	return r.VerificationURI
+}
+
+// check refuses a code or an address that must not reach a person.
+func (r Request) check() error {
+	switch {
+	case Clean(r.UserCode) != r.UserCode:
+		return fmt.Errorf("the user code %q holds characters that cannot be shown", r.UserCode)
+	case r.UserCode == "" && r.VerificationURIComplete != "":
+		return errors.New("the user code is empty")
+	}
+	// Whether it may be on this machine was checked with the provider's answer.
+	if err := address.Check(r.address(), true); err != nil {
+		return fmt.Errorf("verification_uri: %w", err)
+	}
+	return nil
 }
 
 // heading says at which host to log in, and what for.
 func (r Request) heading() string {
-	text := "daypass: log in"
-	if u, err := url.Parse(r.address()); err == nil {
-		text += " at " + u.Host
-	}
+	u, _ := url.Parse(r.address()) // as check did
+	text := "daypass: log in at " + u.Host
 	if profile := Clean(r.Profile); profile != "" {
 		text += " for profile " + profile
 	}
-	var role []string
-	for _, value := range []string{r.RoleName, r.AccountID} {
-		if value = Clean(value); value != "" {
-			role = append(role, value)
-		}
-	}
-	if len(role) > 0 {
-		text += " (" + strings.Join(role, ", ") + ")"
+	if role := strings.Trim(Clean(r.RoleName)+", "+Clean(r.AccountID), ", "); role != "" {
+		text += " (" + role + ")"
 	}
 	return text
-}
-
-// checkRequest returns an error if r holds a code or an address that must not
-// reach a person.
-func checkRequest(r Request) error {
-	if r.Auth.UserCode == "" {
-		return errors.New("the user code is empty")
-	}
-	if Clean(r.Auth.UserCode) != r.Auth.UserCode {
-		return fmt.Errorf("the user code %q holds characters that cannot be shown", r.Auth.UserCode)
-	}
-	if err := CheckURL(r.Auth.VerificationURI); err != nil {
-		return fmt.Errorf("verification_uri: %w", err)
-	}
-	if r.Auth.VerificationURIComplete == "" {
-		return nil
-	}
-	if err := CheckURL(r.Auth.VerificationURIComplete); err != nil {
-		return fmt.Errorf("verification_uri_complete: %w", err)
-	}
-	return nil
 }
 
 // wrap breaks text at spaces into lines of at most 80 columns, the second and
 // later ones indented. A longer word stays whole: it is an address or a name.
 func wrap(text string) string {
-	var b strings.Builder
-	width := 0
-	for i, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case width+1+n <= columns:
-			b.WriteByte(' ')
-			width++
-		default:
-			b.WriteString("\n  ")
-			width = 2
+	const columns = 80
+	var whole strings.Builder
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line+" "+word) > columns {
+			whole.WriteString(line + "\n")
+			line = " "
 		}
-		b.WriteString(word)
-		width += n
-	}
-	return b.String()
-}
-
-// countdownText returns the line that is rewritten while a login waits for its
-// approval, cut to what fits in width columns.
-func countdownText(userCode string, left time.Duration, width int) string {
-	seconds := int(max(left, 0) / time.Second)
-	text := fmt.Sprintf("waiting for approval of %s, %d:%02d left.", Clean(userCode), seconds/60, seconds%60)
-	if whole := text + " Ctrl-C keeps the code."; utf8.RuneCountInString(whole) <= width {
-		return whole
-	}
-	return cut(text, width)
-}
-
-// waitingText returns the line that is rewritten while another process holds
-// the login, cut to what fits in width columns. userCode is "" if not known.
-func waitingText(userCode string, waited time.Duration, width int) string {
-	whom := "another daypass to log in"
-	if code := Clean(userCode); code != "" {
-		whom = "the login with code " + code
-	}
-	return cut(fmt.Sprintf("daypass: waiting for %s, %d s", whom, int(waited/time.Second)), width)
-}
-
-// cut returns the first width characters of text.
-func cut(text string, width int) string {
-	for i := range text {
-		if width == 0 {
-			return text[:i]
+		if line != "" {
+			line += " "
 		}
-		width--
+		line += word
 	}
-	return text
+	return whole.String() + line
 }

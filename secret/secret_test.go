@@ -97,3 +97,31 @@ func TestReveal(t *testing.T) {
 		t.Error("Equal does not compare values")
 	}
 }
+
+func TestKeptSurvivesJSONAndDoesNotPrint(t *testing.T) {
+	type stored struct {
+		Token secret.Kept `json:"token"`
+		None  secret.Kept `json:"none"`
+	}
+	r := stored{Token: secret.Keep(secret.New(value))}
+	data, err := json.Marshal(r)
+	if want := `{"token":"` + value + `","none":""}`; err != nil || string(data) != want {
+		t.Fatalf("json.Marshal = %s, %v; want %s", data, err, want)
+	}
+	var back stored
+	if err := json.Unmarshal(data, &back); err != nil || back.Token.Reveal() != value || !back.None.Empty() {
+		t.Errorf("json.Unmarshal: %v, %q", err, back.Token.Reveal())
+	}
+	for _, shape := range []any{r, &r, r.Token, &r.Token} {
+		for _, verb := range strings.Split("%v %+v %#v %s %q %x %d", " ") {
+			if got := fmt.Sprintf(verb, shape); leaks(got) {
+				t.Errorf("%s prints the value: %s", verb, got)
+			}
+		}
+	}
+	var b bytes.Buffer
+	slog.New(slog.NewTextHandler(&b, nil)).Info("m", "token", r.Token)
+	if leaks(b.String()) {
+		t.Errorf("slog prints the value: %s", b.String())
+	}
+}

@@ -2,7 +2,9 @@
 
 // Command launch starts commands again and again and tells what each took:
 //
-//	launch ROUNDS ATONCE -- COMMAND [ARGUMENT]... [-- COMMAND [ARGUMENT]...]...
+//	launch ROUNDS ATONCE -- [NAME=VALUE]... COMMAND [ARGUMENT]... [-- ...]...
+//
+// NAME=VALUE adds to the environment of that command.
 //
 // A round starts every command once, ATONCE processes of it at the same time, so
 // that whatever else the machine does hits all commands alike. For each command
@@ -17,7 +19,9 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,7 +49,12 @@ func run(args []string) error {
 	attributes := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}}
 	for range numbers[0] {
 		for i, command := range commands(args[2:]) {
-			line, err := sample(command, numbers[1], attributes)
+			own := *attributes
+			for strings.Contains(command[0], "=") {
+				own.Env = append(slices.Clip(own.Env), command[0])
+				command = command[1:]
+			}
+			line, err := sample(command, numbers[1], &own)
 			if err != nil {
 				return err
 			}

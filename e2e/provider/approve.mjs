@@ -11,10 +11,10 @@ import { chromium } from 'playwright-core';
 
 const [link, answer = 'approve'] = process.argv.slice(2);
 const profile = await mkdtemp(join(tmpdir(), 'daypass-chromium-'));
-const browser = await chromium.launchPersistentContext(profile, {
+const launch = (timeout) => chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
-  timeout: 60_000,
+  timeout,
   args: [
     '--no-sandbox', // root, as in a container, has none
     '--disable-gpu',
@@ -26,6 +26,10 @@ const browser = await chromium.launchPersistentContext(profile, {
     // The pages ask for a web font: nothing but loopback is to be reached.
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
   ],
+});
+const browser = await launch(20_000).catch((error) => {
+  console.error(`Chromium is started again: ${error}`); // now and then it hangs on a busy machine
+  return launch(60_000);
 });
 try {
   const page = await browser.newPage();

@@ -64,7 +64,7 @@ func isolated(user []string, dir string) []string {
 	return append(kept, own...)
 }
 
-// isNamed says whether a variable of this name, in upper case, is in the list.
+// isNamed reports whether a variable of this name, in upper case, is in the list.
 func isNamed(variables []string, upper string) bool {
 	for _, variable := range variables {
 		if name, _, _ := strings.Cut(variable, "="); strings.ToUpper(name) == upper {
@@ -117,14 +117,15 @@ daypass_sts_endpoint = %s
 func (h *home) awsCommand(pretend *sandbox.Sandbox) string {
 	const call = "aws sts get-caller-identity --profile demo --endpoint-url "
 	if runtime.GOOS == "windows" {
-		return fmt.Sprintf("$env:USERPROFILE='%[1]s'; $env:LocalAppData='%[1]s\\AppData\\Local'; $env:AWS_CONFIG_FILE='%[2]s'\n%[3]s%[4]s",
+		return fmt.Sprintf("$env:USERPROFILE='%[1]s'; $env:LocalAppData='%[1]s\\AppData\\Local'; $env:XDG_STATE_HOME='%[1]s\\.local\\state'; $env:AWS_CONFIG_FILE='%[2]s'\n%[3]s%[4]s",
 			strings.ReplaceAll(h.dir, "'", "''"), strings.ReplaceAll(h.config, "'", "''"), call, pretend.STSEndpoint)
 	}
 	quote := func(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
-	return "HOME=" + quote(h.dir) + " AWS_CONFIG_FILE=" + quote(h.config) + " \\\n  " + call + pretend.STSEndpoint
+	return "HOME=" + quote(h.dir) + " XDG_STATE_HOME=" + quote(filepath.Join(h.dir, ".local", "state")) + " \\\n" +
+		"AWS_CONFIG_FILE=" + quote(h.config) + " \\\n  " + call + pretend.STSEndpoint
 }
 
-// remove removes the home and all that daypass has left in it.
+// remove removes the home and everything that daypass has left in it.
 func (h *home) remove() error {
 	if err := os.RemoveAll(h.dir); err != nil {
 		return fmt.Errorf("remove the temporary folder: %w", err)

@@ -52,7 +52,7 @@ func run() int {
 func waitForEnter(ctx context.Context, in io.Reader) error {
 	typed := make(chan error, 1)
 	go func() {
-		// Byte by byte: what stands behind the line belongs to the shell.
+		// Byte by byte: what follows the line belongs to the shell.
 		var one [1]byte
 		for {
 			if _, err := in.Read(one[:]); err != nil || one[0] == '\n' {

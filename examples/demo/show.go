@@ -21,7 +21,7 @@ func mask(document []byte) (string, error) {
 	}
 	if err := json.Unmarshal(document, &credentials); err != nil {
 		// Not %w: the text of a JSON error can quote the document.
-		return "", fmt.Errorf("daypass process printed %d bytes that are no JSON object", len(document))
+		return "", fmt.Errorf("daypass process printed %d bytes that are not a JSON object", len(document))
 	}
 	hidden := func(value string) string { return fmt.Sprintf("[%d characters, hidden]", len(value)) }
 	credentials.SecretAccessKey = hidden(credentials.SecretAccessKey)

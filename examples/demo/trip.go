@@ -33,7 +33,7 @@ func (t trip) run(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if removeErr := h.remove(); removeErr != nil {
-			err = removeErr // what is left behind matters more than why the trip ended
+			err = removeErr // what stays behind matters more than why the trip ended
 		}
 	}()
 
@@ -75,7 +75,7 @@ func (t trip) run(ctx context.Context) (err error) {
 	}
 	t.quote(masked)
 
-	t.step("Ask again: the answer comes from the cache")
+	t.step("Ask again: now the answer comes from the cache")
 	second, err := t.process(ctx, h, pretend)
 	if err != nil {
 		return err
@@ -88,11 +88,11 @@ func (t trip) run(ctx context.Context) (err error) {
 	t.step("Go on with the real AWS CLI, against the pretend STS")
 	t.quote(h.awsCommand(pretend))
 	if t.enter == nil {
-		t.say("  (works while the demo runs: start it in a terminal without --yes to try)")
+		t.say("  (It works while the demo runs. To try it, start the demo in a terminal, without --yes.)")
 		t.say("\nRemoving the temporary folder.")
 		return nil
 	}
-	t.say("  Try it in another window. Here, Enter ends the demo and removes everything.")
+	t.say("  Try it in another window. Enter ends the demo here and removes everything.")
 	return waitForEnter(ctx, t.enter)
 }
 
@@ -103,11 +103,11 @@ func (t trip) login(ctx context.Context, h *home, pretend *sandbox.Sandbox) erro
 	browser := !t.yes && prompt.Look("auto", t.getenv).Browser
 	switch {
 	case browser:
-		t.say("  Approve in the tab that opens: compare the code, type any name.")
+		t.say("  Approve it in the tab that opens: compare the code, and type any name.")
 	case t.yes:
-		t.say("  The demo approves the code by itself (--yes).")
+		t.say("  The demo approves the code itself (--yes).")
 	default:
-		t.say("  Here is no browser that could be opened: the demo approves the code by itself.")
+		t.say("  There is no browser to open: the demo approves the code itself.")
 	}
 	t.say("")
 
@@ -139,7 +139,15 @@ func (t trip) approve(ctx context.Context, h *home, pretend *sandbox.Sandbox, br
 	if browser {
 		// The demo opens the tab, not daypass: daypass runs in the temporary home,
 		// where a browser would start with an empty profile.
-		return prompt.OpenBrowser(h.daypass, "", pretend.VerificationURI+"?user_code="+code, "demo", t.getenv)
+		chosen := strings.Fields(strings.ReplaceAll(t.getenv("BROWSER"), "%s", "{url}"))
+		tab := prompt.Browser{Command: chosen, Self: h.daypass, Getenv: t.getenv, Sleep: func(ctx context.Context, d time.Duration) error {
+			select {
+			case <-ctx.Done():
+			case <-time.After(d):
+			}
+			return ctx.Err()
+		}}
+		return tab.Open(ctx, pretend.VerificationURI+"?user_code="+code)
 	}
 	select {
 	case <-ctx.Done():
@@ -165,7 +173,7 @@ func openCode(ctx context.Context, pretend *sandbox.Sandbox) (string, error) {
 	}
 }
 
-// process runs what credential_process names, and says what it took.
+// process runs what credential_process names, and says how long that took.
 func (t trip) process(ctx context.Context, h *home, pretend *sandbox.Sandbox) ([]byte, error) {
 	before := len(pretend.Requests())
 	start := time.Now()

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -113,54 +114,28 @@ func (s *Sandbox) deviceAuthorization(r *http.Request) answer {
 		}
 	}
 	challenge, method := form.Get("code_challenge"), form.Get("code_challenge_method")
-	switch {
-	case challenge == "" && s.options.RequirePKCE:
-		return s.oauthError("invalid_request", "Missing parameter: code_challenge")
-	case challenge != "" && s.options.RefusePKCE:
-		return s.oauthError("invalid_request", "unknown parameter code_challenge")
-	case challenge != "" && method != "S256":
-		return s.oauthError("invalid_request", "code_challenge_method must be S256")
-	case challenge != "" && len(challenge) != 43: // 32 bytes in base64url, RFC 7636, section 4.2
-		return s.oauthError("invalid_request", "code_challenge must have 43 characters")
+	if challenge != "" && (method != "S256" || len(challenge) != 43) { // 32 bytes in base64url, RFC 7636, section 4.2
+		return s.oauthError("invalid_request", "code_challenge must have 43 characters, of method S256")
 	}
 
-	life := orDefault(s.options.CodeLife, 15*time.Minute)
-	interval := orDefault(s.options.Interval, time.Second)
-	if s.options.OmitInterval {
-		interval = orDefault(s.options.Interval, 5*time.Second)
-	}
 	code := &deviceCode{
 		userCode:  newUserCode(),
 		scopes:    scopes,
 		challenge: challenge,
-		expires:   s.now().Add(life),
-		interval:  interval,
+		expires:   s.now().Add(orDefault(s.options.CodeLife, 15*time.Minute)),
+		interval:  orDefault(s.options.Interval, time.Second),
 	}
 	secret := s.issue("", 40)
 	s.codes[secret] = code
-
-	number := func(d time.Duration) any {
-		seconds := int64((d + time.Second - 1) / time.Second)
-		if s.options.NumbersAsStrings {
-			return strconv.FormatInt(seconds, 10)
-		}
-		return seconds
-	}
 	body := map[string]any{
-		"device_code": secret,
-		"user_code":   code.userCode,
-		"expires_in":  number(life),
+		"device_code":      secret,
+		"user_code":        code.userCode,
+		"verification_uri": s.VerificationURI,
+		"expires_in":       math.Ceil(code.expires.Sub(s.now()).Seconds()),
+		"interval":         math.Ceil(code.interval.Seconds()),
 	}
-	if s.options.VerificationURL {
-		body["verification_url"] = s.VerificationURI
-	} else {
-		body["verification_uri"] = s.VerificationURI
-		if !s.options.OmitComplete {
-			body["verification_uri_complete"] = s.VerificationURI + "?" + url.Values{"user_code": {code.userCode}}.Encode()
-		}
-	}
-	if !s.options.OmitInterval {
-		body["interval"] = number(interval)
+	if !s.options.OmitComplete {
+		body["verification_uri_complete"] = s.VerificationURI + "?" + url.Values{"user_code": {code.userCode}}.Encode()
 	}
 	return jsonAnswer(http.StatusOK, body)
 }

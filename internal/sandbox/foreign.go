@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"crypto"
 	"encoding/json"
 	"fmt"
@@ -14,9 +13,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// RegisterForeignProvider has IAM know a real identity provider on loopback, as
-// [Sandbox.RegisterProvider] does, and fetches the keys that its tokens are
-// verified with. Unlike AWS, STS does not fetch them again when they change.
+// iamProvider is an identity provider that IAM knows, in every account.
+type iamProvider struct {
+	audiences []string
+	key       func(id string) (crypto.PublicKey, bool)
+}
+
+// RegisterForeignProvider has IAM know a real identity provider on loopback,
+// under exactly this URL and with these audiences, and fetches the keys that its
+// tokens are verified with. Unlike AWS, STS does not fetch them again when they
+// change.
 func (s *Sandbox) RegisterForeignProvider(issuer string, audiences ...string) error {
 	var discovery struct {
 		KeysURL string `json:"jwks_uri"`
@@ -28,10 +34,14 @@ func (s *Sandbox) RegisterForeignProvider(issuer string, audiences ...string) er
 	if err := fetchJSON(discovery.KeysURL, &keys); err != nil {
 		return fmt.Errorf("keys of %q: %w", issuer, err)
 	}
-	s.RegisterProvider(issuer, audiences...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.foreignKeys[issuer] = keys
+	s.providers[issuer] = iamProvider{audiences: audiences, key: func(id string) (crypto.PublicKey, bool) {
+		if found := keys.Key(id); len(found) > 0 {
+			return found[0].Key, true
+		}
+		return nil, false
+	}}
 	return nil
 }
 
@@ -44,13 +54,8 @@ func fetchJSON(address string, document any) error {
 	if u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
 		return fmt.Errorf("%q is not on loopback", address)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Timeout: 10 * time.Second}
+	response, err := client.Get(address)
 	if err != nil {
 		return err
 	}
@@ -59,16 +64,4 @@ func fetchJSON(address string, document any) error {
 		return fmt.Errorf("%s answers %s", address, response.Status)
 	}
 	return json.NewDecoder(io.LimitReader(response.Body, maxBody)).Decode(document)
-}
-
-// issuerKey finds the key of an ID token by its issuer and key id; s.mu is held.
-func (s *Sandbox) issuerKey(issuer, id string) (crypto.PublicKey, bool) {
-	if issuer == s.Issuer {
-		return s.verificationKey(id)
-	}
-	keys := s.foreignKeys[issuer]
-	if found := keys.Key(id); len(found) > 0 {
-		return found[0].Key, true
-	}
-	return nil, false
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -36,10 +37,7 @@ func newSigningKey() (signingKey, error) {
 		return signingKey{}, fmt.Errorf("make RSA key: %w", err)
 	}
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return signingKey{}, fmt.Errorf("make EC key: %w", err)
-	}
-	return signingKey{id: rand.Text()[:10], rsa: rsaKey, ec: ecKey}, nil
+	return signingKey{id: rand.Text()[:10], rsa: rsaKey, ec: ecKey}, err
 }
 
 // RotateKeys makes a new key with a new id sign from now on. The keys before it
@@ -64,12 +62,14 @@ func (s *Sandbox) algorithm() jose.SignatureAlgorithm {
 }
 
 // discovery answers with the OpenID Connect discovery document; s.mu is held.
-func (s *Sandbox) discovery() answer {
+func (s *Sandbox) discovery(*http.Request) answer {
 	endpoints := s.URL + s.base
 	document := map[string]any{
 		"issuer":                                s.Issuer,
 		"token_endpoint":                        endpoints + "/token",
 		"jwks_uri":                              endpoints + "/keys",
+		"scopes_supported":                      s.scopes(),
+		"code_challenge_methods_supported":      []string{"S256"},
 		"grant_types_supported":                 []string{grantDeviceCode, grantRefreshToken},
 		"response_types_supported":              []string{},
 		"subject_types_supported":               []string{"public"},
@@ -80,17 +80,11 @@ func (s *Sandbox) discovery() answer {
 	if s.options.ClientSecret != "" {
 		document["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
 	}
-	if !s.options.OmitScopes {
-		document["scopes_supported"] = s.scopes()
-	}
 	if !s.options.OmitDeviceEndpoint {
 		document["device_authorization_endpoint"] = s.DeviceEndpoint
 	}
 	if !s.options.OmitRevocation {
 		document["revocation_endpoint"] = endpoints + "/revoke"
-	}
-	if !s.options.OmitPKCE {
-		document["code_challenge_methods_supported"] = []string{"S256"}
 	}
 	a := jsonAnswer(200, document)
 	a.header.Set("Cache-Control", "public, max-age=3600")
@@ -106,7 +100,7 @@ func (s *Sandbox) scopes() []string {
 }
 
 // publicKeys answers with the JSON web key set; s.mu is held.
-func (s *Sandbox) publicKeys() answer {
+func (s *Sandbox) publicKeys(*http.Request) answer {
 	var set jose.JSONWebKeySet
 	for _, key := range s.keys {
 		set.Keys = append(set.Keys,

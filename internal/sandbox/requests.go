@@ -69,8 +69,7 @@ func (s *Sandbox) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
 // Serve answers r as if there was no [Sandbox.Intercept], for use by its
 // function. It does not record the request.
 func (s *Sandbox) Serve(w http.ResponseWriter, r *http.Request) {
-	a := s.answer(s.endpoint(r), r)
-	a.write(w)
+	s.answer(r).write(w)
 }
 
 // handle records and answers one request.
@@ -85,11 +84,11 @@ func (s *Sandbox) handle(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body)) // for the interceptor
 
 	s.mu.Lock()
-	intercept, latency, now := s.intercept, s.options.Latency, s.now()
+	intercept, now := s.intercept, s.now()
 	s.mu.Unlock()
 	record := Request{
 		Time:     now,
-		Endpoint: s.endpoint(r),
+		Endpoint: s.route(r).endpoint,
 		Method:   r.Method,
 		Path:     r.URL.Path,
 		Query:    r.URL.Query(),
@@ -105,9 +104,8 @@ func (s *Sandbox) handle(w http.ResponseWriter, r *http.Request) {
 	if formErr != nil {
 		a = textAnswer(http.StatusBadRequest, "malformed form")
 	} else {
-		a = s.answer(record.Endpoint, r)
+		a = s.answer(r)
 	}
-	wait(r, latency)
 	record.Status, record.Error = a.status, a.code
 	s.record(record) // first: whoever has the answer must find the record
 	a.write(w)
@@ -137,96 +135,65 @@ func (s *Sandbox) record(r Request) {
 	s.requests = append(s.requests, r)
 }
 
-// wait lets the latency pass, unless the client goes away.
-func wait(r *http.Request, latency time.Duration) {
-	if latency <= 0 {
-		return
-	}
-	select {
-	case <-time.After(latency):
-	case <-r.Context().Done():
-	}
+// route is who answers a request. The endpoint is in the words of
+// [Sandbox.Count]; an empty method takes all.
+type route struct {
+	endpoint, method string
+	act              func(*http.Request) answer
 }
 
-// endpoint says in the words of [Sandbox.Count] what a request is for.
-func (s *Sandbox) endpoint(r *http.Request) string {
-	path, inProvider := strings.CutPrefix(r.URL.Path, s.base)
-	switch {
-	case inProvider && path == "/.well-known/openid-configuration":
-		return "discovery"
-	case inProvider && path == "/keys":
-		return "keys"
-	case inProvider && path == "/device_authorization":
-		return "device"
-	case inProvider && path == "/device":
-		return "page"
-	case inProvider && path == "/revoke":
-		return "revoke"
-	case inProvider && path == "/token":
-		switch r.PostForm.Get("grant_type") {
-		case grantDeviceCode:
-			return "token:device"
-		case grantRefreshToken:
-			return "token:refresh"
+func (s *Sandbox) route(r *http.Request) route {
+	if path, inProvider := strings.CutPrefix(r.URL.Path, s.base); inProvider {
+		switch path {
+		case "/.well-known/openid-configuration":
+			return route{"discovery", http.MethodGet, s.discovery}
+		case "/keys":
+			return route{"keys", http.MethodGet, s.publicKeys}
+		case "/device_authorization":
+			return route{"device", http.MethodPost, s.deviceAuthorization}
+		case "/device":
+			return route{"page", "", s.approvalPage}
+		case "/revoke":
+			return route{"revoke", http.MethodPost, s.revoke}
+		case "/token":
+			endpoint := "token"
+			switch r.PostForm.Get("grant_type") {
+			case grantDeviceCode:
+				endpoint = "token:device"
+			case grantRefreshToken:
+				endpoint = "token:refresh"
+			}
+			return route{endpoint, http.MethodPost, s.token}
 		}
-		return "token"
-	case strings.TrimSuffix(r.URL.Path, "/") == "/sts":
-		if r.PostForm.Get("Action") == "GetCallerIdentity" {
-			return "identity"
-		}
-		return "sts"
-	case r.URL.Path == "/signin/federation":
-		if r.Form.Get("Action") == "login" {
-			return "login"
-		}
-		return "federation"
-	case r.URL.Path == "/signin/console":
-		return "console"
 	}
-	return ""
+	switch strings.TrimSuffix(r.URL.Path, "/") {
+	case "/sts":
+		if r.PostForm.Get("Action") == "GetCallerIdentity" {
+			return route{"identity", http.MethodPost, s.callerIdentity}
+		}
+		return route{"sts", http.MethodPost, s.assumeRole}
+	case "/signin/federation":
+		if r.Form.Get("Action") == "login" {
+			return route{"login", http.MethodGet, s.signIn}
+		}
+		return route{"federation", "", s.signinToken}
+	case "/signin/console":
+		return route{"console", http.MethodGet, s.console}
+	}
+	return route{act: func(*http.Request) answer {
+		return textAnswer(http.StatusNotFound, "no such page in the sandbox")
+	}}
 }
 
 // answer acts on a request.
-func (s *Sandbox) answer(endpoint string, r *http.Request) answer {
+func (s *Sandbox) answer(r *http.Request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	method := http.MethodPost
-	switch endpoint {
-	case "discovery", "keys", "login", "console":
-		method = http.MethodGet
-	case "page", "federation": // take both
-		method = r.Method
-	case "":
-		return textAnswer(http.StatusNotFound, "no such page in the sandbox")
+	to := s.route(r)
+	if to.method != "" && r.Method != to.method {
+		return textAnswer(http.StatusMethodNotAllowed, "use "+to.method)
 	}
-	if r.Method != method {
-		return textAnswer(http.StatusMethodNotAllowed, "use "+method)
-	}
-	switch endpoint {
-	case "discovery":
-		return s.discovery()
-	case "keys":
-		return s.publicKeys()
-	case "device":
-		return s.deviceAuthorization(r)
-	case "page":
-		return s.approvalPage(r)
-	case "token", "token:device", "token:refresh":
-		return s.token(r)
-	case "revoke":
-		return s.revoke(r)
-	case "sts":
-		return s.assumeRole(r)
-	case "identity":
-		return s.callerIdentity(r)
-	case "federation":
-		return s.signinToken(r)
-	case "login":
-		return s.signIn(r)
-	case "console":
-		return s.console(r)
-	}
-	return textAnswer(http.StatusNotFound, "no such page in the sandbox")
+	return to.act(r)
 }
 
 // answer is what goes back to the client.

@@ -19,12 +19,10 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Options are the knobs. The zero value is a plain provider that behaves well.
@@ -33,9 +31,6 @@ type Options struct {
 	// Now is the clock of all three parts; nil is the real one. It also dates
 	// the answers, in their Date headers.
 	Now func() time.Time
-	// Latency is real time that passes between acting on a request and
-	// answering it.
-	Latency time.Duration
 
 	IssuerSlash bool   // the issuer ends in "/", as at Auth0
 	IssuerPath  string // follows /idp in the issuer, such as "/realms/demo"
@@ -44,21 +39,13 @@ type Options struct {
 
 	// Discovery.
 	Scopes             []string // scopes supported; nil: openid, profile, email, offline_access
-	OmitScopes         bool     // discovery does not list the scopes
 	OmitDeviceEndpoint bool     // discovery does not name the device endpoint, as at GitLab
 	OmitRevocation     bool     // there is no revocation endpoint, as at Entra
 
 	// Device authorization.
-	CodeLife         time.Duration  // of a device code; 0: 15 minutes
-	Interval         time.Duration  // between polls; 0: 1 second, or 5 if OmitInterval (RFC 8628, section 3.2)
-	OmitInterval     bool           // the answer has no interval
-	OmitComplete     bool           // the answer has no verification_uri_complete
-	VerificationURL  bool           // the answer has Google's verification_url alone
-	NumbersAsStrings bool           // expires_in and interval are JSON strings
-	RequirePKCE      bool           // a request without code_challenge is refused, as Keycloak can
-	RefusePKCE       bool           // a request with code_challenge is refused although discovery lists S256
-	OmitPKCE         bool           // discovery does not list S256; a challenge that is sent is honoured
-	ErrorStatus      map[string]int // HTTP status by OAuth error, where not the standard's: Auth0 answers authorization_pending with 403
+	CodeLife     time.Duration // of a device code; 0: 15 minutes
+	Interval     time.Duration // between polls; 0: 1 second
+	OmitComplete bool          // the answer has no verification_uri_complete
 
 	// Tokens.
 	IDTokenLife        time.Duration  // 0: 10 hours
@@ -105,8 +92,7 @@ type Sandbox struct {
 	refresh     map[string]*refreshToken
 	reused      int
 
-	providers   map[string][]string           // IAM providers: audiences by issuer
-	foreignKeys map[string]jose.JSONWebKeySet // of providers elsewhere, by issuer
+	providers   map[string]iamProvider // by issuer
 	roles       map[string]trustPolicy
 	sessions    map[string]session // by access key id
 	stsErrors   []STSError
@@ -134,22 +120,21 @@ func Start(o Options) (*Sandbox, error) {
 		return nil, fmt.Errorf("listen on loopback: %w", err)
 	}
 	s := &Sandbox{
-		URL:         "http://" + listener.Addr().String(),
-		ClientID:    "daypass-sandbox",
-		RoleARN:     "arn:aws:iam::111122223333:role/Developer",
-		base:        "/idp" + o.IssuerPath,
-		done:        make(chan struct{}),
-		pages:       pages,
-		options:     o,
-		keys:        []signingKey{key},
-		codes:       map[string]*deviceCode{},
-		refresh:     map[string]*refreshToken{},
-		providers:   map[string][]string{},
-		foreignKeys: map[string]jose.JSONWebKeySet{},
-		roles:       map[string]trustPolicy{},
-		sessions:    map[string]session{},
-		signins:     map[string]signin{},
-		consoles:    map[string]signin{},
+		URL:       "http://" + listener.Addr().String(),
+		ClientID:  "daypass-sandbox",
+		RoleARN:   "arn:aws:iam::111122223333:role/Developer",
+		base:      "/idp" + o.IssuerPath,
+		done:      make(chan struct{}),
+		pages:     pages,
+		options:   o,
+		keys:      []signingKey{key},
+		codes:     map[string]*deviceCode{},
+		refresh:   map[string]*refreshToken{},
+		providers: map[string]iamProvider{},
+		roles:     map[string]trustPolicy{},
+		sessions:  map[string]session{},
+		signins:   map[string]signin{},
+		consoles:  map[string]signin{},
 	}
 	s.Issuer = s.URL + s.base
 	if o.IssuerSlash {
@@ -159,7 +144,7 @@ func Start(o Options) (*Sandbox, error) {
 	s.VerificationURI = s.URL + s.base + "/device"
 	s.STSEndpoint = s.URL + "/sts"
 	s.SigninEndpoint = s.URL + "/signin"
-	s.RegisterProvider(s.Issuer, s.ClientID)
+	s.providers[s.Issuer] = iamProvider{audiences: []string{s.ClientID}, key: s.verificationKey}
 	if err := s.Trust(s.RoleARN, ""); err != nil {
 		_ = listener.Close()
 		return nil, err
@@ -198,7 +183,7 @@ func (s *Sandbox) Set(change func(*Options)) {
 func (s *Sandbox) Issued() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]string(nil), s.issued...)
+	return slices.Clone(s.issued)
 }
 
 // now reads the clock; s.mu is held.
@@ -228,9 +213,6 @@ func orDefault(d, fallback time.Duration) time.Duration {
 
 // withoutScheme is the issuer as IAM writes it in ARNs and condition keys.
 func withoutScheme(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil || u.Scheme == "" {
-		return issuer
-	}
-	return strings.TrimPrefix(issuer, u.Scheme+"://")
+	_, rest, _ := strings.Cut(issuer, "://")
+	return rest
 }

@@ -1,87 +1,66 @@
 package sandbox
 
 import (
-	"crypto/hmac"
+	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
-	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-)
+	"time"
 
-const sigv4Algorithm = "AWS4-HMAC-SHA256"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
 
 // requestSignature is an Authorization header of Signature Version 4,
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 type requestSignature struct {
-	keyID         string
-	scope         []string // date, region, service, "aws4_request"
-	signedHeaders string
-	signature     string
+	header        string
+	credential    []string // key id, date, region, service, "aws4_request"
+	signedHeaders []string
 }
 
-func parseSignature(r *http.Request) (requestSignature, error) {
-	fields, found := strings.CutPrefix(r.Header.Get("Authorization"), sigv4Algorithm+" ")
-	if !found {
-		return requestSignature{}, errors.New("not signed")
-	}
-	var parsed requestSignature
+// parseSignature returns false if the request is not signed.
+func parseSignature(r *http.Request) (requestSignature, bool) {
+	parsed := requestSignature{header: r.Header.Get("Authorization")}
+	fields, found := strings.CutPrefix(parsed.header, "AWS4-HMAC-SHA256 ")
 	for field := range strings.SplitSeq(fields, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
 		switch name {
 		case "Credential":
-			keyID, scope, _ := strings.Cut(value, "/")
-			parsed.keyID, parsed.scope = keyID, strings.Split(scope, "/")
+			parsed.credential = strings.Split(value, "/")
 		case "SignedHeaders":
-			parsed.signedHeaders = value
-		case "Signature":
-			parsed.signature = value
+			parsed.signedHeaders = strings.Split(value, ";")
 		}
 	}
-	if len(parsed.scope) != 4 || parsed.scope[3] != "aws4_request" || parsed.signedHeaders == "" || parsed.signature == "" {
-		return requestSignature{}, errors.New("malformed signature")
-	}
-	return parsed, nil
+	return parsed, found && len(parsed.credential) == 5
 }
 
-// matches calculates the signature anew with the secret key and compares.
-func (s requestSignature) matches(r *http.Request, body []byte, secretKey string) bool {
-	var headers strings.Builder
-	for name := range strings.SplitSeq(s.signedHeaders, ";") {
-		value := strings.Join(r.Header.Values(name), ",")
-		switch name {
-		case "host": // net/http keeps these two out of the header map
-			value = r.Host
-		case "content-length":
-			value = strconv.FormatInt(r.ContentLength, 10)
+func (s requestSignature) keyID() string { return s.credential[0] }
+
+// matches signs the request anew, as its sender should have done, and compares.
+func (s requestSignature) matches(r *http.Request, body []byte, caller session) bool {
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		return false
+	}
+	again := r.Clone(context.Background())
+	again.URL.Host = r.Host
+	again.Header = http.Header{}
+	for _, name := range s.signedHeaders {
+		if values := r.Header.Values(name); len(values) > 0 {
+			again.Header[http.CanonicalHeaderKey(name)] = values
 		}
-		headers.WriteString(name + ":" + strings.Join(strings.Fields(value), " ") + "\n")
+	}
+	if !slices.Contains(s.signedHeaders, "content-length") {
+		again.ContentLength = 0
 	}
 	digest := sha256.Sum256(body)
-	canonical := sha256.Sum256([]byte(strings.Join([]string{
-		r.Method,
-		r.URL.EscapedPath(),
-		strings.ReplaceAll(r.URL.Query().Encode(), "+", "%20"),
-		headers.String(),
-		s.signedHeaders,
-		hex.EncodeToString(digest[:]),
-	}, "\n")))
-	key := []byte("AWS4" + secretKey)
-	for _, part := range s.scope {
-		key = sign(key, part)
-	}
-	want := sign(key, strings.Join([]string{
-		sigv4Algorithm,
-		r.Header.Get("X-Amz-Date"),
-		strings.Join(s.scope, "/"),
-		hex.EncodeToString(canonical[:]),
-	}, "\n"))
-	return hmac.Equal([]byte(hex.EncodeToString(want)), []byte(s.signature))
-}
-
-func sign(key []byte, text string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(text))
-	return mac.Sum(nil)
+	credentials := aws.Credentials{AccessKeyID: s.keyID(), SecretAccessKey: caller.secretKey, SessionToken: caller.token}
+	err = v4.NewSigner().SignHTTP(context.Background(), credentials, again, hex.EncodeToString(digest[:]), s.credential[3], s.credential[2], at)
+	// Some clients put no blanks between the fields.
+	compact := func(header string) []byte { return []byte(strings.ReplaceAll(header, ", ", ",")) }
+	return err == nil && subtle.ConstantTimeCompare(compact(again.Header.Get("Authorization")), compact(s.header)) == 1
 }

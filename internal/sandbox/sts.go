@@ -1,19 +1,18 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
-
-const stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 // STSError is a refusal of STS, see [Sandbox.FailSTS].
 type STSError struct {
@@ -71,66 +70,38 @@ func (s *Sandbox) assumeRole(r *http.Request) answer {
 	if limit := orDefault(s.options.RoleMaxDuration, time.Hour); duration > limit {
 		return s.stsError(STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."})
 	}
-	if size := len(form.Get("Policy")) + identity.tagBytes; size > maxPacked {
-		return s.stsError(STSError{Code: "PackedPolicyTooLarge", Message: fmt.Sprintf("Packed size of session tags and policy consumes %d%% of allotted space.", size*100/maxPacked)})
-	}
-
-	tokenSize := s.options.SessionTokenSize
-	if tokenSize == 0 {
-		tokenSize = 900
-	}
-	keyID := "ASIA" + rand.Text()[:16]
+	sessionName := form.Get("RoleSessionName")
 	given := session{
 		secretKey: s.issue("", 40),
-		token:     s.issue("IQoJb3JpZ2luX2Vj", tokenSize),
-		arn:       fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", role.partition, role.account, role.name, form.Get("RoleSessionName")),
-		userID:    role.id() + ":" + form.Get("RoleSessionName"),
+		token:     s.issue("IQoJb3JpZ2luX2Vj", cmp.Or(s.options.SessionTokenSize, 900)),
+		arn:       fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", role.partition, role.account, role.name, sessionName),
+		userID:    role.id() + ":" + sessionName,
 		account:   role.account,
 		expires:   s.now().Add(duration).Truncate(time.Second),
 	}
+	keyID := "ASIA" + rand.Text()[:16]
 	s.sessions[keyID] = given
-
-	var body struct {
-		XMLName xml.Name `xml:"AssumeRoleWithWebIdentityResponse"`
-		Xmlns   string   `xml:"xmlns,attr"`
-		Result  struct {
-			SubjectFromWebIdentityToken string
-			Audience                    string
-			AssumedRoleUser             struct {
-				AssumedRoleId string
-				Arn           string
-			}
-			Credentials struct {
-				AccessKeyId     string
-				SecretAccessKey string
-				SessionToken    string
-				Expiration      string
-			}
-			Provider         string
-			SourceIdentity   string `xml:",omitempty"`
-			PackedPolicySize int    `xml:",omitempty"`
-		} `xml:"AssumeRoleWithWebIdentityResult"`
-		RequestID string `xml:"ResponseMetadata>RequestId"`
-	}
-	body.Xmlns = stsNamespace
-	body.Result.SubjectFromWebIdentityToken = identity.subject
-	body.Result.Audience = identity.audiences[0]
-	body.Result.AssumedRoleUser.AssumedRoleId = given.userID
-	body.Result.AssumedRoleUser.Arn = given.arn
-	body.Result.Credentials.AccessKeyId = keyID
-	body.Result.Credentials.SecretAccessKey = given.secretKey
-	body.Result.Credentials.SessionToken = given.token
-	body.Result.Credentials.Expiration = given.expires.UTC().Format(time.RFC3339)
-	body.Result.Provider = identity.issuer
-	body.Result.SourceIdentity = identity.sourceIdentity
-	body.Result.PackedPolicySize = (len(form.Get("Policy")) + identity.tagBytes) * 100 / maxPacked
-	body.RequestID = newRequestID()
-	return xmlAnswer(http.StatusOK, body, body.RequestID)
+	return xmlAnswer(http.StatusOK, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult>
+    <SubjectFromWebIdentityToken>%[2]s</SubjectFromWebIdentityToken>
+    <Audience>%[3]s</Audience>
+    <AssumedRoleUser>
+      <AssumedRoleId>%[4]s</AssumedRoleId>
+      <Arn>%[5]s</Arn>
+    </AssumedRoleUser>
+    <Credentials>
+      <AccessKeyId>%[6]s</AccessKeyId>
+      <SecretAccessKey>%[7]s</SecretAccessKey>
+      <SessionToken>%[8]s</SessionToken>
+      <Expiration>%[9]s</Expiration>
+    </Credentials>
+    <Provider>%[10]s</Provider>
+  </AssumeRoleWithWebIdentityResult>
+  <ResponseMetadata><RequestId>%[1]s</RequestId></ResponseMetadata>
+</AssumeRoleWithWebIdentityResponse>
+`, identity.subject, identity.audiences[0], given.userID, given.arn, keyID, given.secretKey, given.token,
+		given.expires.UTC().Format(time.RFC3339), identity.issuer)
 }
-
-// maxPacked is the room for session policy and tags. AWS packs them in a form
-// that is not documented; here they count as they are.
-const maxPacked = 2048
 
 // checkAssumeRole checks the form against the limits of the API reference.
 func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
@@ -150,7 +121,7 @@ func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
 	if len(name) < 2 || len(name) > 64 {
 		return constraint("roleSessionName", "have length between 2 and 64")
 	}
-	if strings.ContainsFunc(name, func(c rune) bool { return !isNameRune(c) }) {
+	if !sessionNames.MatchString(name) {
 		return constraint("roleSessionName", `satisfy regular expression pattern: [\w+=,.@-]*`)
 	}
 	if form.Has("ProviderId") {
@@ -164,17 +135,8 @@ func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
 		}
 		duration = time.Duration(seconds) * time.Second
 	}
-	if policy := form.Get("Policy"); policy != "" {
-		if len(policy) > 2048 {
-			return constraint("policy", "have length less than or equal to 2048")
-		}
-		var object map[string]any
-		if err := json.Unmarshal([]byte(policy), &object); err != nil {
-			return 0, &STSError{Code: "MalformedPolicyDocument", Message: "This policy contains invalid Json"}
-		}
-		if object["Statement"] == nil {
-			return 0, &STSError{Code: "MalformedPolicyDocument", Message: "Syntax errors in policy."}
-		}
+	if len(form.Get("Policy")) > 2048 {
+		return constraint("policy", "have length less than or equal to 2048")
 	}
 	for i := 1; form.Has(fmt.Sprintf("PolicyArns.member.%d.arn", i)); i++ {
 		if i > 10 {
@@ -187,9 +149,7 @@ func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
 	return duration, nil
 }
 
-func isNameRune(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_+=,.@-", c)
-}
+var sessionNames = regexp.MustCompile(`^[\w+=,.@-]*$`)
 
 // callerIdentity answers GetCallerIdentity to whoever signs with credentials
 // that the sandbox handed out; s.mu is held. The date of the signature is not
@@ -199,36 +159,29 @@ func (s *Sandbox) callerIdentity(r *http.Request) answer {
 	if err != nil {
 		return textAnswer(http.StatusBadRequest, "unreadable body")
 	}
-	signature, err := parseSignature(r)
-	if err != nil {
+	signature, signed := parseSignature(r)
+	if !signed {
 		return s.stsError(STSError{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"})
 	}
-	caller, known := s.sessions[signature.keyID]
+	caller, known := s.sessions[signature.keyID()]
 	if !known || r.Header.Get("X-Amz-Security-Token") != caller.token {
 		return s.stsError(STSError{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."})
 	}
-	if !signature.matches(r, body, caller.secretKey) {
+	if !signature.matches(r, body, caller) {
 		return s.stsError(STSError{Code: "SignatureDoesNotMatch", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."})
 	}
 	if !s.now().Before(caller.expires) {
 		return s.stsError(STSError{Code: "ExpiredToken", Message: "The security token included in the request is expired"})
 	}
-	var identity struct {
-		XMLName xml.Name `xml:"GetCallerIdentityResponse"`
-		Xmlns   string   `xml:"xmlns,attr"`
-		Result  struct {
-			Arn     string
-			UserId  string
-			Account string
-		} `xml:"GetCallerIdentityResult"`
-		RequestID string `xml:"ResponseMetadata>RequestId"`
-	}
-	identity.Xmlns = stsNamespace
-	identity.Result.Arn = caller.arn
-	identity.Result.UserId = caller.userID
-	identity.Result.Account = caller.account
-	identity.RequestID = newRequestID()
-	return xmlAnswer(http.StatusOK, identity, identity.RequestID)
+	return xmlAnswer(http.StatusOK, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <GetCallerIdentityResult>
+    <Arn>%[2]s</Arn>
+    <UserId>%[3]s</UserId>
+    <Account>%[4]s</Account>
+  </GetCallerIdentityResult>
+  <ResponseMetadata><RequestId>%[1]s</RequestId></ResponseMetadata>
+</GetCallerIdentityResponse>
+`, caller.arn, caller.userID, caller.account)
 }
 
 // stsError is an error answer in AWS's query protocol.
@@ -250,48 +203,39 @@ func (s *Sandbox) stsError(e STSError) answer {
 	case "ServiceUnavailable":
 		usual = STSError{Status: http.StatusServiceUnavailable, Message: "The service is temporarily unavailable."}
 	}
-	if e.Status == 0 {
-		e.Status = usual.Status
-	}
-	if e.Message == "" {
-		e.Message = usual.Message
-	}
-	var body struct {
-		XMLName xml.Name `xml:"ErrorResponse"`
-		Xmlns   string   `xml:"xmlns,attr"`
-		Error   struct {
-			Type, Code, Message string
-		}
-		RequestID string `xml:"RequestId"`
-	}
-	body.Xmlns = stsNamespace
-	body.Error.Type = "Sender"
+	e.Status = cmp.Or(e.Status, usual.Status)
+	fault := "Sender"
 	if e.Status >= 500 {
-		body.Error.Type = "Receiver"
+		fault = "Receiver"
 	}
-	body.Error.Code = e.Code
-	body.Error.Message = e.Message
-	body.RequestID = newRequestID()
-	a := xmlAnswer(e.Status, body, body.RequestID)
+	a := xmlAnswer(e.Status, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <Error>
+    <Type>%[2]s</Type>
+    <Code>%[3]s</Code>
+    <Message>%[4]s</Message>
+  </Error>
+  <RequestId>%[1]s</RequestId>
+</ErrorResponse>
+`, fault, e.Code, cmp.Or(e.Message, usual.Message))
 	a.code = e.Code
 	return a
 }
 
-func xmlAnswer(status int, value any, requestID string) answer {
-	body, err := xml.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return textAnswer(http.StatusInternalServerError, err.Error())
+// xmlAnswer fills a format in: a new request id is its first value, and the
+// escaped values follow.
+func xmlAnswer(status int, format string, values ...string) answer {
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	requestID := fmt.Sprintf("%x-%x-%x-%x-%x", random[:4], random[4:6], random[6:8], random[8:10], random[10:])
+	escaped := []any{requestID}
+	for _, value := range values {
+		var b strings.Builder
+		_ = xml.EscapeText(&b, []byte(value)) // a Builder takes everything
+		escaped = append(escaped, b.String())
 	}
 	return answer{
 		status: status,
 		header: http.Header{"Content-Type": {"text/xml"}, "X-Amzn-Requestid": {requestID}},
-		body:   append(body, '\n'),
+		body:   fmt.Appendf(nil, format, escaped...),
 	}
-}
-
-// newRequestID makes an id in the form that AWS uses, a random UUID.
-func newRequestID() string {
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // never fails, see crypto/rand
-	return fmt.Sprintf("%x-%x-%x-%x-%x", random[:4], random[4:6], random[6:8], random[8:10], random[10:])
 }

@@ -164,7 +164,7 @@ func (s *Sandbox) checkClient(r *http.Request) *answer {
 		return refuse("invalid_request", "the body must be a form")
 	}
 	if r.URL.RawQuery != "" { // RFC 6749, section 2.3.1
-		return refuse("invalid_request", "parameters must stand in the body")
+		return refuse("invalid_request", "parameters must be in the body")
 	}
 	for name, values := range r.PostForm {
 		if len(values) > 1 { // RFC 6749, section 3.2
@@ -200,9 +200,6 @@ func (s *Sandbox) oauthError(code, description string) answer {
 	status := http.StatusBadRequest
 	if code == "invalid_client" {
 		status = http.StatusUnauthorized
-	}
-	if other, ok := s.options.ErrorStatus[code]; ok {
-		status = other
 	}
 	a := jsonAnswer(status, map[string]string{"error": code, "error_description": description})
 	a.code = code

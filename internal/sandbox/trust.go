@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -11,12 +14,10 @@ import (
 // trustPolicy is a role's trust policy document, as far as it can concern
 // AssumeRoleWithWebIdentity.
 type trustPolicy struct {
-	Version   string
 	Statement list[statement]
 }
 
 type statement struct {
-	Sid       string `json:",omitempty"`
 	Effect    string
 	Principal principal
 	Action    list[string]
@@ -24,9 +25,7 @@ type statement struct {
 }
 
 type principal struct {
-	Federated list[string] `json:",omitempty"`
-	AWS       list[string] `json:",omitempty"`
-	Service   list[string] `json:",omitempty"`
+	Federated list[string]
 }
 
 // UnmarshalJSON also reads "*", which means everybody.
@@ -57,8 +56,8 @@ func (l *list[T]) UnmarshalJSON(data []byte) error {
 
 // Trust creates a role, or replaces its trust policy. An empty policy is the
 // usual one: every user of the sandbox's provider who comes through its client.
-// Condition operators are StringEquals, StringNotEquals, StringLike and
-// StringNotLike; a policy with another one is an error, and not ignored.
+// The condition operators are StringEquals and StringLike; a policy with another
+// one is an error, and not ignored.
 func (s *Sandbox) Trust(roleARN, policy string) error {
 	role, err := parseRole(roleARN)
 	if err != nil {
@@ -104,9 +103,7 @@ func (p trustPolicy) check() error {
 			return errors.New("statement without action")
 		}
 		for operator := range st.Condition {
-			switch operator {
-			case "StringEquals", "StringNotEquals", "StringLike", "StringNotLike":
-			default:
+			if operator != "StringEquals" && operator != "StringLike" {
 				return fmt.Errorf("condition operator %q: not known to the sandbox", operator)
 			}
 		}
@@ -133,11 +130,8 @@ func (r role) provider(issuer string) string {
 
 // id is the role's unique id, the same for the same role.
 func (r role) id() string {
-	id := []byte("AROA")
-	for i := range 17 {
-		id = append(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[r.arn[(i*7)%len(r.arn)]%32])
-	}
-	return string(id)
+	digest := sha256.Sum256([]byte(r.arn))
+	return "AROA" + base32.StdEncoding.EncodeToString(digest[:])[:17]
 }
 
 // allowed evaluates the role's trust policy; s.mu is held. Session tags and a
@@ -148,19 +142,10 @@ func (s *Sandbox) allowed(r role, identity webIdentity, sessionName string) bool
 		return false
 	}
 	prefix := withoutScheme(identity.issuer)
-	context := map[string][]string{
-		strings.ToLower(prefix + ":aud"):       identity.audiences,
-		strings.ToLower(prefix + ":sub"):       {identity.subject},
-		strings.ToLower("sts:RoleSessionName"): {sessionName},
-	}
-	if identity.azp != "" {
-		context[strings.ToLower(prefix+":azp")] = []string{identity.azp}
-	}
-	if len(identity.amr) > 0 {
-		context[strings.ToLower(prefix+":amr")] = identity.amr
-	}
-	if identity.sourceIdentity != "" {
-		context["sts:sourceidentity"] = []string{identity.sourceIdentity}
+	context := map[string][]string{ // in lower case, for condition keys are matched without case
+		strings.ToLower(prefix + ":aud"): identity.audiences,
+		strings.ToLower(prefix + ":sub"): {identity.subject},
+		"sts:rolesessionname":            {sessionName},
 	}
 	needed := []string{"sts:AssumeRoleWithWebIdentity"}
 	if identity.hasTags {
@@ -202,7 +187,7 @@ func (st statement) applies(action, provider string, context map[string][]string
 	}
 	for operator, keys := range st.Condition {
 		for key, wanted := range keys {
-			if !holds(operator, context[strings.ToLower(key)], wanted) { // condition keys are matched without case
+			if !holds(operator, context[strings.ToLower(key)], wanted) {
 				return false
 			}
 		}
@@ -210,44 +195,18 @@ func (st statement) applies(action, provider string, context map[string][]string
 	return true
 }
 
-// holds evaluates one condition. A key that the request lacks fails the positive
-// operators and passes the negated ones.
+// holds says whether one of the values that the request has is one of those that
+// the condition wants. A key that the request lacks holds for neither operator.
 func holds(operator string, have, wanted []string) bool {
-	matches := func(match func(pattern, value string) bool) bool {
-		return slices.ContainsFunc(have, func(value string) bool {
-			return slices.ContainsFunc(wanted, func(pattern string) bool { return match(pattern, value) })
+	return slices.ContainsFunc(have, func(value string) bool {
+		return slices.ContainsFunc(wanted, func(pattern string) bool {
+			return value == pattern || operator == "StringLike" && like(pattern, value)
 		})
-	}
-	equal := func(a, b string) bool { return a == b }
-	switch operator {
-	case "StringEquals":
-		return matches(equal)
-	case "StringNotEquals":
-		return !matches(equal)
-	case "StringLike":
-		return matches(like)
-	case "StringNotLike":
-		return !matches(like)
-	}
-	return false
+	})
 }
 
-// like matches IAM's wildcards: * for any text, ? for one byte.
+// like matches IAM's wildcards: * for any text, ? for one character.
 func like(pattern, value string) bool {
-	if pattern == "" {
-		return value == ""
-	}
-	switch pattern[0] {
-	case '*':
-		rest := strings.TrimLeft(pattern, "*")
-		for i := 0; i <= len(value); i++ {
-			if like(rest, value[i:]) {
-				return true
-			}
-		}
-		return false
-	case '?':
-		return value != "" && like(pattern[1:], value[1:])
-	}
-	return value != "" && value[0] == pattern[0] && like(pattern[1:], value[1:])
+	expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile(`(?s)^` + expression + `$`).MatchString(value)
 }

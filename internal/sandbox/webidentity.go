@@ -21,26 +21,8 @@ const (
 type webIdentity struct {
 	issuer, subject string
 	audiences       []string // what the :aud condition key holds: azp where it is there
-	azp             string
-	amr             []string
 	sourceIdentity  string
 	hasTags         bool
-	tagBytes        int
-}
-
-// RegisterProvider has IAM know an identity provider, in every account, under
-// exactly this URL and with these audiences. A second call replaces the first;
-// no audience at all removes the provider. Tokens of an issuer other than the
-// sandbox's own are refused all the same, for lack of keys: see
-// [Sandbox.RegisterForeignProvider].
-func (s *Sandbox) RegisterProvider(issuer string, audiences ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(audiences) == 0 {
-		delete(s.providers, issuer)
-		return
-	}
-	s.providers[issuer] = audiences
 }
 
 // webIdentity verifies an ID token as STS does; s.mu is held.
@@ -59,7 +41,6 @@ func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
 		Azp            string       `json:"azp"`
 		Expires        *int64       `json:"exp"` // whole seconds only, as at AWS
 		IssuedAt       *int64       `json:"iat"`
-		AMR            []string     `json:"amr"`
 		SourceIdentity string       `json:"https://aws.amazon.com/source_identity"`
 	}
 	var all map[string]json.RawMessage
@@ -77,11 +58,11 @@ func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
 			return invalid("Missing a required claim: %s", claim)
 		}
 	}
-	audiences, registered := s.providers[claims.Issuer]
+	provider, registered := s.providers[claims.Issuer]
 	if !registered {
 		return invalid("No OpenIDConnect provider found in your account for %s", claims.Issuer)
 	}
-	key, found := s.issuerKey(claims.Issuer, token.Headers[0].KeyID)
+	key, found := provider.key(token.Headers[0].KeyID)
 	if !found {
 		return invalid("Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements")
 	}
@@ -96,20 +77,17 @@ func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
 		issuer:         claims.Issuer,
 		subject:        claims.Subject,
 		audiences:      claims.Audience,
-		azp:            claims.Azp,
-		amr:            claims.AMR,
 		sourceIdentity: claims.SourceIdentity,
 	}
 	if claims.Azp != "" {
 		identity.audiences = []string{claims.Azp}
 	}
-	if !slices.ContainsFunc(identity.audiences, func(a string) bool { return slices.Contains(audiences, a) }) {
+	if !slices.ContainsFunc(identity.audiences, func(a string) bool { return slices.Contains(provider.audiences, a) }) {
 		return invalid("Incorrect token audience")
 	}
-	for name, value := range all {
+	for name := range all {
 		if name == claimTags || strings.HasPrefix(name, claimTags+"/") { // some providers can only send flat claims
 			identity.hasTags = true
-			identity.tagBytes += len(value)
 		}
 	}
 	return identity, nil

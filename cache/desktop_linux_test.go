@@ -1,0 +1,346 @@
+//go:build e2e && linux
+
+package cache
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/zalando/go-keyring"
+)
+
+// These tests run against gnome-keyring on a session bus of their own, with
+// data folders of their own. They need dbus-run-session and
+// gnome-keyring-daemon (Debian: dbus, gnome-keyring).
+
+// rigTime is how long a part of the rig may take to start, or to end.
+const rigTime = time.Minute
+
+// desktop is a private session bus, and the environment of its programs.
+type desktop struct {
+	env []string
+}
+
+// startDesktop makes a private bus the session bus of this process. Bus and
+// daemons end with the test, even if it is killed: the bus lives as long as
+// cat, which ends when the pipe from this process is closed.
+func startDesktop(t testing.TB) *desktop {
+	t.Helper()
+	// Sockets are made below it: t.TempDir is too long a path for them.
+	dir, err := os.MkdirTemp("", "daypass")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	d := &desktop{env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}}
+	for _, name := range []string{"XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"} {
+		path := filepath.Join(dir, strings.ToLower(name))
+		mkdir(t, path)
+		d.env = append(d.env, name+"="+path)
+	}
+	bus := exec.Command("dbus-run-session", "--", "sh", "-c", `echo "$DBUS_SESSION_BUS_ADDRESS"; cat`)
+	bus.Env = d.env
+	bus.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := bus.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := bus.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// late ends what hangs: bus and daemons.
+	late := func(what string) *time.Timer {
+		return time.AfterFunc(rigTime, func() {
+			t.Errorf("the session bus has not %s after %v", what, rigTime)
+			_ = syscall.Kill(-bus.Process.Pid, syscall.SIGKILL)
+		})
+	}
+	end := func() {
+		defer late("ended").Stop()
+		in.Close()
+		_ = bus.Wait()
+	}
+	starting := late("started")
+	address, err := bufio.NewReader(out).ReadString('\n')
+	starting.Stop()
+	if err != nil {
+		end()
+		t.Fatal(err)
+	}
+	address = strings.TrimSpace(address)
+	d.env = append(d.env, "DBUS_SESSION_BUS_ADDRESS="+address)
+	for _, name := range []string{"DISPLAY", "WAYLAND_DISPLAY", "GNOME_KEYRING_CONTROL"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+	t.Cleanup(func() {
+		// go-keyring keeps one connection to the session bus: the next test's
+		// calls must not find this one still open.
+		shared, err := dbus.SessionBus()
+		end()
+		if err == nil {
+			<-shared.Context().Done()
+		}
+	})
+	return d
+}
+
+// sessionBus connects to the session bus of this process, for longer than a test
+// takes: calls that are still without an answer then fail.
+func sessionBus(t testing.TB) *dbus.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*rigTime)
+	t.Cleanup(cancel)
+	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// startDaemon runs gnome-keyring with the login keyring unlocked, and made on
+// the first start. If it was not called, or its daemon ended, the bus starts a
+// daemon as soon as one is asked for, and that one knows no password.
+func (d *desktop) startDaemon(t testing.TB) *os.Process {
+	t.Helper()
+	return d.runDaemon(t, exec.Command("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"))
+}
+
+func (d *desktop) runDaemon(t testing.TB, daemon *exec.Cmd) *os.Process {
+	t.Helper()
+	daemon.Env = d.env
+	daemon.Stdin = strings.NewReader("password")
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, daemon.Process) })
+	conn := sessionBus(t)
+	defer conn.Close()
+	for range 3000 {
+		var owned bool
+		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
+			t.Fatal(err)
+		}
+		if owned {
+			return daemon.Process
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("gnome-keyring-daemon does not appear on the bus")
+	return nil
+}
+
+// replaceDaemon runs an unlocked gnome-keyring in the place of the one that the
+// bus has started.
+func (d *desktop) replaceDaemon(t testing.TB) *os.Process {
+	t.Helper()
+	d.endDaemon(t)
+	return d.startDaemon(t)
+}
+
+// endDaemon ends whichever daemon is on the bus. The bus starts another one when
+// one is asked for, and that is locked.
+func (d *desktop) endDaemon(t testing.TB) {
+	t.Helper()
+	conn := sessionBus(t)
+	defer conn.Close()
+	var pid uint32
+	if err := conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for owned := true; owned; {
+		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func stop(t testing.TB, daemon *os.Process) {
+	t.Helper()
+	if err := daemon.Kill(); errors.Is(err, os.ErrProcessDone) {
+		return
+	}
+	_, _ = daemon.Wait()
+}
+
+// desktopService is the Secret Service of the session bus, as a new process finds it.
+func desktopService(t testing.TB) *secretService {
+	t.Helper()
+	s := newSecretService(os.Getenv)
+	s.runtimeDir = "/nonexistent" // not the bus of whoever runs the test
+	return s
+}
+
+// desktopLogin is a login in the Secret Service, as a new process finds it.
+func desktopLogin(t *testing.T, stateDir string) *Login {
+	t.Helper()
+	return testLogin(t, Open(Options{StateDir: stateDir, Keyrings: []Keyring{desktopService(t)}}), "keyring")
+}
+
+func TestDesktopLogin(t *testing.T) {
+	if item := os.Getenv(childDir); item != "" {
+		// In a process of its own, for other tests replace what go-keyring uses.
+		text, err := keyring.Get("daypass", item)
+		fmt.Print(text, err, keyring.Set("daypass", item, "theirs"))
+		os.Exit(0)
+	}
+	d := startDesktop(t)
+	d.startDaemon(t)
+	dir := t.TempDir()
+	s := desktopLogin(t, dir).storages
+	l, key := storeLogin(t, s, "keyring", "{}")
+	for write, size := range []int{2000, 10_000, MaxRecord, 0, 500} {
+		want := payload(write, size)
+		if err := l.SetRecord(t.Context(), want); err != nil {
+			t.Fatalf("set %d bytes: %v", size, err)
+		}
+		for _, l := range []*Login{l, desktopLogin(t, dir)} {
+			wantRecord(t, l, string(want))
+		}
+	}
+	if got, err := desktopLogin(t, dir).Key(t.Context()); err != nil || !got.Equal(key.String) {
+		t.Errorf("another key came back, %v", err)
+	}
+
+	// Other clients find the items, and go-keyring's are ours.
+	id := wantPlace(t, l, "secret-service").ID
+	tool := exec.Command("secret-tool", "search", "--all", "service", "daypass", "username", "key-"+id)
+	tool.Env = d.env
+	out, err := tool.Output()
+	if err != nil || !strings.Contains(string(out), "\nsecret = "+string(key.text())+"\n") || !strings.Contains(string(out), "label = daypass: key corp\n") {
+		t.Errorf("secret-tool finds %q, %v", out, err)
+	}
+	out, err = child(t, "login-"+id).Output()
+	if want := string(payload(4, 500)) + "<nil> <nil>"; err != nil || string(out) != want {
+		t.Errorf("go-keyring says %q, %v, want %q", out, err, want)
+	}
+	wantRecord(t, l, "theirs")
+
+	// What no file names is found, and deleted.
+	if err := desktopService(t).Set(t.Context(), "not ours", "label", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(l.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	strays, err := s.Strays(t.Context())
+	if err != nil || len(strays) != 1 || strays[0].id != id || strays[0].Name() != "Secret Service" {
+		t.Fatalf("strays: %v, %v", strays, err)
+	}
+	if err := strays[0].Delete(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
+		t.Errorf("after Delete: %v, %v", strays, err)
+	}
+}
+
+func TestDesktopLocked(t *testing.T) {
+	d := startDesktop(t)
+	daemon := d.startDaemon(t)
+	dir := t.TempDir()
+	l, key := storeLogin(t, desktopLogin(t, dir).storages, "keyring", "{}")
+	items, err := l.Items()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// The bus starts another daemon, which is locked. One process has its
+	// connection still from before, the other is new.
+	stop(t, daemon)
+	start := time.Now()
+	for _, l := range []*Login{l, desktopLogin(t, dir)} {
+		service := l.candidates[0].(*secretService)
+		wantUnreachable(t, service, true, "")
+		_, keyErr := l.Key(t.Context())
+		_, newErr := l.NewKey(t.Context())
+		for call, err := range map[string]error{
+			"key": keyErr, "new key": newErr, "set": l.SetRecord(t.Context(), nil), "delete": items[0].Delete(t.Context()),
+		} {
+			var unreachable *UnreachableError
+			if !errors.Is(err, errItemLocked) || !errors.As(err, &unreachable) || !unreachable.Locked {
+				t.Errorf("%s: %v, want %v", call, err, errItemLocked)
+			}
+		}
+		if _, err := service.Get(t.Context(), "other"); !errors.Is(err, errCollectionLocked) {
+			t.Errorf("no item in a locked keyring: %v, want %v", err, errCollectionLocked)
+		}
+		if err := l.Unlock(t.Context()); !errors.Is(err, errNoDisplay) || l.CanAsk() {
+			t.Errorf("unlock: %v, want %v", err, errNoDisplay)
+		}
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("a locked keyring took %v in all", took)
+	}
+	// A display that is not there: the dialog cannot be shown.
+	t.Setenv("DISPLAY", ":99")
+	ctx, cancel := bounded(t.Context(), 3*time.Second)
+	defer cancel()
+	var unreachable *UnreachableError
+	if err := l.Unlock(ctx); !errors.As(err, &unreachable) || !unreachable.Locked {
+		t.Errorf("unlock on a dead display: %v, want Locked", err)
+	}
+
+	// Unlocked again, by another daemon still.
+	d.replaceDaemon(t)
+	if got, err := l.Key(t.Context()); err != nil || !got.Equal(key.String) {
+		t.Errorf("after unlocking: %v", err)
+	}
+}
+
+// With the disk full under the keyring, what is there is still read, what is not
+// stored is not said to be, and nothing is half there.
+func TestDesktopDiskFull(t *testing.T) {
+	d := startDesktop(t)
+	first := d.startDaemon(t)
+	s := desktopService(t)
+	old := payload(1, 12_000)
+	if err := s.Set(t.Context(), "k", "label", old); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, first)
+	d.runDaemon(t, exec.Command("sh", "-c", `trap "" XFSZ; ulimit -f 0; exec gnome-keyring-daemon --foreground --unlock --components=secrets`))
+
+	check := func(when string) {
+		t.Helper()
+		if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != string(old) {
+			t.Errorf("%s: read %d bytes, %v", when, len(got), err)
+		}
+		if got, err := s.Get(t.Context(), "new"); err != ErrMiss {
+			t.Errorf("%s: what was not stored is read as %d bytes, %v", when, len(got), err)
+		}
+	}
+	for what, write := range map[string]func() error{
+		"replace": func() error { return s.Set(t.Context(), "k", "label", payload(2, 12_000)) },
+		"add":     func() error { return s.Set(t.Context(), "new", "label", payload(3, 100)) },
+		"remove":  func() error { return s.Remove(t.Context(), "k") },
+	} {
+		var unreachable *UnreachableError
+		if err := write(); !errors.As(err, &unreachable) || !unreachable.Full || unreachable.Locked {
+			t.Errorf("%s: got %v, want an UnreachableError with Full", what, err)
+		}
+		check(what)
+	}
+	d.replaceDaemon(t)
+	check("with room again")
+	if err := s.Set(t.Context(), "new", "label", payload(3, 100)); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}

@@ -1,0 +1,206 @@
+//go:build !windows
+
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/daypass/daypass/failure"
+)
+
+// payload is n bytes that tell which write they are of.
+func payload(write, n int) []byte {
+	return []byte(strings.Repeat(fmt.Sprintf("%04d|", write), n/5+1)[:n])
+}
+
+// fullDisk tries to write a file larger than any may be, which fails in the
+// middle as on a full disk.
+func fullDisk(dir string) {
+	signal.Ignore(syscall.SIGXFSZ)
+	limit := syscall.Rlimit{Cur: 1000, Max: 1000}
+	err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+	if err == nil {
+		err = WriteFile(dir, "k", payload(2, 5000))
+	}
+	var unreachable *UnreachableError
+	if errors.As(err, &unreachable) && errors.Is(err, syscall.EFBIG) {
+		os.Stdout.WriteString("full")
+		return
+	}
+	fmt.Print("unexpected: ", err)
+}
+
+func TestDiskFull(t *testing.T) {
+	if dir := os.Getenv(childDir); dir != "" {
+		fullDisk(dir)
+		os.Exit(0)
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	want := string(payload(1, 3000))
+	if err := WriteFile(dir, "k", []byte(want)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := child(t, dir).Output(); string(out) != "full" {
+		t.Fatalf("child says %q, %v", out, err)
+	}
+	if got, err := ReadFile(dir, "k", MaxRecord); err != nil || string(got) != want {
+		t.Errorf("the old file is read as %d bytes, %v", len(got), err)
+	}
+	if names, err := fileNames(dir); err != nil || len(names) != 1 {
+		t.Errorf("the folder holds %q, %v, want the old file alone", names, err)
+	}
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
+		var unreachable *UnreachableError
+		if err := fileError(&os.PathError{Err: errno}); !errors.As(err, &unreachable) || !unreachable.Full {
+			t.Errorf("%v: %v, want Full", errno, err)
+		}
+	}
+}
+
+func TestFileModes(t *testing.T) {
+	s, _, _ := testStorages(t)
+	for _, path := range []string{s.stateDir, filepath.Join(s.stateDir, "items")} {
+		if err := os.Mkdir(path, 0o755); err != nil { // by an older umask
+			t.Fatal(err)
+		}
+	}
+	l, key := storeLogin(t, s, "file", "v1")
+	if err := l.Seal(key, "role", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(s.stateDir, "f", nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]os.FileMode{
+		"": os.ModeDir | 0o700, "items": os.ModeDir | 0o700, l.key: os.ModeDir | 0o700, "f": 0o600,
+		"items/" + "login-" + wantPlace(t, l, "file").ID: 0o600,
+		l.key + "/place.json":                            0o600, l.key + "/role.sealed": 0o600,
+	} {
+		if info, err := os.Lstat(filepath.Join(s.stateDir, name)); err != nil || info.Mode() != want {
+			t.Errorf("%q: %v, %v, want %v", name, info.Mode(), err, want)
+		}
+	}
+}
+
+// None of these is followed, read or changed; only a file is replaced.
+func TestStrangeFiles(t *testing.T) {
+	tests := []struct {
+		name    string
+		make    func(t *testing.T, dir string)
+		want    string
+		written bool
+	}{
+		{"folder is a link", func(t *testing.T, dir string) {
+			link(t, t.TempDir(), dir)
+		}, "is not a folder", false},
+		{"folder is a file", func(t *testing.T, dir string) {
+			touch(t, dir)
+		}, "is not a folder", false},
+		{"file is a link", func(t *testing.T, dir string) {
+			mkdir(t, dir)
+			outside := filepath.Join(t.TempDir(), "outside")
+			touch(t, outside)
+			link(t, outside, filepath.Join(dir, "k"))
+		}, "symbolic links", true},
+		{"file is a pipe", func(t *testing.T, dir string) {
+			mkdir(t, dir)
+			if err := syscall.Mkfifo(filepath.Join(dir, "k"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "is not a plain file", true},
+		{"file is a folder", func(t *testing.T, dir string) {
+			mkdir(t, dir, "k")
+		}, "is not a plain file", false},
+	}
+	for _, tt := range tests {
+		dir := filepath.Join(t.TempDir(), "state")
+		tt.make(t, dir)
+		var unreachable *UnreachableError
+		if _, err := ReadFile(dir, "k", 100); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: read: %v, want an UnreachableError with %q", tt.name, err, tt.want)
+		}
+		if err := WriteFile(dir, "k", nil); tt.written != (err == nil) || err != nil && !errors.As(err, &unreachable) {
+			t.Errorf("%s: write: %v", tt.name, err)
+		}
+	}
+}
+
+func TestOtherOwner(t *testing.T) {
+	path := t.TempDir()
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOwner(path, info); err != nil {
+		t.Errorf("own folder: %v", err)
+	}
+	info.Sys().(*syscall.Stat_t).Uid += 12345
+	if err := checkOwner(path, info); err == nil || !strings.Contains(err.Error(), "belongs to user id") {
+		t.Errorf("another's folder: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		return // only root can make another's folder
+	}
+	for _, name := range []string{"", "k"} {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := WriteFile(dir, "k", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(dir, name), 12345, -1); err != nil {
+			t.Fatal(err)
+		}
+		var unreachable *UnreachableError
+		if _, err := ReadFile(dir, "k", 100); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "belongs to user id 12345") {
+			t.Errorf("%q of another: %v, want an UnreachableError", name, err)
+		}
+		if name == "" {
+			if _, err := (Locks{dir}).TryLock("login"); err == nil {
+				t.Error("a lock was made in another's folder")
+			}
+		}
+	}
+
+	// As root with the HOME of somebody else, whose folders exist so far or not.
+	for _, made := range []string{"", ".local", ".local/state/daypass"} {
+		home := t.TempDir()
+		mkdir(t, home, made)
+		for path := filepath.Join(home, made); len(path) >= len(home); path = filepath.Dir(path) {
+			if err := os.Chown(path, 12345, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var refused *failure.Error
+		dir, err := StateDir(func(string) string { return "" }, home)
+		if dir != "" || !errors.As(err, &refused) || refused.Exit != failure.ExitUsage || len(refused.Lines) != 2 {
+			t.Errorf("home of another, %q exists: %q, %v, want a refusal", made, dir, err)
+		}
+	}
+}
+
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t testing.TB, path ...string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(path...), 0o700); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,382 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// memory is a keyring that does what a test says.
+type memory struct {
+	id     string
+	items  map[string]string
+	broken error // with which everything fails
+	dialog bool  // whether unlock can ask
+}
+
+func newMemory(id string) *memory { return &memory{id: id, items: map[string]string{}} }
+
+func (m *memory) Kind() string { return m.id }
+
+func (m *memory) Name() string { return "the " + m.id }
+
+func (m *memory) Get(_ context.Context, item string) ([]byte, error) {
+	value, ok := m.items[item]
+	if m.broken == nil && !ok {
+		return nil, ErrMiss
+	}
+	return []byte(value), m.broken
+}
+
+func (m *memory) Set(_ context.Context, item, _ string, value []byte) error {
+	if m.broken == nil {
+		m.items[item] = string(value)
+	}
+	return m.broken
+}
+
+func (m *memory) Remove(_ context.Context, item string) error {
+	if _, ok := m.items[item]; m.broken == nil && !ok {
+		return ErrMiss
+	}
+	if m.broken == nil {
+		delete(m.items, item)
+	}
+	return m.broken
+}
+
+func (m *memory) List(context.Context) (names []string, err error) {
+	for name := range m.items {
+		names = append(names, name)
+	}
+	return names, m.broken
+}
+
+func (m *memory) CanAsk() bool { return m.dialog }
+
+func (m *memory) Unlock(context.Context, ...string) error { m.broken = nil; return nil }
+
+var (
+	errGone = &UnreachableError{Where: "the keyring", Err: errors.New("no bus")}
+	errShut = &UnreachableError{Where: "the keyring", Locked: true, Err: errItemShut}
+)
+
+const errItemShut lockedError = "shut"
+
+// testStorages are two keyrings, "first" and "kernel", and files.
+func testStorages(t *testing.T) (s *Storages, first, kernel *memory) {
+	dir := filepath.Join(t.TempDir(), "state")
+	first, kernel = newMemory("first"), newMemory("kernel")
+	return Open(Options{StateDir: dir, Keyrings: []Keyring{first, kernel}}), first, kernel
+}
+
+func testLogin(t *testing.T, s *Storages, setting string) *Login {
+	t.Helper()
+	l, err := s.Login(Name("corp"), setting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// storeLogin stores a login as a process that was told this setting.
+func storeLogin(t *testing.T, s *Storages, setting, record string) (*Login, Key) {
+	t.Helper()
+	l := testLogin(t, s, setting)
+	if err := l.Choose(t.Context(), "corp", false); err != nil {
+		t.Fatal(err)
+	}
+	key, err := l.NewKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetRecord(t.Context(), []byte(record)); err != nil {
+		t.Fatal(err)
+	}
+	return l, key
+}
+
+func wantPlace(t *testing.T, l *Login, storage string, earlier ...string) Place {
+	t.Helper()
+	place, err := l.Place()
+	if err != nil || place.Storage != storage || !slices.Equal(place.Earlier, earlier) || place.IDP != "corp" || !isID(place.ID) {
+		t.Errorf("place is %+v, %v, want %s and earlier %q", place, err, storage, earlier)
+	}
+	return place
+}
+
+func wantRecord(t *testing.T, l *Login, want string) {
+	t.Helper()
+	if got, err := l.Record(t.Context()); err != nil || string(got) != want {
+		t.Errorf("record is %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	s, first, kernel := testStorages(t)
+	_, keyErr := testLogin(t, s, "auto").Key(t.Context())
+	_, recordErr := testLogin(t, s, "auto").Record(t.Context())
+	if items, err := testLogin(t, s, "auto").Items(); keyErr != ErrMiss || recordErr != ErrMiss || len(items) != 0 || err != nil {
+		t.Errorf("no login: key %v, record %v, items %v, %v", keyErr, recordErr, items, err)
+	}
+	if _, err := os.Lstat(s.stateDir); err == nil {
+		t.Error("reading has made the state folder")
+	}
+	l, key := storeLogin(t, s, "auto", "v1")
+	place := wantPlace(t, l, "first")
+	if l.Where() != "the first" {
+		t.Errorf("where: %s", l.Where())
+	}
+	again := testLogin(t, s, "auto")
+	wantRecord(t, again, "v1")
+	if got, err := again.Key(t.Context()); err != nil || !got.Equal(key.String) || got.Empty() {
+		t.Errorf("another key came back, %v", err)
+	}
+	if len(first.items) != 2 || len(kernel.items) != 0 || first.items["login-"+place.ID] != "v1" || first.items["key-"+place.ID] != string(key.text()) {
+		t.Errorf("the keyring holds %q", first.items)
+	}
+	if keys, err := s.Logins(); err != nil || !slices.Equal(keys, []string{l.key}) {
+		t.Errorf("logins: %q, %v", keys, err)
+	}
+	if err := l.SetRecord(t.Context(), make([]byte, MaxRecord+1)); err == nil {
+		t.Error("a record that is too large is taken")
+	}
+	first.items["key-"+place.ID] = "rubbish"
+	var unreadable *UnreadableError
+	if _, err := again.Key(t.Context()); !errors.As(err, &unreadable) {
+		t.Errorf("rubbish for a key: %v, want an UnreadableError", err)
+	}
+	delete(first.items, "key-"+place.ID)
+	if _, err := again.Key(t.Context()); err != ErrMiss {
+		t.Errorf("no key: %v, want ErrMiss", err)
+	}
+}
+
+// A place that is out of reach is an error, never another place and never a miss.
+func TestPlaceOutOfReach(t *testing.T) {
+	s, first, kernel := testStorages(t)
+	l, _ := storeLogin(t, s, "auto", "v1")
+	for _, broken := range []*UnreachableError{errGone, errShut} {
+		first.broken = broken
+		if err := l.Choose(t.Context(), "corp", true); err != nil {
+			t.Errorf("choose: %v", err)
+		}
+		wantPlace(t, l, "first")
+		_, keyErr := l.Key(t.Context())
+		_, recordErr := l.Record(t.Context())
+		_, newErr := l.NewKey(t.Context())
+		items, err := l.Items()
+		if err != nil || len(items) != 1 {
+			t.Fatal(items, err)
+		}
+		for call, err := range map[string]error{
+			"key": keyErr, "record": recordErr, "new key": newErr, "set": l.SetRecord(t.Context(), nil), "delete": items[0].Delete(t.Context()),
+		} {
+			if err != broken {
+				t.Errorf("%s: %v, want %v", call, err, broken)
+			}
+		}
+	}
+	if len(kernel.items) != 0 {
+		t.Errorf("the other keyring holds %q", kernel.items)
+	}
+	first.dialog = true
+	if !l.CanAsk() {
+		t.Error("cannot ask")
+	}
+	if err := l.Unlock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantRecord(t, l, "v1")
+
+	// A place of another system, by a home folder that both use.
+	place, _ := l.Place()
+	place.Storage = "keychain"
+	data, _ := json.Marshal(place)
+	if err := WriteFile(l.Dir(), placeFile, data); err != nil {
+		t.Fatal(err)
+	}
+	var unreachable *UnreachableError
+	if _, err := l.Key(t.Context()); !errors.As(err, &unreachable) {
+		t.Errorf("key: %v, want an UnreachableError", err)
+	}
+	if _, err := l.Items(); !errors.As(err, &unreachable) {
+		t.Errorf("items: %v, want an UnreachableError", err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		first, kernel  error
+		dialog, canAsk bool
+		want, err      string
+	}{
+		{name: "unlocked", want: "first"},
+		{name: "out of reach", first: errGone, want: "kernel"},
+		{name: "locked, nobody to ask", first: errShut, dialog: true, want: "kernel"},
+		{name: "locked, no display", first: errShut, canAsk: true, want: "kernel"},
+		{name: "locked, can be unlocked", first: errShut, dialog: true, canAsk: true, want: "first"},
+		{name: "nothing", first: errGone, kernel: errGone, err: "the keyring cannot be used: no bus; and the keyring cannot be used: no bus"},
+	} {
+		s, first, kernel := testStorages(t)
+		first.broken, first.dialog, kernel.broken = tt.first, tt.dialog, tt.kernel
+		l := testLogin(t, s, "auto")
+		err := l.Choose(t.Context(), "corp", tt.canAsk)
+		var unreachable *UnreachableError
+		if tt.err != "" {
+			if !errors.As(err, &unreachable) || err.Error() != tt.err {
+				t.Errorf("%s: %v, want %s", tt.name, err, tt.err)
+			}
+			if _, err := l.Place(); err != ErrMiss {
+				t.Errorf("%s: place %v, want ErrMiss", tt.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		wantPlace(t, l, tt.want)
+	}
+
+	// A setting is not replaced by another storage.
+	s, first, _ := testStorages(t)
+	first.broken = errShut
+	if err := testLogin(t, s, "keyring").Choose(t.Context(), "corp", true); err != errShut {
+		t.Errorf("keyring: %v, want %v", err, errShut)
+	}
+}
+
+// With another setting, the login is elsewhere: what is there is not looked at, a
+// new login moves the place, and logout reaches all of them.
+func TestMove(t *testing.T) {
+	s, first, kernel := testStorages(t)
+	l, _ := storeLogin(t, s, "auto", "v1")
+	id := wantPlace(t, l, "first").ID
+
+	l = testLogin(t, s, "kernel")
+	if _, err := l.Key(t.Context()); err != ErrMiss {
+		t.Errorf("key: %v, want ErrMiss", err)
+	}
+	if _, err := l.Record(t.Context()); err != ErrMiss || l.Where() != "the kernel" {
+		t.Errorf("record: %v in %s, want ErrMiss", err, l.Where())
+	}
+	l, _ = storeLogin(t, s, "kernel", "v2")
+	if place := wantPlace(t, l, "kernel", "first"); place.ID != id {
+		t.Errorf("the id is %s, was %s", place.ID, id)
+	}
+	wantRecord(t, testLogin(t, s, "auto"), "v2")
+
+	// Back again: the old login there, with a used refresh token, is not taken up.
+	l = testLogin(t, s, "keyring")
+	first.broken = errGone
+	if err := l.Choose(t.Context(), "corp", false); err != errGone {
+		t.Errorf("choose: %v, want %v", err, errGone)
+	}
+	wantPlace(t, l, "kernel", "first")
+	first.broken = nil
+	if err := l.Choose(t.Context(), "corp", false); err != nil {
+		t.Fatal(err)
+	}
+	wantPlace(t, l, "first", "kernel")
+	if _, err := l.Record(t.Context()); err != ErrMiss {
+		t.Errorf("record: %v, want ErrMiss", err)
+	}
+	storeLogin(t, s, "keyring", "v3")
+	storeLogin(t, s, "file", "v4")
+	wantPlace(t, l, "file", "kernel", "first")
+
+	items, err := testLogin(t, s, "auto").Items()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, i := range items {
+		record, err := i.Record(t.Context())
+		got = append(got, i.Name()+" "+string(record))
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"file v4", "the kernel v2", "the first v3"}, got); diff != "" {
+		t.Errorf("items (-want +got):\n%s", diff)
+	}
+
+	// One of them is out of reach.
+	kernel.broken = errGone
+	for n, want := range []error{nil, errGone, nil} {
+		if err := items[n].Delete(t.Context()); !errors.Is(err, want) {
+			t.Errorf("delete in %s: %v, want %v", items[n].Name(), err, want)
+		}
+	}
+	kernel.broken = nil
+	for range 2 { // the second time there is nothing to delete
+		if err := items[1].Delete(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := l.Forget(); err != nil {
+		t.Error(err)
+	}
+	left, _ := os.ReadDir(filepath.Join(s.stateDir, "items"))
+	if len(first.items)+len(kernel.items)+len(left) != 0 {
+		t.Errorf("left are %q %q %v", first.items, kernel.items, left)
+	}
+	if _, err := l.Place(); err != ErrMiss {
+		t.Errorf("place after Forget: %v, want ErrMiss", err)
+	}
+}
+
+func TestBadPlace(t *testing.T) {
+	s, first, _ := testStorages(t)
+	l, _ := storeLogin(t, s, "auto", "v1")
+	good, err := l.Place()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"", "{", `{"id":"..","storage":"first"}`, `{"id":"` + good.ID + `"}`, `{"storage":"first"}`, `{"id":7}`, strings.Repeat(" ", (4<<10)+1),
+	} {
+		if err := WriteFile(l.Dir(), placeFile, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		var unreadable *UnreadableError
+		if _, err := l.Key(t.Context()); !errors.As(err, &unreadable) {
+			t.Errorf("%.20q: %v, want an UnreadableError", text, err)
+		}
+	}
+	// The login of before is a stray; the next one repairs the place.
+	strays, err := s.Strays(t.Context())
+	if err != nil || len(strays) != 1 {
+		t.Fatalf("%d strays, %v", len(strays), err)
+	}
+	if record, err := strays[0].Record(t.Context()); err != nil || string(record) != "v1" || strays[0].Name() != "the first" {
+		t.Errorf("stray %q, %v in %s", record, err, strays[0].Name())
+	}
+	storeLogin(t, s, "auto", "v2")
+	if place := wantPlace(t, l, "first"); place.ID == good.ID {
+		t.Error("the new place has the old id")
+	}
+	if err := strays[0].Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantRecord(t, l, "v2")
+	first.items["login-x"], first.items["login-"+newID()+".a.0"], first.items["other"] = "", "", ""
+	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
+		t.Errorf("%d strays, %v, want none", len(strays), err)
+	}
+	first.broken = errGone
+	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
+		t.Errorf("%d strays in what is out of reach, %v", len(strays), err)
+	}
+	if err := s.Sweep(t.Context()); err != nil {
+		t.Errorf("sweep: %v", err)
+	}
+}

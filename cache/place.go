@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+// Place says in which storage a login is.
+type Place struct {
+	ID      string   `json:"id"`                // random; part of the items' names
+	Storage string   `json:"storage"`           // secret-service, kernel, keychain, credential-manager or file
+	Earlier []string `json:"earlier,omitempty"` // storages in which items of it may still be
+	IDP     string   `json:"idp,omitempty"`     // the section's name, for people
+}
+
+const placeFile = "place.json"
+
+func newID() string { return Name(rand.Text())[:32] }
+
+func isID(id string) bool { return isHex(id, 32) }
+
+// Place returns where the login is, with errors as those of [ReadFile].
+func (l *Login) Place() (Place, error) {
+	data, err := ReadFile(l.Dir(), placeFile, 4<<10)
+	if err != nil {
+		return Place{}, err
+	}
+	var place Place
+	if err := json.Unmarshal(data, &place); err != nil || !isID(place.ID) || place.Storage == "" {
+		return Place{}, &UnreadableError{Where: filepath.Join(l.Dir(), placeFile), Err: errors.New("it does not name a place")}
+	}
+	return place, nil
+}
+
+// Where is the name, for people, of the storage that the login is kept in, or
+// would be.
+func (l *Login) Where() string {
+	if items, _, err := l.present(); err == nil {
+		return items.Name()
+	}
+	name := l.candidates[0].Name()
+	for _, other := range l.candidates[1:] {
+		name += " or " + other.Name()
+	}
+	return name
+}
+
+// present returns the place and the items in it. It is ErrMiss if the setting
+// names another one: the login there is not used any more.
+func (l *Login) present() (Items, Place, error) {
+	place, err := l.Place()
+	if err != nil {
+		return Items{}, place, err
+	}
+	kept, err := l.storages.find(place.Storage)
+	if !l.auto && !slices.Contains(l.candidates, kept) {
+		return Items{}, place, ErrMiss
+	}
+	return Items{kept, place.ID}, place, err
+}
+
+// Choose makes sure that there is a place to write to. The present one is kept if
+// the setting allows it. Else a storage is chosen that can be used now, or, if
+// canAsk says that there is a person to ask, that [Login.Unlock] can unlock. idp is
+// the section's name. If there is no such storage, the error is an
+// *UnreachableError. The caller holds the login's lock.
+func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
+	_, place, err := l.present()
+	// The items of a damaged place are found by [Storages.Strays] alone.
+	var unreadable *UnreadableError
+	if err == nil || !errors.Is(err, ErrMiss) && !errors.As(err, &unreadable) {
+		return err
+	}
+	chosen, err := l.choose(ctx, canAsk)
+	if err != nil {
+		return err
+	}
+	if place.ID == "" {
+		place.ID = newID()
+	} else {
+		place.Earlier = append(place.Earlier, place.Storage)
+	}
+	if i := slices.Index(place.Earlier, chosen.Kind()); i >= 0 {
+		// A login of an earlier time may be there, with a refresh token that was used.
+		if err := (Items{chosen, place.ID}).Delete(ctx); err != nil {
+			return err
+		}
+		place.Earlier = slices.Delete(place.Earlier, i, i+1)
+	}
+	place.Storage, place.IDP = chosen.Kind(), idp
+	data, _ := json.Marshal(place) // strings
+	return WriteFile(l.Dir(), placeFile, data)
+}
+
+func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
+	var failed error
+	for _, candidate := range l.candidates {
+		_, err := candidate.Get(ctx, "probe")
+		var unreachable *UnreachableError
+		switch {
+		case ignoreMiss(err) == nil, errors.As(err, &unreachable) && unreachable.Locked && canAsk && candidate.CanAsk():
+			return candidate, nil
+		case failed == nil:
+			failed = err
+		default:
+			failed = fmt.Errorf("%w; and %w", err, failed)
+		}
+	}
+	return nil, failed
+}
+
+// Items returns the login's items in the storage in use, then those that may be
+// left in earlier ones. Without a place there are none.
+func (l *Login) Items() (all []Items, err error) {
+	place, err := l.Place()
+	if err != nil {
+		return nil, ignoreMiss(err)
+	}
+	for _, kind := range append([]string{place.Storage}, place.Earlier...) {
+		kept, err := l.storages.find(kind)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Items{kept, place.ID})
+	}
+	return all, nil
+}

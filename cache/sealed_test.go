@@ -1,0 +1,180 @@
+package cache
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSeal(t *testing.T) {
+	s, _, _ := testStorages(t)
+	l, key := storeLogin(t, s, "auto", "v1")
+	if _, err := l.Unseal(key, "role-a"); err != ErrMiss {
+		t.Errorf("missing: %v, want ErrMiss", err)
+	}
+	for _, want := range []string{"the first secret", "", strings.Repeat("x", MaxRecord)} {
+		if err := l.Seal(key, "role-a", []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Unseal(key, "role-a"); err != nil || string(got) != want {
+			t.Errorf("%d bytes came back as %d, %v", len(want), len(got), err)
+		}
+	}
+	for _, name := range []string{"", "../x", "a/b", "x~1"} {
+		_, err := l.Unseal(key, name)
+		if l.Seal(key, name, nil) == nil || l.Remove(name) == nil || err == nil || err == ErrMiss {
+			t.Errorf("name %q is taken", name)
+		}
+	}
+	if _, err := l.Unseal(Key{}, "role-a"); err == nil || l.Seal(Key{}, "role-a", nil) == nil {
+		t.Error("no key is a key")
+	}
+	if err := l.Seal(key, "role-b", []byte("hunter2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(l.Dir(), "note.json", nil); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := l.Sealed(); err != nil || !slices.Equal(names, []string{"role-a", "role-b"}) {
+		t.Errorf("sealed: %q, %v", names, err)
+	}
+	for range 2 {
+		if err := l.Remove("role-a"); err != nil {
+			t.Error(err)
+		}
+	}
+
+	// What the next person must not read goes with the key; notes stay.
+	next, err := l.NewKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unreadable *UnreadableError
+	if _, err := l.Unseal(next, "role-b"); !errors.As(err, &unreadable) {
+		t.Errorf("sealed under the old key: %v, want an UnreadableError", err)
+	}
+	if _, err := ReadFile(l.Dir(), "note.json", 10); err != nil {
+		t.Errorf("note: %v", err)
+	}
+}
+
+func TestUnsealRefuses(t *testing.T) {
+	s, _, _ := testStorages(t)
+	l, key := storeLogin(t, s, "auto", "v1")
+	path := func(name string) string { return filepath.Join(l.Dir(), name+sealedSuffix) }
+	if err := l.Seal(key, "role", []byte("hunter2")); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path("role"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(good), "hunter2") {
+		t.Error("the file shows the secret")
+	}
+	refused := func(what string, k Key, name string) {
+		t.Helper()
+		got, err := l.Unseal(k, name)
+		var unreadable *UnreadableError
+		if !errors.As(err, &unreadable) || got != nil || unreadable.Where != path(name) {
+			t.Errorf("%s: %q, %v, want an UnreadableError", what, got, err)
+		}
+	}
+	refused("another key", newKey(), "role")
+	for n := range good {
+		bad := slices.Clone(good)
+		bad[n] ^= 1
+		if err := os.WriteFile(path("role"), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(fmt.Sprintf("byte %d changed", n), key, "role")
+	}
+	for what, bad := range map[string][]byte{
+		"empty": nil, "cut": good[:len(good)-1], "longer": append(slices.Clone(good), 0), "too large": make([]byte, 1<<20),
+	} {
+		if err := os.WriteFile(path("role"), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(what, key, "role")
+	}
+	if err := os.WriteFile(path("other"), good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("another name", key, "other")
+}
+
+// A logout wins over a renewal that is under way.
+func TestSealAfterForget(t *testing.T) {
+	s, _, _ := testStorages(t)
+	l, key := storeLogin(t, s, "auto", "v1")
+	stop, done := make(chan struct{}), make(chan error)
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := l.Seal(key, fmt.Sprintf("role-%d", n%3), []byte("v")); err != nil && err != ErrMiss {
+				done <- err
+			}
+		}
+	}()
+	time.Sleep(5 * time.Millisecond)
+	if err := l.Forget(); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(5 * time.Millisecond)
+	close(stop)
+	for err := range done {
+		t.Error(err)
+	}
+	if err := l.Seal(key, "role", nil); err != ErrMiss {
+		t.Errorf("seal: %v, want ErrMiss", err)
+	}
+	if entries, err := os.ReadDir(s.stateDir); err != nil || len(entries) != 0 {
+		t.Errorf("the state folder holds %v, %v", entries, err)
+	}
+	// A logout that died half-way is ended by the next.
+	storeLogin(t, s, "auto", "v1")
+	if err := os.MkdirAll(filepath.Join(l.Dir()+tempMark, "half"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := s.Logins(); err != nil || len(keys) != 1 {
+		t.Errorf("logins: %q, %v", keys, err)
+	}
+	if err := l.Forget(); err != nil {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(s.stateDir); len(entries) != 0 {
+		t.Errorf("the state folder holds %v", entries)
+	}
+}
+
+func TestKeyPrintsAsRedacted(t *testing.T) {
+	key := newKey()
+	inside := struct{ k Key }{key}
+	text := fmt.Sprintf("%v %+v %#v %s %x %d %q %v %+v %#v", key, key, key, key, key, key, key, inside, &inside, inside)
+	data, err := json.Marshal(struct{ K Key }{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := key.Reveal()
+	for _, shown := range []string{raw, fmt.Sprintf("%x", raw), fmt.Sprint([]byte(raw)), string(key.text())} {
+		if strings.Contains(text+string(data), shown) {
+			t.Error("the key is printed")
+		}
+	}
+	for _, text := range []string{"", "x", string(key.text()[:40]), strings.Repeat("A", 64)} {
+		if k, err := parseKey([]byte(text)); err == nil || !k.Empty() {
+			t.Errorf("%q is a key", text)
+		}
+	}
+}

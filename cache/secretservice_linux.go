@@ -1,0 +1,408 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+// Names of the Secret Service API:
+// https://specifications.freedesktop.org/secret-service/latest/
+const (
+	secretsName = "org.freedesktop.secrets"
+	secretsPath = dbus.ObjectPath("/org/freedesktop/secrets")
+	secretAPI   = "org.freedesktop.Secret." // begins the names of interfaces
+)
+
+const (
+	errItemLocked       lockedError = "it is locked, and holds the record"
+	errCollectionLocked lockedError = "it is locked, and may hold the record"
+	errNoDisplay        lockedError = "there is no display to ask for its password on"
+)
+
+var (
+	errNoCollection = errors.New("it has no collection to keep a record in")
+	errNoBus        = errors.New("there is no D-Bus session bus in this session")
+)
+
+// secretService is the keyring of the Linux desktop. It talks over D-Bus
+// directly: SearchItems tells a locked item from a missing one without unlocking,
+// while go-keyring unlocks first, and waits for the dialog without end. Items have
+// the form that go-keyring gives them: each reads what the other has written.
+type secretService struct {
+	getenv     func(string) string
+	runtimeDir string        // where systemd puts the socket of the user's session bus
+	read       time.Duration // what a read may take
+	mu         sync.Mutex
+	conn       *dbus.Conn // dialed when first needed, then kept
+}
+
+// sessionSecret is the specification's structure Secret.
+type sessionSecret struct {
+	Session     dbus.ObjectPath
+	Parameters  []byte
+	Value       []byte
+	ContentType string
+}
+
+func systemKeyrings(getenv func(string) string) []Keyring {
+	return []Keyring{newSecretService(getenv), kernelKeyring{prefix: service + ":"}}
+}
+
+func newSecretService(getenv func(string) string) *secretService {
+	return &secretService{getenv: getenv, runtimeDir: "/run/user/" + strconv.Itoa(os.Geteuid()), read: readBound}
+}
+
+func (s *secretService) Kind() string { return "secret-service" }
+func (s *secretService) Name() string { return "Secret Service" }
+
+// CanAsk reports whether a dialog of the service has a display to be shown on.
+func (s *secretService) CanAsk() bool {
+	return s.getenv("DISPLAY") != "" || s.getenv("WAYLAND_DISPLAY") != ""
+}
+
+func (s *secretService) Get(ctx context.Context, item string) (value []byte, err error) {
+	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
+		var secret sessionSecret
+		opened := openSession(ctx, conn) // beside the search
+		found, err := find(ctx, conn, item)
+		session, failed := opened()
+		if err == nil {
+			err = failed
+		}
+		if err == nil {
+			err = call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret)
+		}
+		value = secret.Value
+		return err
+	})
+	if len(value) > MaxRecord {
+		return nil, &UnreadableError{Where: s.Name(), Err: fmt.Errorf("larger than %d bytes", MaxRecord)}
+	}
+	return value, err
+}
+
+// Set replaces the item where it is, or makes it where new ones go. Nothing is
+// repeated: when Set has returned, nothing more is on its way from here.
+func (s *secretService) Set(ctx context.Context, item, label string, value []byte) error {
+	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
+		var collection dbus.ObjectPath
+		found, err := find(ctx, conn, item)
+		if err == nil {
+			collection = dbus.ObjectPath(path.Dir(string(found[0])))
+		} else if err == ErrMiss {
+			collection, err = unlockedHome(ctx, conn)
+		}
+		secret := sessionSecret{Value: value, ContentType: "text/plain; charset=utf8"}
+		if err == nil {
+			secret.Session, err = openSession(ctx, conn)()
+		}
+		if err != nil {
+			return err
+		}
+		properties := map[string]dbus.Variant{
+			secretAPI + "Item.Label":      dbus.MakeVariant(label),
+			secretAPI + "Item.Attributes": dbus.MakeVariant(attributes(item)),
+		}
+		return complete(ctx, conn, call(ctx, conn, collection, "Collection.CreateItem", properties, secret, true))
+	})
+}
+
+func (s *secretService) Remove(ctx context.Context, item string) error {
+	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
+		found, err := find(ctx, conn, item)
+		for _, path := range found {
+			if err == nil {
+				err = complete(ctx, conn, call(ctx, conn, path, "Item.Delete"))
+			}
+		}
+		return err
+	})
+}
+
+func (s *secretService) List(ctx context.Context) (names []string, err error) {
+	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
+		unlocked, locked, err := search(ctx, conn, map[string]string{"service": service})
+		for _, found := range append(unlocked, locked...) {
+			var has map[string]string
+			if property(ctx, conn, found, "Item", "Attributes", &has) == nil {
+				names = append(names, has["username"])
+			}
+		}
+		return err
+	})
+	return names, err
+}
+
+// Unlock unlocks the collection where new items go, and then those of these items
+// that are still locked: KeePassXC may ask for each. If there is a display, the
+// service asks the person.
+func (s *secretService) Unlock(ctx context.Context, items ...string) error {
+	return s.talk(ctx, dialogBound, func(ctx context.Context, conn *dbus.Conn) error {
+		collection, err := unlockedHome(ctx, conn)
+		if errors.Is(err, errCollectionLocked) {
+			err = s.unlock(ctx, conn, collection)
+		}
+		var all []dbus.ObjectPath
+		for _, item := range items {
+			if err != nil {
+				return err
+			}
+			var locked []dbus.ObjectPath
+			_, locked, err = search(ctx, conn, attributes(item))
+			all = append(all, locked...)
+		}
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		return s.unlock(ctx, conn, all...)
+	})
+}
+
+func (s *secretService) unlock(ctx context.Context, conn *dbus.Conn, locked ...dbus.ObjectPath) error {
+	answer := call(ctx, conn, secretsPath, "Service.Unlock", locked)
+	if promptOf(answer) != "" && !s.CanAsk() {
+		return errNoDisplay
+	}
+	return complete(ctx, conn, answer)
+}
+
+// promptOf returns the prompt with which the service wants its answer completed:
+// for a password, or before it writes, as KeePassXC always wants it. "" is none.
+func promptOf(answer *dbus.Call) dbus.ObjectPath {
+	if len(answer.Body) > 0 {
+		if prompt, _ := answer.Body[len(answer.Body)-1].(dbus.ObjectPath); prompt != "/" {
+			return prompt
+		}
+	}
+	return ""
+}
+
+// complete runs the prompt of an answer. One that is not answered before ctx ends
+// stays on the screen: gnome-keyring-daemon (42.1, gkd-secret-unlock.c,
+// perform_next_unlock) ends by an assertion, and takes the open keyring along, if
+// any prompt is dismissed while a dialog is up.
+func complete(ctx context.Context, conn *dbus.Conn, answer *dbus.Call) error {
+	prompt := promptOf(answer)
+	if answer.Err != nil || prompt == "" {
+		return answer.Err
+	}
+	signals := make(chan *dbus.Signal, 8)
+	conn.Signal(signals)
+	defer conn.RemoveSignal(signals)
+	err := conn.AddMatchSignalContext(ctx, dbus.WithMatchObjectPath(prompt), dbus.WithMatchInterface(secretAPI+"Prompt"))
+	if err == nil {
+		err = call(ctx, conn, prompt, "Prompt.Prompt", "").Err
+	}
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return ErrUnanswered
+		case signal, open := <-signals:
+			switch {
+			case !open:
+				return errors.New("the session bus went away")
+			case signal.Path != prompt || signal.Name != secretAPI+"Prompt.Completed" || len(signal.Body) == 0:
+			case signal.Body[0] == true:
+				return ErrDismissed
+			default:
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// attributes are those that go-keyring gives an item.
+func attributes(item string) map[string]string {
+	return map[string]string{"service": service, "username": item}
+}
+
+// find returns where the item is, in one place normally: ErrMiss if it is missing,
+// but errItemLocked or errCollectionLocked if it is locked or may be.
+func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
+	found, locked, err := search(ctx, conn, attributes(item))
+	if err == nil && len(locked) > 0 {
+		err = errItemLocked
+	}
+	if err == nil && len(found) == 0 {
+		// Some services find nothing in a collection that is locked.
+		if _, err = unlockedHome(ctx, conn); err == nil {
+			err = ErrMiss
+		}
+	}
+	return found, err
+}
+
+func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
+	err = call(ctx, conn, secretsPath, "Service.SearchItems", attributes).Store(&unlocked, &locked)
+	return unlocked, locked, err
+}
+
+// openSession asks for the session in which secrets are handed over: "plain", as
+// go-keyring's, for the bus is the person's own. Its result waits for the answer,
+// through a Ctrl-C too: gnome-keyring-daemon (42.1) ends if a caller is gone before.
+func openSession(ctx context.Context, conn *dbus.Conn) func() (dbus.ObjectPath, error) {
+	through, cancel := bounded(context.WithoutCancel(ctx), readBound)
+	asked := conn.Object(secretsName, secretsPath).GoWithContext(through, secretAPI+"Service.OpenSession", 0, nil, "plain", dbus.MakeVariant(""))
+	return func() (session dbus.ObjectPath, err error) {
+		defer cancel()
+		err = (<-asked.Done).Store(new(dbus.Variant), &session)
+		return session, err
+	}
+}
+
+// unlockedHome returns the collection where new items go. One that is locked is
+// errCollectionLocked.
+func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectPath, err error) {
+	err = call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Store(&collection)
+	if err == nil && collection == "/" {
+		err = errNoCollection
+	}
+	var locked bool
+	if err == nil {
+		err = property(ctx, conn, collection, "Collection", "Locked", &locked)
+	}
+	if locked {
+		err = errCollectionLocked
+	}
+	return collection, err
+}
+
+func property(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
+	object := conn.Object(secretsName, path)
+	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, secretAPI+iface, name).Store(value)
+}
+
+// call calls a method of the Secret Service API, and waits for its answer.
+func call(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	return conn.Object(secretsName, path).CallWithContext(ctx, secretAPI+method, 0, args...)
+}
+
+// talk holds a conversation with the service, within bound. The error is ErrMiss or an *UnreachableError.
+func (s *secretService) talk(ctx context.Context, bound time.Duration, conversation func(context.Context, *dbus.Conn) error) error {
+	ctx, cancel := bounded(ctx, bound)
+	defer cancel()
+	conn, err := s.connect(ctx)
+	if err == nil {
+		err = conversation(ctx, conn)
+	}
+	if err == nil || err == ErrMiss {
+		return err
+	}
+	var reason lockedError
+	var answer dbus.Error
+	errors.As(err, &answer)
+	locked := errors.As(err, &reason) || answer.Name == secretAPI+"Error.IsLocked"
+	// If it cannot write its file, the service says no more for people.
+	full := bound == writeBound && answer.Name == "org.freedesktop.DBus.Error.Failed"
+	if !locked && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return &UnreachableError{Where: s.Name(), Locked: locked, Full: full, Err: err}
+}
+
+// connect returns the connection to the session bus, which is made once.
+func (s *secretService) connect(ctx context.Context) (*dbus.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil && s.conn.Connected() {
+		return s.conn, nil
+	}
+	conn, err := openBus(ctx, s.socket())
+	if err != nil {
+		return nil, err
+	}
+	s.conn = conn
+	// gnome-keyring-daemon (up to 50.0 at least) may serve the first call of a
+	// caller before it has noted who calls. A session that is opened or a property
+	// that is read that way makes it abort, with everybody's keyring open in it
+	// (https://github.com/basecamp/hey-cli/issues/352); this call does no harm.
+	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Err
+}
+
+// socket returns where the session bus listens, in the form of package net, or "".
+// No bus is started, as dbus-launch would: nobody would use it, and nobody end it.
+func (s *secretService) socket() string {
+	address := s.getenv("DBUS_SESSION_BUS_ADDRESS")
+	if address == "" || address == "autolaunch:" || address == "unix:runtime=yes" {
+		for _, dir := range []string{s.getenv("XDG_RUNTIME_DIR"), s.runtimeDir} {
+			socket := filepath.Join(dir, "bus")
+			if _, err := os.Stat(socket); err == nil && filepath.IsAbs(socket) {
+				return socket
+			}
+		}
+		return ""
+	}
+	address, _, _ = strings.Cut(address, ";") // the first of several
+	address, _, _ = strings.Cut(address, ",") // without guid=
+	kind, value, _ := strings.Cut(address, "=")
+	value, err := dbus.UnescapeBusAddressValue(value)
+	switch {
+	case err == nil && kind == "unix:path":
+		return value
+	case err == nil && kind == "unix:abstract":
+		return "@" + value
+	}
+	return ""
+}
+
+// openBus connects to the bus at socket before ctx ends. The connection outlives
+// ctx. Nothing is sent to a bus of another user's, except root's.
+func openBus(ctx context.Context, socket string) (*dbus.Conn, error) {
+	if socket == "" {
+		return nil, errNoBus
+	}
+	plain, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = plain.Close() })
+	conn, err := dbus.NewConn(plain)
+	if err == nil {
+		err = checkPeer(plain.(*net.UnixConn))
+	}
+	if err == nil {
+		err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))})
+	}
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	// The bus answers what follows in any case, or closes the connection.
+	conn.BusObject().Go("org.freedesktop.DBus.Hello", 0, make(chan *dbus.Call, 1))
+	return conn, nil
+}
+
+func checkPeer(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var peerErr error
+	err = raw.Control(func(fd uintptr) {
+		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(err, peerErr); err != nil {
+		return err
+	}
+	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
+		return fmt.Errorf("%w: the one that is found belongs to user id %d", errNoBus, peer.Uid)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package cache
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// serviceAt is the Secret Service as it is found with only the bus address in the
+// environment.
+func serviceAt(t *testing.T, address string) *secretService {
+	s := newSecretService(func(name string) string {
+		return map[string]string{"DBUS_SESSION_BUS_ADDRESS": address}[name]
+	})
+	s.runtimeDir = t.TempDir() // not the bus of whoever runs the test
+	return s
+}
+
+// wantUnreachable checks every call, since each can be a process's first.
+func wantUnreachable(t *testing.T, s *secretService, locked bool, cause string) {
+	t.Helper()
+	_, getErr := s.Get(t.Context(), "k")
+	for call, err := range map[string]error{
+		"get":    getErr,
+		"set":    s.Set(t.Context(), "k", "label", []byte("v")),
+		"remove": s.Remove(t.Context(), "k"),
+		"unlock": s.Unlock(t.Context(), "k"),
+	} {
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) || unreachable.Locked != locked || unreachable.Where != "Secret Service" || !strings.Contains(err.Error(), cause) {
+			t.Errorf("%s: %v, want an UnreachableError, locked %v, with %q", call, err, locked, cause)
+		}
+	}
+}
+
+func TestNoSessionBus(t *testing.T) {
+	dir := t.TempDir()
+	record := filepath.Join(dir, "called")
+	script := "#!/bin/sh\necho called >>" + record + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, address := range []string{"", "autolaunch:", "unix:runtime=yes", "autolaunch:scope=user", "disabled:", "tcp:host=localhost,port=1", "nonsense", "unix:", ";;"} {
+		wantUnreachable(t, serviceAt(t, address), false, errNoBus.Error())
+	}
+	wantUnreachable(t, serviceAt(t, "unix:path=/nonexistent/bus"), false, "no such file")
+	if _, err := os.Stat(record); err == nil {
+		t.Error("dbus-launch was called")
+	}
+	if err := exec.Command("dbus-launch").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(record); err != nil {
+		t.Errorf("the test would not see a call of dbus-launch: %v", err)
+	}
+}
+
+func TestSocket(t *testing.T) {
+	empty, xdg, systemd := t.TempDir(), t.TempDir(), t.TempDir()
+	touch(t, filepath.Join(xdg, "bus"))
+	touch(t, filepath.Join(systemd, "bus"))
+	for _, tt := range []struct {
+		address, xdg, systemd, want string
+	}{
+		{"", empty, empty, ""},
+		{"", "", empty, ""},
+		{"", empty, systemd, systemd + "/bus"},
+		{"", xdg, systemd, xdg + "/bus"},
+		{"", ".", systemd, systemd + "/bus"},
+		{"autolaunch:", xdg, systemd, xdg + "/bus"},
+		{"unix:runtime=yes", xdg, systemd, xdg + "/bus"},
+		{"unix:path=/run/user/1000/bus", xdg, systemd, "/run/user/1000/bus"},
+		{"unix:path=/tmp/dbus-x,guid=0123456789", xdg, systemd, "/tmp/dbus-x"},
+		{"unix:abstract=/tmp/dbus-x,guid=01", xdg, systemd, "@/tmp/dbus-x"},
+		{"unix:path=/a%20b;tcp:host=x;unix:path=/c", xdg, systemd, "/a b"},
+		{"unix:path=/a%2", xdg, systemd, ""},
+		{"unix:dir=/tmp", xdg, systemd, ""},
+	} {
+		s := newSecretService(func(name string) string {
+			return map[string]string{"DBUS_SESSION_BUS_ADDRESS": tt.address, "XDG_RUNTIME_DIR": tt.xdg}[name]
+		})
+		s.runtimeDir = tt.systemd
+		if got := s.socket(); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.address, got, tt.want)
+		}
+	}
+}
+
+// listen makes a bus socket where talk is held with every caller.
+func listen(t *testing.T, talk func(net.Conn)) (address string) {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "bus")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go talk(conn)
+		}
+	}()
+	return "unix:path=" + socket
+}
+
+func TestRubbishBus(t *testing.T) {
+	for _, rubbish := range []string{"", "\r\n", "REJECTED\r\n", "REJECTED EXTERNAL\r\nREJECTED\r\n", "OK\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", strings.Repeat("x", 1<<16)} {
+		address := listen(t, func(conn net.Conn) {
+			_, _ = conn.Write([]byte(rubbish))
+			_, _ = io.CopyN(io.Discard, conn, 1)
+			conn.Close()
+		})
+		wantUnreachable(t, serviceAt(t, address), false, "Secret Service cannot be used")
+	}
+}
+
+// A bus of another user's gets nothing to read, and is not a bus.
+func TestForeignBus(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // only root can be somebody else
+	}
+	heard := make(chan int64, 4)
+	socket := make(chan net.Listener)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends as it is
+		const somebody = 12345
+		_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), somebody, ^uintptr(0))
+		listener, err := net.Listen("unix", "@daypass-test-"+newID())
+		if errno != 0 || err != nil {
+			t.Error(errno, err)
+			close(socket)
+			return
+		}
+		socket <- listener
+	}()
+	listener, ok := <-socket
+	if !ok {
+		return
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			n, _ := io.Copy(io.Discard, conn)
+			heard <- n
+		}
+	}()
+	address := "unix:abstract=" + strings.TrimPrefix(listener.Addr().String(), "@")
+	wantUnreachable(t, serviceAt(t, address), false, errNoBus.Error()+": the one that is found belongs to user id 12345")
+	for range cap(heard) {
+		if n := <-heard; n != 0 {
+			t.Errorf("it was sent %d bytes", n)
+		}
+	}
+}
+
+func TestSilentBus(t *testing.T) {
+	hungUp := make(chan error, 3)
+	s := serviceAt(t, listen(t, func(conn net.Conn) {
+		_, err := io.Copy(io.Discard, conn)
+		hungUp <- err
+	}))
+	s.read = 50 * time.Millisecond
+	ctx, cancel := bounded(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	_, getErr := s.Get(ctx, "k")
+	for _, err := range []error{getErr, s.Set(ctx, "k", "label", nil), s.Remove(ctx, "k")} {
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) || unreachable.Locked || !strings.Contains(err.Error(), "no answer within") {
+			t.Errorf("%v, want an UnreachableError that names the time", err)
+		}
+	}
+	for range 2 { // the third call came too late to connect at all
+		select {
+		case <-hungUp:
+		case <-time.After(5 * time.Second):
+			t.Error("a connection that came to nothing is left open")
+		}
+	}
+}

@@ -1,0 +1,323 @@
+//go:build e2e
+
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// walletService is a Secret Service that behaves as gnome-keyring does not:
+// its default collection is not named login, it finds nothing in what is
+// locked, and its dialog does what the test says.
+type walletService struct {
+	conn   *dbus.Conn
+	answer string // to the dialog: "yes", "no", or "" for none
+
+	mu         sync.Mutex
+	locked     bool // the collection
+	itemLocked bool // the item in it: KeePassXC can ask for each
+	asks       bool // each write needs a prompt, as with KeePassXC
+	collection dbus.ObjectPath
+	item       []byte // as CreateItem has given it
+	locksLate  bool   // the item, once it was found
+
+	prompts   int
+	dismissed bool
+	unlocking []dbus.ObjectPath // what the prompt is for
+	calls     []string
+}
+
+const (
+	walletPath = dbus.ObjectPath("/org/freedesktop/secrets/collection/wallet")
+	oldPath    = dbus.ObjectPath("/org/freedesktop/secrets/collection/old")
+	promptPath = dbus.ObjectPath("/org/freedesktop/secrets/prompt/p1")
+)
+
+func startWallet(t *testing.T, answer string) *walletService {
+	t.Helper()
+	startDesktop(t)
+	conn := sessionBus(t)
+	t.Cleanup(func() { conn.Close() })
+	w := &walletService{conn: conn, answer: answer, collection: walletPath, item: []byte("the record")}
+	for _, path := range []dbus.ObjectPath{walletPath, oldPath} {
+		for _, export := range []struct {
+			methods map[string]any
+			path    dbus.ObjectPath
+			iface   string
+		}{
+			{map[string]any{"SearchItems": w.searchItems, "OpenSession": w.openSession, "Unlock": w.unlock, "ReadAlias": w.readAlias}, secretsPath, secretAPI + "Service"},
+			{map[string]any{"Get": w.property}, secretsPath, "org.freedesktop.DBus.Properties"},
+			{map[string]any{"Get": w.property}, path, "org.freedesktop.DBus.Properties"},
+			{map[string]any{"CreateItem": w.createItem(path)}, path, secretAPI + "Collection"},
+			{map[string]any{"GetSecret": w.getSecret, "Delete": w.delete}, path + "/1", secretAPI + "Item"},
+			{map[string]any{"Prompt": w.prompt, "Dismiss": w.dismiss}, promptPath, secretAPI + "Prompt"},
+		} {
+			if err := conn.ExportMethodTable(export.methods, export.path, export.iface); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := conn.RequestName(secretsName, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// called notes a call. The function it returns ends it.
+func (w *walletService) called(method string) func() {
+	w.mu.Lock()
+	w.calls = append(w.calls, method)
+	return w.mu.Unlock
+}
+
+// with changes the service.
+func (w *walletService) with(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prompts, w.dismissed, w.calls = 0, false, nil
+	change()
+}
+
+func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.ObjectPath, _ *dbus.Error) {
+	defer w.called("SearchItems")()
+	switch found := []dbus.ObjectPath{w.collection + "/1"}; {
+	case w.locked || w.item == nil:
+		return nil, nil, nil
+	case w.itemLocked:
+		return nil, found, nil
+	default:
+		return found, nil, nil
+	}
+}
+
+func (w *walletService) createItem(collection dbus.ObjectPath) any {
+	return func(_ map[string]dbus.Variant, secret sessionSecret, _ bool) (item, prompt dbus.ObjectPath, _ *dbus.Error) {
+		defer w.called("CreateItem in " + string(collection))()
+		if w.asks {
+			return "/", promptPath, nil
+		}
+		w.item, w.collection = secret.Value, collection
+		return walletPath + "/1", "/", nil
+	}
+}
+
+func (w *walletService) delete() (dbus.ObjectPath, *dbus.Error) {
+	defer w.called("Delete")()
+	if w.asks {
+		return promptPath, nil
+	}
+	w.item = nil
+	return "/", nil
+}
+
+func (w *walletService) openSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+	defer w.called("OpenSession")()
+	return dbus.MakeVariant(""), "/org/freedesktop/secrets/session/s1", nil
+}
+
+func (w *walletService) unlock(objects []dbus.ObjectPath) ([]dbus.ObjectPath, dbus.ObjectPath, *dbus.Error) {
+	defer w.called("Unlock")()
+	w.unlocking = objects
+	return nil, promptPath, nil
+}
+
+func (w *walletService) readAlias(string) (dbus.ObjectPath, *dbus.Error) {
+	defer w.called("ReadAlias")()
+	return walletPath, nil
+}
+
+func (w *walletService) property(_, name string) (dbus.Variant, *dbus.Error) {
+	defer w.called(name)()
+	return dbus.MakeVariant(w.locked), nil
+}
+
+func (w *walletService) getSecret(session dbus.ObjectPath) (sessionSecret, *dbus.Error) {
+	defer w.called("GetSecret")()
+	if w.locksLate {
+		return sessionSecret{}, dbus.NewError("org.freedesktop.Secret.Error.IsLocked", nil)
+	}
+	return sessionSecret{session, nil, w.item, "text/plain"}, nil
+}
+
+func (w *walletService) prompt(string) *dbus.Error {
+	defer w.called("Prompt")()
+	w.prompts++
+	if w.answer == "" {
+		return nil
+	}
+	if w.answer == "yes" {
+		w.locked = w.locked && !slices.Contains(w.unlocking, walletPath)
+		w.itemLocked = w.itemLocked && !slices.Contains(w.unlocking, w.collection+"/1")
+	}
+	// Completed of another prompt is not our answer.
+	_ = w.conn.Emit(promptPath+"0", secretAPI+"Prompt.Completed", w.answer == "yes", dbus.MakeVariant(""))
+	_ = w.conn.Emit(promptPath, secretAPI+"Prompt.Completed", w.answer != "yes", dbus.MakeVariant(w.unlocking))
+	return nil
+}
+
+func (w *walletService) dismiss() *dbus.Error {
+	defer w.called("Dismiss")()
+	w.dismissed = true
+	return nil
+}
+
+// seen returns the calls since the last change.
+func (w *walletService) seen() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
+func (w *walletService) wantPrompts(t *testing.T, want int) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.prompts != want || w.dismissed {
+		t.Errorf("%d prompts, dismissed %v, want %d and none dismissed", w.prompts, w.dismissed, want)
+	}
+}
+
+// patience is how long a test waits for a dialog that ends with want.
+func patience(t *testing.T, want error) (context.Context, context.CancelFunc) {
+	if want == nil {
+		return context.WithTimeout(t.Context(), 10*time.Second)
+	}
+	return context.WithTimeout(t.Context(), 300*time.Millisecond)
+}
+
+func TestUnlockDialog(t *testing.T) {
+	for _, tt := range []struct {
+		answer, display  string
+		collection, item bool // is locked
+		want             error
+		prompts          int
+	}{
+		{"yes", "DISPLAY", true, false, nil, 1},
+		{"yes", "WAYLAND_DISPLAY", true, false, nil, 1},
+		{"yes", "DISPLAY", false, true, nil, 1},
+		{"yes", "DISPLAY", true, true, nil, 2},
+		{"yes", "DISPLAY", false, false, nil, 0},
+		{"no", "DISPLAY", true, false, ErrDismissed, 1},
+		{"no", "DISPLAY", false, true, ErrDismissed, 1},
+		{"", "DISPLAY", true, false, ErrUnanswered, 1},
+		{"yes", "", true, false, errNoDisplay, 0},
+		{"yes", "", false, true, errNoDisplay, 0},
+	} {
+		wallet := startWallet(t, tt.answer)
+		if tt.display != "" {
+			t.Setenv(tt.display, ":0")
+		}
+		wallet.with(func() { wallet.locked, wallet.itemLocked = tt.collection, tt.item })
+		s := desktopService(t)
+		before := errCollectionLocked
+		if !tt.collection {
+			before = errItemLocked
+		}
+		if _, err := s.Get(t.Context(), "k"); (tt.collection || tt.item) && !errors.Is(err, before) {
+			t.Errorf("%+v: before: %v, want %v", tt, err, before)
+		}
+		ctx, cancel := patience(t, tt.want)
+		err := s.Unlock(ctx, "k", "k2")
+		cancel()
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%+v: unlock: %v, want %v", tt, err, tt.want)
+		}
+		var unreachable *UnreachableError
+		if tt.want != nil && (!errors.As(err, &unreachable) || !unreachable.Locked) {
+			t.Errorf("%+v: unlock: %v, want Locked", tt, err)
+		}
+		got, err := s.Get(t.Context(), "k")
+		if tt.want == nil && (err != nil || string(got) != "the record") || tt.want != nil && !errors.Is(err, before) {
+			t.Errorf("%+v: after: %q, %v", tt, got, err)
+		}
+		wallet.wantPrompts(t, tt.prompts)
+	}
+}
+
+// A service may want to be prompted before it writes. It is, as long as that does
+// not ask for the keyring's password.
+func TestWritePrompt(t *testing.T) {
+	for _, tt := range []struct {
+		answer  string
+		locked  bool
+		want    error
+		prompts int
+	}{
+		{answer: "yes", prompts: 1},
+		{answer: "no", want: ErrDismissed, prompts: 1},
+		{answer: "", want: ErrUnanswered, prompts: 1},
+		{answer: "yes", locked: true, want: errCollectionLocked},
+	} {
+		wallet := startWallet(t, tt.answer)
+		t.Setenv("DISPLAY", ":0")
+		s := desktopService(t)
+		for call, f := range map[string]func(context.Context) error{
+			"set":    func(ctx context.Context) error { return s.Set(ctx, "k", "label", []byte("v")) },
+			"remove": func(ctx context.Context) error { return s.Remove(ctx, "k") },
+		} {
+			wallet.with(func() { wallet.asks, wallet.locked = true, tt.locked })
+			ctx, cancel := patience(t, tt.want)
+			err := f(ctx)
+			cancel()
+			if !errors.Is(err, tt.want) {
+				t.Errorf("%s, answer %q: %v, want %v", call, tt.answer, err, tt.want)
+			}
+			wallet.wantPrompts(t, tt.prompts)
+		}
+	}
+}
+
+// An item is read, replaced and removed in the collection where it is; a new one
+// goes into the default one.
+func TestItemElsewhere(t *testing.T) {
+	wallet := startWallet(t, "")
+	s := desktopService(t)
+	wallet.with(func() { wallet.collection = oldPath })
+	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" {
+		t.Errorf("get: %q, %v", got, err)
+	}
+	for _, want := range []dbus.ObjectPath{oldPath, walletPath} {
+		wallet.with(func() {})
+		if err := s.Set(t.Context(), "k", "label", []byte("new")); err != nil {
+			t.Error(err)
+		}
+		if calls := wallet.seen(); calls[len(calls)-1] != "CreateItem in "+string(want) {
+			t.Errorf("%q, want the item in %s", calls, want)
+		}
+		if err := s.Remove(t.Context(), "k"); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Get(t.Context(), "k"); err != ErrMiss {
+			t.Errorf("after its end: %v, want ErrMiss", err)
+		}
+	}
+}
+
+// The first call on a connection is one that a daemon can answer that has not yet
+// noted who calls: gnome-keyring aborts at others.
+func TestFirstCall(t *testing.T) {
+	wallet := startWallet(t, "")
+	for name, f := range map[string]func(*secretService) error{
+		"get":    func(s *secretService) error { _, err := s.Get(t.Context(), "k"); return err },
+		"unlock": func(s *secretService) error { return s.Unlock(t.Context(), "k") },
+		"list":   func(s *secretService) error { _, err := s.List(t.Context()); return err },
+	} {
+		wallet.with(func() {})
+		if err := f(desktopService(t)); err != nil || wallet.seen()[0] != "ReadAlias" {
+			t.Errorf("%s: %v, calls %q", name, err, wallet.seen())
+		}
+	}
+	// The service locks the item between the search and the read.
+	wallet.with(func() { wallet.locksLate = true })
+	var unreachable *UnreachableError
+	if _, err := desktopService(t).Get(t.Context(), "k"); !errors.As(err, &unreachable) || !unreachable.Locked {
+		t.Errorf("got %v, want Locked", err)
+	}
+}

@@ -1,0 +1,153 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// secretTool runs the Secret Service's own client.
+func (c *computer) secretTool(account string) string {
+	c.t.Helper()
+	r := c.run("secret-tool", "lookup", "service", "daypass", "username", account)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return r.stdout
+}
+
+// loginID is the random id of the one login, which is part of its items' names.
+func (c *computer) loginID() string {
+	c.t.Helper()
+	places, err := filepath.Glob(filepath.Join(c.folder, "home/.local/state/daypass/*/place.json"))
+	if err != nil || len(places) != 1 {
+		c.t.Fatalf("%d places (%v)", len(places), err)
+	}
+	data, err := os.ReadFile(places[0])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), `"id":"`)
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
+}
+
+// ends runs daypass and checks the exit code and, on standard error, a text.
+func (c *computer) ends(code int, says string, argv ...string) result {
+	c.t.Helper()
+	r := c.run(append([]string{installed.daypass}, argv...)...)
+	if r.code != code || !strings.Contains(r.stderr, says) || strings.Count(r.stderr, "\n") > 3 {
+		c.t.Errorf("daypass %s: exit code %d, want %d, and %q:\n%s%s", strings.Join(argv, " "), r.code, code, says, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// A login on the desktop is out of reach over SSH, where there is no session bus:
+// every command says so, and a logout there forgets nothing. The desktop's logout
+// revokes and deletes it.
+func TestLogoutOverSSH(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{Rotate: true})
+	c.aws.AutoApprove("taro")
+	c.writeConfig(c.section("corp") + c.profile("dev", "corp"))
+	c.ends(0, "", "login", "--profile", "dev")
+	credentials(t, c.process("dev"))
+
+	// The tokens are in the keyring, where its own tools find them.
+	id := c.loginID()
+	if record := c.secretTool("login-" + id); !strings.Contains(record, `"refresh_token":"rt-`) || !strings.Contains(record, `"id_token":"eyJ`) {
+		t.Errorf("secret-tool finds no login record (%d bytes)", len(record))
+	}
+	if key := c.secretTool("key-" + id); len(key) < 32 {
+		t.Errorf("secret-tool finds no key (%d bytes)", len(key))
+	}
+
+	bus := c.env["DBUS_SESSION_BUS_ADDRESS"]
+	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
+	const away = "the login of corp is in the Secret Service, which this session cannot reach (there is no D-Bus session bus in this session)."
+	before := c.aws.Count("")
+	for _, argv := range []string{"logout --profile dev", "logout --idp corp", "logout --all", "process --profile dev", "login --profile dev", "token --idp corp",
+		"status --profile dev", "status", "exec --profile dev -- true", "console --profile dev --print"} {
+		c.ends(7, away, strings.Fields(argv)...)
+	}
+	if n := c.aws.Count("") - before; n != 0 {
+		t.Errorf("%d requests, want 0", n)
+	}
+
+	c.env["DBUS_SESSION_BUS_ADDRESS"] = bus
+	credentials(t, c.process("dev")) // nothing is forgotten
+	c.ends(0, "", "status", "--profile", "dev")
+	c.ends(0, "", "logout", "--profile", "dev")
+	if n := c.aws.Count("revoke"); n != 1 {
+		t.Errorf("%d revocations, want 1", n)
+	}
+	if record := c.secretTool("login-" + id); record != "" {
+		t.Error("the keyring still has the login")
+	}
+	c.ends(3, "profile dev needs a login", "process", "--profile", "dev")
+	c.ends(3, "profile dev needs a login", "status")
+}
+
+// A locked keyring is as out of reach for a logout as one without a bus.
+func TestLogoutOfALockedKeyring(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{Rotate: true})
+	c.aws.AutoApprove("taro")
+	c.writeConfig(c.section("corp") + c.profile("dev", "corp"))
+	c.ends(0, "", "login", "--profile", "dev")
+	c.keyring.stop()
+	c.keyring = startKeyring(t, c.environ(), c.bus, "")
+	for _, argv := range []string{"logout --profile dev", "logout --all", "status", "process --profile dev"} {
+		c.ends(7, "the keyring that holds the login of corp is locked", strings.Fields(argv)...)
+	}
+	if err := unlockKeyring(t, c.bus, keyringPassword); err != nil {
+		t.Fatal(err)
+	}
+	c.ends(0, "", "logout", "--idp", "corp")
+	if n := c.aws.Count("revoke"); n != 1 {
+		t.Errorf("%d revocations, want 1", n)
+	}
+}
+
+// A login that has moved twice, from the Secret Service to the kernel keyring to a
+// file, is ended in all three places, or in none.
+func TestLogoutOfEarlierPlaces(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{Rotate: true})
+	c.keepsFiles = true
+	c.aws.AutoApprove("taro")
+	for _, storage := range []string{"keyring", "kernel", "file"} {
+		c.writeConfig(c.section("corp", "storage = "+storage) + c.profile("dev", "corp"))
+		c.ends(0, "", "login", "--profile", "dev")
+		credentials(t, c.process("dev"))
+	}
+	if n := c.aws.Count("device"); n != 3 {
+		t.Errorf("%d logins, want 3", n)
+	}
+	key := "daypass:login-" + c.loginID()
+	if _, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, "user", key, 0); err != nil {
+		t.Errorf("keyctl finds no key %s: %v", key, err)
+	}
+	bus := c.env["DBUS_SESSION_BUS_ADDRESS"]
+	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
+	c.ends(7, "the login of corp is in the Secret Service", "logout", "--profile", "dev")
+	c.ends(7, "the login of corp is in the Secret Service", "logout", "--all")
+	if n := c.aws.Count("revoke"); n != 0 {
+		t.Errorf("%d revocations, want 0", n)
+	}
+	credentials(t, c.process("dev"))
+	c.env["DBUS_SESSION_BUS_ADDRESS"] = bus
+	c.ends(0, "", "logout", "--profile", "dev") // --all would reach whatever else this user has in the kernel keyring
+	if n := c.aws.Count("revoke"); n != 3 {
+		t.Errorf("%d revocations, want 3", n)
+	}
+	if _, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, "user", key, 0); err == nil {
+		t.Error("the kernel keyring still has the login")
+	}
+}

@@ -1,0 +1,279 @@
+package idp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/daypass/daypass/failure"
+)
+
+// ProviderError is what came of a request instead of what it asked for: an OAuth
+// error object (RFC 6749 section 5.2), an HTTP status without one, or no answer.
+type ProviderError struct {
+	Op     string // one of the constants such as OpRefresh
+	Host   string // that was asked, with the port if it has one
+	Status int    // of HTTP, 0 without an answer; it says little: providers send errors with any
+	Code   string // of OAuth, "" if there was none
+	// Description is the provider's text, or what is wrong with an answer without
+	// one: one line without control characters, at most 300 bytes.
+	Description string
+	// Unreadable says that the answer was not a JSON object, and so perhaps not the
+	// provider's: there may be a proxy or a sign-in page in between.
+	Unreadable    bool
+	CorrelationID string        // finds the event in Entra's sign-in log, "" elsewhere
+	RetryAfter    time.Duration // for which the provider asks to be left alone, 0 if it did not say
+	// Lost says that the request may have reached the provider, and that its answer
+	// is not known: it broke off, was a server error, or could not be read.
+	Lost  bool
+	Cause error // why there was no answer, nil if there was one
+}
+
+// Error says who answered what to which request.
+func (e *ProviderError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("no answer of %s to the %s request: %s", e.Host, e.Op, plain(e.Cause))
+	}
+	return fmt.Sprintf("%s answered the %s request with HTTP status %d (%s)", e.Host, e.Op, e.Status, e.said())
+}
+
+// Unwrap returns why there was no answer.
+func (e *ProviderError) Unwrap() error { return e.Cause }
+
+// IsLost reports whether the answer to an exchange is not known.
+func IsLost(err error) bool {
+	var e *ProviderError
+	return errors.As(err, &e) && e.Lost
+}
+
+// IsUnreachable reports whether nothing was sent to the provider, or its public
+// documents could not be fetched.
+func IsUnreachable(err error) bool {
+	var e *ProviderError
+	return errors.As(err, &e) && e.Cause != nil && !e.Lost
+}
+
+// IsInvalidGrant reports the one answer that ends a refresh token (RFC 6749
+// section 5.2). A lost answer ends nothing, and neither does status 429, which
+// limits rates whatever code it comes with.
+func IsInvalidGrant(err error) bool { return refusedWith(err, "invalid_grant") }
+
+// WantsPerson reports whether the provider keeps the login but wants to see the
+// person again (OpenID Connect Core section 3.1.2.6; Entra sends these on renewal).
+func WantsPerson(err error) bool {
+	return refusedWith(err, "interaction_required", "login_required", "consent_required")
+}
+
+func refusedWith(err error, codes ...string) bool {
+	var e *ProviderError
+	return errors.As(err, &e) && !e.Lost && e.Status != http.StatusTooManyRequests && slices.Contains(codes, e.Code)
+}
+
+// loginKept reassures users who were already logged in.
+const loginKept = "An existing login is kept. Try again later."
+
+// LoginEnded returns the words for a login that the provider renews only after it
+// has seen the person. It is for one of which that is known without asking.
+func LoginEnded() *failure.Error {
+	return new(Client).explain(&ProviderError{Op: OpRefresh, Code: "interaction_required"})
+}
+
+// explain returns e with its exit code and its words. What a provider refuses in so
+// many words is in providers.go.
+func (c *Client) explain(e *ProviderError) *failure.Error {
+	lines := func(lines ...string) *failure.Error { return failure.New(failure.ExitNetwork, e, lines...) }
+	pause := "a few minutes"
+	if e.RetryAfter > 0 {
+		pause = fmt.Sprintf("%.0f s", e.RetryAfter.Seconds())
+	}
+	switch {
+	case e.Lost:
+		return lines(cannot(e.Op)+": {host} does not answer as it should ("+e.said()+").", loginKept)
+	case e.Cause != nil:
+		return lines(unreachable(e)...)
+	case e.Status == http.StatusTooManyRequests: // whatever the code: Auth0's can be access_denied
+		return lines("{host} asks to wait "+pause+": too many logins.", loginKept)
+	case e.Status == http.StatusProxyAuthRequired:
+		return lines("cannot reach {host}: the proxy wants a user name and a password (status 407).", "Correct HTTPS_PROXY.")
+	case e.Code == "" && e.Status >= 500:
+		return lines(cannot(e.Op)+": {host} answers with status "+fmt.Sprint(e.Status)+".", loginKept)
+	case e.Unreadable: // perhaps not the provider's words at all
+		return lines("{host} does not answer as it should ("+e.said()+"; "+e.Op+").",
+			"Is there a proxy or a sign-in page in between? If not, check issuer in {section}.", loginKept)
+	}
+	event, _, _ := strings.Cut(e.Description, ":")
+	if e.CorrelationID != "" {
+		event += ", id " + e.CorrelationID
+	}
+	fill := strings.NewReplacer("{client}", c.ClientID, "{audience}", c.Audience, "{enable}", ProviderOf(c.Issuer).SwitchOn,
+		"{code}", e.Code, "{said}", e.said(), "{words}", e.joined("%[2]s (%[1]s)"), "{event}", event, "{wait}", pause, "{op}", e.Op)
+	table := refusals() // whose last row matches everything
+	row := table[slices.IndexFunc(table, func(r refusal) bool { return r.matches(e) })]
+	f := lines(row.lines...)
+	for i, line := range f.Lines {
+		f.Lines[i] = fill.Replace(line)
+	}
+	switch {
+	case e.Op == OpRefresh && (IsInvalidGrant(e) || WantsPerson(e)):
+		f.Exit = failure.ExitLogin // the provider wants to see the person, whatever the reason
+	case !row.passes:
+		f.Exit = failure.ExitRefused
+	}
+	return f
+}
+
+// cannot says what does not work without the answer.
+func cannot(op string) string {
+	switch op {
+	case OpRefresh:
+		return "cannot renew"
+	case OpRevocation:
+		return "cannot revoke"
+	case OpDiscovery, OpKeys:
+		return "cannot log in or renew"
+	}
+	return "cannot log in"
+}
+
+// unreachable says why nothing was sent, and what to do about it.
+func unreachable(e *ProviderError) []string {
+	var (
+		certificate *tls.CertificateVerificationError
+		expired     x509.CertificateInvalidError
+		name        x509.HostnameError
+		proxy       proxyError
+		connect     *net.OpError
+		why         = plain(e.Cause)
+	)
+	switch {
+	case errors.As(e.Cause, &expired) && expired.Reason == x509.Expired:
+		return []string{"the certificate of " + e.Host + " has expired or is not valid yet (" + why + ").",
+			"Check this machine's clock. If it is right, tell whoever runs " + e.Host + "."}
+	case errors.As(e.Cause, &name):
+		return []string{"the certificate of " + e.Host + " is for another host (" + why + ").",
+			"Is there a proxy or a sign-in page in between? If not, check issuer in {section}."}
+	case errors.As(e.Cause, &certificate):
+		return []string{"the certificate of " + e.Host + " is not trusted here (" + why + ").",
+			"If a company proxy or CA signs for it, set ca_bundle in {section}."}
+	case errors.As(e.Cause, &proxy):
+		return []string{"cannot reach " + e.Host + ": " + why + ".", "Correct HTTPS_PROXY, or ask whoever runs the proxy to allow " + e.Host + "."}
+	case errors.As(e.Cause, &connect) && connect.Op == "proxyconnect":
+		return []string{"cannot reach the proxy for " + e.Host + ": " + why + ".", "Check HTTPS_PROXY."}
+	}
+	return []string{"cannot reach " + e.Host + ": " + why + ".", loginKept}
+}
+
+// said is what the provider said, for brackets: its code and its words, or else
+// the status, or why it said nothing.
+func (e *ProviderError) said() string { return e.joined("%[1]s: %[2]s") }
+
+func (e *ProviderError) joined(form string) string {
+	words := strings.TrimRight(e.Description, ". ")
+	switch {
+	case e.Cause != nil:
+		return plain(e.Cause)
+	case e.Code == "" && (words == "" || e.Status >= 500):
+		return fmt.Sprintf("status %d", e.Status)
+	case words == "":
+		return e.Code
+	case e.Code == "" || strings.Contains(words, e.Code):
+		return words
+	}
+	return fmt.Sprintf(form, e.Code, words)
+}
+
+// DiscoveryError is the cause if the provider's discovery document (OpenID Connect
+// Discovery 1.0 section 3) is missing or of no use.
+type DiscoveryError struct {
+	Reason     string
+	Discovered string // what the provider calls itself, if that is another name; not trusted
+}
+
+// Error says what is wrong with the issuer.
+func (e *DiscoveryError) Error() string { return e.Reason }
+
+// TokenError is the cause if an ID token is of no use. It never holds the token.
+type TokenError struct{ Reason string }
+
+// Error says what is wrong with the token.
+func (e *TokenError) Error() string { return "bad ID token: " + e.Reason }
+
+// badToken is the error for a token that is of no use.
+func badToken(advice, format string, values ...any) error {
+	reason := fmt.Sprintf(format, values...)
+	return failure.New(failure.ExitRefused, &TokenError{reason}, "the ID token from {host} cannot be used: "+reason+".", advice)
+}
+
+// AnotherPerson is the error for an ID token whose subject should be another.
+func AnotherPerson(got, want string) error {
+	return wrongClaim("sub", got, want, "Run: daypass login{flag}")
+}
+
+func wrongClaim(name, got, want, advice string) error {
+	return badToken(advice, "claim %s is %q, want %q", name, clean(got, 200), want)
+}
+
+// noIDToken is the error for a token answer without the token that AWS takes.
+func noIDToken(op string) error {
+	cause := &TokenError{"the provider sent none"}
+	if op == OpRefresh {
+		return failure.New(failure.ExitLogin, cause,
+			"{host} renews a login without a new ID token, which AWS needs.",
+			"At this provider a login ends with its ID token. Run: daypass login{flag}")
+	}
+	// A plain OAuth server, such as GitHub's, has none to send.
+	return failure.New(failure.ExitLogin, cause,
+		"{host} sent no ID token, which AWS needs.",
+		"The scopes of {section} must hold openid, and the client must be an OpenID Connect one.",
+		"Then run: daypass login{flag}")
+}
+
+// clean makes one line of at most max bytes of a text of outside origin. Control
+// characters, line breaks included, become spaces, and what does not print, such
+// as a change of writing direction, goes.
+func clean(text string, max int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		case r == utf8.RuneError, !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.ToValidUTF8(text[:min(len(text), max)], "")
+}
+
+// echoes reports whether a text repeats a secret that its writer was sent, also
+// one that it breaks up with what clean takes away.
+func echoes(text string, secrets []string) bool {
+	squeezed := func(s string) string { return strings.ReplaceAll(clean(s, len(s)), " ", "") }
+	said := squeezed(text)
+	for _, s := range secrets {
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
+			if strings.Contains(said, squeezed(form)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plain is the text of an error on one line.
+func plain(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return clean(err.Error(), 300)
+}

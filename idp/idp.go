@@ -1,0 +1,159 @@
+// Package idp talks to one OpenID Connect provider: it reads what the provider
+// publishes, renews a login with its refresh token, verifies ID tokens and revokes
+// refresh tokens. How a person logs in is in packages deviceflow and browserflow,
+// which send their requests through a [Client].
+//
+// Whatever a provider answers is taken for hostile until checked: it is bounded in
+// size and time, and never shown raw. What is peculiar to one provider, and what
+// the error codes mean, is in providers.go.
+//
+// Every error that leaves the package is a [failure.Error] with the exit code and
+// the lines for the person. The cause is found below it with [errors.As]: a
+// [*ProviderError], [*DiscoveryError] or [*TokenError].
+package idp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/secret"
+)
+
+// RequestTime bounds one request. It is what is left of an SDK's time-out of a
+// minute after everything else; providers answer within a second.
+const RequestTime = 10 * time.Second
+
+// Client is one client of one provider, for one goroutine.
+type Client struct {
+	Issuer       string // byte for byte as the provider's discovery document says it
+	ClientID     string
+	ClientSecret secret.String // for providers that insist on one; it is sent as a parameter
+	// Scopes are separated by spaces. "openid" is always sent. If there are none,
+	// it is "openid email", and "offline_access" if the provider takes it.
+	Scopes      string
+	Audience    string // sent with the authorization request, "" for none
+	ExtraParams string // likewise, as k=v&k=v
+
+	// Transport sends the requests. It must call the httptrace hook GotConn as
+	// [http.Transport] does: an error before that hook means that nothing was sent.
+	Transport http.RoundTripper
+	Memory    Memory // of what the provider publishes, from one process to the next
+	Now       func() time.Time
+	Sleep     func(context.Context, time.Duration) error // ends with the context, with its error
+
+	known *published     // nil: nothing yet
+	skew  *time.Duration // the provider's clock minus ours, nil: not known
+}
+
+// Tokens is what a provider gave, raw and not verified. Either may be empty.
+type Tokens struct{ IDToken, RefreshToken secret.String }
+
+// CheckAddress returns an error unless a request may be sent to raw, and a person
+// to it: it is https, or http on this machine. Only a provider on this machine may
+// name an address on this machine.
+func (c *Client) CheckAddress(raw string) error {
+	here := address.OnLoopback(c.Issuer)
+	if err := address.Check(raw, here); err != nil {
+		return err
+	}
+	if !here && address.OnLoopback(raw) {
+		return fmt.Errorf("%q is on this machine, and the provider is not", address.WithoutQuery(raw))
+	}
+	return nil
+}
+
+// Clock returns the wall time: a monotonic reading would not survive a suspended
+// machine or another process.
+func (c *Client) Clock() time.Time { return c.Now().Round(0) }
+
+// OfflineAccess asks for a refresh token (OpenID Connect Core section 11).
+const OfflineAccess = "offline_access"
+
+// RequestScopes returns the scopes that a login asks for.
+func (c *Client) RequestScopes(m Metadata) []string {
+	scopes := strings.Fields(c.Scopes)
+	if len(scopes) > 0 {
+		if !slices.Contains(scopes, "openid") {
+			scopes = append([]string{"openid"}, scopes...)
+		}
+		return scopes
+	}
+	scopes = []string{"openid", "email"}
+	if !ProviderOf(c.Issuer).NoOfflineAccess && (m.Scopes == nil || slices.Contains(m.Scopes, OfflineAccess)) {
+		scopes = append(scopes, OfflineAccess)
+	}
+	return scopes
+}
+
+// AuthorizationParams returns the parameters of an authorization request that come
+// from the configuration: scope, audience and ExtraParams.
+func (c *Client) AuthorizationParams(scopes []string) url.Values {
+	form, _ := url.ParseQuery(c.ExtraParams) // package profile has checked them
+	form.Set("scope", strings.Join(scopes, " "))
+	if c.Audience != "" {
+		form.Set("audience", c.Audience)
+	}
+	return form
+}
+
+// Exchange returns the context of a request that spends a code or a token. It goes
+// on when ctx is cancelled, because an answer that nobody reads is a login lost;
+// it is bounded by [RequestTime].
+func Exchange(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), RequestTime)
+}
+
+// Refresh sends a refresh token to the provider (RFC 6749 section 6) and returns
+// what comes of it. If discovery is known, that is one request. An empty
+// RefreshToken in the answer means that the old one stays good.
+//
+// Tokens can come with an error: a refresh token without an ID token. It must be
+// stored all the same, because the old one may be spent.
+//
+// [IsLost] means that the token may be spent: retrying at once may still be within
+// the provider's grace. [IsInvalidGrant] means that the token is of no more use.
+//
+// Refresh is not cancelled with ctx: it has [RequestTime] of its own.
+func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, error) {
+	ctx, cancel := Exchange(ctx)
+	defer cancel()
+	m, err := c.Metadata(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
+	form := url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {token.Reveal()},
+		// RFC 6749 takes a missing scope for that of the login, but Authentik refuses
+		// it, and Entra sends an ID token for openid only.
+		"scope": {strings.Join(c.RequestScopes(m), " ")},
+	}
+	got, err := c.Post(ctx, OpRefresh, TokenEndpoint, form)
+	if err == nil && got.Code == "invalid_scope" {
+		// The login got less than it asked for. The token was not spent on that.
+		form.Del("scope")
+		got, err = c.Post(ctx, OpRefresh, TokenEndpoint, form)
+	}
+	if err != nil {
+		return Tokens{}, err
+	}
+	return got.Tokens()
+}
+
+// Revoke tells the provider to forget a refresh token (RFC 7009). endpoint is the
+// one that was known at the login.
+func (c *Client) Revoke(ctx context.Context, endpoint string, token secret.String) error {
+	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"refresh_token"}}
+	got, err := c.post(ctx, OpRevocation, endpoint, form)
+	// The body of a success means nothing, and is mostly empty.
+	if err != nil || got.Code == "" && 200 <= got.Status && got.Status < 300 {
+		return err
+	}
+	return got.Err()
+}

@@ -1,0 +1,205 @@
+package idp
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Provider is what is peculiar to one identity provider. This is the place for it:
+// code that needs to know asks [ProviderOf].
+type Provider struct {
+	Name    string // as people call it
+	Example string // of an answer to the question for the issuer
+	Issuer  string // if everybody has the same one, else ""
+
+	// DevicePath follows the issuer if the discovery document leaves the device
+	// authorization endpoint out, "" if it does not.
+	DevicePath string
+	// NoOfflineAccess is set for a provider that gives a refresh token without the
+	// scope offline_access, and with it one that outlives the logout.
+	NoOfflineAccess bool
+	NeedsSecret     bool // even a public client has a client secret
+	BuiltIn         bool // AWS IAM knows the provider without being told
+
+	// SwitchOn says what has to be enabled at the provider.
+	SwitchOn string
+	// Admits says who can get a token for the client, if only the provider itself
+	// holds people off. It may hold {client}, the client id, and {host}.
+	Admits string
+
+	hosts  []string // exact, or with a dot at the end or the beginning: how they begin or end; nil: any
+	path   string   // part of the issuer's path
+	suffix string   // what the issuer ends in, behind what was asked for
+}
+
+// Providers returns the table of providers: those to choose from, and as the last
+// one the row for all others. The forms of issuers are those of the discovery
+// documents.
+//
+// The provider for people that IAM knows without being told:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html
+func Providers() []Provider {
+	const everyUser = "every user of {host} who can log in to client {client}."
+	return []Provider{{
+		Name: "Auth0", Example: "TENANT.REGION.auth0.com", hosts: []string{".auth0.com"}, suffix: "/",
+		SwitchOn: "in the application (type Native): Advanced Settings > Grant Types > Device Code and Refresh Token",
+		Admits:   "every user of {host}. If sign-up or a social login is on there, that is everybody.",
+	}, {
+		Name: "Okta", Example: "ORG.okta.com, or ORG.okta.com/oauth2/default", hosts: []string{".okta.com", ".oktapreview.com", ".okta-emea.com"},
+		SwitchOn: "in the application (type Native) and in the access policy rule of its authorization server: Device Authorization",
+		Admits:   everyUser,
+	}, {
+		Name: "Entra ID", Example: "the tenant id", hosts: []string{"login.microsoftonline.", "sts.windows.net"}, suffix: "/v2.0",
+		SwitchOn: "in the app registration: Authentication > Allow public client flows",
+		Admits:   "every user and guest of the Entra tenant, unless its enterprise application demands an assignment.",
+	}, {
+		Name: "Google", Issuer: "https://accounts.google.com", hosts: []string{"accounts.google.com"}, NeedsSecret: true, BuiltIn: true,
+		SwitchOn: "an OAuth client of the type \"TVs and Limited Input devices\"",
+		Admits:   "everybody with a Google account whom the consent screen of client {client} admits. User type External is the whole world.",
+	}, {
+		Name: "Keycloak", Example: "https://HOST/realms/REALM", path: "/realms/", NoOfflineAccess: true,
+		SwitchOn: "in the client: Capability config > OAuth 2.0 Device Authorization Grant",
+		Admits:   everyUser,
+	}, {
+		Name: "GitLab", Example: "gitlab.com", hosts: []string{"gitlab.com"}, DevicePath: "/oauth/authorize_device",
+		SwitchOn: "GitLab 17.9 or newer, and an application that is not confidential",
+		Admits:   "every user of gitlab.com, of any company. IAM may refuse a policy for gitlab.com without :sub.",
+	}, {
+		Name: "another one", Example: "https://login.example.com",
+		SwitchOn: "the device grant (device code flow), for the client",
+		Admits:   everyUser,
+	}}
+}
+
+// ProviderOf returns the row of the table for an issuer.
+func ProviderOf(issuer string) Provider {
+	all := Providers()
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return all[len(all)-1]
+	}
+	host := strings.ToLower(u.Hostname())
+	p := all[slices.IndexFunc(all, func(p Provider) bool { return p.owns(host, u.Path) })]
+	const personalAccounts = "9188040d-6c67-4c5b-b112-36a304b66dad" // the Entra tenant of all of them
+	if p.Name == "Entra ID" && strings.Contains(u.Path, personalAccounts) {
+		p.Admits = "everybody with a personal Microsoft account."
+	}
+	return p
+}
+
+func (p Provider) owns(host, path string) bool {
+	return strings.Contains(path, p.path) && (p.hosts == nil || slices.ContainsFunc(p.hosts, func(name string) bool {
+		return host == name || name[0] == '.' && strings.HasSuffix(host, name) || name[len(name)-1] == '.' && strings.HasPrefix(host, name)
+	}))
+}
+
+// IssuerFrom makes the issuer of a person's answer: an address, with or without
+// https://, or an Entra tenant id alone. What else is wrong with it, discovery says.
+func (p Provider) IssuerFrom(answer string) (string, error) {
+	answer = strings.TrimSuffix(answer, "/.well-known/openid-configuration")
+	if p.Name == "Entra ID" && !strings.ContainsAny(answer, "/:") {
+		answer = "login.microsoftonline.com/" + answer
+	}
+	if !strings.Contains(answer, "://") {
+		answer = "https://" + answer
+	}
+	answer = strings.TrimSuffix(strings.TrimSuffix(answer, "/"), p.suffix) + p.suffix
+	if u, err := url.Parse(answer); err != nil || u.Host == "" {
+		return "", fmt.Errorf("%q is not an address; want %s", answer, p.Example)
+	}
+	return answer, nil
+}
+
+// What to do about a provider or its settings.
+const (
+	tellProvider = "Tell whoever runs {host}."
+	checkIssuer  = "Check issuer in {section}."
+)
+
+// refusal is one row of the table of what providers refuse: what is matched, and
+// the words for it. An empty field matches anything.
+type refusal struct {
+	op   string   // the request
+	said []string // OAuth error codes, or parts of a description (with a space or a colon)
+	// passes is set if it does not need anybody to act: exit code 6 instead of 4.
+	passes bool
+	// lines may hold the placeholders of package failure, and {client}, {audience},
+	// {enable} (what to switch on), {event} (Entra's number and correlation id), {wait},
+	// {said}, the provider's code and words for brackets, and {words}, the same without.
+	lines []string
+}
+
+func (r refusal) matches(e *ProviderError) bool {
+	return (r.op == "" || r.op == e.Op) && (r.said == nil || slices.ContainsFunc(r.said, func(text string) bool {
+		return text == e.Code || strings.ContainsAny(text, " :") && strings.Contains(e.Description, text)
+	}))
+}
+
+// refusals returns the table of OAuth error codes (RFC 6749 section 5.2, RFC 8628
+// section 3.5, RFC 8707 section 2) and of Entra's numbers, for which Entra has no
+// OAuth error of its own. The first row that matches counts.
+//
+// https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
+func refusals() []refusal {
+	return []refusal{{
+		said: []string{"AADSTS53003:", "AADSTS530036:"},
+		lines: []string{"your company's sign-in policy blocks device codes ({event}).",
+			"Ask the Entra admin to allow device code flow for application {client}."},
+	}, {
+		said: []string{"AADSTS53000:", "AADSTS53001:", "AADSTS53002:"},
+		lines: []string{"your company's sign-in policy wants a managed device ({event}).",
+			"A device code cannot prove one. Ask the Entra admin about application {client}."},
+	}, {
+		said:  []string{"AADSTS50105:"},
+		lines: []string{"you are not assigned to application {client} in Entra ({event}).", "Ask its admin to assign you or your group."},
+	}, {
+		said: []string{"AADSTS65001:"},
+		lines: []string{"{host} refused the login: {words}.",
+			"Ask the Entra admin to grant consent to application {client}. Then: daypass login{flag}"},
+	}, {
+		said:  []string{"AADSTS700016:"},
+		lines: []string{"application {client} does not exist in this Entra tenant ({event}).", "Check client_id, and the tenant in issuer, of {section}."},
+	}, {
+		said: []string{"AADSTS7000218:"},
+		lines: []string{"Entra wants a secret from application {client} ({event}).",
+			"Ask the Entra admin to set \"Allow public client flows\" to Yes for it."},
+	}, {
+		said: []string{"client_secret is missing"}, // Google
+		lines: []string{"{host} wants a client secret from client {client}.",
+			"Set client_secret in {section} (at Google: of a client of type TVs and Limited Input devices)."},
+	}, {
+		said:  []string{"Service not found", "invalid_target"}, // the former: Auth0
+		lines: []string{"{host} does not know the audience {audience} ({said}).", "Leave audience out of {section}: AWS does not need it."},
+	}, {
+		said: []string{"invalid_grant", "interaction_required", "login_required", "consent_required"}, op: OpRefresh,
+		lines: []string{"your login at {host} has ended ({code}).",
+			"Usual causes: password changed, session ended by an admin, or idle too long.", "Run: daypass login{flag}"},
+	}, {
+		said: []string{"invalid_client", "unauthorized_client"},
+		lines: []string{"{host} does not accept client {client} ({said}).",
+			"Its application must be a public (native) one; check client_id in {section}.", "What to enable: {enable}."},
+	}, {
+		said:  []string{"invalid_scope"},
+		lines: []string{"{host} refuses the scopes of {section} ({said}).", "Ask its admin which scopes the application may use, and set scopes there."},
+	}, {
+		said: []string{"slow_down", "temporarily_unavailable"}, passes: true,
+		lines: []string{"{host} asks to wait {wait} ({said}).", loginKept},
+	}, {
+		op:    OpRefresh,
+		lines: []string{"{host} refused to renew the login: {words}.", "Ask whoever runs {host}, or run: daypass login{flag}"},
+	}, {
+		said: []string{"access_denied", "authorization_declined"},
+		lines: []string{"the login at {host} was refused ({said}).",
+			"If that was not you, tell your security team. To try again: daypass login{flag}"},
+	}, {
+		said:  []string{"unsupported_grant_type"},
+		lines: []string{"{host} does not let client {client} use device codes ({said}).", "What to enable: {enable}."},
+	}, {
+		op:    OpPoll,
+		lines: []string{"{host} refused the login: {words}.", "Ask whoever runs {host}. Then: daypass login{flag}"},
+	}, {
+		lines: []string{"{host} refused the {op} request: {words}.", "Check the settings of {section}, or ask whoever runs {host}."},
+	}}
+}

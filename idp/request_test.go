@@ -1,0 +1,209 @@
+package idp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/secret"
+)
+
+// refreshAt sends a refresh token over a real connection to server.
+func refreshAt(ctx context.Context, server string, transport http.RoundTripper) error {
+	f := &Client{Issuer: server, ClientID: clientID, Transport: transport, Now: time.Now}
+	f.known = &published{metadata: Metadata{Issuer: server, TokenEndpoint: server + "/token"}}
+	_, err := f.Refresh(ctx, secret.New("r3fresh"))
+	return err
+}
+
+func TestWhatWasSentIsKnown(t *testing.T) {
+	breaks := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	halves := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write([]byte(`{"refresh_token":"n3w"`))
+	})
+	noTLS := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("a request arrived") })
+	h1, h2 := httptest.NewServer(breaks), httptest.NewUnstartedServer(breaks)
+	h2.EnableHTTP2 = true
+	h2.StartTLS()
+	half, untrusted := httptest.NewServer(halves), httptest.NewUnstartedServer(noTLS)
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake fails
+	untrusted.StartTLS()
+	for _, s := range []*httptest.Server{h1, h2, half, untrusted} {
+		t.Cleanup(s.Close)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := "http://" + listener.Addr().String()
+	listener.Close()
+
+	tests := []struct {
+		name      string
+		server    string
+		transport http.RoundTripper
+		lost      bool
+		want      string
+	}{
+		{"HTTP/1.1 connection breaks after the request", h1.URL, h1.Client().Transport, true, "EOF"},
+		{"HTTP/2 stream breaks after the request", h2.URL, h2.Client().Transport, true, "stream error"},
+		{"the answer breaks off", half.URL, half.Client().Transport, true, "unexpected EOF"},
+		{"nobody listens", closed, &http.Transport{}, false, "connection refused"},
+		{"TLS by an unknown CA", untrusted.URL, &http.Transport{}, false, "set ca_bundle"},
+		{"TLS to a plain server", strings.Replace(h1.URL, "http:", "https:", 1), &http.Transport{}, false, "cannot reach"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := refreshAt(t.Context(), test.server, test.transport)
+			if IsLost(err) != test.lost || IsUnreachable(err) == test.lost || !strings.Contains(told(err), test.want) {
+				t.Errorf("%T: %v", err, err)
+			}
+		})
+	}
+}
+
+func TestNoRedirectWithASecret(t *testing.T) {
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		for _, to := range []string{"https://evil.example/", issuer + "/again"} {
+			p := newFake(t)
+			p.Will("/token", withHeader(status(code, ""), "Location", to))
+			_, err := p.client().Refresh(t.Context(), secret.New("r3fresh"))
+			if err == nil || IsLost(err) || p.Paths() != "configuration token" {
+				t.Errorf("%d to %s: error %v, requests %q", code, to, err, p.Paths())
+			}
+		}
+	}
+}
+
+func TestDeadConnectionThenNone(t *testing.T) {
+	// The transport finds a kept connection dead before it writes, and cannot get
+	// another.
+	err := refreshAt(t.Context(), issuer, roundTripper(func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		trace.GetConn("")
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+		trace.GetConn("")
+		return nil, errors.New("no route to host")
+	}))
+	if !IsUnreachable(err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestEachPostHasItsOwnConnection(t *testing.T) {
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	c := &Client{Issuer: server.URL, Transport: server.Client().Transport, Now: time.Now}
+	for range 3 {
+		if err := c.Revoke(t.Context(), server.URL, secret.New("r3fresh")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connections.Load(); n != 3 {
+		t.Errorf("%d connections for 3 requests", n)
+	}
+}
+
+func TestByteOrderMark(t *testing.T) {
+	p := newFake(t)
+	document, _ := json.Marshal(p.Document)
+	p.Will(wellKnown, ok("\xef\xbb\xbf"+string(document)))
+	p.Will("/keys", ok("\xef\xbb\xbf"+goodKeys()))
+	for range 2 { // the second time from memory
+		if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A proxy in between is named, and its password is not.
+func TestProxies(t *testing.T) {
+	refusing := func(status string) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\n\r\n"))
+				_ = conn.Close()
+			}
+		}))
+	}
+	closed := refusing("")
+	closed.Close()
+	for name, test := range map[string]struct{ proxy, want string }{
+		"407":         {refusing("407 Proxy Authentication Required").URL, "the proxy refused (407 Proxy Authentication Required)"},
+		"403":         {refusing("403 Forbidden").URL, "the proxy refused (403 Forbidden)"},
+		"nobody":      {closed.URL, "cannot reach the proxy"},
+		"not a URL":   {"http://user:hunter2@bad host:1", "HTTPS_PROXY does not hold a valid proxy address"},
+		"with a name": {strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1), "cannot reach the proxy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// As http.ProxyFromEnvironment, which reads the environment only once.
+			transport := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
+				u, err := url.Parse(test.proxy)
+				if err != nil {
+					return nil, fmt.Errorf("invalid proxy address %q: %w", test.proxy, err)
+				}
+				return u, nil
+			}}
+			err := refreshAt(t.Context(), issuer, transport)
+			if !IsUnreachable(err) || !strings.Contains(told(err), test.want) || strings.Contains(told(err), "hunter2") ||
+				strings.Contains(told(err), "Try again later") {
+				t.Errorf("%v", err)
+			}
+			checkWords(t, err)
+		})
+	}
+}
+
+// A certificate that does not serve now will not serve later.
+func TestCertificates(t *testing.T) {
+	for want, err := range map[string]error{
+		"has expired or is not valid yet": &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}},
+		"is for another host":             &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "corp.example"}},
+		"set ca_bundle in {section}":      &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+	} {
+		p := newFake(t)
+		p.Will("/token", reply{Err: err, Unsent: true})
+		_, got := p.client().Refresh(t.Context(), secret.New("r3fresh"))
+		if got == nil || !strings.Contains(got.Error(), want) || strings.Contains(got.Error(), "ry again") {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-7": 0, "soon": 0, "1.5": 0,
+		"9223372036854775807": time.Hour, "99999999999999999999999": 0,
+		noon.Add(time.Minute).Format(http.TimeFormat):   time.Minute,
+		noon.Add(-time.Minute).Format(http.TimeFormat):  0,
+		noon.AddDate(900, 0, 0).Format(http.TimeFormat): time.Hour,
+		noon.Add(time.Minute).Format(time.RFC3339):      0,
+	} {
+		if got := retryAfter(http.Header{"Retry-After": {value}}, noon); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package idp
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/daypass/daypass/secret"
+)
+
+// leeway is how far clocks may be apart before a token is refused, as in most
+// OpenID Connect clients. AWS STS is the judge; this check is for the message.
+const leeway = 5 * time.Minute
+
+// leastSkew is the difference between clocks that is worth a word. Less may come
+// of a slow answer.
+const leastSkew = time.Minute
+
+// STSAlgorithms returns the signature algorithms that AssumeRoleWithWebIdentity
+// accepts.
+func STSAlgorithms() []string {
+	return []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512}
+}
+
+// Verify checks an ID token as OpenID Connect Core section 3.1.3.7 asks, and as
+// AWS STS will: signature, iss, aud, azp, exp, iat and nbf. The cause of a refusal
+// is a [*TokenError]. With discovery and keys remembered it makes no request; they
+// are fetched again, once, if the token is signed with an unknown key.
+func (c *Client) Verify(ctx context.Context, raw secret.String) (Token, error) {
+	t, err := Parse(raw)
+	if err == nil {
+		// Before the signature: that the token is another issuer's says more than that
+		// its key is unknown. Both must hold.
+		err = c.checkClaims(t)
+	}
+	if err == nil {
+		err = c.checkSignature(ctx, t)
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	return t, nil
+}
+
+// checkClaims checks how the token is signed, whose it is, for whom and when.
+func (c *Client) checkClaims(t Token) error {
+	const (
+		signingKey  = "Have the ID tokens of the client signed with RS256 or ES256 (Authentik: choose a signing key)."
+		checkClient = "Check client_id in {section} with whoever runs {host}."
+	)
+	accepted, now := strings.Join(STSAlgorithms(), ", "), c.Clock()
+	switch {
+	case t.Algorithm == "" || strings.EqualFold(t.Algorithm, "none"):
+		return badToken(signingKey, "it is not signed, but AWS STS wants %s", accepted)
+	case !slices.Contains(STSAlgorithms(), t.Algorithm):
+		return badToken(signingKey, "it is signed with %q, but AWS STS accepts %s only", t.Algorithm, accepted)
+	case t.Issuer != c.Issuer:
+		return wrongClaim("iss", t.Issuer, c.Issuer, checkIssuer)
+	case !slices.Contains(t.Audience, c.ClientID): // more are fine: Zitadel lists every client of the project
+		return wrongClaim("aud", strings.Join(t.Audience, ", "), c.ClientID, checkClient)
+	// An azp that is there must be this client; AWS compares it before aud. One that
+	// is missing is fine, with several audiences too: section 3.1.3.7 asked for it
+	// until errata set 2, and the token came from the provider directly.
+	case t.AuthorizedParty != "" && t.AuthorizedParty != c.ClientID:
+		return wrongClaim("azp", t.AuthorizedParty, c.ClientID, checkClient)
+	case now.After(t.Expires.Add(leeway)):
+		return c.badTime("expired %s ago", now.Sub(t.Expires), -1)
+	case t.IssuedAt.After(now.Add(leeway)):
+		return c.badTime("is issued %s from now", t.IssuedAt.Sub(now), +1)
+	case t.NotBefore.After(now.Add(leeway)):
+		return c.badTime("is good only %s from now", t.NotBefore.Sub(now), +1)
+	}
+	return nil
+}
+
+// badTime is the error for a token that is too old (side -1) or too new (side +1),
+// with the clock named that likely is wrong.
+func (c *Client) badTime(format string, off, side time.Duration) error {
+	const setClock = "Set this machine's clock, then repeat your command."
+	reason := fmt.Sprintf("it "+format, off.Round(time.Second))
+	switch {
+	case c.skew == nil:
+		return badToken("Is this machine's clock right? If it is, tell whoever runs {host}.", "%s", reason)
+	// A clock that is ahead makes tokens expire early, one that is behind has them
+	// come from the future; the other way round it is no explanation.
+	case *c.skew*side >= leastSkew && side < 0:
+		return badToken(setClock, "%s: your clock is %s ahead of {host}", reason, -*c.skew)
+	case *c.skew*side >= leastSkew:
+		return badToken(setClock, "%s: your clock is %s behind {host}", reason, *c.skew)
+	case side < 0:
+		return badToken("Tell whoever runs {host}: its ID tokens have expired on arrival.", "%s", reason)
+	}
+	return badToken("The provider's clock is wrong. Tell whoever runs {host}.", "%s", reason)
+}
+
+// checkSignature fetches the provider's keys anew at most once, if none of the
+// remembered ones fits (OpenID Connect Core section 10.1.1).
+func (c *Client) checkSignature(ctx context.Context, t Token) error {
+	m, err := c.Metadata(ctx)
+	if err != nil {
+		return err
+	}
+	if keys, _ := readKeys(c.known.Keys, t.keyID); c.signedBy(ctx, t, keys) == nil {
+		return nil
+	}
+	published, err := c.fetchKeys(ctx, m)
+	if err != nil {
+		return err
+	}
+	keys, unreadable := readKeys(published, t.keyID)
+	wrong := c.signedBy(ctx, t, keys)
+	id := clean(t.keyID, 100)
+	switch {
+	case wrong == nil:
+		// Remembered only now: keys that fit nothing may be a fault that passes, and
+		// would take the place of good ones for a day.
+		c.known.Keys = published
+		c.remember(c.known)
+		return nil
+	case !strings.HasPrefix(wrong.Error(), "failed to verify signature"):
+		return badToken(tellProvider, "%s", plain(wrong))
+	case len(keys) > 0:
+		return badToken(tellProvider, "its signature does not fit the provider's key %q", id)
+	case unreadable:
+		return badToken(tellProvider, "it is signed with key %q, and the provider's signing keys are unreadable", id)
+	}
+	return badToken(tellProvider, "it is signed with key %q, which the provider does not publish", id)
+}
+
+// signedBy returns nil if one of the keys made the signature. What go-oidc checks
+// besides was checked before, with a message for the person.
+func (c *Client) signedBy(ctx context.Context, t Token, keys []crypto.PublicKey) error {
+	verifier := oidc.NewVerifier(c.Issuer, &oidc.StaticKeySet{PublicKeys: keys}, &oidc.Config{
+		ClientID:             c.ClientID,
+		SupportedSigningAlgs: []string{t.Algorithm},
+		SkipExpiryCheck:      true, // go-oidc has no leeway; checkClaims does
+	})
+	_, err := verifier.Verify(ctx, t.Raw.Reveal())
+	return err
+}
+
+// fetchKeys returns the keys that the provider publishes now.
+func (c *Client) fetchKeys(ctx context.Context, m Metadata) (json.RawMessage, error) {
+	got, err := c.get(ctx, OpKeys, m.JWKSURI)
+	var refused *ProviderError
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		if moved, failed := c.Rediscover(ctx); failed == nil && moved.JWKSURI != m.JWKSURI {
+			got, err = c.get(ctx, OpKeys, moved.JWKSURI)
+		}
+	}
+	return got.body, err
+}
+
+const (
+	maxRSABits = 8192 // checking a signature costs time with its square; crypto/tls has the same bound
+	maxKeys    = 100  // that are tried; providers publish two to ten
+)
+
+// readKeys returns the keys of a JSON Web Key Set (RFC 7517 section 5) that may have
+// signed a token whose header has this id: those with the id and those without one;
+// all of them for "". What is sound is used; unreadable reports whether such a key,
+// or the set, could not be read.
+func readKeys(published json.RawMessage, id string) (keys []crypto.PublicKey, unreadable bool) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(published, &set) != nil {
+		return nil, true
+	}
+	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
+		var fields map[string]any
+		_ = json.Unmarshal(raw, &fields)
+		keyID := textClaim(fields, "kid")
+		if textClaim(fields, "use") == "enc" || id != "" && keyID != "" && keyID != id {
+			continue
+		}
+		if key := readKey(fields); key != nil {
+			keys = append(keys, key)
+		} else {
+			unreadable = true
+		}
+	}
+	return keys, unreadable
+}
+
+// readKey returns a key that STS could use, nil for any other.
+func readKey(fields map[string]any) crypto.PublicKey {
+	// Certificates say nothing about the key, but go-jose refuses the key for a bad
+	// one. So it does for numbers in standard base64, which some providers publish.
+	bare := map[string]string{}
+	for _, name := range []string{"kty", "crv", "n", "e", "x", "y"} {
+		if value := textClaim(fields, name); value != "" {
+			bare[name] = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(value), "=")
+		}
+	}
+	data, _ := json.Marshal(bare)
+	var read jose.JSONWebKey
+	if json.Unmarshal(data, &read) != nil {
+		return nil
+	}
+	switch public := read.Key.(type) {
+	case *rsa.PublicKey:
+		if public.N.BitLen() <= maxRSABits {
+			return public
+		}
+	case *ecdsa.PublicKey:
+		return public
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/secret"
+)
+
+// The links of the pipeline, one by one, for daypass doctor. None of them asks a
+// person or stores role credentials. Every error is a [*failure.Error].
+
+// diagnoseTime bounds the wait for another process that holds the login.
+const diagnoseTime = 20 * time.Second
+
+// CheckStorage reports whether the login can be reached where it is kept, and
+// whether the storage of the settings takes a record of the size of a large login:
+// one is written, read back and deleted.
+func (p *Pipeline) CheckStorage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, diagnoseTime)
+	defer cancel()
+	if _, err := p.Kept.Key(ctx); err != nil && !notThere(err) {
+		return p.Fill(p.keyringFailure(ctx, err))
+	}
+	lock, err := p.Locks.Lock(ctx, "doctor")
+	if err != nil {
+		return p.Fill(p.lockFailure(ctx, err))
+	}
+	defer lock.Unlock()
+	scratch, err := p.Storages.Login(cache.Name("doctor"), p.Profile.IDP.Storage)
+	if err == nil {
+		err = tryStorage(ctx, scratch)
+	}
+	if err != nil {
+		return p.Fill(p.keyringFailure(ctx, err))
+	}
+	return nil
+}
+
+func tryStorage(ctx context.Context, scratch *cache.Login) error {
+	if err := scratch.Choose(ctx, "doctor", false); err != nil {
+		return err
+	}
+	record := []byte(strings.Repeat(rand.Text(), 300)) // 7.8 kB: more than one item of most keyrings
+	err := scratch.SetRecord(ctx, record)
+	var read []byte
+	if err == nil {
+		read, err = scratch.Record(ctx)
+	}
+	if err == nil && !bytes.Equal(read, record) {
+		err = &cache.UnreadableError{Where: scratch.Where(), Err: errors.New("what was read is not what was written")}
+	}
+	places, listed := scratch.Items()
+	if err == nil {
+		err = listed
+	}
+	for _, items := range places {
+		if deleted := items.Delete(context.WithoutCancel(ctx)); err == nil {
+			err = deleted
+		}
+	}
+	if err == nil { // else the next try finds what is left
+		err = scratch.Forget()
+	}
+	return err
+}
+
+// Diagnose asks the provider what it publishes, whatever is remembered of it.
+// The diagnosis holds what is known of the clock with an error too.
+func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
+	flow, err := p.flow()
+	if err != nil {
+		return idp.Diagnosis{}, p.Fill(err)
+	}
+	d, err := flow.Diagnose(ctx)
+	return d, p.Fill(err)
+}
+
+// Identity is a login as AWS sees it.
+type Identity struct {
+	Who             string // for people
+	Issuer          string
+	Subject         string
+	Audience        []string
+	AuthorizedParty string // azp, "" if the token has none
+	Algorithm       string // of the signature, as RFC 7518 names it
+	Until           time.Time
+	Renews          bool // there is a refresh token
+}
+
+// Identity returns the login that there is, renewed if it must be and can be
+// without a person.
+func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
+	l, err := p.silentLogin(ctx, secret.String{})
+	if err != nil {
+		return Identity{}, p.Fill(err)
+	}
+	t, _ := idp.Parse(l.IDToken.String) // it was verified when it came
+	return Identity{
+		Who: l.Claims.who(), Issuer: l.Issuer, Subject: l.Claims.Subject, Audience: l.Claims.Audience,
+		AuthorizedParty: l.Claims.AuthorizedParty, Algorithm: t.Algorithm,
+		Until: l.Expires, Renews: !l.RefreshToken.Empty(),
+	}, nil
+}
+
+// TryRole assumes the role with the login that there is and drops the credentials.
+// It returns the ARN of the session that they were for.
+func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
+	l, err := p.silentLogin(ctx, secret.String{})
+	if err != nil {
+		return "", p.Fill(err)
+	}
+	r, err := p.assumeRole(ctx, l)
+	if isExpiredToken(err) {
+		if l, err = p.silentLogin(ctx, l.IDToken.String); err != nil {
+			return "", p.Fill(err)
+		}
+		r, err = p.assumeRole(ctx, l)
+	}
+	if err != nil {
+		return "", p.Fill(p.explainSTS(ctx, l, err))
+	}
+	return r.AssumedRole, nil
+}
+
+// silentLogin is idToken without a person and with an end: another process may
+// hold the login for as long as a code is good. It is a timer that ends it and no
+// deadline, for what is left to a deadline decides whether an exchange may start.
+func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*login, error) {
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer time.AfterFunc(diagnoseTime, cancel).Stop()
+	l, err := p.idToken(bounded, p.Now(), silently, rejected)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return nil, failure.New(failure.ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
+			"It may be waiting for an approval; see: daypass status{flag}")
+	}
+	return l, err
+}
+
+// Reach makes one request to a server of AWS, with nothing in it. Any answer over
+// HTTP will do.
+func (p *Pipeline) Reach(ctx context.Context, address string) error {
+	transport, err := p.stsTransport()
+	if err != nil {
+		return p.Fill(err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return p.Fill(err)
+	}
+	response, err := newClient(transport, stsAnswerMax, stsRequestTime).Do(request)
+	if err != nil {
+		return p.Fill(failure.New(failure.ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
+			"Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",
+			"AWS_CA_BUNDLE."))
+	}
+	return response.Body.Close()
+}
+
+// DeviceEndpoint is where a login would be started, or "".
+func (p *Pipeline) DeviceEndpoint(m idp.Metadata) string {
+	flow, err := p.flow()
+	if err != nil {
+		return ""
+	}
+	return flow.DeviceEndpoint(m)
+}
+
+// RequestScopes is what a login would ask for.
+func (p *Pipeline) RequestScopes(m idp.Metadata) []string {
+	flow, err := p.flow()
+	if err != nil {
+		return nil
+	}
+	return flow.RequestScopes(m)
+}

@@ -1,0 +1,147 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
+)
+
+const (
+	// unlockTime bounds the wait for a person at the keyring's own dialog.
+	unlockTime = 60 * time.Second
+	// unlockPause is how long that dialog is not shown again by itself to somebody
+	// who has dismissed it: some SDKs start process twice for one command.
+	unlockPause = 10 * time.Second
+)
+
+// unlock asks for the keyring to be unlocked. However many processes find it
+// locked, for whatever login, one dialog is raised: those that waited behind one
+// that was dismissed end with it, and so does the next for [unlockPause]. If nobody
+// is asked to log in, nobody is asked for a password either.
+func (p *Pipeline) unlock(ctx context.Context, how manner) error {
+	who := p.person()
+	if err := p.stillLocked(ctx); err == nil || !p.Kept.CanAsk() || !who.Terminal && !who.Browser {
+		return err // nobody waits for a dialog at another screen
+	}
+	dismissed := &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
+	lock, err := p.Locks.TryLock("unlock")
+	if errors.Is(err, cache.ErrBusy) {
+		lock, err = p.Locks.Lock(ctx, "unlock")
+		if errors.Is(err, context.DeadlineExceeded) {
+			return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrUnanswered}
+		}
+		if err == nil && p.stillLocked(ctx) != nil {
+			lock.Unlock()
+			return dismissed
+		}
+	}
+	if err != nil {
+		return p.lockFailure(ctx, err)
+	}
+	defer lock.Unlock()
+	if p.stillLocked(ctx) == nil {
+		return nil // the one before us unlocked it
+	}
+	if n := p.readNote(loginNote); !how.typed() && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause) {
+		return dismissed
+	}
+	bounded, cancel := context.WithTimeout(ctx, unlockTime)
+	defer cancel()
+	err = p.Kept.Unlock(bounded)
+	if err != nil && !interrupted(ctx) {
+		f := p.keyringFailure(ctx, err)
+		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), f))
+	}
+	return err
+}
+
+// stillLocked returns the error with which a locked keyring keeps the login back,
+// and nil for every other answer: whoever reads the login meets that.
+func (p *Pipeline) stillLocked(ctx context.Context) error {
+	if _, _, err := p.readLogin(ctx); needsUnlock(err) {
+		return err
+	}
+	return nil
+}
+
+// keyringFailure explains an error of the place where the profile's login is kept.
+func (p *Pipeline) keyringFailure(ctx context.Context, err error) *failure.Error {
+	name := p.Profile.IDP.Name
+	if name == "" {
+		name = "{host}"
+	}
+	_, missing := p.Kept.Place()
+	return explainKeyring(ctx, name, missing == nil, err)
+}
+
+// explainKeyring explains an error of a keyring. login names the login in
+// question; placed reports that it is known to be there.
+func explainKeyring(ctx context.Context, login string, placed bool, err error) *failure.Error {
+	var f *failure.Error
+	if errors.As(err, &f) {
+		return f
+	}
+	if interrupted(ctx) {
+		return failure.Interrupted(err)
+	}
+	var keyring *cache.UnreachableError
+	if !errors.As(err, &keyring) {
+		return failure.New(failure.ExitKeyring, err, "the login of "+login+" cannot be read or stored: "+reason(err)+".", "See what is wrong: daypass doctor{flag}")
+	}
+	why := reason(keyring.Err)
+	const file = "set storage = file in {section} (files that only you can read)"
+	new := func(first string, advice ...string) *failure.Error {
+		return failure.New(failure.ExitKeyring, err, append([]string{first}, advice...)...)
+	}
+	switch {
+	case keyring.Locked && (errors.Is(err, cache.ErrDismissed) || errors.Is(err, cache.ErrUnanswered)):
+		return new("the keyring that holds the login of "+login+" is locked: "+why+".", unlockAdvice())
+	case keyring.Locked:
+		return new("the keyring that holds the login of "+login+" is locked, and no dialog can be shown here.", unlockAdvice())
+	case keyring.Full:
+		return new(keyring.Where+" cannot store anything more: "+why+".", "Is the disk of your home folder full? Free some space, then repeat your command.")
+	case errors.Is(err, syscall.EDQUOT):
+		return new("the login of "+login+" does not fit into the "+keyring.Where+": "+why+".",
+			"Log out of logins that you do not need, or raise kernel.keys.maxbytes.", "Or "+file+".")
+	}
+	if keyring.Where == "file" || strings.HasPrefix(keyring.Where, "the state folder") {
+		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", "Check that the folder is yours, writable, and not full.")
+	}
+	first := "the login of " + login + " is in the " + keyring.Where + ", which this session cannot reach (" + why + ")."
+	if !placed {
+		first = "the login of " + login + " belongs in the " + keyring.Where + ", which this session cannot reach (" + why + ")."
+	}
+	switch {
+	case runtime.GOOS != "linux":
+		return new(first, "See what is wrong: daypass doctor{flag}")
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSYS):
+		return new(first, "Allow keyctl in the container, or "+file+".", "Then run: daypass login{flag}")
+	}
+	return new(first, "Repeat this on the desktop. To share a login with SSH and cron: storage = kernel in {section}.")
+}
+
+// unlockAdvice is how a person unlocks this system's keyring.
+func unlockAdvice() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "Run: security unlock-keychain. Then repeat your command."
+	case "windows":
+		return "Sign in to Windows at the desktop, then repeat your command."
+	}
+	return "Unlock it on the desktop, then repeat your command."
+}
+
+// folderFailure explains why a file could not be kept beside the login.
+func (p *Pipeline) folderFailure(err error) *failure.Error {
+	if errors.Is(err, cache.ErrMiss) {
+		return loginGone()
+	}
+	return failure.New(failure.ExitUnexpected, err, "nothing can be written to the folder "+p.Kept.Dir()+": "+reason(err)+".",
+		"Check that the folder is yours, writable, and not full.")
+}

@@ -1,0 +1,283 @@
+// Package process is the pipeline of daypass: cached role credentials, else
+// renewed ones, else a login and new ones; and the Version-1 JSON that AWS SDKs
+// read from a credential_process.
+//
+// The decision is [Pipeline.Credentials] (role credentials) and, beneath it,
+// idToken (the login). Both follow the same order: look without a lock, take the
+// lock, look again, act, store, and only then answer.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/profile"
+)
+
+// Pipeline serves one profile: it is the one face of this package to the commands.
+// Network clients are built when first needed, so a cached answer costs one read
+// of the keyring and one of a file. Every error of its methods is a
+// [*failure.Error] with its placeholders filled in.
+type Pipeline struct {
+	// Profile is what to serve. For commands about a login alone, only its IDP is set.
+	Profile profile.Profile
+	// Kept is where the profile's login is kept.
+	Kept *cache.Login
+	// Storages is every storage of this machine, for LogoutAll and CheckStorage.
+	Storages *cache.Storages
+	Locks    cache.Locks
+
+	// Missed is called when no cached answer serves, before anything is done about
+	// it, and returns the context for that; nil: it is the same as before.
+	Missed func(context.Context) context.Context
+	// Person finds out how a person can be reached from here; nil: nobody can be. It
+	// is called when there is something to ask.
+	Person func() Person
+	// Show shows an open device authorization to the person, and opens a browser
+	// tab for it if openTab is set. The function it returns ends the showing (a
+	// countdown, say). It is called after the authorization was stored.
+	Show func(a deviceflow.Authorization, openTab bool) (done func(), err error)
+	// Waiting tells the person, until ctx ends, that another process is logging
+	// in. open returns the authorization that is waited for, if it is known yet.
+	Waiting func(ctx context.Context, open func() (deviceflow.Authorization, bool))
+	// Tell shows the person one line if there is a terminal; nil: nobody is told.
+	Tell func(line string)
+
+	// Debug takes notes of each step; nil: none are taken.
+	Debug *slog.Logger
+	// Flow is the device flow over the provider's client; nil: made from the Profile.
+	Flow *deviceflow.Flow
+	// Now is the clock.
+	Now func() time.Time
+	// Sleep waits for d or until ctx ends.
+	Sleep func(ctx context.Context, d time.Duration) error
+
+	toSTS *http.Transport // made when first needed
+}
+
+// Person says how a person can be reached. The zero value: not at all.
+type Person struct {
+	Terminal bool // text can be shown
+	Browser  bool // a browser can be opened
+	// Why says why nobody can be reached, as the end of "profile dev needs a login,
+	// but ...".
+	Why string
+}
+
+// exchangeTime is what must be left of the deadline for an exchange to begin: its
+// request has 10 s, and its answer must still be stored.
+const exchangeTime = 12 * time.Second
+
+// flow is the device flow of the profile's provider, made when first needed.
+func (p *Pipeline) flow() (*deviceflow.Flow, error) {
+	if p.Flow != nil {
+		return p.Flow, nil
+	}
+	i := p.Profile.IDP
+	transport, err := NewTransport(i.CABundle)
+	if err != nil {
+		return nil, failure.New(failure.ExitUsage, err, "ca_bundle of {section}: "+reason(err)+".", "Point it at a PEM file, or leave it out.")
+	}
+	remembered := "provider-" + cache.Name(i.Issuer) + ".json"
+	p.Flow = &deviceflow.Flow{
+		Client: &idp.Client{
+			Issuer: i.Issuer, ClientID: i.ClientID, ClientSecret: i.ClientSecret,
+			Scopes: i.Scopes, Audience: i.Audience, ExtraParams: i.ExtraParams,
+			Transport: p.noted(transport),
+			Memory: idp.Memory{
+				Load: func() ([]byte, error) { return cache.ReadFile(p.Locks.Dir, remembered, 4<<20) },
+				Save: func(data []byte) error { return cache.WriteFile(p.Locks.Dir, remembered, data) },
+			},
+			Now: p.Now, Sleep: p.Sleep,
+		},
+		Endpoint: i.DeviceAuthorizationEndpoint,
+	}
+	return p.Flow, nil
+}
+
+func (p *Pipeline) person() Person {
+	if p.Person == nil {
+		return Person{}
+	}
+	return p.Person()
+}
+
+func (p *Pipeline) tell(line string) {
+	if p.Tell != nil {
+		p.Tell(line)
+	}
+}
+
+// Names is what the placeholders of failures stand for.
+func (p *Pipeline) Names() failure.Names {
+	n := failure.Names{
+		Profile: p.Profile.Name, Section: "the flags", Host: p.Profile.IDP.Issuer, Flag: " with the same flags",
+	}
+	if u, err := url.Parse(p.Profile.IDP.Issuer); err == nil && u.Host != "" {
+		n.Host = u.Host
+	}
+	if name := p.Profile.IDP.Name; name != "" {
+		n.Section, n.Flag = "[daypass-idp "+name+"]", " --idp "+name
+	}
+	if p.Profile.Name != "" {
+		n.Flag = " --profile " + p.Profile.Name
+	} else {
+		n.Profile = "(from flags)"
+	}
+	return n
+}
+
+// Fill makes a failure of err whose placeholders are filled in, with the company's
+// own line after a refusal. nil stays nil.
+func (p *Pipeline) Fill(err error) error {
+	if err == nil {
+		return nil
+	}
+	f := failure.From(err).Fill(p.Names())
+	var refusal *idp.ProviderError
+	if f.Exit != failure.ExitRefused && f.Exit != failure.ExitAWS && !(f.Exit == failure.ExitLogin && errors.As(err, &refusal)) {
+		return f
+	}
+	// A reader is shown three lines, so it may share the last.
+	switch support := p.Profile.IDP.Support; {
+	case support == "" || len(f.Lines) == 0:
+	case len(f.Lines) < 3:
+		f.Lines = append(f.Lines, support)
+	default:
+		f.Lines[2] += " " + support
+	}
+	return f
+}
+
+// timeFor reports whether d is left before ctx's deadline, by the Pipeline's clock.
+func (p *Pipeline) timeFor(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || deadline.Sub(p.Now()) >= d
+}
+
+// interrupted reports whether ctx was ended by a signal, and not by its deadline.
+func interrupted(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+// outOfTime is the answer if too little time is left to send a token and store
+// what comes back.
+func outOfTime(ctx context.Context) *failure.Error {
+	if interrupted(ctx) {
+		return failure.Interrupted(ctx.Err())
+	}
+	return failure.New(failure.ExitNetwork, nil,
+		"no time was left to renew profile {profile}: another daypass was busy with it, or the network is slow.",
+		"Your login is kept. Repeat your command.")
+}
+
+// wait takes a lock. While another process holds it, the person is told what is
+// waited for, unless old credentials serve and nobody needs to know.
+func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lock, error) {
+	lock, err := p.Locks.TryLock(name)
+	if !errors.Is(err, cache.ErrBusy) {
+		return lock, p.lockFailure(ctx, err)
+	}
+	if p.Waiting != nil && how != silently {
+		told, stop := context.WithCancel(ctx)
+		shown := make(chan struct{})
+		go func() {
+			defer close(shown)
+			p.Waiting(told, func() (deviceflow.Authorization, bool) { return p.openAuthorization(told) })
+		}()
+		defer func() { stop(); <-shown }()
+	}
+	p.debug("wait for lock", "name", name)
+	lock, err = p.Locks.Lock(ctx, name)
+	p.debug("waited", "name", name, "got", err == nil)
+	return lock, p.lockFailure(ctx, err)
+}
+
+func (p *Pipeline) roleLock() string {
+	return "role-" + cache.Name(LoginKey(p.Profile.IDP), roleName(p.Profile))
+}
+
+func (p *Pipeline) loginLock() string { return "login-" + LoginKey(p.Profile.IDP) }
+
+// lockFailure explains why a lock could not be taken; nil stays nil.
+func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case interrupted(ctx):
+		return failure.Interrupted(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		if a, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
+			return p.gaveUp(a, p.Profile.IDP.ProcessTimeout)
+		}
+		return failure.New(failure.ExitNetwork, err,
+			"another daypass is still renewing profile {profile} after "+whole(p.Profile.IDP.ProcessTimeout)+".",
+			"Repeat your command. If that does not help: daypass doctor{flag}")
+	default:
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
+			"Check that the folder is yours, writable, and not full.")
+	}
+}
+
+// openAuthorization is the device authorization that another process waits for.
+func (p *Pipeline) openAuthorization(ctx context.Context) (deviceflow.Authorization, bool) {
+	key, err := p.Kept.Key(ctx)
+	if err != nil {
+		return deviceflow.Authorization{}, false
+	}
+	a := p.readAuthorization(key)
+	if a == nil || !p.Now().Before(a.Expires) {
+		return deviceflow.Authorization{}, false
+	}
+	return a.Authorization, true
+}
+
+// clockTime is a time of today for people, or a date with it.
+func (p *Pipeline) clockTime(t time.Time) string {
+	t = t.Local()
+	if d := t.Sub(p.Now()); d > 20*time.Hour || d < -20*time.Hour {
+		return t.Format("2006-01-02 15:04")
+	}
+	return t.Format("15:04")
+}
+
+// whole is a duration without fractions of a second.
+func whole(d time.Duration) string {
+	if d >= 2*time.Hour && d%time.Hour == 0 {
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	if d >= 2*time.Minute && d%time.Minute == 0 {
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+}
+
+// reason is the innermost cause of err in a few words, without the address of a
+// request: its query may be a secret.
+func reason(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return reason(u.Err)
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Sprintf("%s %q: %v", path.Op, path.Path, path.Err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	return text
+}

@@ -1,0 +1,169 @@
+package process
+
+import (
+	"context"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/secret"
+)
+
+// renew is the exchange of the refresh token. The login is marked before the
+// token is sent: that proves that the answer can be stored, and tells the next
+// process, should this one die, that an answer was lost.
+//
+// A failure with [failure.ExitLogin] says that the token is spent or that the
+// provider wants to see a person; any other leaves the login as it was.
+func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) error {
+	if n.pauses(p.Now()) && !how.typed() {
+		return n.failure()
+	}
+	flow, err := p.flow()
+	if err != nil {
+		return err
+	}
+	// Discovery first: what can be cancelled and retried is done before the mark.
+	if _, err := flow.Metadata(ctx); err != nil {
+		return p.renewalFailure(ctx, n, err)
+	}
+	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
+		return outOfTime(ctx)
+	}
+	answerLost := !l.RefreshStarted.IsZero()
+	l.RefreshStarted = wall(p.Now())
+	if err := p.putLogin(ctx, l); err != nil {
+		return p.keyringFailure(ctx, err)
+	}
+	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
+		return outOfTime(ctx) // the keyring was slow
+	}
+	p.debug("renew the login", "answer lost before", answerLost)
+	p.connectToSTS(ctx)
+	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
+	if idp.IsLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
+		// At once: the grace that some providers give a used token is seconds. Also if
+		// the mark was there: its process may have died before it sent anything.
+		answerLost = true
+		tokens, err = flow.Refresh(ctx, l.RefreshToken.String)
+	}
+	if err == nil || !tokens.RefreshToken.Empty() {
+		return p.storeRenewed(ctx, l, n, tokens, err)
+	}
+	if idp.IsLost(err) && !answerLost {
+		// A signal came, or no time was left to send the token again. The next process
+		// finds the mark, and does that at once: a pause could outlast the grace.
+		if interrupted(ctx) {
+			return failure.Interrupted(err)
+		}
+		return err
+	}
+	ended := idp.IsInvalidGrant(err) && !idp.IsLost(err)
+	if ended || !answerLost && !idp.IsLost(err) {
+		l.RefreshStarted = time.Time{} // else the mark stays: an answer is not known
+	}
+	if ended {
+		l.RefreshToken = secret.Kept{}
+	}
+	l.NeedsPerson = !ended && !idp.IsLost(err) && idp.WantsPerson(err)
+	if stored := p.putLogin(ctx, l); stored != nil {
+		return p.keyringFailure(ctx, stored)
+	}
+	if ended || l.NeedsPerson {
+		return failure.From(err)
+	}
+	return p.renewalFailure(ctx, n, err)
+}
+
+// storeRenewed stores the answer to a renewal: the refresh token before anything
+// else, for the old one may be spent; the ID token after it was verified. lacking
+// says what the answer lacks, or is nil.
+func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens idp.Tokens, lacking error) error {
+	ctx = context.WithoutCancel(ctx)
+	rotated := !tokens.RefreshToken.Empty() && !tokens.RefreshToken.Equal(l.RefreshToken.String)
+	if rotated {
+		l.RefreshToken = secret.Keep(tokens.RefreshToken)
+	}
+	l.RefreshStarted, l.NeedsPerson = time.Time{}, false
+	var stored error
+	if rotated {
+		stored = p.insist(ctx, func(ctx context.Context) error { return p.putLogin(ctx, l) })
+	}
+	var verified idp.Token
+	err := lacking
+	if err == nil {
+		verified, err = p.verifyRenewed(ctx, l, tokens.IDToken)
+	}
+	if err != nil {
+		if !rotated || stored != nil {
+			_ = p.putLogin(ctx, l)
+		}
+		return p.renewalFailure(ctx, n, err) // or each caller would renew once more
+	}
+	if l.Claims.Subject == "" {
+		// The first ID token of this login could not be verified: whose it is, is known
+		// only now, and what the key seals may be somebody else's.
+		if l.key, err = p.newKey(ctx); err != nil {
+			l.unstored = err
+		}
+	}
+	l.take(verified, p.Now())
+	if l.unstored == nil {
+		l.unstored = p.putLogin(ctx, l)
+	}
+	if l.unstored != nil {
+		p.tellNotStored("renewed login", l.unstored)
+	}
+	p.dropAuthorization()
+	p.dropNote(loginNote)
+	return nil
+}
+
+// verifyRenewed checks the ID token that came with a renewal: it must be the
+// same person's, at the same issuer.
+func (p *Pipeline) verifyRenewed(ctx context.Context, l *login, idToken secret.String) (idp.Token, error) {
+	t, err := p.verify(ctx, idToken)
+	if err == nil && l.Claims.Subject != "" && t.Subject != l.Claims.Subject {
+		err = idp.AnotherPerson(t.Subject, l.Claims.Subject)
+	}
+	return t, err
+}
+
+// verify checks an ID token. It belongs to the exchange that brought the token, so
+// it is not cancelled, but bounded; and since the token may not be had again, it
+// is tried again if the provider's keys could not be fetched.
+func (p *Pipeline) verify(ctx context.Context, idToken secret.String) (idp.Token, error) {
+	flow, err := p.flow()
+	if err != nil {
+		return idp.Token{}, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	for try := 1; ; try++ {
+		bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+		t, err := flow.Verify(bounded, idToken)
+		cancel()
+		if err == nil || try == 3 || !idp.IsUnreachable(err) {
+			return t, err
+		}
+		_ = p.Sleep(ctx, time.Second)
+	}
+}
+
+// renewalFailure notes why the provider could not be asked, or what it answered,
+// for the processes behind this one, which then leave it alone for a while.
+func (p *Pipeline) renewalFailure(ctx context.Context, n note, err error) error {
+	if !interrupted(ctx) || idp.IsLost(err) {
+		n = n.ended(p.Now(), failure.From(err))
+		n.Failed = true
+		p.putNote(loginNote, n)
+	}
+	if interrupted(ctx) {
+		return failure.Interrupted(err)
+	}
+	return err
+}
+
+// tellNotStored tells the person that an answer serves only this one command.
+func (p *Pipeline) tellNotStored(what string, err error) {
+	p.tell("daypass: the " + what + " could not be stored (" + reason(err) + "), so it serves this one command.")
+}

@@ -1,0 +1,215 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+)
+
+// stsRefusal is one way in which STS refuses, and what the reader is told.
+type stsRefusal struct {
+	code    string // of STS; "" is any
+	message string // part of STS's message in lower case; "" is any
+	exit    int
+	lines   []string
+}
+
+// What an AWS admin needs.
+const (
+	sendTrustPolicy = "Send your AWS admin the output of: daypass trust-policy{flag}"
+	printCommands   = "AWS admin: daypass trust-policy --format cli{flag} prints the commands."
+	notNeeded       = "Your login is kept. Try again later; no new login is needed."
+)
+
+// stsRefusals are tried in order; the first that matches counts. {token} is the
+// line that an admin compares with the trust policy; {code} is the code, with
+// AWS's own words if there are any. The other placeholders are in explainSTS.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
+func stsRefusals() []stsRefusal {
+	const aws, network = failure.ExitAWS, failure.ExitNetwork
+	return []stsRefusal{
+		{"AccessDenied", "not authorized to perform", aws, []string{
+			"AWS refused role {role}: it does not exist, or its trust policy does not match this login{lacking} (AccessDenied).",
+			"{token}", sendTrustPolicy}},
+		{"AccessDenied", "", aws, []string{"AWS refused role {role} ({code}).", "{token}", sendTrustPolicy}},
+
+		{"InvalidIdentityToken", "incorrect token audience", aws, []string{
+			"account {account} does not accept client {client} (Incorrect token audience).", "{token}", "{addclient}"}},
+		{"InvalidIdentityToken", "no openidconnect provider", aws, []string{
+			"account {account} does not know the identity provider {issuer}, or under another spelling: a slash at the end counts (No OpenIDConnect provider found).",
+			"{token}", printCommands}},
+		{"InvalidIdentityToken", "verification key", network, []string{
+			"AWS cannot fetch the signing keys of {host} (3 tries).", "{token}",
+			"They must be reachable from the internet and answer within 5 s. Tell whoever runs {host}."}},
+		{"InvalidIdentityToken", "thumbprint", aws, []string{
+			"AWS does not trust the certificate of {host} ({said}).", "{token}",
+			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA."}},
+		{"InvalidIdentityToken", "", aws, []string{"AWS does not accept this login's ID token ({code}).", "{token}", sendTrustPolicy}},
+
+		{"ExpiredToken", "", aws, []string{
+			"AWS says that the ID token has expired, although it is new ({said}).", "{token}",
+			"The clock of {host} or of this machine is wrong, or the provider's tokens last only seconds."}},
+		{"IDPRejectedClaim", "", aws, []string{
+			"{host} has told AWS that this login is no longer valid ({code}).", "{token}", "Run: daypass login --force{flag}"}},
+		{"IDPCommunicationError", "", network, []string{
+			"AWS cannot reach {host} (IDPCommunicationError, 3 tries).",
+			"It must be reachable from the internet, with a certificate of a public CA."}},
+
+		{"MalformedPolicyDocument", "", aws, []string{
+			"AWS does not understand the session policy for role {role} ({code}).",
+			"Correct daypass_policy or daypass_policy_arns in profile {profile}."}},
+		{"PackedPolicyTooLarge", "", aws, []string{
+			"the session policy and tags for role {role} are too large for AWS ({said}).", "{token}",
+			"Shorten daypass_policy or daypass_policy_arns, or the tags that {host} puts into the token."}},
+		{"RegionDisabled", "", aws, []string{
+			"account {account} has not activated STS in region {region} (RegionDisabledException).",
+			"Set another region in profile {profile}, or ask your AWS admin to activate it."}},
+		{"ValidationError", "durationseconds", aws, []string{
+			"AWS refused a session of {duration} for role {role}: {said}.",
+			"Lower daypass_duration in profile {profile}. Or an admin raises the role's limit:",
+			"aws iam update-role --role-name {rolename} --max-session-duration {seconds}"}},
+		{"ValidationError", "webidentitytoken", aws, []string{
+			"the ID token of {client} is too large for AWS, which accepts 20000 characters ({said}).",
+			"Ask whoever runs {host} to put fewer groups or claims into it."}},
+		{"ValidationError", "", aws, []string{
+			"AWS refuses the request for role {role} ({code}).",
+			"Check daypass_role_arn, daypass_session_name and daypass_policy_arns in profile {profile}."}},
+
+		{"", "", aws, []string{"AWS refused role {role} ({code}, status {status}).", "{token}", sendTrustPolicy}},
+	}
+}
+
+// explainSTS explains why no role credentials came from AWS. What is told of the
+// token is what an AWS admin compares: never the token.
+func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure.Error {
+	var (
+		f   *failure.Error
+		bad *badAnswer
+	)
+	switch {
+	case errors.As(err, &f):
+		return f
+	case interrupted(ctx):
+		return failure.Interrupted(err)
+	case errors.As(err, &bad):
+		return failure.New(failure.ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
+	}
+	api := asSTSError(err)
+	if api == nil {
+		at := "in " + p.Profile.STSRegion()
+		if p.Profile.STSEndpoint != "" {
+			at = "at " + p.Profile.STSEndpoint
+		}
+		return failure.New(failure.ExitNetwork, err, append([]string{"cannot reach AWS STS " + at + ": " + reason(err) + "."}, networkAdvice(err)...)...)
+	}
+	code, said := shortened(api.Code, l), shortened(api.Message, l)
+	full := code
+	if said != "" {
+		full += ": " + said
+	}
+	if api.passing() {
+		return failure.New(failure.ExitNetwork, err, "AWS STS cannot help now ("+full+").", notNeeded)
+	}
+	fill := strings.NewReplacer(
+		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", tokenLine(l, shortened(api.RequestID, l)),
+		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
+		"{client}", p.Profile.IDP.ClientID, "{issuer}", l.Issuer, "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
+		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
+	)
+	for _, r := range stsRefusals() {
+		// Some codes come with "Exception" at their end.
+		if r.code != "" && strings.TrimSuffix(code, "Exception") != r.code || !strings.Contains(strings.ToLower(said), r.message) {
+			continue
+		}
+		f = &failure.Error{Exit: r.exit, Err: err}
+		for _, line := range r.lines {
+			f.Lines = append(f.Lines, fill.Replace(line))
+		}
+		return f
+	}
+	return failure.From(err)
+}
+
+// addClient is what an admin does about a client that the account does not accept.
+func (p *Pipeline) addClient(issuer string) string {
+	if idp.ProviderOf(issuer).BuiltIn {
+		return printCommands
+	}
+	return "Admin: aws iam add-client-id-to-open-id-connect-provider --client-id " + p.Profile.IDP.ClientID +
+		" --open-id-connect-provider-arn arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + strings.TrimPrefix(issuer, "https://")
+}
+
+// lacking names the permissions that a token with tags or a source identity needs
+// from the trust policy as well.
+func lacking(l *login) string {
+	t, _ := idp.Parse(l.IDToken.String)
+	if missing := t.AskedActions(); len(missing) > 0 {
+		return ", or lacks " + strings.Join(missing, " / ")
+	}
+	return ""
+}
+
+// tokenLine is what an admin compares with the trust policy.
+func tokenLine(l *login, request string) string {
+	or := func(text string) string {
+		if text = shortened(text, l); text == "" {
+			return "(none)"
+		}
+		return text
+	}
+	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(l.Claims.Audience, ",")) + " azp=" + or(l.Claims.AuthorizedParty) +
+		" sub=" + or(l.Claims.Subject) + " request=" + or(request)
+}
+
+// shortened is a text of outside origin on one line of bounded length. One that
+// repeats the token that was sent, perhaps broken into words, is dropped, and so
+// is any long run of characters that tokens are made of.
+func shortened(text string, l *login) string {
+	const longest = 80 // bytes; names of roles and requests are shorter
+	// First, for what is left out later would join what was around it.
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
+	sent := l.IDToken.Reveal()
+	if begin := sent[:min(len(sent), 40)]; begin != "" && strings.Contains(strings.Join(strings.Fields(text), ""), begin) {
+		return "..."
+	}
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		for word != "" {
+			run := strings.IndexFunc(word, func(r rune) bool { return !isTokenRune(r) })
+			if run < 0 {
+				run = len(word)
+			}
+			if run > longest {
+				b.WriteString("...")
+			} else {
+				b.WriteString(word[:run])
+			}
+			word = word[run:]
+			if word != "" {
+				_, size := utf8.DecodeRuneInString(word)
+				b.WriteString(word[:size])
+				word = word[size:]
+			}
+		}
+	}
+	text = strings.TrimRight(b.String(), ".")
+	if len(text) > 300 {
+		text = strings.ToValidUTF8(text[:300], "") + "..."
+	}
+	return text
+}
+
+// isTokenRune reports a character of a JWT (RFC 7519) or of base64.
+func isTokenRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.=+", r)
+}

@@ -1,0 +1,93 @@
+package profile
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+)
+
+// What the SDKs read of a profile besides what daypass reads, for daypass doctor
+// and configure. Only credential_process is looked at by value; of other keys it
+// counts that they are there, for their values are secrets.
+
+// Has reports whether the file has a section for the profile.
+func (c *Config) Has(name string) bool { return c.sections[Section{Name: name}] != nil }
+
+// Region returns the region of a profile, which need not be set up for daypass; ""
+// if there is none.
+func (c *Config) Region(name string) string {
+	if s := c.sections[Section{Name: name}]; s != nil {
+		return c.value(s, "region")
+	}
+	return ""
+}
+
+// CredentialProcess returns the profile's credential_process line as the AWS CLI
+// reads it, with what looks like a comment at its end; "" if there is none.
+func (c *Config) CredentialProcess(name string) string {
+	if s := c.sections[Section{Name: name}]; s != nil {
+		for _, e := range s.settings {
+			if e.key == "credential_process" {
+				return c.text.whole(e)
+			}
+		}
+	}
+	return ""
+}
+
+// Shadow is a section with keys that SDKs use instead of the profile's
+// credential_process, some or all of them.
+type Shadow struct {
+	Where string   // "/home/me/.aws/credentials: [dev]"
+	Keys  []string // sorted
+}
+
+// Shadows returns where keys of that profile's name get in the way of its
+// credential_process: in the credentials file ($AWS_SHARED_CREDENTIALS_FILE, else
+// .aws/credentials in the home folder), which wins key by key over the config
+// file, and in the profile itself. The error is about the credentials file.
+func (c *Config) Shadows(name string) ([]Shadow, error) {
+	others := []string{ // credentials without credential_process, or not together with it
+		"aws_access_key_id", "aws_secret_access_key", "role_arn", "source_profile", "credential_source",
+		"web_identity_token_file", "sso_session", "sso_start_url", "login_session",
+	}
+	var shadows []Shadow
+	note := func(where string, file *Config, settings []entry, keys []string) {
+		var found []string
+		for _, e := range settings {
+			if slices.Contains(keys, e.key) && file.text.whole(e) != "" {
+				found = append(found, e.key)
+			}
+		}
+		if found != nil {
+			slices.Sort(found)
+			shadows = append(shadows, Shadow{where, found})
+		}
+	}
+	if path := c.src.credentialsFile(); path != "" {
+		text, err := readText(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		credentials, err := Source{}.parse(text)
+		if err != nil {
+			return nil, fault(plain(path), "not in the form of an AWS file", "Correct it, or move it away.")
+		}
+		note(plain(path)+": "+plain("["+name+"]"), credentials, credentials.headers[name], append([]string{"credential_process"}, others...))
+	}
+	if s := c.sections[Section{Name: name}]; s != nil {
+		note(c.place(s), c, s.settings, others)
+	}
+	return shadows, nil
+}
+
+func (s Source) credentialsFile() string {
+	if path := s.getenv("AWS_SHARED_CREDENTIALS_FILE"); path != "" {
+		return s.expandHome(path)
+	}
+	if s.Home == "" {
+		return ""
+	}
+	return filepath.Join(s.Home, ".aws", "credentials")
+}

@@ -1,0 +1,114 @@
+//go:build unix
+
+package prompt
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+func openTerminal() (*Terminal, error) {
+	// O_NOCTTY: a session leader without a terminal must not acquire one.
+	file, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, errNoTerminal
+	}
+	d := device{file: file, patience: 2 * time.Second}
+	if err := d.checkForeground(); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	kind := os.Getenv("TERM")
+	return &Terminal{device: d, keys: file, size: d.size, dumb: kind == "" || kind == "dumb", utf8: speaksUTF8(os.Getenv)}, nil
+}
+
+// device is /dev/tty.
+type device struct {
+	file     *os.File
+	patience time.Duration // how long a write may take
+}
+
+func (d device) Close() error { return d.file.Close() }
+
+func (d device) Read(p []byte) (int, error) { return d.file.Read(p) }
+
+// Write fails if we are a background job by now, and if the terminal takes
+// nothing for too long: one that is halted with Ctrl-S must not halt a login
+// that was approved.
+func (d device) Write(p []byte) (int, error) {
+	if err := d.checkForeground(); err != nil {
+		return 0, err
+	}
+	// Not every system can wait for a terminal with a deadline; then there is none.
+	_ = d.file.SetWriteDeadline(time.Now().Add(d.patience))
+	return d.file.Write(p)
+}
+
+func (d device) checkForeground() (err error) {
+	foreground := 0
+	d.control(func(fd int) { foreground, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP) })
+	switch {
+	case err != nil:
+		return fmt.Errorf("its terminal does not answer: %w", err)
+	case foreground != syscall.Getpgrp():
+		return errBackground
+	}
+	return nil
+}
+
+func (d device) size() (width, height int) {
+	d.control(func(fd int) { width, height, _ = term.GetSize(fd) })
+	return width, height
+}
+
+// control calls f with the descriptor, unless it is closed. os.File.Fd would make
+// it blocking, and undo the deadline of Write.
+func (d device) control(f func(fd int)) {
+	if conn, err := d.file.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}
+
+// speaksUTF8 reports whether the locale's character set is UTF-8, by the order
+// of POSIX, "Environment Variables", section 8.2.
+func speaksUTF8(getenv func(string) string) bool {
+	locale := strings.ToLower(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")))
+	return strings.Contains(strings.ReplaceAll(locale, "-", ""), "utf8")
+}
+
+// detach gives cmd its own session, and keeps from it the descriptors that our
+// caller left open in us: the caller may wait for their end. undo has to be
+// called when cmd has started.
+func detach(cmd *exec.Cmd) (undo func()) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+
+	// What package os opens is closed in children anyway. The rest is marked for
+	// this one child alone, for "daypass exec" hands it on to its command. Systems
+	// that do not list descriptors have none marked.
+	var marked []uintptr
+	entries, _ := os.ReadDir("/dev/fd")
+	for _, entry := range entries {
+		fd, err := strconv.ParseUint(entry.Name(), 10, 31)
+		if err != nil || fd <= 2 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.CloseOnExec(int(fd))
+			marked = append(marked, uintptr(fd))
+		}
+	}
+	return func() {
+		for _, fd := range marked {
+			_, _ = unix.FcntlInt(fd, unix.F_SETFD, 0)
+		}
+	}
+}
