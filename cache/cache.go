@@ -51,7 +51,7 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 type UnreachableError struct {
 	Where  string // the storage's name for people
 	Locked bool   // it is locked, and may hold the record
-	Full   bool   // it takes nothing more: the disk below it is full, for example
+	Full   bool   // it takes nothing more: the disk below it is full
 	Err    error
 }
 

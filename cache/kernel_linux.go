@@ -112,13 +112,22 @@ func readKey(id int) ([]byte, error) {
 	return buffer[:max(0, min(n, MaxRecord))], err
 }
 
-// kernelCauses says what error numbers of keyctl mean for the person.
-var kernelCauses = map[unix.Errno]string{
-	unix.ENOSYS: "this system has none, or hides it as some containers do",
-	unix.EPERM:  "keyctl is blocked here, as containers do by default",
-	unix.EACCES: "a key of daypass in it may not be used from this session",
-	unix.EDQUOT: "this user's quota of keys is used up, see /proc/key-users",
-	unix.EINVAL: "the record is larger than it allows",
+// kernelCause says what an error number of keyctl means for the person, "" if it
+// needs no words of ours.
+func kernelCause(number unix.Errno) string {
+	switch number {
+	case unix.ENOSYS:
+		return "this system has none, or hides it as some containers do"
+	case unix.EPERM:
+		return "keyctl is blocked here, as containers do by default"
+	case unix.EACCES:
+		return "a key of daypass in it may not be used from this session"
+	case unix.EDQUOT:
+		return "this user's quota of keys is used up, see /proc/key-users"
+	case unix.EINVAL:
+		return "the record is larger than it allows"
+	}
+	return ""
 }
 
 // act runs f, unless ctx has ended. The error is ErrMiss or an *UnreachableError.
@@ -148,8 +157,8 @@ func (k kernelKeyring) act(ctx context.Context, f func() error) error {
 	case unix.ENOKEY, unix.EKEYEXPIRED, unix.EKEYREVOKED, unix.ENOENT:
 		return ErrMiss
 	}
-	if means, known := kernelCauses[number]; known {
+	if means := kernelCause(number); means != "" {
 		err = fmt.Errorf("%s (%w)", means, err)
 	}
-	return &UnreachableError{Where: k.Name(), Full: number == unix.EDQUOT, Err: err}
+	return &UnreachableError{Where: k.Name(), Err: err}
 }

@@ -1,14 +1,21 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -17,7 +24,7 @@ import (
 
 func newConfigure(e *Environment) *cobra.Command {
 	c := configurer{env: e}
-	var importFile string
+	var name, importFile string
 	cmd := &cobra.Command{
 		Use:   "configure",
 		Short: "Set up a profile, with questions and answers",
@@ -40,18 +47,22 @@ What could do harm in it wants a yes of its own, or --force.`,
   daypass configure --import company.ini`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.src = e.source(cmd)
-			defer c.close()
-			if importFile == "" {
-				return c.run(cmd.Context())
+			c.answers = e.source(cmd).Flags
+			if name != "" {
+				c.answers["profile"] = name
 			}
-			if len(c.src.Flags) > 0 || c.profile != "" {
+			if importFile != "" && len(c.answers) > 0 {
 				return errors.New("--import takes every setting from the file: leave out the other flags but --yes, --force and --dry-run")
 			}
-			return c.runImport(cmd.Context(), importFile)
+			defer func() {
+				if c.talk != nil {
+					_ = c.talk.Close()
+				}
+			}()
+			return c.run(cmd.Context(), importFile)
 		},
 	}
-	cmd.Flags().StringVarP(&c.profile, "profile", "p", "", "the profile to write: a `NAME`")
+	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile to write: a `NAME`")
 	addSettings(cmd)
 	for _, usual := range []string{"issuer", "client-id", "role-arn", "region", "idp"} {
 		cmd.Flags().Lookup(usual).Hidden = false
@@ -63,27 +74,17 @@ What could do harm in it wants a yes of its own, or --force.`,
 	return cmd
 }
 
-// configurer is one run of configure. The answers so far are flags, as if they had
-// been given on the command line.
+// configurer is one run of configure. The answers so far are by the name of the
+// flag that gives them, as if they had been given on the command line.
 type configurer struct {
 	env                *Environment
-	src                profile.Source
+	answers            map[string]string
 	yes, force, dryRun bool
 
 	program string          // the path for credential_process
 	config  *profile.Config // as it was read
-	profile string
 	secret  secret.String
 	talk    *prompt.Terminal // nil until something is asked
-}
-
-// begin finds out what can be known before anything is asked.
-func (c *configurer) begin() (err error) {
-	if c.program, err = c.env.programPath(); err != nil {
-		return err
-	}
-	c.config, err = profile.OpenToEdit(c.file())
-	return err
 }
 
 // file is where settings come from once they are written: no flag counts.
@@ -91,68 +92,69 @@ func (c *configurer) file() profile.Source {
 	return profile.Source{Getenv: c.env.Getenv, Home: c.env.Home}
 }
 
-func (c *configurer) run(ctx context.Context) error {
-	if err := c.begin(); err != nil {
+// run sets up the profile of the answers, or with a path the sections of the file
+// that is to be imported.
+func (c *configurer) run(ctx context.Context, imported string) (err error) {
+	if c.program, err = c.env.programPath(); err != nil {
 		return err
 	}
-	if err := c.askAll(ctx); err != nil {
+	if c.config, err = profile.OpenToEdit(c.file()); err != nil {
 		return err
 	}
-	text, changes, err := c.edit(profile.Compose(c.profile, c.commandLine(c.profile), c.src.Flags, c.secret))
+	var blocks []profile.Block
+	if imported != "" {
+		blocks, err = c.readImport(imported)
+	} else if err = c.askAll(ctx); err == nil {
+		name := c.answers["profile"]
+		blocks = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
+	}
 	if err != nil {
 		return err
 	}
-	return c.finish(ctx, text, changes, nil, c.profile, "")
+	text, changes, err := c.config.Edit(blocks)
+	for _, change := range changes {
+		// Profiles that share the login would go on with it, and what else the section
+		// says, such as a client secret, would go to the other provider.
+		if change.IDP && change.Key == "issuer" && change.Old != "" {
+			return failure.New(failure.ExitUsage, nil,
+				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	var harm []string
+	if imported != "" {
+		harm = warnings(changes)
+	}
+	return c.finish(ctx, text, changes, harm)
 }
 
-// runImport takes over the sections of a file that a company hands out.
-func (c *configurer) runImport(ctx context.Context, path string) error {
-	if err := c.begin(); err != nil {
-		return err
-	}
+// readImport reads the sections of a file that a company hands out. The first
+// profile is the one that a login is offered to.
+func (c *configurer) readImport(path string) ([]profile.Block, error) {
 	blocks, err := profile.ReadImport(path)
-	if err != nil {
-		return err
-	}
-	name, login := "", ""
 	for i, b := range blocks {
+		kind := "profile"
 		if b.IDP {
-			login = b.Name
-			continue
+			kind = "idp"
+		} else {
+			if _, err := c.acceptProfile(b.Name); err != nil {
+				return nil, err
+			}
+			blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
 		}
-		if name == "" {
-			name = b.Name
+		if c.answers[kind] == "" {
+			c.answers[kind] = b.Name
 		}
-		if err := c.acceptProfile(b.Name); err != nil {
-			return err
-		}
-		blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
 	}
-	text, changes, err := c.edit(blocks)
-	if err != nil {
-		return err
-	}
-	return c.finish(ctx, text, changes, warnings(changes), name, login)
+	return blocks, err
 }
 
 // commandLine is the credential_process of a profile: words that need no quotes,
 // see programFault.
 func (c *configurer) commandLine(name string) string {
 	return c.program + " process --profile " + name
-}
-
-// edit makes the new text. It refuses to turn one login into another: profiles
-// that share it would go on with it, and what else the section says, such as a
-// client secret, would go to the other provider.
-func (c *configurer) edit(blocks []profile.Block) ([]byte, []profile.Change, error) {
-	text, changes, err := c.config.Edit(blocks)
-	for _, change := range changes {
-		if change.IDP && change.Key == "issuer" && change.Old != "" {
-			return nil, nil, failure.New(failure.ExitUsage, nil,
-				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
-		}
-	}
-	return text, changes, err
 }
 
 // warnings are about the changes with which a stranger's file could do more harm
@@ -186,8 +188,8 @@ func warnings(changes []profile.Change) []string {
 
 // finish shows the lines, writes them, and offers a login to the profile, if there
 // is one. Each of the warnings wants a yes of its own first.
-func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string, name, login string) error {
-	path := c.file().ConfigFile()
+func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string) error {
+	path, name := c.file().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
 		shown = fmt.Sprintf("For %s:\n\n%s\n", path, difference(changes))
@@ -213,27 +215,27 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		}
 		shown = "" // once is enough
 	}
-	next := "Next: daypass login --profile " + name + "\n"
-	if name == "" {
-		next = "Next: daypass configure --idp " + login + "\n"
-	}
 	if len(changes) > 0 {
 		if err := c.config.Replace(text); err != nil {
 			return err
 		}
 		shown += fmt.Sprintf("daypass: wrote %s.\n", path)
 	}
-	if c.talk == nil || name == "" {
-		return c.env.print([]byte(cleaned(shown + next)))
+	if c.talk != nil && name != "" {
+		if err := c.env.print([]byte(cleaned(shown))); err != nil {
+			return err
+		}
+		// It is written: from here on the end of input is a no.
+		if yes, err := c.talk.Confirm(ctx, "Log in and try the role now?", true); err == nil && yes {
+			return c.try(ctx, name)
+		}
+		shown = ""
 	}
-	if err := c.env.print([]byte(cleaned(shown))); err != nil {
-		return err
+	next := "Next: daypass login --profile " + name + "\n"
+	if name == "" {
+		next = "Next: daypass configure --idp " + c.answers["idp"] + "\n"
 	}
-	// It is written: from here on the end of input is a no.
-	if yes, err := c.talk.Confirm(ctx, "Log in and try the role now?", true); err != nil || !yes {
-		return c.env.print([]byte(next))
-	}
-	return c.try(ctx, name)
+	return c.env.print([]byte(cleaned(shown + next)))
 }
 
 // difference shows changes as lines that begin with + and -.
@@ -241,12 +243,12 @@ func difference(changes []profile.Change) string {
 	var text strings.Builder
 	header := ""
 	for _, c := range changes {
+		sign := "  "
+		if c.New {
+			sign = "+ "
+		}
 		if h := c.Header(); h != header {
 			header = h
-			sign := "  "
-			if c.New {
-				sign = "+ "
-			}
 			text.WriteString(sign + header + "\n")
 		}
 		if c.Old != "" {
@@ -272,16 +274,16 @@ func (c *configurer) confirm(ctx context.Context, shown string, warnings []strin
 		return err
 	}
 	if err := talk.Say("\n" + shown); err != nil {
-		return c.ended(ctx, err)
+		return ended(ctx, err)
 	}
-	for i := range len(warnings) + 1 {
-		question := "Write this?"
-		if i < len(warnings) {
-			question = "Warning: " + warnings[i] + ". Accept?"
-		}
-		yes, err := talk.Confirm(ctx, question, i == len(warnings) && i == 0)
+	var questions []string
+	for _, warning := range warnings {
+		questions = append(questions, "Warning: "+warning+". Accept?")
+	}
+	for _, question := range append(questions, "Write this?") {
+		yes, err := talk.Confirm(ctx, question, questions == nil)
 		if err != nil {
-			return c.ended(ctx, err)
+			return ended(ctx, err)
 		}
 		if !yes {
 			return failure.New(failure.ExitRefused, nil, "nothing was written.")
@@ -296,42 +298,394 @@ func (c *configurer) try(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.env.session(p)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	s.typed = true
-	in, err := s.Login(ctx, false)
-	if err != nil {
-		return err
-	}
-	if err := c.env.print([]byte(loggedIn(p, in, c.env.Now()))); err != nil {
-		return err
-	}
-	credentials, err := s.Credentials(ctx, process.ForSession)
-	if err != nil {
-		return err
-	}
-	use := "aws sts get-caller-identity"
-	if name != "default" {
-		use += " --profile " + name
-	}
-	return c.env.print(fmt.Appendf(nil, "daypass: AWS gives you role %s in account %s until %s. Try: %s\n",
-		p.RoleName, p.AccountID, prompt.Clock(credentials.Expires, c.env.Now()), use))
+	return c.env.withSession(p, func(s *session) error {
+		s.typed = true
+		in, err := s.Login(ctx, false)
+		if err != nil {
+			return err
+		}
+		if err := c.env.print([]byte(loggedIn(p, in, c.env.Now()))); err != nil {
+			return err
+		}
+		credentials, err := s.Credentials(ctx, process.ForSession)
+		if err != nil {
+			return err
+		}
+		use := "aws sts get-caller-identity"
+		if name != "default" {
+			use += " --profile " + name
+		}
+		return c.env.print(fmt.Appendf(nil, "daypass: AWS gives you role %s in account %s until %s. Try: %s\n",
+			p.RoleName, p.AccountID, prompt.Clock(credentials.Expires, c.env.Now()), use))
+	})
 }
 
-// cleaned is text of which some is from files.
-func cleaned(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(prompt.Clean(strings.TrimSuffix(line, "\n")) + "\n")
+// askAll asks what no flag says, in the order in which one answer helps to the
+// next.
+func (c *configurer) askAll(ctx context.Context) error {
+	if err := c.askLogin(ctx); err != nil {
+		return err
 	}
-	return b.String()
+	if err := c.ask(ctx, question{flag: "role-arn", text: "Role, as arn:aws:iam::ACCOUNT:role/NAME"}); err != nil {
+		return err
+	}
+	if err := c.ask(ctx, question{flag: "profile", text: "Name of the profile", byDefault: c.freeProfile(), check: c.acceptProfile}); err != nil {
+		return err
+	}
+	region := question{flag: "region", text: "Region", byDefault: c.usualRegion(), optional: true}
+	if region.byDefault == "" {
+		region.text = "Region, such as eu-west-1, Enter for none"
+	}
+	if err := c.ask(ctx, region); err != nil {
+		return err
+	}
+	if c.answers["issuer"] != "" { // else the login exists already
+		section := question{flag: "idp", text: "Name of the login, which profiles can share", byDefault: c.freeSection(),
+			check: func(name string) (string, error) { return name, profile.CheckName(name) }}
+		if err := c.ask(ctx, section); err != nil {
+			return err
+		}
+	}
+	// The flags that nobody is asked for.
+	_, err := c.settings("", "")
+	return err
 }
 
-func (c *configurer) close() {
+// askLogin settles how to log in: by a section that exists, or a new one.
+func (c *configurer) askLogin(ctx context.Context) error {
+	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
+	exists := func(name string) bool { return slices.Contains(known, name) }
+	use := func(name string) (none string, err error) {
+		c.answers["idp"] = name
+		login, err := c.config.LoadIDP(name)
+		if err != nil {
+			return "", err
+		}
+		return "", c.discover(ctx, login)
+	}
+	if issuer == "" && exists(wanted) {
+		_, err := use(wanted)
+		return err
+	}
+	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
+	if known != nil {
+		text += ",\nor a login that you have already (" + strings.Join(known, ", ") + ")"
+	}
+	err := c.ask(ctx, question{flag: "issuer", text: text, check: func(answer string) (string, error) {
+		if exists(answer) {
+			return use(answer)
+		}
+		return c.checkIssuer(ctx, answer)
+	}})
+	if err != nil || c.answers["issuer"] == "" {
+		return err
+	}
+	if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
+		return err
+	}
+	if issuer != "" { // whoever gives flags is asked as little as possible
+		return nil
+	}
+	return c.askClientSecret(ctx)
+}
+
+// checkIssuer asks the provider how it spells itself, and whether it has the device
+// flow.
+func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
+	checked, err := c.settings("issuer", issuer)
+	if err != nil {
+		return "", err
+	}
+	err = c.discover(ctx, checked.IDP)
+	var misspelt *idp.DiscoveryError
+	if errors.As(err, &misspelt) && misspelt.Discovered != "" {
+		use, asked := c.acceptsSpelling(ctx, issuer, misspelt.Discovered)
+		if asked != nil {
+			return "", ended(ctx, asked)
+		}
+		if use {
+			checked.IDP.Issuer = misspelt.Discovered
+			err = c.discover(ctx, checked.IDP)
+		}
+	}
+	return checked.IDP.Issuer, err
+}
+
+// acceptsSpelling decides whether the provider's own name for itself is used.
+// Whoever can make us use another issuer could sign our tokens, so it has to be the
+// same host, and but for a slash at the end a person has to agree.
+func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered string) (bool, error) {
+	ours, err := url.Parse(issuer)
+	theirs, wrong := url.Parse(discovered)
+	if err != nil || wrong != nil || ours.Scheme != theirs.Scheme || !strings.EqualFold(ours.Host, theirs.Host) || strings.Contains(discovered, "{") {
+		return false, nil
+	}
+	if c.yes {
+		return strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(discovered, "/"), nil
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return false, err
+	}
+	return talk.Confirm(ctx, "  The provider spells itself "+discovered+", and AWS compares each letter. Use that?", true)
+}
+
+// discover asks the provider whether people can log in there.
+func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	if c.talk != nil {
-		_ = c.talk.Close()
+		_ = c.talk.Say("  asking " + login.Issuer + " ...")
 	}
+	return c.env.withSession(profile.Profile{IDP: login}, func(s *session) error {
+		published, err := s.Diagnose(ctx)
+		var failed *failure.Error
+		switch {
+		case ctx.Err() != nil:
+			return ended(ctx, ctx.Err())
+		case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
+			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
+		case err == nil && s.Flow.DeviceEndpoint(published.Metadata) == "":
+			return c.useGitLabs(ctx, login.Issuer)
+		}
+		return err
+	})
+}
+
+// useGitLabs writes down the device endpoint of a company's own GitLab, which has one
+// and does not name it. Nobody can log in at another provider that names none.
+func (c *configurer) useGitLabs(ctx context.Context, issuer string) error {
+	endpoint := strings.TrimSuffix(issuer, "/") + "/oauth/authorize_device"
+	is := false
+	if !c.yes {
+		talk, err := c.conversation()
+		if err == nil {
+			is, err = talk.Confirm(ctx, "  It names no device_authorization_endpoint. Is it a GitLab, whose is "+endpoint+"?", false)
+		}
+		if err != nil {
+			return ended(ctx, err)
+		}
+	}
+	if !is {
+		return failure.New(failure.ExitUsage, nil,
+			issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
+			"Turn the device grant on for the client, at the provider.", "If it is on, give --device-authorization-endpoint (GitLab: "+endpoint+").")
+	}
+	c.answers["device-authorization-endpoint"] = endpoint
+	return nil
+}
+
+// askClientSecret asks for a secret where the login is new. No flag accepts one:
+// argument lists are public.
+func (c *configurer) askClientSecret(ctx context.Context) error {
+	if _, has := c.sameLogin(); has || c.yes {
+		return nil
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return err
+	}
+	if c.secret, err = talk.AskSecret(ctx, "Client secret, Enter if the client has none"); err != nil {
+		return ended(ctx, err)
+	}
+	return nil
+}
+
+// sameLogin returns the section of the login that is being set up, "" if it is new,
+// and whether it has a client secret.
+func (c *configurer) sameLogin() (name string, hasSecret bool) {
+	for _, name := range c.config.IDPNames() {
+		idp, err := c.config.LoadIDP(name)
+		if err == nil && idp.Issuer == c.answers["issuer"] && idp.ClientID == c.answers["client-id"] {
+			return name, !idp.ClientSecret.Empty()
+		}
+	}
+	return "", false
+}
+
+// freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
+func (c *configurer) freeProfile() string {
+	names := []string{"default"}
+	if p, err := c.settings("", ""); err == nil && !c.yes {
+		names = append(names, strings.ToLower(p.RoleName))
+	}
+	for _, name := range names {
+		if _, err := c.acceptProfile(name); err == nil && !c.config.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// acceptProfile refuses a profile that gets credentials in another way already.
+func (c *configurer) acceptProfile(name string) (string, error) {
+	if err := profile.CheckName(name); err != nil {
+		return "", err
+	}
+	shadows, err := c.config.Shadows(name)
+	if err != nil {
+		return "", err
+	}
+	var others []string
+	for _, s := range shadows {
+		others = append(others, strings.Join(s.Keys, ", ")+" in "+s.Where)
+	}
+	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
+		others = append(others, "its credential_process runs another program")
+	}
+	if others != nil {
+		return "", failure.New(failure.ExitUsage, nil,
+			fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
+			"Choose another name, or remove these settings first.")
+	}
+	return name, nil
+}
+
+// runsDaypass recognizes a line of ours, also one that was written for another
+// path.
+func runsDaypass(line string) bool {
+	program, _, _ := strings.Cut(strings.ReplaceAll(line, `\`, "/"), " process")
+	return strings.HasPrefix(path.Base(program), "daypass")
+}
+
+// usualRegion offers the region that the profile has, else the environment's, else
+// that of [default], else none.
+func (c *configurer) usualRegion() string {
+	for _, region := range []string{
+		c.config.Region(c.answers["profile"]), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Region("default"),
+	} {
+		if _, err := c.settings("region", region); region != "" && err == nil {
+			return region
+		}
+	}
+	return ""
+}
+
+// freeSection offers a name for [daypass-idp NAME]: that of the same login, else a
+// new one.
+func (c *configurer) freeSection() string {
+	if name, _ := c.sameLogin(); name != "" {
+		return name
+	}
+	free := "company"
+	for i := 2; slices.Contains(c.config.IDPNames(), free); i++ {
+		free = fmt.Sprintf("company-%d", i)
+	}
+	return free
+}
+
+// settings are what the answers so far amount to with one more. What is not
+// answered yet has a stand-in.
+func (c *configurer) settings(flag, value string) (profile.Profile, error) {
+	flags := maps.Clone(c.answers)
+	if flag != "" {
+		flags[flag] = value
+	}
+	delete(flags, "idp")
+	delete(flags, "profile")
+	if flags["role-arn"] == "" { // they depend on it
+		delete(flags, "region")
+		delete(flags, "policy-arns")
+	}
+	for name, standIn := range map[string]string{
+		"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name",
+	} {
+		if flags[name] == "" {
+			flags[name] = standIn
+		}
+	}
+	return profile.Load(profile.Source{Home: c.env.Home, Flags: flags}, "")
+}
+
+// question is one question of configure.
+type question struct {
+	flag      string // that answers it, without dashes
+	text      string
+	byDefault string
+	optional  bool // an empty answer is one
+	// check checks an answer, and returns it as it is to be written; nil: what package
+	// profile accepts is accepted.
+	check func(answer string) (string, error)
+}
+
+// ask settles the answer to a question: what its flag says, else with --yes the
+// default, else what the person types. A bad answer is explained, and the question
+// asked again, three times in all.
+func (c *configurer) ask(ctx context.Context, q question) (err error) {
+	if q.check == nil {
+		q.check = func(answer string) (string, error) {
+			_, err := c.settings(q.flag, answer)
+			return answer, err
+		}
+	}
+	given := c.answers[q.flag]
+	if given == "" && c.yes {
+		given = q.byDefault
+	}
+	switch {
+	case given != "":
+		c.answers[q.flag], err = q.check(given)
+		return err
+	case c.yes && q.optional:
+		return nil
+	case c.yes:
+		return failure.New(failure.ExitUsage, nil, "--"+q.flag+" is missing, and with --yes nothing is asked.", "Run: daypass configure --help")
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		answer, err := talk.Ask(ctx, q.text, q.byDefault)
+		if err != nil {
+			return ended(ctx, err)
+		}
+		wrong := errors.New("this needs an answer")
+		if answer == "" && q.optional {
+			return nil
+		}
+		if answer != "" {
+			if answer, wrong = q.check(answer); wrong == nil {
+				c.answers[q.flag] = answer
+				return nil
+			}
+		}
+		if ctx.Err() != nil || try == 3 {
+			return ended(ctx, wrong)
+		}
+		said := strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag+" ")
+		if err := talk.Say("  " + said + "\n"); err != nil {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// ended is the error of a conversation that ended too early.
+func ended(ctx context.Context, err error) error {
+	var failed *failure.Error
+	switch {
+	case ctx.Err() != nil:
+		return failure.New(failure.ExitInterrupt, err, "interrupted; nothing was written.")
+	case errors.Is(err, io.EOF):
+		return failure.New(failure.ExitUsage, err, "input ended; nothing was written.")
+	case errors.As(err, &failed):
+		return err
+	}
+	return failure.New(failure.ExitUsage, err, err.Error()+"; nothing was written.")
+}
+
+// conversation opens the terminal, when something is asked for the first time.
+func (c *configurer) conversation() (*prompt.Terminal, error) {
+	if c.talk != nil {
+		return c.talk, nil
+	}
+	here := prompt.Look("auto", c.env.Getenv)
+	why := cmp.Or(here.Why, "there is no terminal to ask on")
+	if here.Terminal {
+		talk, err := prompt.OpenTerminal()
+		if err == nil {
+			c.talk = talk
+			return talk, talk.Say("daypass configure: Enter accepts the answer in brackets, Ctrl-C ends it.\n")
+		}
+		why = err.Error()
+	}
+	return nil, failure.New(failure.ExitUsage, nil, "configure has questions, and "+why+".", "Give the answers as flags, and --yes: daypass configure --help")
 }

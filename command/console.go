@@ -3,9 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,26 +41,26 @@ browser_command, in which {profile} stands for the profile's name.
 			return console.Services(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			duration, err := consoleDuration(cmd)
-			if err != nil {
-				return err
-			}
 			src := e.source(cmd)
-			// Here it is the console session's; the role's stays as it is configured,
-			// or the credentials in the cache would not serve.
-			delete(src.Flags, "duration")
 			p, err := loadProfile(src, name)
 			if err != nil {
 				return err
 			}
-			in := &console.SignIn{Issuer: p.IDP.Issuer, Duration: duration, Sleep: e.Sleep}
+			in := &console.SignIn{Issuer: p.IDP.Issuer, Sleep: e.Sleep}
+			if src.Flags["duration"] != "" {
+				// Here it is the console session's; the role's stays as it is configured,
+				// or the credentials in the cache would not serve.
+				in.Duration = p.Duration
+				delete(src.Flags, "duration")
+				if p, err = loadProfile(src, name); err != nil {
+					return err
+				}
+			}
 			if in.Destination, err = consolePlace(p).Destination(strings.Join(args, "")); err != nil {
 				return err
 			}
-			if in.Endpoint = strings.TrimSuffix(p.SigninEndpoint, "/"); in.Endpoint == "" {
-				if in.Endpoint, err = consolePlace(p).Endpoint(); err != nil {
-					return err
-				}
+			if in.Endpoint, err = signinEndpoint(p); err != nil {
+				return err
 			}
 			if in.Transport, err = process.NewTransport(p.AWSCABundle); err != nil {
 				return failure.New(failure.ExitUsage, err, fmt.Sprintf("AWS_CA_BUNDLE: %v.", err), "Point it at a PEM file, or unset it.")
@@ -92,24 +90,6 @@ func serviceLines(names []string) string {
 	return strings.TrimSuffix(text+line, ",") + "."
 }
 
-// consoleDuration reads --duration; zero: none was asked for. The bounds are
-// those of AWS's SessionDuration.
-func consoleDuration(cmd *cobra.Command) (time.Duration, error) {
-	flag := cmd.Flags().Lookup("duration")
-	if !flag.Changed {
-		return 0, nil
-	}
-	text := flag.Value.String()
-	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
-		text += "s"
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 15*time.Minute || d > 12*time.Hour || d%time.Second != 0 {
-		return 0, fmt.Errorf("--duration %q: want 15m to 12h, or whole seconds", flag.Value)
-	}
-	return d, nil
-}
-
 // console signs in and hands the URL to the browser, or prints it.
 func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool) error {
 	here := s.audience()
@@ -129,8 +109,8 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	now, until := s.env.Now(), credentials.Expires
 	switch {
 	case durationRefused:
-		s.tell("daypass: AWS does not accept --duration for these credentials: the console")
-		s.tell("  session ends with them, at " + prompt.Clock(until, now) + ".")
+		s.tell("daypass: AWS does not accept --duration for these credentials: the console\n" +
+			"  session ends with them, at " + prompt.Clock(until, now) + ".")
 	case in.Duration > 0:
 		until = now.Add(in.Duration)
 	}
@@ -147,14 +127,16 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	}, s.env.Sleep)
 }
 
+// signinEndpoint is the profile's, else that of its partition.
+func signinEndpoint(p profile.Profile) (string, error) {
+	if p.SigninEndpoint != "" {
+		return strings.TrimSuffix(p.SigninEndpoint, "/"), nil
+	}
+	return consolePlace(p).Endpoint()
+}
+
 // consolePlace is where the console of a profile's role is.
 func consolePlace(p profile.Profile) console.Place {
-	place := console.Place{Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS, Partition: console.Partition{Name: p.Partition}}
-	if at, ok := profile.PartitionNamed(p.Partition); ok && at.Console != "" {
-		place.Partition = console.Partition{
-			Name: at.Name, MainRegion: at.DefaultRegion, MainInHost: at.RegionalSignin,
-			SigninHost: at.Signin, ConsoleHost: at.Console, FIPSHost: at.SigninFIPS,
-		}
-	}
-	return place
+	at, _ := profile.PartitionNamed(p.Partition)
+	return console.Place{Partition: at, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS}
 }

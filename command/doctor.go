@@ -2,11 +2,16 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +38,6 @@ It ends with the exit code of the first broken link.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			x := &examination{env: e, src: e.source(cmd), name: name}
-			defer x.close()
 			findings, err := x.examine(cmd.Context())
 			if err != nil {
 				return err
@@ -74,8 +78,6 @@ func ok(detail string, advice ...string) finding {
 	return finding{State: stateOK, Detail: detail, Advice: strings.Join(advice, "\n")}
 }
 
-func unchecked(detail string) finding { return finding{State: stateUnchecked, Detail: detail} }
-
 func broken(exit int, detail string, advice ...string) finding {
 	return finding{State: stateBroken, Detail: detail, Advice: strings.Join(advice, "\n"), exit: exit}
 }
@@ -83,11 +85,8 @@ func broken(exit int, detail string, advice ...string) finding {
 // brokenBy is a link that failed as a command would: the first line says what is
 // wrong, the others what to do.
 func brokenBy(err error) finding {
-	var failed *failure.Error
-	if errors.As(err, &failed) && len(failed.Lines) > 0 {
-		return broken(failed.Exit, failed.Lines[0], failed.Lines[1:]...)
-	}
-	return broken(failure.ExitUnexpected, err.Error())
+	failed := failure.From(err)
+	return broken(failed.Exit, failed.Lines[0], failed.Lines[1:]...)
 }
 
 // examination is one run of the doctor. Each check finds here what the checks
@@ -97,75 +96,60 @@ type examination struct {
 	src  profile.Source
 	name string // of the profile, as given; "" for the usual choice
 
-	session      *session // from the configuration on
+	session      *session // from the configuration on, as names and file are
+	names        failure.Names
+	file         *profile.Config // nil if everything came as flags
 	diagnosis    idp.Diagnosis
 	diagnosisErr error             // why the diagnosis is not whole
 	identity     *process.Identity // from the login on
 }
 
-func (x *examination) close() {
-	if x.session != nil {
-		x.session.close()
-	}
-}
-
-// link is one link of the chain: it is checked if all that it needs is ok.
-type link struct {
-	name  string
-	needs []string
-	check func(*examination, context.Context) finding
-}
-
-// chain is the links in the order in which they are shown.
-func chain() []link {
-	const (
-		configuration = "configuration"
-		keyring       = "keyring"
-		provider      = "provider"
-		issuer        = "issuer"
-		login         = "login"
-		sts           = "STS"
-	)
-	return []link{
-		{configuration, nil, (*examination).checkConfiguration},
-		{"credential_process", []string{configuration}, (*examination).checkCredentialProcess},
-		{"other keys", []string{configuration}, (*examination).checkOtherKeys},
-		{keyring, []string{configuration}, (*examination).checkKeyring},
-		{provider, []string{configuration}, (*examination).checkProvider},
-		{"clock", []string{provider}, (*examination).checkClock},
-		{issuer, []string{provider}, (*examination).checkIssuer},
-		{"device endpoint", []string{issuer}, (*examination).checkDeviceEndpoint},
-		{"signing", []string{issuer}, (*examination).checkSigning},
-		{login, []string{keyring}, (*examination).checkLogin},
-		{"claims", []string{login}, (*examination).checkClaims},
-		{"renewal", []string{login}, (*examination).checkRenewal},
-		{"prompt", []string{configuration}, (*examination).checkPrompt},
-		{sts, []string{configuration}, (*examination).checkSTS},
-		{"role", []string{login, sts}, (*examination).checkRole},
-		{"console", []string{configuration}, (*examination).checkConsole},
-	}
-}
-
-// examine checks the chain. The error is an interruption.
+// examine checks the links of the chain in the order in which they are shown, each
+// if all that it needs is ok. The error is an interruption.
 func (x *examination) examine(ctx context.Context) ([]finding, error) {
 	var findings []finding
 	found := map[string]finding{}
-	for _, l := range chain() {
-		var f finding
-		at := slices.IndexFunc(l.needs, func(need string) bool { return found[need].State != stateOK })
-		if at < 0 {
-			f = l.check(x, ctx)
+	for _, link := range []struct {
+		name, needs, also string
+		check             func(context.Context) finding
+	}{
+		{name: "configuration", check: x.checkConfiguration},
+		{name: "credential_process", needs: "configuration", check: x.checkCredentialProcess},
+		{name: "other keys", needs: "configuration", check: x.checkOtherKeys},
+		{name: "keyring", needs: "configuration", check: x.checkKeyring},
+		{name: "provider", needs: "configuration", check: x.checkProvider},
+		{name: "clock", needs: "provider", check: x.checkClock},
+		{name: "issuer", needs: "provider", check: x.checkIssuer},
+		{name: "device endpoint", needs: "issuer", check: x.checkDeviceEndpoint},
+		{name: "signing", needs: "issuer", check: x.checkSigning},
+		{name: "login", needs: "keyring", check: x.checkLogin},
+		{name: "claims", needs: "login", check: x.checkClaims},
+		{name: "renewal", needs: "login", check: x.checkRenewal},
+		{name: "prompt", needs: "configuration", check: x.checkPrompt},
+		{name: "STS", needs: "configuration", check: x.checkSTS},
+		{name: "role", needs: "login", also: "STS", check: x.checkRole},
+		{name: "console", needs: "configuration", check: x.checkConsole},
+	} {
+		f := finding{State: stateUnchecked}
+		missing := ""
+		for _, need := range []string{link.also, link.needs} {
+			if need != "" && found[need].State != stateOK {
+				missing = need
+			}
+		}
+		if missing == "" {
+			f = link.check(ctx)
 		} else {
-			f = unchecked("needs " + l.needs[at])
-			if found[l.needs[at]].exit == failure.ExitLogin {
-				f.Detail += "; run: daypass login" + x.session.Names().Flag
+			f.Detail = "needs " + missing
+			if found[missing].exit == failure.ExitLogin {
+				f.Detail += "; run: daypass login" + x.names.Flag
 			}
 		}
 		if ctx.Err() != nil {
 			return nil, failure.Interrupted(ctx.Err())
 		}
-		f.Link = l.name
-		found[l.name] = f
+		f.Link = link.name
+		found[link.name] = f
 		findings = append(findings, f)
 	}
 	return findings, nil
@@ -176,18 +160,15 @@ func firstBroken(findings []finding) error {
 	var links []string
 	exit := 0
 	for _, f := range findings {
-		if f.State != stateBroken {
-			continue
+		if f.State == stateBroken {
+			exit = cmp.Or(exit, f.exit)
+			links = append(links, f.Link)
 		}
-		if exit == 0 {
-			exit = f.exit
-		}
-		links = append(links, f.Link)
 	}
 	if links == nil {
 		return nil
 	}
-	return &failure.Error{Exit: exit, Lines: []string{"broken: " + strings.Join(links, ", ") + "."}}
+	return failure.New(exit, nil, "broken: "+strings.Join(links, ", ")+".")
 }
 
 func renderFindings(findings []finding, asJSON bool) ([]byte, error) {
@@ -202,4 +183,296 @@ func renderFindings(findings []finding, asJSON bool) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// The links of the chain in the order of the chain: this machine (files,
+// environment, keyring, and the way to a person), the provider, AWS.
+
+func (x *examination) checkConfiguration(context.Context) finding {
+	p, err := loadProfile(x.src, x.name)
+	if err != nil {
+		return brokenBy(err)
+	}
+	// It is not closed: the doctor asks nobody, so no terminal is opened.
+	if x.session, err = x.env.session(p); err != nil {
+		return brokenBy(err)
+	}
+	x.names = x.session.Names()
+	if p.Name == "" {
+		return ok("from flags, role " + p.RoleARN)
+	}
+	if x.file, err = profile.Open(x.src); err != nil {
+		return brokenBy(err)
+	}
+	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), p.RoleARN), p.IDP.Warnings...)
+}
+
+// checkCredentialProcess checks that every SDK can run the line: they split it in
+// three different ways (as Python's shlex, by sh, by cmd.exe), so it must mean
+// the same to all.
+func (x *examination) checkCredentialProcess(context.Context) finding {
+	if x.file == nil {
+		return finding{State: stateUnchecked, Detail: "everything came as flags; SDKs read profiles"}
+	}
+	name := x.session.Profile.Name
+	program, err := x.env.programPath()
+	if err != nil {
+		program = "/usr/local/bin/daypass"
+	}
+	line := x.file.CredentialProcess(name)
+	advice := "Write into [profile " + name + "]:\ncredential_process = " + program + " process --profile " + name
+	if line == "" {
+		return broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
+	}
+	if problem := x.lineProblem(line); problem != "" {
+		return broken(failure.ExitUsage, "credential_process = "+line+": "+problem, advice)
+	}
+	return ok(line)
+}
+
+// lineProblem says what is wrong with a credential_process line, or "".
+func (x *examination) lineProblem(line string) string {
+	special := "\"'`~$|;&<>()*?%\\"
+	if runtime.GOOS == "windows" {
+		special = "\"'`$|;&<>()*?%^"
+	}
+	if at := strings.IndexAny(line, special); at >= 0 {
+		return fmt.Sprintf("SDKs do not agree on what %c means in it.", line[at])
+	}
+	words := strings.Fields(line)
+	path := words[0]
+	if !filepath.IsAbs(path) {
+		return fmt.Sprintf("%s is not an absolute path, so it depends on where the SDK runs.", path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("there is no file %s (SDKs end the path at the first space).", path)
+	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
+		return fmt.Sprintf("%s cannot be run: it is not an executable file.", path)
+	}
+	if self, err := os.Stat(x.env.Executable); err == nil && !os.SameFile(info, self) {
+		return fmt.Sprintf("that is another program than this daypass, %s.", x.env.Executable)
+	}
+	named := slices.ContainsFunc(words, func(word string) bool {
+		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer")
+	})
+	switch {
+	case !slices.Contains(words, "process"):
+		return "it does not run daypass process."
+	case !named:
+		return "it does not say --profile, and an SDK does not pass on which profile it reads."
+	case slices.ContainsFunc(words, func(word string) bool { return word[0] == '#' }):
+		return "the AWS CLI takes the comment at its end for arguments."
+	}
+	return ""
+}
+
+// checkOtherKeys looks for credentials that SDKs take instead of daypass's. Only
+// their names are looked at.
+func (x *examination) checkOtherKeys(context.Context) finding {
+	var set []string
+	for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		if x.env.Getenv(variable) != "" {
+			set = append(set, variable)
+		}
+	}
+	if set != nil {
+		advice := "Run: unset " + strings.Join(set, " ")
+		if runtime.GOOS == "windows" {
+			advice = "Remove them from the environment, and open a new window."
+		}
+		return broken(failure.ExitUsage, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
+	}
+	if x.file == nil {
+		return ok("none in the environment")
+	}
+	shadows, err := x.file.Shadows(x.session.Profile.Name)
+	if err != nil {
+		return brokenBy(err)
+	}
+	if shadows == nil {
+		return ok("none in the environment or in files")
+	}
+	var places []string
+	for _, s := range shadows {
+		places = append(places, s.Where+" has "+strings.Join(s.Keys, ", "))
+	}
+	return broken(failure.ExitUsage, strings.Join(places, "; ")+".",
+		"SDKs take these instead of credential_process. Remove them, or rename the section.")
+}
+
+func (x *examination) checkKeyring(ctx context.Context) finding {
+	if err := x.session.CheckStorage(ctx); err != nil {
+		return brokenBy(err)
+	}
+	return ok(x.session.Kept.Where() + " keeps records and returns them")
+}
+
+// checkPrompt comes after the login: nobody need be asked while it renews.
+func (x *examination) checkPrompt(context.Context) finding {
+	a := x.session.audience()
+	switch {
+	case a.Terminal && a.Browser:
+		return ok("on the terminal and in a browser")
+	case a.Terminal:
+		return ok("on the terminal")
+	case a.Browser:
+		return ok("in a browser")
+	case x.identity != nil && x.identity.Renews:
+		return ok("nobody can be asked here; not needed while it renews")
+	}
+	return broken(failure.ExitLogin, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
+		"daypass login"+x.names.Flag)
+}
+
+// The identity provider, and the login that it gave.
+
+func (x *examination) checkProvider(ctx context.Context) finding {
+	x.diagnosis, x.diagnosisErr = x.session.Diagnose(ctx)
+	var document *idp.DiscoveryError
+	if err := x.diagnosisErr; err != nil && !errors.As(err, &document) {
+		f := brokenBy(err)
+		if idp.IsUnreachable(err) {
+			f.Advice = "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set\n" +
+				"ca_bundle in " + x.names.Section + "."
+		}
+		return f
+	}
+	return ok(x.names.Host + " answers")
+}
+
+// checkClock compares this machine's clock with the provider's.
+func (x *examination) checkClock(context.Context) finding {
+	const (
+		noticed  = time.Minute     // less may come of a slow answer
+		harmless = 5 * time.Minute // the leeway of the ID token's times
+	)
+	if !x.diagnosis.SkewKnown {
+		return finding{State: stateUnchecked, Detail: x.names.Host + " sends no Date header"}
+	}
+	side, off := "behind", x.diagnosis.Skew
+	if off < 0 {
+		side, off = "ahead of", -off
+	}
+	switch {
+	case off < noticed:
+		return ok("agrees with " + x.names.Host)
+	case off < harmless:
+		return ok(fmt.Sprintf("%s %s %s", off, side, x.names.Host))
+	}
+	return broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
+		"Set the clock, or turn on network time (NTP).")
+}
+
+// checkIssuer is about the discovery document: that it is there, and calls the
+// provider as the configuration does.
+func (x *examination) checkIssuer(context.Context) finding {
+	if x.diagnosisErr != nil {
+		return brokenBy(x.diagnosisErr)
+	}
+	return ok(x.session.Profile.IDP.Issuer)
+}
+
+func (x *examination) checkDeviceEndpoint(context.Context) finding {
+	endpoint := x.session.Flow.DeviceEndpoint(x.diagnosis.Metadata)
+	switch {
+	case x.session.Profile.IDP.DeviceAuthorizationEndpoint != "":
+		return ok(endpoint + ", from the configuration")
+	case endpoint != "":
+		return ok(endpoint)
+	}
+	return broken(failure.ExitUsage, x.names.Host+" names no device_authorization_endpoint.",
+		"Ask its admin to enable the device grant (device code). If it is enabled, set",
+		"device_authorization_endpoint in "+x.names.Section+".")
+}
+
+// checkSigning is about the algorithms with which the provider signs ID tokens.
+func (x *examination) checkSigning(context.Context) finding {
+	d := x.diagnosis
+	switch {
+	case len(d.SigningAlgorithms) == 0:
+		return ok(x.names.Host + " does not list the algorithms of its ID tokens")
+	case len(d.STSAlgorithms()) > 0:
+		return ok(strings.Join(d.STSAlgorithms(), ", "))
+	}
+	return broken(failure.ExitRefused, x.names.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not accept.",
+		"Give the client a signing key for RS256 or ES256. (Authentik signs with the",
+		"client secret, HS256, if there is none.)")
+}
+
+// checkLogin is about the login that there is, renewed if it must be and can be
+// without a person.
+func (x *examination) checkLogin(ctx context.Context) finding {
+	identity, err := x.session.Identity(ctx)
+	if err != nil {
+		return brokenBy(err)
+	}
+	x.identity = &identity
+	return ok(fmt.Sprintf("%s, ID token until %s", identity.Who, prompt.Clock(identity.Until, x.env.Now())))
+}
+
+// checkClaims shows what an AWS admin compares with the trust policy.
+func (x *examination) checkClaims(context.Context) finding {
+	i := x.identity
+	azp := cmp.Or(i.AuthorizedParty, "(none)")
+	return ok(fmt.Sprintf("iss=%s aud=%s azp=%s sub=%s alg=%s", i.Issuer, strings.Join(i.Audience, ","), azp, i.Subject, i.Algorithm))
+}
+
+// checkRenewal says whether there is a refresh token, and if not, why. A login
+// without one works, until it ends.
+func (x *examination) checkRenewal(context.Context) finding {
+	if x.identity.Renews {
+		return ok("there is a refresh token: it renews by itself")
+	}
+	const offline = "offline_access"
+	d, client := x.diagnosis, x.session.Profile.IDP.ClientID
+	ends := "no refresh token came: the login ends at " + prompt.Clock(x.identity.Until, x.env.Now())
+	again := "Then run: daypass login --force" + x.names.Flag
+	switch {
+	case x.diagnosisErr != nil:
+		return ok(ends, "The reason can be checked once the provider answers.")
+	case slices.Contains(x.session.Flow.RequestScopes(d.Metadata), offline):
+		return ok(ends, "Ask the admin of "+x.names.Host+" to enable refresh tokens for client "+client+".", again)
+	case slices.Contains(d.Scopes, offline):
+		return ok(ends, "The scopes in "+x.names.Section+" lack offline_access: add it.", again)
+	}
+	return ok(ends, x.names.Host+" offers no scope offline_access.",
+		"The provider decides whether client "+client+" gets refresh tokens.")
+}
+
+// AWS.
+
+func (x *examination) checkSTS(ctx context.Context) finding {
+	address, err := x.session.STSURL(ctx)
+	if err != nil {
+		return brokenBy(err)
+	}
+	return x.reach(ctx, address)
+}
+
+func (x *examination) reach(ctx context.Context, address string) finding {
+	if err := x.session.Reach(ctx, address); err != nil {
+		return brokenBy(err)
+	}
+	return ok(address + " answers")
+}
+
+// checkRole assumes the role for real.
+func (x *examination) checkRole(ctx context.Context) finding {
+	session, err := x.session.TryRole(ctx)
+	if err != nil {
+		return brokenBy(err)
+	}
+	return ok("assumed as " + session)
+}
+
+func (x *examination) checkConsole(ctx context.Context) finding {
+	address, err := signinEndpoint(x.session.Profile)
+	if err != nil {
+		f := brokenBy(x.session.Fill(err))
+		f.Advice = "Credentials work all the same; daypass console does not."
+		return f
+	}
+	return x.reach(ctx, address)
 }

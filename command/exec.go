@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,11 @@ command's exit status.`,
 			if err != nil {
 				return cannotRun(args[0], err)
 			}
-			return e.forProfile(cmd, name, func(s *session) error {
+			p, err := loadProfile(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			return e.withSession(p, func(s *session) error {
 				credentials, err := s.Credentials(cmd.Context(), process.ForSession)
 				if err != nil {
 					return err
@@ -71,21 +76,12 @@ func childEnvironment(environ []string, c process.Credentials, region string) []
 	var result []string
 	for _, assignment := range environ {
 		name, _, _ := strings.Cut(assignment, "=")
-		if !containsFold(dropped, name) {
+		// Without case, for Windows compares variables so.
+		if !slices.ContainsFunc(dropped, func(d string) bool { return strings.EqualFold(d, name) }) {
 			result = append(result, assignment)
 		}
 	}
 	return append(result, set...)
-}
-
-// containsFold compares without case, for Windows does so with variables.
-func containsFold(names []string, name string) bool {
-	for _, n := range names {
-		if strings.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // childExit carries the exit status of the command that exec ran.
@@ -104,5 +100,5 @@ func cannotRun(name string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return &failure.Error{Exit: code, Err: err, Lines: []string{fmt.Sprintf("cannot run %q: %v.", name, err)}}
+	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, err))
 }

@@ -274,9 +274,8 @@ func TestNothingElseConnects(t *testing.T) {
 	root := ".."
 	allowed := map[string][]string{
 		"process/http.go":              {"http.Client", "http.Transport", "net.Dialer"},
-		"process/pipeline.go":          {"http.Transport"}, // that one, kept for STS
-		"cache/secretservice_linux.go": {"net.Dialer"},     // the session bus
-		"console/handover.go":          {"net.Listen"},     // on loopback, for the browser
+		"cache/secretservice_linux.go": {"net.Dialer"}, // the session bus
+		"console/handover.go":          {"net.Listen"}, // on loopback, for the browser
 	}
 	connects := func(name string) bool {
 		pkg, what, _ := strings.Cut(name, ".")

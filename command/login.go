@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func newLogin(e *Environment) *cobra.Command {
-	var target target
+	var name string
 	var anew, noBrowser bool
 	cmd := &cobra.Command{
 		Use:   "login [-p PROFILE | --idp NAME]",
@@ -24,8 +25,15 @@ next login or command goes on waiting for it.`,
 		Example: "  daypass login --profile dev\n  daypass login --idp corp --force",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return e.forTarget(cmd, &target, func(s *session) error {
+			p, err := loadLogin(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			return e.withSession(p, func(s *session) error {
 				s.typed, s.noBrowser = true, noBrowser
+				for _, warning := range p.IDP.Warnings {
+					s.tell("daypass: " + warning)
+				}
 				in, err := s.Login(cmd.Context(), anew)
 				if err != nil {
 					return err
@@ -34,7 +42,7 @@ next login or command goes on waiting for it.`,
 			})
 		},
 	}
-	target.addFlags(cmd)
+	loginFlags(cmd, &name)
 	cmd.Flags().BoolVar(&anew, "force", false, "start anew even if the login still renews")
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "open no browser tab")
 	return cmd
@@ -42,11 +50,7 @@ next login or command goes on waiting for it.`,
 
 // loggedIn says who is logged in, until when, and whether it renews by itself.
 func loggedIn(p profile.Profile, in process.LoggedIn, now time.Time) string {
-	at := p.IDP.Name
-	if at == "" {
-		at = p.IDP.Issuer
-	}
-	verb := "logged in"
+	at, verb := cmp.Or(p.IDP.Name, p.IDP.Issuer), "logged in"
 	if in.Kept {
 		verb = "still logged in"
 	}
@@ -55,9 +59,9 @@ func loggedIn(p profile.Profile, in process.LoggedIn, now time.Time) string {
 		return fmt.Sprintf("daypass: %s to %s as %s; renews by itself.\n", verb, at, who)
 	}
 	text := fmt.Sprintf("daypass: %s to %s as %s until %s, then asks again\n", verb, at, who, prompt.Clock(in.Until, now))
-	why := "daypass doctor --profile " + p.Name
-	if p.Name == "" {
-		why = "daypass doctor"
+	why := "daypass doctor"
+	if p.Name != "" {
+		why += " --profile " + p.Name
 	}
 	return text + "  (no refresh token came; why: " + prompt.Clean(why) + ").\n"
 }

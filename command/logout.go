@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 func newLogout(e *Environment) *cobra.Command {
-	var target target
+	var name string
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "logout [-p PROFILE | --idp NAME | --all]",
@@ -30,7 +31,7 @@ login, so on every profile that names the same [daypass-idp] section.`,
 			var p profile.Profile
 			if !all {
 				var err error
-				if p, err = target.load(src); err != nil {
+				if p, err = loadLogin(src, name); err != nil {
 					return err
 				}
 			}
@@ -55,7 +56,7 @@ login, so on every profile that names the same [daypass-idp] section.`,
 			})
 		},
 	}
-	target.addFlags(cmd)
+	loginFlags(cmd, &name)
 	cmd.Flags().BoolVar(&all, "all", false, "every login on this machine; needs no configuration")
 	cmd.MarkFlagsMutuallyExclusive("all", "profile")
 	cmd.MarkFlagsMutuallyExclusive("all", "idp")
@@ -68,10 +69,7 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 	var text strings.Builder
 	var until time.Time
 	for _, out := range outs {
-		name := out.IDP
-		if name == "" {
-			name = "the provider"
-		}
+		name := cmp.Or(out.IDP, "the provider")
 		if !out.Found {
 			fmt.Fprintf(&text, "You were not logged in to %s.\n", prompt.Clean(name))
 			continue

@@ -15,8 +15,8 @@ import (
 // name for long: the one on PATH, with links unresolved, for an update replaces
 // what a link leads to; else as it was typed. The error says why none will do.
 func (e *Environment) programPath() (string, error) {
-	why := ""
-	for _, path := range e.programNames() {
+	why := "it is not known"
+	for i, path := range e.programNames() {
 		fault := programFault(path, runtime.GOOS, e.temporaryFolders(), e.Home)
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
 			fault = "it is in the source folder, where it was built"
@@ -24,70 +24,53 @@ func (e *Environment) programPath() (string, error) {
 		if fault == "" {
 			return path, nil
 		}
-		if why == "" {
+		if i == 0 {
 			why = path + ": " + fault
 		}
-	}
-	if why == "" {
-		why = "it is not known"
 	}
 	remedy := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
 	if runtime.GOOS == "windows" {
 		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
 	}
-	return "", &failure.Error{Exit: failure.ExitUsage,
-		Lines: []string{"the path of this program cannot be used in credential_process.", why + ".", remedy}}
+	return "", failure.New(failure.ExitUsage, nil, "the path of this program cannot be used in credential_process.", why+".", remedy)
 }
 
 // programNames returns the absolute paths that lead to this program: those on
 // PATH, and the one that was typed.
 func (e *Environment) programNames() []string {
-	var names []string
-	add := func(path string) {
-		if path, err := filepath.Abs(path); err == nil && e.isThisProgram(path) {
-			names = append(names, path)
-		}
-	}
+	var paths, names []string
 	for _, folder := range filepath.SplitList(e.Getenv("PATH")) {
 		if filepath.IsAbs(folder) {
-			add(filepath.Join(folder, executableName(runtime.GOOS)))
+			paths = append(paths, filepath.Join(folder, executableName()))
 		}
 	}
 	if strings.ContainsRune(filepath.ToSlash(e.Invoked), '/') {
-		add(e.Invoked)
+		paths = append(paths, e.Invoked)
 	}
-	if e.Executable != "" {
-		add(e.Executable)
+	self, err := os.Stat(e.Executable)
+	if err != nil {
+		return nil
+	}
+	for _, path := range append(paths, e.Executable) {
+		// Another program may have that name: os.Args[0] is what the caller says.
+		path, err := filepath.Abs(path)
+		if found, wrong := os.Stat(path); err == nil && wrong == nil && found.Mode().IsRegular() && os.SameFile(found, self) {
+			names = append(names, path)
+		}
 	}
 	return names
 }
 
-func executableName(goos string) string {
-	if goos == "windows" {
+func executableName() string {
+	if runtime.GOOS == "windows" {
 		return "daypass.exe"
 	}
 	return "daypass"
 }
 
-// isThisProgram guards against another daypass of that name: os.Args[0] is what
-// the caller says it is.
-func (e *Environment) isThisProgram(path string) bool {
-	found, err := os.Stat(path)
-	if err != nil || !found.Mode().IsRegular() {
-		return false
-	}
-	self, err := os.Stat(e.Executable)
-	return err == nil && os.SameFile(found, self)
-}
-
 func (e *Environment) temporaryFolders() []string {
-	folders := []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders"}
-	for _, name := range []string{"TMPDIR", "TEMP", "TMP"} {
-		if folder := e.Getenv(name); folder != "" {
-			folders = append(folders, folder)
-		}
-	}
-	return folders
+	return []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders",
+		e.Getenv("TMPDIR"), e.Getenv("TEMP"), e.Getenv("TMP")}
 }
 
 // programFault says why a credential_process should not name an absolute path,
@@ -112,28 +95,21 @@ func programFault(path, goos string, temporary []string, home string) string {
 			return fmt.Sprintf("some SDKs run the command in a shell, which reads %q as more than a character", r)
 		}
 	}
-	plain := slashed(path, goos)
-	if strings.Contains(plain, "/go-build") {
+	below := func(path, folder string) bool {
+		if goos == "windows" {
+			path, folder = strings.ReplaceAll(path, `\`, "/"), strings.ReplaceAll(folder, `\`, "/")
+		}
+		folder = strings.TrimRight(folder, "/")
+		return folder != "" && strings.HasPrefix(path, folder+"/")
+	}
+	if strings.Contains(path, "/go-build") || strings.Contains(path, `\go-build`) {
 		return "it is what go run builds and removes"
 	}
 	for _, folder := range temporary {
 		// Where the home is in it, the file that will name the path is too.
-		if folder = slashed(folder, goos); below(plain, folder) && !below(slashed(home, goos), folder) {
+		if below(path, folder) && !below(home, folder) {
 			return "it is in a temporary folder"
 		}
 	}
 	return ""
-}
-
-// slashed makes paths comparable.
-func slashed(path, goos string) string {
-	if goos == "windows" {
-		path = strings.ReplaceAll(path, `\`, "/")
-	}
-	return path
-}
-
-func below(path, folder string) bool {
-	folder = strings.TrimRight(folder, "/")
-	return folder != "" && strings.HasPrefix(path, folder+"/")
 }

@@ -3,7 +3,6 @@ package command
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -43,7 +42,7 @@ func TestProgramFault(t *testing.T) {
 
 func TestProgramPath(t *testing.T) {
 	home := t.TempDir()
-	name := executableName(runtime.GOOS)
+	name := executableName()
 	file := func(parts ...string) string {
 		path := filepath.Join(append([]string{home}, parts...)...)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -90,8 +90,6 @@ func Tree() *cobra.Command {
 func Run(ctx context.Context, e Environment) int {
 	root := newRoot(&e, asked(e.Args)...)
 	root.SetArgs(e.Args)
-	root.SetOut(e.Stdout)
-	root.SetErr(e.Stderr)
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		if cmd.Name() != "process" { // which has nothing to lose as long as the cache has not missed
 			e.catchSignals()
@@ -105,9 +103,7 @@ func Run(ctx context.Context, e Environment) int {
 	if errors.As(err, &child) {
 		return child.code
 	}
-	code, lines := explain(cmd, err)
-	report(e.Stderr, lines)
-	return code
+	return report(e.Stderr, cmd, err)
 }
 
 func (e *Environment) catchSignals() {
@@ -116,30 +112,20 @@ func (e *Environment) catchSignals() {
 	}
 }
 
-// explain turns an error into an exit code and the lines to show.
-func explain(cmd *cobra.Command, err error) (int, []string) {
+// report prints how a command failed, the first line behind the program's name, and
+// returns the exit code.
+func report(w io.Writer, cmd *cobra.Command, err error) int {
 	var failed *failure.Error
-	if errors.As(err, &failed) {
-		return failed.Exit, failed.Lines
+	if !errors.As(err, &failed) {
+		// What is left comes from cobra: an unknown command, flag or argument.
+		failed = failure.New(failure.ExitUsage, err, err.Error(), "Run: "+cmd.CommandPath()+" --help")
 	}
-	// What is left comes from cobra: an unknown command, flag or argument.
-	return failure.ExitUsage, []string{err.Error(), "Run: " + cmd.CommandPath() + " --help"}
-}
-
-// report prints the lines, the first behind the program's name. No control
-// character of outside origin reaches a terminal.
-func report(w io.Writer, lines []string) {
-	var text strings.Builder
-	for i, line := range lines {
-		if line == "" {
-			continue
-		}
-		if i == 0 {
-			text.WriteString("daypass: ")
-		}
-		text.WriteString(prompt.Clean(line) + "\n")
+	text := "daypass: "
+	for _, line := range failed.Lines {
+		text += prompt.Clean(line) + "\n"
 	}
-	_, _ = io.WriteString(w, text.String()) // there is nobody left to tell
+	_, _ = io.WriteString(w, text) // there is nobody left to tell
+	return failed.Exit
 }
 
 // subcommand is a subcommand that is made when it is needed.
@@ -152,7 +138,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
 		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
-		{"configure", newConfigure}, {"completion", newCompletion}, {"open-browser", newOpenBrowser},
+		{"configure", newConfigure}, {"open-browser", newOpenBrowser},
 		{"settings", newSettings},
 	}
 }
@@ -179,36 +165,21 @@ and every aws command, SDK and Terraform run works.`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// Completion scripts come with their own command.
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		// A subcommand alone answers sooner without it.
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: len(subs) == 1},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, sub := range subs {
 		root.AddCommand(sub.make(e))
 	}
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
 	completeNames(e, root)
-	fitUsage(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil && completion != root {
+		completion.RunE = func(*cobra.Command, []string) error { return errors.New("completion for which shell?") }
+	}
 	return root
-}
-
-// fitUsage has the flags in help fit a terminal 80 columns wide. A template of our
-// own would be shorter, but text/template calls methods by name, so that the
-// linker could leave out no method of anything: that makes 2 MB.
-func fitUsage(root *cobra.Command) {
-	usage := root.UsageFunc()
-	root.SetUsageFunc(func(cmd *cobra.Command) error {
-		out := cmd.OutOrStderr()
-		var text strings.Builder
-		cmd.SetOut(&text)
-		err := usage(cmd)
-		cmd.SetOut(out)
-		if err != nil {
-			return err
-		}
-		flags, trim := cmd.LocalFlags(), func(s string) string { return strings.TrimRight(s, " \n") }
-		_, err = io.WriteString(out, strings.Replace(text.String(), trim(flags.FlagUsages()), trim(flags.FlagUsagesWrapped(80)), 1))
-		return err
-	})
 }
 
 // print writes a command's product to stdout in one write.
@@ -232,14 +203,12 @@ func printJSON(value any) ([]byte, error) {
 	}
 	var safe strings.Builder
 	for _, r := range b.String() {
-		switch text := string(r); {
-		case r == '\n' || prompt.Clean(text) == text:
+		if text := string(r); r == '\n' || prompt.Clean(text) == text {
 			safe.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&safe, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&safe, `\u%04x`, r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&safe, `\u%04x`, unit)
 		}
 	}
 	return []byte(safe.String()), nil

@@ -2,6 +2,9 @@ package command
 
 import (
 	"bytes"
+	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,8 +32,7 @@ func TestASubcommandAloneAnswersAsAmongAll(t *testing.T) {
 				root.SetOut(&out)
 				root.SetErr(&out)
 				if cmd, err := root.ExecuteContextC(t.Context()); err != nil {
-					_, lines := explain(cmd, err)
-					report(&out, lines)
+					report(&out, cmd, err)
 				}
 				return out.String()
 			}
@@ -65,5 +67,65 @@ func TestSignalsAreCaughtWhereThereIsSomethingToFinish(t *testing.T) {
 	}
 	if !caught("token", "--profile", "dev") {
 		t.Error("not by another command")
+	}
+}
+
+func TestCompletionOfNames(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.write(".aws/config", l.config()+"[profile demo]\ndaypass_idp = corp\n[profile other]\nregion = x\n[daypass-idp cloud]\n")
+	for _, test := range []struct {
+		line []string
+		want []string
+	}{
+		{[]string{"login", "--profile", ""}, []string{"dev", "demo"}},
+		{[]string{"exec", "-p", "de"}, []string{"dev", "demo"}},
+		{[]string{"process", "--profile", "dem"}, []string{"demo"}},
+		{[]string{"configure", "--profile", ""}, []string{"dev", "demo"}},
+		{[]string{"logout", "--idp", "c"}, []string{"corp", "cloud"}},
+	} {
+		out := l.mustRun(append([]string{"__complete"}, test.line...)...)
+		var got []string
+		for line := range strings.Lines(out) {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, ":") {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%v: %v, want %v", test.line, got, test.want)
+		}
+	}
+	l.write(".aws/config", "[broken\n")
+	if out := l.mustRun("__complete", "login", "--profile", ""); out != ":4\n" {
+		t.Errorf("where the file cannot be read: %q", out)
+	}
+}
+
+// Who reads --help looks for a line to copy.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	for _, cmd := range Tree().Commands() {
+		if cmd.Hidden || cmd.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" {
+			continue
+		}
+		if !strings.Contains(cmd.Example, "daypass "+cmd.Name()) {
+			t.Errorf("%s has no example of itself: %q", cmd.CommandPath(), cmd.Example)
+		}
+	}
+}
+
+func TestCompletionScriptsParse(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		script := l.mustRun("completion", shell)
+		if !strings.Contains(script, "__complete") {
+			t.Errorf("%s: no completion script:\n%.300s", shell, script)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	bash := exec.Command("bash", "-n")
+	bash.Stdin = strings.NewReader(l.mustRun("completion", "bash"))
+	if out, err := bash.CombinedOutput(); err != nil {
+		t.Errorf("bash -n: %v\n%s", err, out)
 	}
 }

@@ -301,3 +301,22 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		t.Errorf("%d requests have a secret in their URL, the first at %s", len(found), found[0].Endpoint)
 	}
 }
+
+// Whoever logs in is told that others can read the client secret; an SDK is not.
+func TestReadableClientSecret(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.box.AutoApprove("taro")
+	l.write(".aws/config", strings.Replace(l.config(), "storage = file", "storage = file\nclient_secret = hunter2hunter2", 1))
+	if err := os.Chmod(filepath.Join(l.home(), ".aws/config"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "daypass: other users of this machine can read the client_secret in "
+	for command, warns := range map[string]bool{"login --profile dev": true, "process --profile dev": false} {
+		if _, _, stderr := l.run(strings.Fields(command)...); strings.Contains(stderr, warning) != warns || strings.Contains(stderr, "hunter2") {
+			t.Errorf("%s: %q", command, stderr)
+		}
+	}
+	if _, stdout, _ := l.run("doctor", "--profile", "dev"); !strings.Contains(strings.Join(strings.Fields(stdout), " "), strings.TrimPrefix(warning, "daypass: ")) {
+		t.Errorf("doctor: %s", stdout)
+	}
+}

@@ -1,9 +1,14 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,24 +27,20 @@ func profileFlag(cmd *cobra.Command, name *string) {
 	cmd.Flags().StringVarP(name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
 }
 
-// target names what a command that a person types is about: a profile, or with
-// --idp alone a login.
-type target struct{ profile string }
-
-func (t *target) addFlags(cmd *cobra.Command) {
-	profileFlag(cmd, &t.profile)
+// loginFlags are those of a command that can also act on a login alone.
+func loginFlags(cmd *cobra.Command, name *string) {
+	profileFlag(cmd, name)
 	addSettings(cmd)
 	cmd.Flags().Lookup("idp").Hidden = false
 }
 
-// load reads the settings of the target; for a section alone, the profile holds
-// only its IDP.
-func (t *target) load(src profile.Source) (profile.Profile, error) {
-	if section := src.Flags["idp"]; section != "" && t.profile == "" {
+// loadLogin is loadProfile, but with --idp alone the profile holds only its IDP.
+func loadLogin(src profile.Source, name string) (profile.Profile, error) {
+	if section := src.Flags["idp"]; section != "" && name == "" {
 		idp, err := profile.LoadIDP(src, section)
 		return profile.Profile{IDP: idp}, err
 	}
-	return loadProfile(src, t.profile)
+	return loadProfile(src, name)
 }
 
 // loadProfile reads the profile that a person named or meant.
@@ -57,6 +58,26 @@ func loadProfile(src profile.Source, name string) (profile.Profile, error) {
 	return file.Load(name)
 }
 
+// addSettings gives a command the flags that override the profile's settings.
+// They are many and rarely needed, so they have a help page of their own.
+func addSettings(cmd *cobra.Command) {
+	for _, flag := range profile.Flags() {
+		cmd.Flags().String(flag.Name, "", flag.Usage)
+		_ = cmd.Flags().MarkHidden(flag.Name)
+	}
+}
+
+// source is where the settings of a command line come from.
+func (e *Environment) source(cmd *cobra.Command) profile.Source {
+	src := profile.Source{Getenv: e.Getenv, Home: e.Home, Flags: map[string]string{}}
+	for _, flag := range profile.Flags() {
+		if f := cmd.Flags().Lookup(flag.Name); f != nil && f.Changed {
+			src.Flags[flag.Name] = f.Value.String()
+		}
+	}
+	return src
+}
+
 // session is one command's way to a profile: the pipeline, and the terminal on
 // which the person is asked.
 type session struct {
@@ -71,24 +92,7 @@ type session struct {
 	openTerminal sync.Once
 }
 
-// forProfile runs do with the session of the profile that a person named or meant.
-func (e *Environment) forProfile(cmd *cobra.Command, name string, do func(*session) error) error {
-	p, err := loadProfile(e.source(cmd), name)
-	if err != nil {
-		return err
-	}
-	return e.withSession(p, do)
-}
-
-// forTarget is forProfile for commands that also act on a login alone.
-func (e *Environment) forTarget(cmd *cobra.Command, t *target, do func(*session) error) error {
-	p, err := t.load(e.source(cmd))
-	if err != nil {
-		return err
-	}
-	return e.withSession(p, do)
-}
-
+// withSession runs do with the session of a profile.
 func (e *Environment) withSession(p profile.Profile, do func(*session) error) error {
 	s, err := e.session(p)
 	if err != nil {
@@ -106,12 +110,12 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	}
 	if e.storages == nil {
 		dir, err := cache.StateDir(e.Getenv, e.Home)
+		var known *failure.Error
+		if err != nil && !errors.As(err, &known) {
+			err = failure.New(failure.ExitUsage, err, err.Error()+".", "Set HOME (on Windows LocalAppData) to your own folder.")
+		}
 		if err != nil {
-			var f *failure.Error
-			if errors.As(err, &f) {
-				return nil, f
-			}
-			return nil, failure.New(failure.ExitUsage, err, err.Error()+".", "Set HOME (on Windows LocalAppData) to your own folder.")
+			return nil, err
 		}
 		e.storages, e.stateDir = cache.Open(cache.Options{StateDir: dir, Getenv: e.Getenv, Keyrings: e.Keyrings}), dir
 	}
@@ -186,11 +190,7 @@ func (s *session) show(a deviceflow.Authorization, openTab bool) (func(), error)
 		return nothing, fmt.Errorf("%w: %w", process.ErrUnfit, err)
 	}
 	if openTab {
-		address := a.VerificationURIComplete
-		if address == "" {
-			address = a.VerificationURI
-		}
-		err := s.env.openBrowser(context.Background(), s.Profile, address)
+		err := s.env.openBrowser(context.Background(), s.Profile, cmp.Or(a.VerificationURIComplete, a.VerificationURI))
 		request.TabOpened = err == nil
 		if err != nil && !s.person().Terminal {
 			return nothing, fmt.Errorf("%w (%w)", process.ErrNoBrowser, err)
@@ -235,10 +235,49 @@ func (s *session) waiting(ctx context.Context, open func() (deviceflow.Authoriza
 	}, s.env.Now, s.env.Sleep)
 }
 
-func (s *session) tell(line string) {
+// tell shows lines to the person, if one can be reached.
+func (s *session) tell(text string) {
 	if tty := s.tty(); tty != nil {
-		_ = tty.Say(prompt.Clean(line))
+		_ = tty.Say(text)
 	} else if s.typed {
-		_, _ = fmt.Fprintln(s.env.Stderr, prompt.Clean(line))
+		_, _ = fmt.Fprint(s.env.Stderr, cleaned(text))
 	}
+}
+
+// cleaned is text of outside origin, of which no character can change what a
+// terminal shows.
+func cleaned(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(prompt.Clean(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return b.String()
+}
+
+// debugLog opens the file that DAYPASS_DEBUG names, for what an SDK hides and
+// status cannot say. It is appended to, and only its owner may read it.
+func (e *Environment) debugLog() (*slog.Logger, error) {
+	path := e.Getenv("DAYPASS_DEBUG")
+	if path == "" {
+		return nil, nil
+	}
+	usage := func(what string) error {
+		return failure.New(failure.ExitUsage, nil, fmt.Sprintf("DAYPASS_DEBUG %q: %s.", path, what), "Set it to the absolute path of a file of yours, or unset it.")
+	}
+	if !filepath.IsAbs(path) {
+		return nil, usage("is not an absolute path")
+	}
+	// Before it is opened: a pipe would wait for its other end.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, usage("is not a regular file")
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, usage(err.Error())
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 && f.Chmod(0o600) != nil {
+		return nil, usage("others can read it")
+	}
+	// Closed by the end of the process: each line is written at once.
+	return slog.New(slog.NewTextHandler(f, nil)).With("pid", os.Getpid()), nil
 }

@@ -3,8 +3,6 @@ package command
 import (
 	"bytes"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,104 +98,52 @@ func firstNeed(all []process.Status) error {
 	return need
 }
 
+// render writes what is known of each profile, one fact on each line.
 func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 	if asJSON {
 		return printJSON(all)
 	}
-	var b bytes.Buffer
-	switch len(all) {
-	case 0:
+	if len(all) == 0 {
 		return []byte("No profile in ~/.aws/config names daypass. Set one up: daypass configure\n"), nil
-	case 1:
-		renderOne(&b, all[0], now)
-	default:
-		renderTable(&b, all, now)
 	}
-	return b.Bytes(), nil
-}
-
-// renderTable writes a line for each profile, and below it what needs a word.
-func renderTable(b *bytes.Buffer, all []process.Status, now time.Time) {
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "PROFILE\tROLE\tACCOUNT\tLOGIN\tCREDENTIALS\tKEPT IN")
-	var notes []string
-	for _, s := range all {
-		_, role, _ := strings.Cut(s.RoleARN, ":role/")
-		credentials := "-"
-		if s.Credentials != nil {
-			credentials = "until " + prompt.Clock(s.Credentials.Until, now)
+	var b bytes.Buffer
+	until := func(when time.Time) string { return "until " + prompt.Clock(when, now) }
+	for i, s := range all {
+		if i > 0 {
+			b.WriteString("\n")
 		}
-		_, _ = fmt.Fprintln(w, strings.Join([]string{
-			prompt.Clean(s.Profile), prompt.Clean(role), s.AccountID, prompt.Clean(loginText(s, now)), credentials, s.Storage,
-		}, "\t"))
-		switch {
+		b.WriteString(prompt.Clean(s.Profile) + "\n")
+		line := func(what, text string) { fmt.Fprintf(&b, "  %-12s  %s\n", what, prompt.Clean(text)) }
+		if s.RoleARN != "" {
+			line("role", s.RoleARN)
+		}
+		switch login := s.Login; {
 		case s.Problem != "":
-			notes = append(notes, s.Profile+": "+s.Problem)
-		case s.OpenCode != nil:
-			notes = append(notes, s.Profile+": "+openCodeText(s.OpenCode, now))
-		case s.NeedsPerson:
-			notes = append(notes, s.Profile+": daypass login --profile "+s.Profile)
+			line("problem", s.Problem)
+		case login == nil:
+			line("login", "none")
+		case login.Renews:
+			line("login", login.Who+", renews by itself")
+		case login.Until.After(now):
+			line("login", login.Who+", "+until(login.Until))
+		default:
+			line("login", login.Who+", ended "+prompt.Clock(login.Until, now))
+		}
+		if c := s.OpenCode; c != nil {
+			line("waiting", "code "+c.UserCode+" at "+c.Address+", good "+until(c.Until))
+		}
+		if s.Credentials != nil {
+			line("credentials", until(s.Credentials.Until))
+		}
+		if s.Storage != "" {
+			line("kept in", s.Storage)
 		}
 		if f := s.LastFailure; f != nil {
-			notes = append(notes, s.Profile+": "+lastFailureText(f, now))
+			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, f.Line))
+		}
+		if s.NeedsPerson && s.Problem == "" {
+			line("next", "daypass login --profile "+s.Profile)
 		}
 	}
-	_ = w.Flush()
-	for _, note := range notes {
-		b.WriteString(prompt.Clean(note) + "\n")
-	}
-}
-
-// loginText is who is logged in, and how long.
-func loginText(s process.Status, now time.Time) string {
-	switch {
-	case s.Problem != "":
-		return "?"
-	case s.Login == nil:
-		return "none"
-	case s.Login.Renews:
-		return s.Login.Who + ", renews by itself"
-	case s.Login.Until.After(now):
-		return s.Login.Who + ", until " + prompt.Clock(s.Login.Until, now)
-	}
-	return s.Login.Who + ", ended " + prompt.Clock(s.Login.Until, now)
-}
-
-func openCodeText(c *process.OpenCode, now time.Time) string {
-	return "code " + c.UserCode + " at " + c.Address + ", good until " + prompt.Clock(c.Until, now)
-}
-
-func lastFailureText(f *process.LastFailure, now time.Time) string {
-	return fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, f.Line)
-}
-
-// renderOne writes what is known of one profile, one fact on each line.
-func renderOne(b *bytes.Buffer, s process.Status, now time.Time) {
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	line := func(what, text string) { _, _ = fmt.Fprintf(w, "  %s\t%s\n", what, prompt.Clean(text)) }
-	_, _ = fmt.Fprintln(w, prompt.Clean(s.Profile))
-	if s.RoleARN != "" {
-		line("role", s.RoleARN)
-	}
-	if s.Problem != "" {
-		line("problem", s.Problem)
-	} else {
-		line("login", loginText(s, now))
-	}
-	if s.OpenCode != nil {
-		line("waiting", openCodeText(s.OpenCode, now))
-	}
-	if s.Credentials != nil {
-		line("credentials", "until "+prompt.Clock(s.Credentials.Until, now))
-	}
-	if s.Storage != "" {
-		line("kept in", s.Storage)
-	}
-	if f := s.LastFailure; f != nil {
-		line("last failure", lastFailureText(f, now))
-	}
-	if s.NeedsPerson && s.Problem == "" {
-		line("next", "daypass login --profile "+s.Profile)
-	}
-	_ = w.Flush()
+	return b.Bytes(), nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func newToken(e *Environment) *cobra.Command {
-	var target target
+	var name string
 	var format string
 	cmd := &cobra.Command{
 		Use:   "token [-p PROFILE | --idp NAME]",
@@ -22,7 +22,11 @@ token: whoever has it can take the roles that trust it.`,
 			if format != "raw" && format != "json" {
 				return fmt.Errorf("--format %q is not raw or json", format)
 			}
-			return e.forTarget(cmd, &target, func(s *session) error {
+			p, err := loadLogin(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			return e.withSession(p, func(s *session) error {
 				token, until, err := s.IDToken(cmd.Context())
 				if err != nil {
 					return err
@@ -41,7 +45,7 @@ token: whoever has it can take the roles that trust it.`,
 			})
 		},
 	}
-	target.addFlags(cmd)
+	loginFlags(cmd, &name)
 	cmd.Flags().StringVar(&format, "format", "raw", "raw or json")
 	return cmd
 }

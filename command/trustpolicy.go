@@ -3,6 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +48,11 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			if cmd.Flags().Changed("sub") && sub == "" {
 				return errors.New("--sub= names nobody; leave it out to let every user in")
 			}
-			return e.forProfile(cmd, name, func(s *session) error {
+			p, err := loadProfile(e.source(cmd), name)
+			if err != nil {
+				return err
+			}
+			return e.withSession(p, func(s *session) error {
 				if len(args) == 1 {
 					sub = args[0]
 				}
@@ -59,8 +66,9 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 				if err != nil {
 					return err
 				}
-				if format == "json" {
-					s.tellNotes(policy.Notes)
+				// JSON has no room for comments, and stderr stays empty.
+				if format == "json" && len(policy.Notes) > 0 {
+					s.tell("daypass: " + strings.Join(policy.Notes, "\n"))
 				}
 				return e.print(form(policy))
 			})
@@ -74,23 +82,125 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 	return cmd
 }
 
+// The forms of a trust policy with the identity provider and the role beside it.
+// A line that begins with "own|" is for providers that AWS does not know by itself,
+// with "long|" for sessions longer than a role allows for which nobody set it.
+
+// Values are behind "=", for a client id may begin with "-".
+const trustCLI = `{about}
+own|
+own|aws iam create-open-id-connect-provider --url={issuer} \
+own|  --client-id-list={client}
+own|# Where the account has that provider already (EntityAlreadyExists):
+own|#   aws iam add-client-id-to-open-id-connect-provider --client-id={client} \
+own|#     --open-id-connect-provider-arn={provider}
+
+policy={document}
+
+aws iam create-role --role-name={role} --path={path} \
+long|  --max-session-duration={seconds} \
+  --assume-role-policy-document="$policy"
+# Where the account has that role already:
+#   aws iam update-assume-role-policy --role-name={role} \
+#     --policy-document="$policy"
+# A new role may do nothing yet: see aws iam attach-role-policy.
+`
+
+// The trust policy is the very document of JSON, which YAML 1.2 includes.
+const trustCloudFormation = `{about}
+# To deploy: aws cloudformation deploy --capabilities CAPABILITY_NAMED_IAM ...
+# The role may do nothing yet: add ManagedPolicyArns or Policies to it.
+own|# An account has one provider for an issuer: if it is there, leave it out here.
+AWSTemplateFormatVersion: "2010-09-09"
+Resources:
+own|  IdentityProvider:
+own|    Type: AWS::IAM::OIDCProvider
+own|    Properties:
+own|      Url: {issuer}
+own|      ClientIdList:
+own|        - {client}
+  Role:
+    Type: AWS::IAM::Role
+own|    DependsOn: IdentityProvider
+    Properties:
+      RoleName: {role}
+      Path: {path}
+long|      MaxSessionDuration: {seconds}
+      AssumeRolePolicyDocument:
+        {document}
+`
+
+const trustTerraform = `{about}
+# The role may do nothing yet: see aws_iam_role_policy_attachment.
+own|# An account has one provider for an issuer: if it is there, leave it out here.
+own|
+own|resource "aws_iam_openid_connect_provider" "daypass" {
+own|  url            = {issuer}
+own|  client_id_list = [{client}]
+own|}
+
+resource "aws_iam_role" "daypass" {
+  name = {role}
+  path = {path}
+long|
+long|  max_session_duration = {seconds}
+own|
+own|  depends_on = [aws_iam_openid_connect_provider.daypass]
+
+  assume_role_policy = <<-EOT
+    {document}
+  EOT
+}
+`
+
+// fillForm fills a form in. The values are printable ASCII, of which a client id may
+// hold any; quote makes one a word of the form's language. That of YAML and, but for
+// templates, of Terraform is Go's: only quotes and backslashes need an escape.
+func fillForm(form string, t process.TrustPolicy, quote func(string) string, document string) []byte {
+	about := "# Lets logins of client " + t.ClientID + " take role " + t.RoleName + " in account " + t.AccountID + "."
+	for _, note := range t.Notes {
+		about += "\n# " + note
+	}
+	values := strings.NewReplacer("{about}", about, "{document}", document, "{seconds}", strconv.Itoa(int(t.MaxSession.Seconds())),
+		"{issuer}", quote(t.Issuer), "{client}", quote(t.ClientID), "{provider}", quote(t.Provider),
+		"{role}", quote(t.RoleName), "{path}", quote(t.RolePath))
+	var text strings.Builder
+	for line := range strings.Lines(form) {
+		line, own := strings.CutPrefix(line, "own|")
+		line, long := strings.CutPrefix(line, "long|")
+		if own && t.BuiltIn || long && t.MaxSession <= time.Hour {
+			continue
+		}
+		text.WriteString(line)
+	}
+	return []byte(values.Replace(text.String()))
+}
+
 // trustForms are the forms of --format.
 func trustForms() map[string]func(process.TrustPolicy) []byte {
 	return map[string]func(process.TrustPolicy) []byte{
-		"json":           func(t process.TrustPolicy) []byte { return t.Document },
-		"cli":            trustCLI,
-		"cloudformation": trustCloudFormation,
-		"terraform":      trustTerraform,
+		"json": func(t process.TrustPolicy) []byte { return t.Document },
+		"cli": func(t process.TrustPolicy) []byte {
+			return fillForm(trustCLI, t, shellQuoted, shellQuoted(strings.TrimSuffix(string(t.Document), "\n")))
+		},
+		"cloudformation": func(t process.TrustPolicy) []byte {
+			return fillForm(trustCloudFormation, t, strconv.Quote, indented(string(t.Document), 8))
+		},
+		"terraform": func(t process.TrustPolicy) []byte {
+			// Terraform would take these for templates.
+			literal := strings.NewReplacer("${", "$${", "%{", "%%{").Replace
+			return fillForm(trustTerraform, t, func(text string) string { return literal(strconv.Quote(text)) }, indented(literal(string(t.Document)), 4))
+		},
 	}
 }
 
-// tellNotes shows the notes on the terminal device: the JSON itself has no room
-// for comments, and stderr stays empty.
-func (s *session) tellNotes(notes []string) {
-	for i, line := range notes {
-		if i == 0 {
-			line = "daypass: " + line
-		}
-		s.tell(line)
-	}
+// shellQuoted is a word of a POSIX shell: between single quotes nothing but the
+// single quote has a meaning.
+func shellQuoted(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// indented puts spaces before each line but the first.
+func indented(text string, spaces int) string {
+	return strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+strings.Repeat(" ", spaces))
 }

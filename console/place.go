@@ -8,26 +8,15 @@ import (
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/profile"
 )
 
 // Place is where the console of a role is.
 type Place struct {
-	Partition Partition
-	Region    string // of that partition; "" or "aws-global" and its like: its main one
-	Account   string // 12 digits
-	UseFIPS   bool   // sign in through a FIPS 140 endpoint
-}
-
-// Partition is one of AWS's separate clouds. Without a ConsoleHost its console is
-// not known to daypass.
-type Partition struct {
-	Name        string // "aws", "aws-cn", as in the role's ARN
-	MainRegion  string // region of the pages that are the same in every region
-	SigninHost  string // those of regions are below it
-	ConsoleHost string // those of regions are below it
-	FIPSHost    string // as SigninHost, FIPS 140; "" for none
-	// MainInHost: the main region's sign-in host has the region in its name, too.
-	MainInHost bool
+	Partition profile.Partition // without a Console, daypass does not know it
+	Region    string            // of that partition; "" or "aws-global" and its like: its main one
+	Account   string            // 12 digits
+	UseFIPS   bool              // sign in through a FIPS 140 endpoint
 }
 
 // Endpoint returns the sign-in endpoint of the place's region, as in
@@ -38,15 +27,15 @@ func (p Place) Endpoint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	host := p.Partition.SigninHost
+	host := p.Partition.Signin
 	if p.UseFIPS {
-		host = p.Partition.FIPSHost
+		host = p.Partition.SigninFIPS
 	}
 	if host == "" {
 		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("partition %s has no FIPS endpoint for the console's sign-in.", p.Partition.Name),
 			"Set AWS_USE_FIPS_ENDPOINT=false for this command.")
 	}
-	if region == p.Partition.MainRegion && !p.Partition.MainInHost {
+	if region == p.Partition.DefaultRegion && !p.Partition.RegionalSignin {
 		return "https://" + host, nil
 	}
 	return "https://" + region + "." + host, nil
@@ -56,11 +45,11 @@ func (p Place) Endpoint() (string, error) {
 // that is known.
 func (p Place) region() (string, error) {
 	switch {
-	case p.Partition.ConsoleHost == "":
+	case p.Partition.Console == "":
 		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("daypass does not know the console of partition %q.", p.Partition.Name),
 			"The credentials work all the same; daypass console does not.")
 	case p.Region == "" || strings.HasSuffix(p.Region, "-global"):
-		return p.Partition.MainRegion, nil
+		return p.Partition.DefaultRegion, nil
 	case strings.Trim(p.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
 		// It becomes part of the name of the host that gets the credentials.
 		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("%q is not a region.", p.Region))
@@ -84,7 +73,7 @@ func (p Place) Destination(what string) (found string, err error) {
 	}
 	switch {
 	case strings.HasPrefix(what, "/"):
-		found, err = p.address("https://" + region + "." + p.Partition.ConsoleHost + what)
+		found, err = p.address("https://" + region + "." + p.Partition.Console + what)
 	case strings.HasPrefix(what, "arn:"):
 		err = errors.New("an ARN is not a page of the console; name the service")
 	case strings.ContainsAny(what, ":/"):
@@ -114,10 +103,10 @@ func (p Place) address(what string) (string, error) {
 	}
 	// u.Host, and not u.Hostname(): no port, not even an empty one, is part of a
 	// console address.
-	labels, inConsole := strings.CutSuffix("."+strings.ToLower(u.Host), "."+p.Partition.ConsoleHost)
+	labels, inConsole := strings.CutSuffix("."+strings.ToLower(u.Host), "."+p.Partition.Console)
 	switch {
 	case !inConsole || strings.Contains(labels+".", ".."):
-		return "", fmt.Errorf("host %s is not %s, the console of partition %s", quoted(u.Host), p.Partition.ConsoleHost, p.Partition.Name)
+		return "", fmt.Errorf("host %s is not %s, the console of partition %s", quoted(u.Host), p.Partition.Console, p.Partition.Name)
 	case strings.HasPrefix(u.Path, "//") || strings.HasPrefix(u.Path, `/\`):
 		// Decoded: a page that redirects to its own path would leave the console.
 		return "", errors.New("its path begins like another host's address")
@@ -134,7 +123,7 @@ func (p Place) address(what string) (string, error) {
 		}
 		labels = region
 	}
-	return "https://" + labels + p.Partition.ConsoleHost + what[len("https://"+u.Host):], nil
+	return "https://" + labels + p.Partition.Console + what[len("https://"+u.Host):], nil
 }
 
 // quoted is what was asked for as errors show it: bounded, and without what can

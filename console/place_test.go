@@ -8,16 +8,12 @@ import (
 
 	"github.com/daypass/daypass/console"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/profile"
 )
 
-// partition returns three of AWS's; aws-eusc names regional sign-in hosts alone.
-func partition(name string) console.Partition {
-	return map[string]console.Partition{
-		"aws": {Name: name, MainRegion: "us-east-1", SigninHost: "signin.aws.amazon.com", ConsoleHost: "console.aws.amazon.com"},
-		"aws-us-gov": {Name: name, MainRegion: "us-gov-west-1", SigninHost: "signin.amazonaws-us-gov.com", ConsoleHost: "console.amazonaws-us-gov.com",
-			FIPSHost: "signin-fips.amazonaws-us-gov.com"},
-		"aws-eusc": {Name: name, MainRegion: "eusc-de-east-1", SigninHost: "signin.amazonaws-eusc.eu", ConsoleHost: "console.amazonaws-eusc.eu", MainInHost: true},
-	}[name]
+func partition(name string) profile.Partition {
+	p, _ := profile.PartitionNamed(name)
+	return p
 }
 
 func TestEndpoint(t *testing.T) {
@@ -157,7 +153,7 @@ func TestDestinationRefused(t *testing.T) {
 			t.Errorf("%.80q: the error is not fit to be shown: %q", what, text)
 		}
 	}
-	if _, err := (console.Place{Partition: console.Partition{Name: "aws-iso"}, Region: "us-iso-east-1"}).Destination(""); err == nil || !strings.Contains(err.Error(), "aws-iso") {
+	if _, err := (console.Place{Partition: partition("aws-iso"), Region: "us-iso-east-1"}).Destination(""); err == nil || !strings.Contains(err.Error(), "aws-iso") {
 		t.Errorf("a partition without a known console: %v", err)
 	}
 }

@@ -70,5 +70,5 @@ func (p Place) service(name, region string) (string, error) {
 	case !strings.Contains(page, "{console}") && p.Partition.Name != "aws":
 		return "", fmt.Errorf("daypass does not know its page in partition %s", p.Partition.Name)
 	}
-	return "https://" + strings.NewReplacer("{console}", p.Partition.ConsoleHost, "{region}", region).Replace(page), nil
+	return "https://" + strings.NewReplacer("{console}", p.Partition.Console, "{region}", region).Replace(page), nil
 }

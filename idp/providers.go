@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -10,9 +9,7 @@ import (
 // Provider is what is peculiar to one identity provider. This is the place for it:
 // code that needs to know asks [ProviderOf].
 type Provider struct {
-	Name    string // as people call it
-	Example string // of an answer to the question for the issuer
-	Issuer  string // if everybody has the same one, else ""
+	Name string // as people call it
 
 	// DevicePath follows the issuer if the discovery document leaves the device
 	// authorization endpoint out, "" if it does not.
@@ -20,7 +17,6 @@ type Provider struct {
 	// NoOfflineAccess is set for a provider that gives a refresh token without the
 	// scope offline_access, and with it one that outlives the logout.
 	NoOfflineAccess bool
-	NeedsSecret     bool // even a public client has a client secret
 	BuiltIn         bool // AWS IAM knows the provider without being told
 
 	// SwitchOn says what has to be enabled at the provider.
@@ -29,45 +25,43 @@ type Provider struct {
 	// holds people off. It may hold {client}, the client id, and {host}.
 	Admits string
 
-	hosts  []string // exact, or with a dot at the end or the beginning: how they begin or end; nil: any
-	path   string   // part of the issuer's path
-	suffix string   // what the issuer ends in, behind what was asked for
+	hosts []string // exact, or with a dot at the end or the beginning: how they begin or end; nil: any
+	path  string   // part of the issuer's path
 }
 
-// Providers returns the table of providers: those to choose from, and as the last
-// one the row for all others. The forms of issuers are those of the discovery
-// documents.
+// providers returns the table of providers, and as the last one the row for all
+// others.
 //
 // The provider for people that IAM knows without being told:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html
-func Providers() []Provider {
+func providers() []Provider {
 	const everyUser = "every user of {host} who can log in to client {client}."
 	return []Provider{{
-		Name: "Auth0", Example: "TENANT.REGION.auth0.com", hosts: []string{".auth0.com"}, suffix: "/",
+		Name: "Auth0", hosts: []string{".auth0.com"},
 		SwitchOn: "in the application (type Native): Advanced Settings > Grant Types > Device Code and Refresh Token",
 		Admits:   "every user of {host}. If sign-up or a social login is on there, that is everybody.",
 	}, {
-		Name: "Okta", Example: "ORG.okta.com, or ORG.okta.com/oauth2/default", hosts: []string{".okta.com", ".oktapreview.com", ".okta-emea.com"},
+		Name: "Okta", hosts: []string{".okta.com", ".oktapreview.com", ".okta-emea.com"},
 		SwitchOn: "in the application (type Native) and in the access policy rule of its authorization server: Device Authorization",
 		Admits:   everyUser,
 	}, {
-		Name: "Entra ID", Example: "the tenant id", hosts: []string{"login.microsoftonline.", "sts.windows.net"}, suffix: "/v2.0",
+		Name: "Entra ID", hosts: []string{"login.microsoftonline.", "sts.windows.net"},
 		SwitchOn: "in the app registration: Authentication > Allow public client flows",
 		Admits:   "every user and guest of the Entra tenant, unless its enterprise application demands an assignment.",
 	}, {
-		Name: "Google", Issuer: "https://accounts.google.com", hosts: []string{"accounts.google.com"}, NeedsSecret: true, BuiltIn: true,
+		Name: "Google", hosts: []string{"accounts.google.com"}, BuiltIn: true,
 		SwitchOn: "an OAuth client of the type \"TVs and Limited Input devices\"",
 		Admits:   "everybody with a Google account whom the consent screen of client {client} admits. User type External is the whole world.",
 	}, {
-		Name: "Keycloak", Example: "https://HOST/realms/REALM", path: "/realms/", NoOfflineAccess: true,
+		Name: "Keycloak", path: "/realms/", NoOfflineAccess: true,
 		SwitchOn: "in the client: Capability config > OAuth 2.0 Device Authorization Grant",
 		Admits:   everyUser,
 	}, {
-		Name: "GitLab", Example: "gitlab.com", hosts: []string{"gitlab.com"}, DevicePath: "/oauth/authorize_device",
+		Name: "GitLab", hosts: []string{"gitlab.com"}, DevicePath: "/oauth/authorize_device",
 		SwitchOn: "GitLab 17.9 or newer, and an application that is not confidential",
 		Admits:   "every user of gitlab.com, of any company. IAM may refuse a policy for gitlab.com without :sub.",
 	}, {
-		Name: "another one", Example: "https://login.example.com",
+		Name:     "another one",
 		SwitchOn: "the device grant (device code flow), for the client",
 		Admits:   everyUser,
 	}}
@@ -75,7 +69,7 @@ func Providers() []Provider {
 
 // ProviderOf returns the row of the table for an issuer.
 func ProviderOf(issuer string) Provider {
-	all := Providers()
+	all := providers()
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return all[len(all)-1]
@@ -93,23 +87,6 @@ func (p Provider) owns(host, path string) bool {
 	return strings.Contains(path, p.path) && (p.hosts == nil || slices.ContainsFunc(p.hosts, func(name string) bool {
 		return host == name || name[0] == '.' && strings.HasSuffix(host, name) || name[len(name)-1] == '.' && strings.HasPrefix(host, name)
 	}))
-}
-
-// IssuerFrom makes the issuer of a person's answer: an address, with or without
-// https://, or an Entra tenant id alone. What else is wrong with it, discovery says.
-func (p Provider) IssuerFrom(answer string) (string, error) {
-	answer = strings.TrimSuffix(answer, "/.well-known/openid-configuration")
-	if p.Name == "Entra ID" && !strings.ContainsAny(answer, "/:") {
-		answer = "login.microsoftonline.com/" + answer
-	}
-	if !strings.Contains(answer, "://") {
-		answer = "https://" + answer
-	}
-	answer = strings.TrimSuffix(strings.TrimSuffix(answer, "/"), p.suffix) + p.suffix
-	if u, err := url.Parse(answer); err != nil || u.Host == "" {
-		return "", fmt.Errorf("%q is not an address; want %s", answer, p.Example)
-	}
-	return answer, nil
 }
 
 // What to do about a provider or its settings.

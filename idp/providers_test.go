@@ -108,28 +108,3 @@ func TestProviderOf(t *testing.T) {
 		}
 	}
 }
-
-func TestIssuerFrom(t *testing.T) {
-	for _, test := range []struct{ provider, answer, want, err string }{
-		{"Auth0", "corp.eu.auth0.com", "https://corp.eu.auth0.com/", ""},
-		{"Auth0", "https://corp.eu.auth0.com/.well-known/openid-configuration", "https://corp.eu.auth0.com/", ""},
-		{"Okta", "corp.okta.com/oauth2/default", "https://corp.okta.com/oauth2/default", ""},
-		{"Entra ID", "1b9e", "https://login.microsoftonline.com/1b9e/v2.0", ""},
-		{"Entra ID", "https://login.microsoftonline.us/1b9e/v2.0/", "https://login.microsoftonline.us/1b9e/v2.0", ""},
-		{"Keycloak", "sso.example.com/auth/realms/staff", "https://sso.example.com/auth/realms/staff", ""},
-		{"another one", "https://", "", "is not an address; want https://login.example.com"},
-	} {
-		for _, p := range Providers() {
-			if p.Name != test.provider {
-				continue
-			}
-			got, err := p.IssuerFrom(test.answer)
-			if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%s, %q: %q, %v", test.provider, test.answer, got, err)
-			}
-			if err == nil && ProviderOf(got).Name != p.Name {
-				t.Errorf("%s is of %s", got, ProviderOf(got).Name)
-			}
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -44,24 +45,23 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, err
 	}
 	person := p.person()
-	if r.taken = r.open != nil; r.taken {
-		// Whoever takes a code over cannot know when it was last polled.
-		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
-		if !p.timeFor(ctx, r.open.Interval+exchangeTime) {
-			return nil, p.gaveUp(r.open.Authorization, p.Now().Sub(started))
-		}
-	} else {
+	if r.taken = r.open != nil; !r.taken {
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
 		if err := p.authorize(ctx, flow, &r); err != nil {
 			return nil, err
 		}
+	} else if !p.timeFor(ctx, r.open.Interval+exchangeTime) {
+		return nil, p.gaveUp(r.open.Authorization, p.Now().Sub(started))
+	} else {
+		// Whoever takes a code over cannot know when it was last polled.
+		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
 	openTab := person.Browser && !r.open.Opened && (r.how.typed() || r.note.Codes <= 1 && !r.note.Asked)
 	r.open.Opened = r.open.Opened || openTab
 	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "code until", r.open.Expires)
-	if err := p.seal(r.key, authorizationFile, r.open); err != nil {
+	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
 	// Before the wait, for between the provider's answer and its store nothing else
@@ -73,7 +73,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		switch {
 		case errors.Is(err, ErrNoBrowser):
 			r.open.Opened = false
-			_ = p.seal(r.key, authorizationFile, r.open)
+			_ = p.putAuthorization(r.key, r.open)
 			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
 				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 		case errors.Is(err, ErrUnfit):
@@ -105,13 +105,20 @@ func (p *Pipeline) mayAsk(r request, person Person) error {
 	case person.Terminal && n.Codes < codesForNobody, person.Browser && !n.nobodyAnswered():
 		return nil
 	case n.Refused:
-		return p.doesNotAskAgain("the login of " + p.clockTime(n.LastCode) + " was refused")
+		return needsLogin("the login of " + p.clockTime(n.LastCode) + " was refused, so profile {profile} does not ask again.")
 	case n.nobodyAnswered():
-		return p.doesNotAskAgain("nobody answered the login of " + p.clockTime(n.LastCode))
+		return needsLogin("nobody answered the login of " + p.clockTime(n.LastCode) + ", so profile {profile} does not ask again.")
 	case r.ended != nil:
 		return r.ended
 	}
-	return noTerminal(person.Why)
+	why := cmp.Or(person.Why, "there is no terminal to ask on")
+	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login, but "+why+".",
+		"Run in a terminal, as the same user: daypass login{flag}")
+}
+
+// needsLogin is a failure after which somebody has to run daypass login.
+func needsLogin(why string) *failure.Error {
+	return failure.New(failure.ExitLogin, nil, why, "Run: daypass login{flag}")
 }
 
 // authorize starts a device authorization, once it is sure that the login which
@@ -170,7 +177,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 	err := flow.Await(ctx, &open,
 		func(changed deviceflow.Authorization) {
 			r.open.Interval = changed.Interval
-			_ = p.seal(r.key, authorizationFile, r.open)
+			_ = p.putAuthorization(r.key, r.open)
 		},
 		func(ctx context.Context, tokens idp.Tokens) error {
 			var err error
@@ -201,7 +208,7 @@ func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err erro
 		// The earlier process was killed between the provider's answer and its store.
 		// That says nothing about the person, who may be asked again.
 		p.dropNote(loginNote)
-		return failure.New(failure.ExitLogin, err, "the code "+open.UserCode+" is no longer good, and no login came of it.", "Run: daypass login{flag}")
+		return needsLogin("the code " + open.UserCode + " is no longer good, and no login came of it.")
 	}
 	asked := errors.Is(err, deviceflow.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it
@@ -273,34 +280,17 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 
 // isOf reports whether the login is of the person that an ID token names.
 func (l *login) isOf(t idp.Token) bool {
-	return l != nil && t.Subject != "" && l.Issuer == t.Issuer && l.Claims.Subject == t.Subject
-}
-
-// noTerminal is the answer if nobody can be asked.
-func noTerminal(why string) *failure.Error {
-	if why == "" {
-		why = "there is no terminal to ask on"
-	}
-	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login, but "+why+".",
-		"Run in a terminal, as the same user: daypass login{flag}")
+	return l != nil && t.Subject != "" && l.Issuer == t.Issuer && l.token().Subject == t.Subject
 }
 
 // codeRanOut is the answer when a code expires that nobody approved.
 func (p *Pipeline) codeRanOut(a deviceflow.Authorization) *failure.Error {
-	return failure.New(failure.ExitLogin, nil, "nobody answered the login of "+p.clockTime(a.Issued)+": its code "+a.UserCode+" ran out.", "Run: daypass login{flag}")
-}
-
-// doesNotAskAgain is the answer after codes that nobody approved.
-func (p *Pipeline) doesNotAskAgain(why string) *failure.Error {
-	return failure.New(failure.ExitLogin, nil, why+", so profile {profile} does not ask again.", "Run: daypass login{flag}")
+	return needsLogin("nobody answered the login of " + p.clockTime(a.Issued) + ": its code " + a.UserCode + " ran out.")
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.
 func (p *Pipeline) gaveUp(a deviceflow.Authorization, waited time.Duration) *failure.Error {
-	address := a.VerificationURIComplete
-	if address == "" {
-		address = a.VerificationURI + "  and enter  " + a.UserCode
-	}
+	address := cmp.Or(a.VerificationURIComplete, a.VerificationURI+"  and enter  "+a.UserCode)
 	return failure.New(failure.ExitLogin, nil,
 		"not approved within "+whole(waited)+". Code "+a.UserCode+" stays good until "+p.clockTime(a.Expires)+":",
 		"  "+address,

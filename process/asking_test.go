@@ -36,15 +36,13 @@ func TestWhoIsAskedWhere(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	for why, want := range map[string]string{"": "there is no terminal to ask on", "DAYPASS_PROMPT says never": "DAYPASS_PROMPT says never"} {
 		w.person = Person{Why: why}
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "profile dev needs a login, but "+want+".")
+		w.fails(failure.ExitLogin, "profile dev needs a login, but "+want+".")
 	}
 	w.counts(map[string]int{"device": 0})
 	// After a login that ended, that is what is said.
 	w = dueWorld(t, sandbox.Options{})
 	w.box.EndLogins()
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
+	w.fails(failure.ExitLogin, "has ended (invalid_grant)")
 }
 
 // Whoever takes a code over waits a whole interval, which slow_down has made
@@ -90,8 +88,7 @@ func TestTakingACodeOver(t *testing.T) {
 		}
 	}
 	for range 2 {
-		_, err = w.run(showing(nil))
-		w.failsWith(err, failure.ExitLogin, "not approved within")
+		w.fails(failure.ExitLogin, "not approved within", showing(nil))
 	}
 	w.mustRun(showing(w.approve))
 	if w.tabs() != 1 || !w.shown[1].tab || ended != 3 {
@@ -111,10 +108,9 @@ func TestTakingACodeOverWithoutTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
+	w.fails(failure.ExitLogin, "not approved within")
 	polls := w.box.Count("token:device")
-	_, err = w.pipeline().Credentials(sandbox.Deadline(t.Context(), w.clock.Now().Add(5*time.Second+exchangeTime-1)), ForSDK)
+	_, err := w.pipeline().Credentials(sandbox.Deadline(t.Context(), w.clock.Now().Add(5*time.Second+exchangeTime-1)), ForSDK)
 	w.failsWith(err, failure.ExitLogin, "not approved within")
 	if text := err.Error(); !strings.Contains(text, "Code "+w.shown[0].code+" stays good until") {
 		t.Errorf("the code is not named:\n%s", text)
@@ -147,8 +143,7 @@ func TestCodeThatCannotBeShown(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.person = Person{Terminal: true}
 	for range 3 {
-		_, err := w.run(w.cannotShow(gone))
-		w.failsWith(err, failure.ExitUnexpected, "cannot be shown: the terminal is gone.")
+		w.fails(failure.ExitUnexpected, "cannot be shown: the terminal is gone.", w.cannotShow(gone))
 		w.clock.Advance(time.Second)
 	}
 	w.counts(map[string]int{"device": 1, "token:device": 0})
@@ -164,8 +159,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.person = Person{Browser: true}
 	for range 3 {
-		_, err := w.run(w.cannotShow(fmt.Errorf(`%w ("firefox {url}": not found in PATH)`, ErrNoBrowser)))
-		w.failsWith(err, failure.ExitLogin, `profile dev needs a login, but the browser did not start ("firefox {url}": not found in PATH).`)
+		err := w.fails(failure.ExitLogin, `profile dev needs a login, but the browser did not start ("firefox {url}": not found in PATH).`, w.cannotShow(fmt.Errorf(`%w ("firefox {url}": not found in PATH)`, ErrNoBrowser)))
 		if f := failure.From(err); len(f.Lines) != 2 || f.Lines[1] != "Correct browser_command in [daypass-idp corp], or run in a terminal: daypass login --profile dev" {
 			t.Errorf("advice: %q", f.Lines)
 		}
@@ -177,8 +171,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w.counts(map[string]int{"device": 1, "token:device": 0})
 	w.shown, w.answer = nil, nil
 	for range 2 {
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "not approved within")
+		w.fails(failure.ExitLogin, "not approved within")
 	}
 	if w.tabs() != 1 {
 		t.Errorf("%d tabs, want one once a browser starts", w.tabs())
@@ -186,17 +179,6 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w.approve(w.shown[0].code)
 	w.mustRun()
 	w.counts(map[string]int{"device": 1})
-}
-
-// What is unfit to be shown is not kept for the next process, or it would meet the
-// same.
-func TestUnfitCode(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	_, err := w.run(w.cannotShow(fmt.Errorf("%w: the code", ErrUnfit)))
-	w.failsWith(err, failure.ExitUnexpected, "cannot be shown: unfit to be shown: the code.")
-	w.mustRun()
-	w.counts(map[string]int{"device": 2})
 }
 
 // A provider that is away while a code is open is what is said, and not that the
@@ -209,8 +191,7 @@ func TestProviderAwayWhilePolling(t *testing.T) {
 	} {
 		w := newWorld(t, sandbox.Options{Interval: 5 * time.Second})
 		w.answer = func(string) { breakIt(w) }
-		_, err := w.run()
-		w.failsWith(err, failure.ExitNetwork, "127.0.0.1")
+		w.fails(failure.ExitNetwork, "127.0.0.1")
 		if w.openCode() == nil {
 			t.Errorf("%s: the code is closed", name)
 		}
@@ -258,12 +239,10 @@ func TestCodeThatRanOut(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{CodeLife: 20 * time.Second})
 			w.person, w.answer = Person{Browser: true}, func(string) {}
-			_, err := w.run(func(p *Pipeline) { c.change(w, p) })
-			w.failsWith(err, c.exit, c.first)
+			w.fails(c.exit, c.first, func(p *Pipeline) { c.change(w, p) })
 			w.box.Intercept(nil)
 			w.clock.Advance(time.Minute)
-			_, err = w.run()
-			w.failsWith(err, failure.ExitLogin, c.next)
+			w.fails(failure.ExitLogin, c.next)
 			if w.tabs() != 1 {
 				t.Errorf("%d tabs", w.tabs())
 			}
@@ -284,13 +263,10 @@ func TestAnEmptyChairIsAskedOnce(t *testing.T) {
 	if n := w.box.Count("device"); n > codesForNobody || w.tabs() != 1 {
 		t.Errorf("%d codes and %d tabs, want at most 3 and 1", n, w.tabs())
 	}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+	w.fails(failure.ExitLogin, "nobody answered the login of")
 
 	w.answer = w.approve
-	if _, err := w.pipeline().Login(t.Context(), false); err != nil {
-		t.Fatalf("login does not ignore the note: %v", err)
-	}
+	w.mustLogin(false)
 	if w.tabs() != 2 {
 		t.Errorf("%d tabs, want one for the person who typed login", w.tabs())
 	}
@@ -303,17 +279,14 @@ func TestAnEmptyChairWithoutATerminalIsAskedOnce(t *testing.T) {
 	w := newWorld(t, sandbox.Options{CodeLife: 30 * time.Second})
 	w.answer, w.person = nil, Person{Browser: true}
 	begun := w.clock.Now()
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "ran out")
+	w.fails(failure.ExitLogin, "ran out")
 	ended := w.clock.Now()
 	for range 5 {
 		w.clock.Advance(10 * time.Second)
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+		w.fails(failure.ExitLogin, "nobody answered the login of")
 	}
 	w.clock.Advance(begun.Add(noteKept - time.Second).Sub(w.clock.Now()))
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+	w.fails(failure.ExitLogin, "nobody answered the login of")
 	w.counts(map[string]int{"device": 1})
 	w.clock.Advance(ended.Add(noteKept).Sub(w.clock.Now()))
 	w.answer = w.approve
@@ -321,20 +294,6 @@ func TestAnEmptyChairWithoutATerminalIsAskedOnce(t *testing.T) {
 	if w.tabs() != 2 {
 		t.Errorf("%d tabs, want another after a day", w.tabs())
 	}
-}
-
-// Codes that a person who typed login let run out do not silence process.
-func TestTypedCodesDoNotCount(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{CodeLife: time.Minute})
-	w.answer = nil
-	for range 3 {
-		_, err := w.pipeline().Login(t.Context(), false)
-		w.failsWith(err, failure.ExitLogin, "ran out")
-		w.clock.Advance(2 * time.Minute)
-	}
-	w.answer = w.approve
-	w.mustRun()
 }
 
 // After a refusal process opens no tab, for a day, and whatever else goes wrong
@@ -353,8 +312,7 @@ func TestRefusedCode(t *testing.T) {
 		{"by login, then a dialog is dismissed", true, func(w *world) {
 			unlocked := w.ring
 			w.lockRing(false)
-			_, err := w.run()
-			w.failsWith(err, failure.ExitKeyring, notGiven)
+			w.fails(failure.ExitKeyring, notGiven)
 			w.ring = unlocked
 		}},
 	} {
@@ -373,11 +331,9 @@ func TestRefusedCode(t *testing.T) {
 			w.clock.Advance(renewalPause)
 			w.shown, w.answer = nil, nil
 			w.person = Person{Browser: true}
-			_, err = w.run()
-			w.failsWith(err, failure.ExitLogin, "so profile dev does not ask again.")
+			w.fails(failure.ExitLogin, "so profile dev does not ask again.")
 			w.person = Person{Terminal: true, Browser: true}
-			_, err = w.run()
-			w.failsWith(err, failure.ExitLogin, "not approved within")
+			w.fails(failure.ExitLogin, "not approved within")
 			w.answer = w.approve
 			w.mustRun()
 			if len(w.shown) != 2 || w.tabs() != 0 {
@@ -391,7 +347,6 @@ func TestRefusedCode(t *testing.T) {
 // terminal.
 func (w *world) providerFailsOnce() {
 	w.answerWith("/device_authorization", http.StatusServiceUnavailable, "down")
-	_, err := w.run()
-	w.failsWith(err, failure.ExitNetwork, "503")
+	w.fails(failure.ExitNetwork, "503")
 	w.box.Intercept(nil)
 }

@@ -17,8 +17,7 @@ func TestClockSetBack(t *testing.T) {
 		w := dueWorld(t, sandbox.Options{})
 		w.clock.Advance(year)
 		w.answerWith("/token", 503, "down")
-		_, err := w.run()
-		w.failsWith(err, failure.ExitNetwork, "")
+		w.fails(failure.ExitNetwork, "")
 		w.box.Intercept(nil)
 		w.clock.Advance(24*time.Hour - year)
 		w.mustRun()
@@ -31,8 +30,7 @@ func TestClockSetBack(t *testing.T) {
 			_, _ = w.run()
 			w.clock.Advance(time.Minute)
 		}
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+		w.fails(failure.ExitLogin, "nobody answered the login of")
 		w.clock.Advance(2*24*time.Hour - year)
 		w.answer = w.approve
 		w.mustRun()
@@ -59,8 +57,7 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
 	w.person, w.answer = Person{Browser: true}, nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
+	w.fails(failure.ExitLogin, "not approved within")
 	open, ok := w.pipeline().openAuthorization(t.Context())
 	if !ok {
 		t.Fatal("the code is not open")
@@ -80,7 +77,6 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	if n, a := p.readAttempt(key); a != nil || !n.Asked || n.Exit != failure.ExitLogin || !n.At.Equal(open.Expires) {
 		t.Errorf("%+v, %+v", n, a)
 	}
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "nobody answered the login of")
+	w.fails(failure.ExitLogin, "nobody answered the login of")
 	w.counts(map[string]int{"device": 1})
 }

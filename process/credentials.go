@@ -82,37 +82,35 @@ func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 // renewedRole takes the role's lock, reads again, and renews. While old
 // credentials serve it waits for nobody. read is why there are no old ones. A
 // failure is noted before the lock is released, for those who wait for it.
-func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role, read error) (*role, error) {
-	if read != nil && !needsUnlock(read) && !notThere(read) {
-		return nil, p.noteFailure(p.keyringFailure(ctx, read))
-	}
+func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role, read error) (renewed *role, err error) {
 	var lock *cache.Lock
-	var err error
-	if old.usable(p.Now()) {
-		if recent(p.readNote(roleNote(roleName(p.Profile))).At, p.Now(), renewalPause) {
+	defer func() {
+		if err != nil {
+			p.noteFailure(err)
+		}
+		if lock != nil {
+			lock.Unlock()
+		}
+	}()
+	if read != nil && !needsUnlock(read) && !notThere(read) {
+		return nil, p.keyringFailure(ctx, read)
+	}
+	serves := old.usable(p.Now())
+	if serves {
+		if recent(p.readNote(p.roleNote()).At, p.Now(), renewalPause) {
 			return old, nil
 		}
 		if lock, err = p.Locks.TryLock(p.roleLock()); err != nil {
 			return old, nil // another process renews them, or the folder is full
 		}
 	} else if lock, err = p.wait(ctx, p.roleLock(), asking); err != nil {
-		return nil, p.noteFailure(err)
+		return nil, err
 	}
-	defer lock.Unlock()
-	r, err := p.renewLocked(ctx, started, fresh, old)
-	if err != nil {
-		return nil, p.noteFailure(err)
-	}
-	return r, nil
-}
-
-func (p *Pipeline) renewLocked(ctx context.Context, started time.Time, fresh Fresh, old *role) (*role, error) {
 	r, err := p.readRole(ctx)
-	if needsUnlock(err) && !old.usable(p.Now()) {
-		if err := p.unlock(ctx, asking); err != nil {
-			return nil, p.keyringFailure(ctx, err)
+	if needsUnlock(err) && !serves {
+		if err = p.unlock(ctx, asking); err == nil {
+			r, err = p.readRole(ctx)
 		}
-		r, err = p.readRole(ctx)
 	}
 	switch {
 	case notThere(err):
@@ -124,7 +122,7 @@ func (p *Pipeline) renewLocked(ctx context.Context, started time.Time, fresh Fre
 	case r.fresh(p.Now(), fresh), r.issuedSince(started, p.Now()):
 		return r, nil
 	}
-	if n := p.readNote(roleNote(roleName(p.Profile))); n.FromAWS && n.newerThan(started, p.Now()) {
+	if n := p.readNote(p.roleNote()); n.FromAWS && n.newerThan(started, p.Now()) {
 		return nil, fromAWS{n.failure()}
 	}
 	if r.usable(p.Now()) {
@@ -135,12 +133,11 @@ func (p *Pipeline) renewLocked(ctx context.Context, started time.Time, fresh Fre
 
 // noteFailure keeps a failure for the processes that wait for this one, and for
 // status: SDKs often lose what daypass said.
-func (p *Pipeline) noteFailure(err error) error {
+func (p *Pipeline) noteFailure(err error) {
 	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
 		var aws fromAWS
-		p.putNote(roleNote(roleName(p.Profile)), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws)})
+		p.putNote(p.roleNote(), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws)})
 	}
-	return err
 }
 
 // fromAWS wraps a failure that came of asking AWS.
@@ -154,10 +151,7 @@ func (e fromAWS) Unwrap() error { return e.error }
 // Whatever goes wrong, the old credentials are the answer, unless their login is
 // gone.
 func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role) (*role, error) {
-	// It is a timer that ends it and not a deadline: what is left to ctx's deadline
-	// decides whether an exchange may start.
-	bounded, cancel := context.WithCancel(ctx)
-	defer time.AfterFunc(silentTime, cancel).Stop()
+	bounded, cancel := endingAfter(ctx, silentTime)
 	defer cancel()
 	renewed, err := p.renewRole(bounded, started, silently)
 	if err == nil {
@@ -167,7 +161,7 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 		return nil, failure.Interrupted(err)
 	}
 	if bounded.Err() != nil && failure.From(err).Exit == failure.ExitInterrupt {
-		err = failure.New(failure.ExitNetwork, err, "cannot renew: no answer within "+whole(silentTime)+".", "Your login is kept. Try again later; no new login is needed.")
+		err = failure.New(failure.ExitNetwork, err, "cannot renew: no answer within "+whole(silentTime)+".", notNeeded)
 	}
 	switch kept, readErr := p.readRole(ctx); {
 	case notThere(readErr):
@@ -175,16 +169,17 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 	case readErr == nil && kept.usable(p.Now()):
 		old = kept
 	}
-	if p.readNote(roleNote(roleName(p.Profile))).Exit == 0 { // once an outage
+	if p.readNote(p.roleNote()).Exit == 0 { // once an outage
 		p.tell("daypass: " + failure.From(p.Fill(err)).Lines[0] + " The old credentials serve until " + p.clockTime(old.Expires) + ".")
 	}
-	_ = p.noteFailure(err)
+	p.noteFailure(err)
 	return old, nil
 }
 
 // renewRole trades an ID token for role credentials and stores them. A cached ID
 // token that AWS calls expired is renewed once: STS is the judge of time.
 func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner) (*role, error) {
+	p.forRole = true
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
 		return nil, err
@@ -213,7 +208,7 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 	if err := p.storeRole(ctx, l, renewed); err != nil {
 		return nil, err
 	}
-	p.dropNote(roleNote(roleName(p.Profile)))
+	p.dropNote(p.roleNote())
 	return renewed, nil
 }
 
@@ -225,14 +220,14 @@ func (p *Pipeline) storeRole(ctx context.Context, l *login, renewed *role) error
 	if l.unstored != nil {
 		return nil // nothing of this login is kept
 	}
-	switch err := p.seal(l.key, roleName(p.Profile), renewed); {
+	switch err := p.putRole(l.key, renewed); {
 	case errors.Is(err, cache.ErrMiss):
 		return loginGone()
 	case err != nil:
 		p.tellNotStored("new credentials", err)
 	}
 	if p.isGone(ctx, l) {
-		_ = p.Kept.Remove(roleName(p.Profile))
+		p.dropRole()
 		return loginGone()
 	}
 	return nil
@@ -246,7 +241,7 @@ func (p *Pipeline) isGone(ctx context.Context, l *login) bool {
 
 // loginGone is the answer if the login was removed or replaced during a renewal.
 func loginGone() *failure.Error {
-	return failure.New(failure.ExitLogin, nil, "the login was removed or replaced while profile {profile} renewed.", "Run: daypass login{flag}")
+	return needsLogin("the login was removed or replaced while profile {profile} renewed.")
 }
 
 // left is what remains of the credentials; nothing for no record, or for one that

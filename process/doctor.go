@@ -51,26 +51,21 @@ func tryStorage(ctx context.Context, scratch *cache.Login) error {
 	}
 	record := []byte(strings.Repeat(rand.Text(), 300)) // 7.8 kB: more than one item of most keyrings
 	err := scratch.SetRecord(ctx, record)
-	var read []byte
 	if err == nil {
-		read, err = scratch.Record(ctx)
-	}
-	if err == nil && !bytes.Equal(read, record) {
-		err = &cache.UnreadableError{Where: scratch.Where(), Err: errors.New("what was read is not what was written")}
-	}
-	places, listed := scratch.Items()
-	if err == nil {
-		err = listed
-	}
-	for _, items := range places {
-		if deleted := items.Delete(context.WithoutCancel(ctx)); err == nil {
-			err = deleted
+		var read []byte
+		if read, err = scratch.Record(ctx); err == nil && !bytes.Equal(read, record) {
+			err = &cache.UnreadableError{Where: scratch.Where(), Err: errors.New("what was read is not what was written")}
 		}
 	}
-	if err == nil { // else the next try finds what is left
-		err = scratch.Forget()
+	places, listed := scratch.Items()
+	errs := []error{err, listed}
+	for _, items := range places {
+		errs = append(errs, items.Delete(context.WithoutCancel(ctx)))
 	}
-	return err
+	if err := errors.Join(errs...); err != nil {
+		return err // the next try finds what is left
+	}
+	return scratch.Forget()
 }
 
 // Diagnose asks the provider what it publishes, whatever is remembered of it.
@@ -86,14 +81,10 @@ func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
 
 // Identity is a login as AWS sees it.
 type Identity struct {
-	Who             string // for people
-	Issuer          string
-	Subject         string
-	Audience        []string
-	AuthorizedParty string // azp, "" if the token has none
-	Algorithm       string // of the signature, as RFC 7518 names it
-	Until           time.Time
-	Renews          bool // there is a refresh token
+	idp.Token
+	Who    string // for people
+	Until  time.Time
+	Renews bool // there is a refresh token
 }
 
 // Identity returns the login that there is, renewed if it must be and can be
@@ -103,12 +94,8 @@ func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, p.Fill(err)
 	}
-	t, _ := idp.Parse(l.IDToken.String) // it was verified when it came
-	return Identity{
-		Who: l.Claims.who(), Issuer: l.Issuer, Subject: l.Claims.Subject, Audience: l.Claims.Audience,
-		AuthorizedParty: l.Claims.AuthorizedParty, Algorithm: t.Algorithm,
-		Until: l.Expires, Renews: !l.RefreshToken.Empty(),
-	}, nil
+	t := l.token()
+	return Identity{Token: t, Who: who(t), Until: l.Expires, Renews: !l.RefreshToken.Empty()}, nil
 }
 
 // TryRole assumes the role with the login that there is and drops the credentials.
@@ -132,12 +119,10 @@ func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
 }
 
 // silentLogin is idToken without a person and with an end: another process may
-// hold the login for as long as a code is good. It is a timer that ends it and no
-// deadline, for what is left to a deadline decides whether an exchange may start.
+// hold the login for as long as a code is good.
 func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*login, error) {
-	bounded, cancel := context.WithCancel(ctx)
+	bounded, cancel := endingAfter(ctx, diagnoseTime)
 	defer cancel()
-	defer time.AfterFunc(diagnoseTime, cancel).Stop()
 	l, err := p.idToken(bounded, p.Now(), silently, rejected)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return nil, failure.New(failure.ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
@@ -164,22 +149,4 @@ func (p *Pipeline) Reach(ctx context.Context, address string) error {
 			"AWS_CA_BUNDLE."))
 	}
 	return response.Body.Close()
-}
-
-// DeviceEndpoint is where a login would be started, or "".
-func (p *Pipeline) DeviceEndpoint(m idp.Metadata) string {
-	flow, err := p.flow()
-	if err != nil {
-		return ""
-	}
-	return flow.DeviceEndpoint(m)
-}
-
-// RequestScopes is what a login would ask for.
-func (p *Pipeline) RequestScopes(m idp.Metadata) []string {
-	flow, err := p.flow()
-	if err != nil {
-		return nil
-	}
-	return flow.RequestScopes(m)
 }

@@ -49,16 +49,7 @@ func (w *world) faulty(f func(n int, call string) fault) *faulty {
 }
 
 // with makes p a process that has the keyring.
-func (f *faulty) with(w *world) func(*Pipeline) {
-	return func(p *Pipeline) {
-		p.Storages = cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: []cache.Keyring{f}})
-		kept, err := p.Storages.Login(LoginKey(p.Profile.IDP), w.storage)
-		if err != nil {
-			w.t.Error(err)
-		}
-		p.Kept = kept
-	}
-}
+func (f *faulty) with(w *world) func(*Pipeline) { return w.on(f) }
 
 func (f *faulty) Name() string { return "disk" }
 
@@ -408,12 +399,7 @@ func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
 func TestLoginThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	noLogin := w.faulty(func(_ int, call string) fault {
-		if call == "set login" {
-			return fails
-		}
-		return works
-	}).with(w)
+	noLogin := w.refuses("set login")
 	if _, err := w.run(noLogin); err != nil {
 		t.Errorf("not served this once: %v", err)
 	}
@@ -433,16 +419,11 @@ func TestAnotherPersonsKeyThatCannotBeStored(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(time.Minute)
 	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	noKey := w.faulty(func(_ int, call string) fault {
-		if call == "set key" {
-			return fails
-		}
-		return works
-	}).with(w)
+	noKey := w.refuses("set key")
 	_, err := w.pipeline(noKey).Login(w.ctx(), true)
 	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
 	l, _, err := w.pipeline().readLogin(t.Context())
-	if err != nil || l.Claims.Subject != "sandbox|taro" {
+	if err != nil || l.token().Subject != "sandbox|taro" {
 		t.Errorf("the login is %+v, %v", l, err)
 	}
 }
@@ -453,13 +434,10 @@ func TestRoleThatCannotBeStored(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun(longRole)
 	place := filepath.Join(w.kept(w.profile()).Dir(), roleName(w.profile())+".sealed")
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/sts") { // a folder is not replaced by a file
-			if err := os.Mkdir(place, 0o700); err != nil {
-				t.Error(err)
-			}
+	w.during("/sts", func() {
+		if err := os.Mkdir(place, 0o700); err != nil {
+			t.Error(err)
 		}
-		return false
 	})
 	first := w.mustRun()
 	if err := os.Remove(place); err != nil {
@@ -475,31 +453,13 @@ func TestRoleThatCannotBeStored(t *testing.T) {
 	w.counts(map[string]int{"device": 1, "sts": 3})
 }
 
-// A keyring that takes nothing is found out before the provider is asked.
-func TestNoAuthorizationWithoutAKeyring(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	for range 3 {
-		_, err := w.run(w.faulty(func(_ int, call string) fault {
-			if strings.HasPrefix(call, "set") {
-				return fails
-			}
-			return works
-		}).with(w))
-		w.failsWith(err, failure.ExitKeyring, "input/output error")
-		w.clock.Advance(time.Second)
-	}
-	w.counts(map[string]int{"device": 0})
-}
-
 // Between the provider's answer and its store nothing else takes time: there is no
 // request.
 func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
+	w.fails(failure.ExitLogin, "not approved within")
 	w.forgetDiscovery()
 	w.approve(w.shown[0].code)
 	stored := false

@@ -111,22 +111,24 @@ func (*memory) Name() string                            { return "memory" }
 
 // storages are those that a new process opens.
 func (w *world) storages() *cache.Storages {
-	rings := w.rings
-	if rings == nil {
-		rings = []cache.Keyring{w.ring}
+	if w.rings != nil {
+		return w.open(w.rings...)
 	}
+	return w.open(w.ring)
+}
+
+func (w *world) open(rings ...cache.Keyring) *cache.Storages {
 	return cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: rings})
 }
 
 // on makes p a process that finds that keyring.
 func (w *world) on(ring cache.Keyring) func(*Pipeline) {
 	return func(p *Pipeline) {
-		p.Storages = cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: []cache.Keyring{ring}})
-		kept, err := p.Storages.Login(LoginKey(p.Profile.IDP), w.storage)
-		if err != nil {
+		p.Storages = w.open(ring)
+		var err error
+		if p.Kept, err = p.Storages.Login(LoginKey(p.Profile.IDP), w.storage); err != nil {
 			w.t.Error(err)
 		}
-		p.Kept = kept
 	}
 }
 
@@ -174,7 +176,8 @@ func (w *world) openCode() *authorization {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return p.readAuthorization(key)
+	open, _ := p.readAuthorization(key)
+	return open
 }
 
 func (w *world) profile() profile.Profile {
@@ -240,6 +243,85 @@ func (w *world) mustRun(change ...func(*Pipeline)) Credentials {
 		w.t.Fatalf("process: credentials are not whole: %+v", c)
 	}
 	return c
+}
+
+// fails is a run of daypass process that fails.
+func (w *world) fails(exit int, first string, change ...func(*Pipeline)) error {
+	w.t.Helper()
+	_, err := w.run(change...)
+	w.failsWith(err, exit, first)
+	return err
+}
+
+// failsIn is such a run with another context.
+func (w *world) failsIn(ctx context.Context, exit int, first string) {
+	w.t.Helper()
+	_, err := w.pipeline().Credentials(ctx, ForSDK)
+	w.failsWith(err, exit, first)
+}
+
+// at is a keyring before each call of which, of that name, something is done.
+func (w *world) at(name string, do func()) *faulty {
+	return w.faulty(func(_ int, call string) fault {
+		if call == name {
+			do()
+		}
+		return works
+	})
+}
+
+// refuses makes p a process whose keyring fails at each of those calls.
+func (w *world) refuses(calls ...string) func(*Pipeline) {
+	return w.faulty(func(_ int, call string) fault {
+		if slices.Contains(calls, call) {
+			return fails
+		}
+		return works
+	}).with(w)
+}
+
+// during does something while an endpoint is asked; "" is every one.
+func (w *world) during(endpoint string, do func()) {
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, endpoint) {
+			do()
+		}
+		return false
+	})
+}
+
+// lock is a lock that another process holds.
+func (w *world) lock(name string) *cache.Lock {
+	w.t.Helper()
+	lock, err := cache.Locks{Dir: w.dir}.TryLock(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return lock
+}
+
+// mustLogin is a login that a person types.
+func (w *world) mustLogin(anew bool) {
+	w.t.Helper()
+	if _, err := w.pipeline().Login(w.ctx(), anew); err != nil {
+		w.t.Errorf("daypass login: %v", err)
+	}
+}
+
+func (w *world) mustLogout() {
+	w.t.Helper()
+	if _, err := w.pipeline().Logout(w.t.Context()); err != nil {
+		w.t.Errorf("daypass logout: %v", err)
+	}
+}
+
+func (w *world) mustReadRole() *role {
+	w.t.Helper()
+	r, err := w.pipeline().readRole(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
 }
 
 // failsWith checks the exit code and the first line of a failure, and that it has

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -22,9 +20,7 @@ const dialTime = 4 * time.Second
 // the provider, STS and the console's sign-in. The proxy variables are honoured.
 // bundle is a PEM file that replaces the system's trust store, as AWS_CA_BUNDLE
 // does in the AWS SDKs, or "".
-func NewTransport(bundle string) (http.RoundTripper, error) { return newTransport(bundle) }
-
-func newTransport(bundle string) (*http.Transport, error) {
+func NewTransport(bundle string) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
@@ -51,65 +47,37 @@ func newTransport(bundle string) (*http.Transport, error) {
 	return t, nil
 }
 
-// connectAhead opens the connection for t's next request to an address now, beside
-// what the caller does. Behind a proxy it does nothing. A connection that is not
-// used ends with the process.
-func connectAhead(ctx context.Context, t *http.Transport, address string) {
-	u, err := url.Parse(address)
-	if err != nil || t.DialTLSContext != nil {
-		return
-	}
-	if proxy, err := t.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
-		return
-	}
+// ahead is a transport with a connection for its first request that is being
+// opened already, beside what the caller does.
+type ahead struct {
+	*http.Transport
+	ready <-chan *http.ClientConn // closed without one if it could not be opened
+}
+
+func connectAhead(ctx context.Context, t *http.Transport, u *url.URL) http.RoundTripper {
 	port := u.Port()
 	if port == "" {
-		port = u.Scheme
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	plain, config := t.DialContext, &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.TLSClientConfig != nil { // a copy: t changes its own
-		config = t.TLSClientConfig.Clone()
-	}
-	config.ServerName = u.Hostname()
-	dial := func(ctx context.Context, network, to string) (net.Conn, error) {
-		conn, err := plain(ctx, network, to)
-		if err != nil || u.Scheme != "https" {
-			return conn, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, dialTime)
-		defer cancel()
-		secured := tls.Client(conn, config)
-		if err := secured.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secured, nil
-	}
-	ready := make(chan net.Conn, 1)
+	ready := make(chan *http.ClientConn, 1)
 	go func() {
 		defer close(ready)
-		if conn, err := dial(context.WithoutCancel(ctx), "tcp", net.JoinHostPort(u.Hostname(), port)); err == nil {
+		if conn, err := t.NewClientConn(context.WithoutCancel(ctx), u.Scheme, net.JoinHostPort(u.Hostname(), port)); err == nil {
 			ready <- conn
 		}
 	}()
-	var first sync.Once
-	next := func(ctx context.Context, network, to string) (conn net.Conn, err error) {
-		first.Do(func() {
-			select {
-			case conn = <-ready:
-			case <-ctx.Done():
-			}
-		})
-		if conn != nil {
-			return conn, nil
+	return ahead{t, ready}
+}
+
+func (a ahead) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case conn := <-a.ready:
+		if conn != nil && conn.Err() == nil {
+			return conn.RoundTrip(r)
 		}
-		return dial(ctx, network, to)
+	case <-r.Context().Done():
 	}
-	if u.Scheme == "https" {
-		t.DialTLSContext = next
-	} else {
-		t.DialContext = next
-	}
+	return a.Transport.RoundTrip(r)
 }
 
 // newClient returns a client that follows no redirect, for a bearer token is in
@@ -140,31 +108,39 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response.Body = &limitedBody{response.Body, l.max}
+	response.Body = http.MaxBytesReader(nil, response.Body, l.max)
 	return response, nil
 }
 
-type limitedBody struct {
-	io.ReadCloser
-	left int64
+// debug notes a step for DAYPASS_DEBUG. What is noted are names, times and
+// outcomes: no body, no query, no header.
+func (p *Pipeline) debug(step string, args ...any) {
+	if p.Debug != nil {
+		p.Debug.Info(step, args...)
+	}
 }
 
-var errTooLarge = errors.New("the answer is too large")
-
-func (b *limitedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
+// noted is transport with its requests noted.
+func (p *Pipeline) noted(transport http.RoundTripper) http.RoundTripper {
+	if p.Debug == nil {
+		return transport
 	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
+	return notedTransport{p, transport}
 }
 
-// networkAdvice is what to do about a server of AWS that cannot be reached.
-func networkAdvice(err error) []string {
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
-		return []string{"If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile {profile}."}
+type notedTransport struct {
+	p *Pipeline
+	http.RoundTripper
+}
+
+func (t notedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	started := time.Now()
+	response, err := t.RoundTripper.RoundTrip(r)
+	args := []any{"method", r.Method, "host", r.URL.Host, "path", r.URL.Path, "took", time.Since(started).Round(time.Millisecond)}
+	if err != nil {
+		t.p.debug("request", append(args, "error", reason(err))...)
+		return nil, err
 	}
-	return []string{notNeeded}
+	t.p.debug("request", append(args, "status", response.StatusCode)...)
+	return response, nil
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
@@ -72,12 +73,8 @@ func (p *Pipeline) stillLocked(ctx context.Context) error {
 
 // keyringFailure explains an error of the place where the profile's login is kept.
 func (p *Pipeline) keyringFailure(ctx context.Context, err error) *failure.Error {
-	name := p.Profile.IDP.Name
-	if name == "" {
-		name = "{host}"
-	}
 	_, missing := p.Kept.Place()
-	return explainKeyring(ctx, name, missing == nil, err)
+	return explainKeyring(ctx, cmp.Or(p.Profile.IDP.Name, "{host}"), missing == nil, err)
 }
 
 // explainKeyring explains an error of a keyring. login names the login in
@@ -113,10 +110,11 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 	if keyring.Where == "file" || strings.HasPrefix(keyring.Where, "the state folder") {
 		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", "Check that the folder is yours, writable, and not full.")
 	}
-	first := "the login of " + login + " is in the " + keyring.Where + ", which this session cannot reach (" + why + ")."
+	is := "is in"
 	if !placed {
-		first = "the login of " + login + " belongs in the " + keyring.Where + ", which this session cannot reach (" + why + ")."
+		is = "belongs in"
 	}
+	first := "the login of " + login + " " + is + " the " + keyring.Where + ", which this session cannot reach (" + why + ")."
 	switch {
 	case runtime.GOOS != "linux":
 		return new(first, "See what is wrong: daypass doctor{flag}")
@@ -128,13 +126,11 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 
 // unlockAdvice is how a person unlocks this system's keyring.
 func unlockAdvice() string {
-	switch runtime.GOOS {
-	case "darwin":
-		return "Run: security unlock-keychain. Then repeat your command."
-	case "windows":
-		return "Sign in to Windows at the desktop, then repeat your command."
+	advice := map[string]string{
+		"darwin":  "Run: security unlock-keychain. Then repeat your command.",
+		"windows": "Sign in to Windows at the desktop, then repeat your command.",
 	}
-	return "Unlock it on the desktop, then repeat your command."
+	return cmp.Or(advice[runtime.GOOS], "Unlock it on the desktop, then repeat your command.")
 }
 
 // folderFailure explains why a file could not be kept beside the login.

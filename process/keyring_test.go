@@ -3,7 +3,6 @@ package process
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -102,8 +101,7 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	ring := w.lockRing(false)
 	next := func(dialogs int, when string) {
 		t.Helper()
-		_, err := w.run()
-		w.failsWith(err, failure.ExitKeyring, notGiven)
+		w.fails(failure.ExitKeyring, notGiven)
 		if ring.dialogs != dialogs {
 			t.Errorf("%d dialogs %s, want %d", ring.dialogs, when, dialogs)
 		}
@@ -181,15 +179,11 @@ func TestNobodyAtTheDialog(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	ring := w.lockRing(false)
-	lock, err := cache.Locks{Dir: w.dir}.TryLock("unlock")
-	if err != nil {
-		t.Fatal(err)
-	}
+	lock := w.lock("unlock")
 	defer lock.Unlock()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = w.pipeline().Credentials(short, ForSDK)
-	w.failsWith(err, failure.ExitKeyring, "is locked: nobody answered the dialog that asks for its password.")
+	w.failsIn(short, failure.ExitKeyring, "is locked: nobody answered the dialog that asks for its password.")
 	if ring.dialogs != 0 {
 		t.Errorf("%d dialogs", ring.dialogs)
 	}
@@ -203,8 +197,7 @@ func TestInterruptAtTheDialog(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	ring := w.lockRing(false)
 	ring.onAsk = interrupt
-	_, err := w.pipeline().Credentials(ctx, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+	w.failsIn(ctx, failure.ExitInterrupt, "interrupted")
 	if n := w.pipeline().readNote(loginNote); n.Exit != 0 {
 		t.Errorf("noted for those who wait: %+v", n)
 	}
@@ -267,8 +260,7 @@ func TestLoginAsksForThePasswordAgain(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	ring := w.lockRing(false)
-	_, err := w.run()
-	w.failsWith(err, failure.ExitKeyring, notGiven)
+	w.fails(failure.ExitKeyring, notGiven)
 	w.clock.Advance(time.Second)
 	ring.opens = true
 	if _, err := w.pipeline().Login(w.ctx(), false); err != nil || ring.dialogs != 2 {
@@ -290,9 +282,8 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 			w.on(&lockable{Keyring: ring.Keyring, locked: true, blind: true, onAsk: func() { t.Error("a dialog without a display") }})(p)
 		},
 	} {
-		_, err := w.run(change)
-		w.failsWith(err, failure.ExitKeyring, cannotShown)
-		_, _, err = w.pipeline(change).IDToken(w.ctx())
+		w.fails(failure.ExitKeyring, cannotShown, change)
+		_, _, err := w.pipeline(change).IDToken(w.ctx())
 		w.failsWith(err, failure.ExitKeyring, cannotShown)
 		if ring.dialogs != 0 {
 			t.Errorf("%s: %d dialogs, want 0", name, ring.dialogs)
@@ -310,51 +301,6 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 	w.mustRun()
 	if ring.dialogs != 1 {
 		t.Errorf("%d dialogs where a person is, want 1", ring.dialogs)
-	}
-}
-
-// A record that cannot be read is none, under the lock: one code fixes it. So does
-// one for a whole record in a form that is not known.
-func TestUnreadableRecords(t *testing.T) {
-	t.Parallel()
-	const (
-		anyLogin = `,"idp":"corp","id_token":"a","refresh_token":"b","logged_in":"2026-11-22T09:00:00Z","obtained":"2026-11-22T09:00:00Z","expires":"2126-11-22T09:00:00Z"}`
-		anyRole  = `,"access_key_id":"ASIA","secret_access_key":"s","session_token":"t","issued":"2026-11-22T09:00:00Z","expires":"2026-11-22T10:00:00Z"}`
-		anyCode  = `,"user_code":"LBJX-WZVT","verification_uri":"https://corp.example/activate","expires":"2026-11-22T10:00:00Z","interval":1000000000}`
-	)
-	for _, c := range []struct{ login, role, code string }{
-		{"", "", ""},
-		{"{", "{", "{"},
-		{"null", "null", "null"},
-		{`{"v":2,"expires":7}`, `{"v":2,"expires":7}`, `{"v":2,"expires":7}`},
-		{`{"v":1` + anyLogin, `{"v":1` + anyRole, `{"v":1` + anyCode},
-		{`{"v":3` + anyLogin, `{"v":3` + anyRole, `{"v":3` + anyCode},
-	} {
-		w := newWorld(t, sandbox.Options{})
-		kept := w.kept(w.profile())
-		if err := kept.Choose(t.Context(), "corp", true); err != nil {
-			t.Fatal(err)
-		}
-		key, err := kept.NewKey(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, err := range []error{
-			kept.SetRecord(t.Context(), []byte(c.login)), kept.Seal(key, roleName(w.profile()), []byte(c.role)),
-			kept.Seal(key, authorizationFile, []byte(c.code)), cache.WriteFile(kept.Dir(), loginNote, []byte(c.code)),
-			cache.WriteFile(kept.Dir(), roleNote(roleName(w.profile())), []byte(c.role)),
-		} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if s := w.pipeline().Status(t.Context()); s.Login != nil || s.Credentials != nil || s.OpenCode != nil || s.LastFailure != nil || !s.NeedsPerson {
-			t.Errorf("%.20s: status %+v", c.login, s)
-		}
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "sts": 1})
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "sts": 1})
 	}
 }
 
@@ -403,9 +349,8 @@ func TestKeyringFailsBetweenKeyAndLogin(t *testing.T) {
 			}
 			return works
 		})
-		_, err := w.run(half.with(w))
-		w.failsWith(err, failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).")
-		_, err = w.pipeline(half.with(w)).Login(w.ctx(), true)
+		w.fails(failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).", half.with(w))
+		_, err := w.pipeline(half.with(w)).Login(w.ctx(), true)
 		w.failsWith(err, failure.ExitKeyring, "which this session cannot reach")
 		if slices.Contains(half.calls, "set key") {
 			t.Errorf("%s failed, and a new key was made: %q", broken, half.calls)
@@ -413,37 +358,6 @@ func TestKeyringFailsBetweenKeyAndLogin(t *testing.T) {
 		w.mustRun(longRole)
 		w.mustRun()
 		w.counts(map[string]int{"device": 1, "sts": 2})
-	}
-}
-
-// A login moves if the setting names another storage: it is asked for there, the
-// place is written down with the earlier one, and no item of an earlier time is
-// ever used again.
-func TestStorageSettingChanged(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.rings = []cache.Keyring{named{w.ring, "desktop"}, named{&memory{items: map[string][]byte{}}, "kernel"}}
-	at := func(storage, now string, devices int, earlier ...string) {
-		t.Helper()
-		w.storage = storage
-		w.clock.Advance(time.Second)
-		w.mustRun()
-		w.mustRun()
-		place, err := w.kept(w.profile()).Place()
-		if err != nil || place.Storage != now || !slices.Equal(place.Earlier, earlier) {
-			t.Errorf("storage = %s: the place is %+v (%v), want %s, earlier %q", storage, place, err, now, earlier)
-		}
-		w.counts(map[string]int{"device": devices})
-	}
-	at("auto", "desktop", 1)
-	at("keyring", "desktop", 1)
-	at("kernel", "kernel", 2, "desktop")
-	at("auto", "kernel", 2, "desktop") // it is kept where it is
-	at("file", "file", 3, "desktop", "kernel")
-	// Back, the login of before is not taken up: its refresh token may be spent.
-	at("keyring", "desktop", 4, "kernel", "file")
-	if w.box.Reused() != 0 {
-		t.Errorf("%d refresh tokens were sent twice", w.box.Reused())
 	}
 }
 
@@ -495,11 +409,8 @@ func TestStoreIsNotCancelled(t *testing.T) {
 			w.box.EndLogins()
 		}
 		ctx, interrupt := context.WithCancel(t.Context())
-		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "/token") {
-				interrupt()
-			}
-			return false
+		w.during("/token", func() {
+			interrupt()
 		})
 		_, err := w.pipeline(w.on(cancellable{w.ring})).Credentials(ctx, ForSDK)
 		l := w.readLogin()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -49,7 +50,7 @@ func (p *Pipeline) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 		return LoggedIn{}, p.Fill(f)
 	}
 	return LoggedIn{
-		Who: l.Claims.who(), Until: l.Expires, Renews: !l.RefreshToken.Empty(), Kept: l.LoggedIn.Before(started),
+		Who: who(l.token()), Until: l.Expires, Renews: !l.RefreshToken.Empty(), Kept: l.LoggedIn.Before(started),
 	}, nil
 }
 
@@ -119,10 +120,7 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 		n = p.readNote(loginNote)
 	}
 	if how == silently {
-		if ended == nil {
-			ended = failure.New(failure.ExitLogin, nil, "profile {profile} needs a login.", "Run: daypass login{flag}")
-		}
-		return nil, ended
+		return nil, cmp.Or(ended, needsLogin("profile {profile} needs a login."))
 	}
 	return p.ask(ctx, started, request{login: l, key: key, note: n, open: open, how: how, ended: ended})
 }

@@ -3,11 +3,9 @@ package process
 import (
 	"context"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
@@ -49,30 +47,10 @@ func TestLoginIsNotADeadEnd(t *testing.T) {
 			t.Errorf("%s: no failure", body)
 		}
 		w.person = Person{Terminal: true}
-		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
-			t.Errorf("%s: daypass login: %v", body, err)
-		}
+		w.mustLogin(false)
 		w.counts(map[string]int{"device": 2})
 		w.mustRun()
 	}
-}
-
-// Nobody has to have done anything wrong for a login to start anew: a provider
-// that gives no refresh token needs a person each time.
-func TestWithoutARefreshToken(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.person = Person{}
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
-	if s := w.pipeline().Status(t.Context()); !s.NeedsPerson || s.Login == nil || s.Login.Renews {
-		t.Errorf("%+v", s)
-	}
-	w.person = Person{Terminal: true, Browser: true}
-	w.mustRun()
-	w.counts(map[string]int{"device": 2, "token:refresh": 0})
 }
 
 // A first login whose ID token cannot be used keeps its refresh token, whether the
@@ -82,20 +60,18 @@ func TestUnverifiedLoginKeepsItsRefreshToken(t *testing.T) {
 	t.Parallel()
 	for _, rotate := range []bool{true, false} {
 		w := newWorld(t, sandbox.Options{Rotate: rotate, Algorithm: "HS256"})
-		_, err := w.run()
-		w.failsWith(err, failure.ExitRefused, "cannot be used")
+		w.fails(failure.ExitRefused, "cannot be used")
 		unverified := w.readLogin()
-		if unverified.RefreshToken.Empty() || !unverified.IDToken.Empty() || unverified.Claims.Subject != "" {
+		if unverified.RefreshToken.Empty() || !unverified.IDToken.Empty() || unverified.token().Subject != "" {
 			t.Errorf("rotate %v: refresh token kept: %v, bad ID token dropped: %v", rotate, !unverified.RefreshToken.Empty(), unverified.IDToken.Empty())
 		}
 		w.person = Person{}
 		for range 3 { // the provider is left alone
-			_, err = w.run()
-			w.failsWith(err, failure.ExitRefused, "cannot be used")
+			w.fails(failure.ExitRefused, "cannot be used")
 		}
 		w.counts(map[string]int{"token:refresh": 0})
 		w.clock.Advance(renewalPause)
-		_, err = w.run() // a renewal brings no better token, and leaves no mark
+		_, err := w.run() // a renewal brings no better token, and leaves no mark
 		w.failsWith(err, failure.ExitRefused, "cannot be used")
 		if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
 			t.Errorf("rotate %v: after a renewal: refresh token kept: %v, mark %v", rotate, !l.RefreshToken.Empty(), l.RefreshStarted)
@@ -103,8 +79,8 @@ func TestUnverifiedLoginKeepsItsRefreshToken(t *testing.T) {
 		w.box.Set(func(o *sandbox.Options) { o.Algorithm = "" })
 		w.clock.Advance(renewalPause)
 		first := w.mustRun()
-		if l := w.readLogin(); l.Claims.Subject == "" || l.key.Equal(unverified.key.String) {
-			t.Errorf("rotate %v: the login is %q's, with the key of nobody's: %v", rotate, l.Claims.Subject, l.key.Equal(unverified.key.String))
+		if l := w.readLogin(); l.token().Subject == "" || l.key.Equal(unverified.key.String) {
+			t.Errorf("rotate %v: the login is %q's, with the key of nobody's: %v", rotate, l.token().Subject, l.key.Equal(unverified.key.String))
 		}
 		if again := w.mustRun(); again.AccessKeyID != first.AccessKeyID {
 			t.Errorf("rotate %v: the credentials are not under the new key", rotate)
@@ -130,17 +106,12 @@ func TestVerifiedLoginWithoutANewKey(t *testing.T) {
 	w.failsWith(err, failure.ExitRefused, "cannot be used")
 	w.box.Set(func(o *sandbox.Options) { o.Algorithm, o.Claims = "", map[string]any{"sub": "somebody-else"} })
 	w.clock.Advance(renewalPause)
-	w.mustRun(longRole, w.faulty(func(_ int, call string) fault {
-		if call == "set key" {
-			return fails
-		}
-		return works
-	}).with(w))
-	if l := w.readLogin(); l.Claims.Subject != "" || l.RefreshToken.Empty() {
-		t.Errorf("stored as %q's, refresh token kept: %v", l.Claims.Subject, !l.RefreshToken.Empty())
+	w.mustRun(longRole, w.refuses("set key"))
+	if l := w.readLogin(); l.token().Subject != "" || l.RefreshToken.Empty() {
+		t.Errorf("stored as %q's, refresh token kept: %v", l.token().Subject, !l.RefreshToken.Empty())
 	}
 	w.mustRun(longRole)
-	if _, err := w.pipeline().readRole(t.Context()); !notThere(err) || w.readLogin().Claims.Subject != "somebody-else" {
+	if _, err := w.pipeline().readRole(t.Context()); !notThere(err) || w.readLogin().token().Subject != "somebody-else" {
 		t.Errorf("the first person's role is there (%v)", err)
 	}
 	w.counts(map[string]int{"device": 2})
@@ -164,14 +135,10 @@ func TestInterruptWhileVerifying(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
 	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/keys") {
-			interrupt()
-		}
-		return false
+	w.during("/keys", func() {
+		interrupt()
 	})
-	_, err := w.pipeline().Credentials(ctx, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+	w.failsIn(ctx, failure.ExitInterrupt, "interrupted")
 	w.mustRun()
 	w.counts(map[string]int{"device": 1, "token:device": 1})
 }
@@ -213,26 +180,19 @@ func TestWaitingPastTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
-	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().roleLock())
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.fails(failure.ExitLogin, "not approved within")
+	lock := w.lock(w.pipeline().roleLock())
 	defer lock.Unlock()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = w.pipeline().Credentials(short, ForSDK)
-	w.failsWith(err, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
+	w.failsIn(short, failure.ExitLogin, "Code "+w.shown[0].code+" stays good until")
 	w.clock.Advance(time.Hour) // the code is over
 	short, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = w.pipeline().Credentials(short, ForSDK)
-	w.failsWith(err, failure.ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
+	w.failsIn(short, failure.ExitNetwork, "another daypass is still renewing profile dev after 50 s.")
 	over, end := context.WithCancel(t.Context())
 	end()
-	_, err = w.pipeline().Credentials(over, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
+	w.failsIn(over, failure.ExitInterrupt, "interrupted")
 }
 
 // A process that waited ends with the note that was written since it began to wait,
@@ -297,22 +257,18 @@ func TestFailureLeavesTheProviderAlone(t *testing.T) {
 		shown, before := len(w.shown), w.box.Count(c.count)
 		w.answerWith(c.endpoint, c.status, c.body)
 		for range 10 { // in 27 s
-			_, err := w.run()
-			w.failsWith(err, c.exit, c.first)
+			w.fails(c.exit, c.first)
 			w.clock.Advance(3 * time.Second)
 		}
 		w.counts(map[string]int{c.count: before + c.requests})
 		w.clock.Advance(time.Second)
-		_, err := w.run()
-		w.failsWith(err, c.exit, c.first)
+		w.fails(c.exit, c.first)
 		w.counts(map[string]int{c.count: before + 2*c.requests})
 		if len(w.shown) != shown {
 			t.Errorf("%s: a transient fault started a login", c.name)
 		}
 		w.box.Intercept(nil)
-		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
-			t.Errorf("%s: daypass login: %v", c.name, err)
-		}
+		w.mustLogin(false)
 		if n := w.pipeline().readNote(loginNote); n.Exit != 0 || n.Codes != 0 {
 			t.Errorf("%s: after a login, the note is %+v", c.name, n)
 		}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -8,12 +9,14 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/profile"
 )
 
 const (
 	logoutWait = 60 * time.Second // for the login's lock
 	revokeTime = 5 * time.Second
+
+	anEarlierSetup = "an earlier setup" // whose login is not known by name
 )
 
 // LoggedOut says what a logout did to one login.
@@ -41,42 +44,37 @@ func (p *Pipeline) Logout(ctx context.Context) (LoggedOut, error) {
 // error come those that were ended.
 func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 	var all []LoggedOut
-	var failed []error
-	keys, err := p.Storages.Logins()
-	if err != nil {
-		failed = append(failed, err)
+	done := func(out LoggedOut, err error) error {
+		if err == nil && out.Found {
+			all = append(all, out)
+		}
+		return err
 	}
+	keys, failed := p.Storages.Logins()
 	for _, key := range keys {
 		kept, err := p.Storages.Login(key, "auto")
 		if err == nil {
-			var out LoggedOut
-			if out, err = p.logout(ctx, kept, key); err == nil && out.Found {
-				all = append(all, out)
-			}
+			err = done(p.logout(ctx, kept, key))
 		}
-		if err != nil {
-			failed = append(failed, err)
+		if failed == nil {
+			failed = err // the others are ended all the same
 		}
 	}
-	if len(failed) > 0 {
-		return all, p.Fill(failed[0])
+	if failed != nil {
+		return all, p.Fill(failed)
 	}
 	// What no place file names any more.
 	strays, err := p.Storages.Strays(ctx)
-	if err != nil {
-		return all, p.Fill(explainKeyring(ctx, "an earlier setup", true, err))
-	}
 	for _, items := range strays {
-		out, err := p.remove(ctx, "", []cache.Items{items})
-		if err != nil {
-			return all, p.Fill(err)
-		}
-		if out.Found {
-			all = append(all, out)
+		if err == nil {
+			err = done(p.remove(ctx, "", []cache.Items{items}))
 		}
 	}
-	if err := p.Storages.Sweep(ctx); err != nil {
-		return all, p.Fill(explainKeyring(ctx, "an earlier setup", true, err))
+	if err == nil {
+		err = p.Storages.Sweep(ctx)
+	}
+	if err != nil {
+		return all, p.Fill(explainKeyring(ctx, anEarlierSetup, true, err))
 	}
 	return all, nil
 }
@@ -107,34 +105,12 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 	}
 	here := *p
 	here.Kept = kept
-	given := here.givenOut(ctx)
+	roles := here.roles(ctx)
 	out, err := p.remove(ctx, name, items)
 	if err != nil {
 		return LoggedOut{}, err
 	}
-	out.IDP, out.Profiles, out.CredentialsUntil = name, given.Profiles, given.CredentialsUntil
-	if err := kept.Forget(); err != nil {
-		return LoggedOut{}, here.folderFailure(err)
-	}
-	return out, nil
-}
-
-// givenOut tells which profiles have role credentials of the login, and until when.
-func (p *Pipeline) givenOut(ctx context.Context) LoggedOut {
-	var out LoggedOut
-	key, err := p.Kept.Key(ctx)
-	if err != nil {
-		return out
-	}
-	names, _ := p.Kept.Sealed()
-	for _, name := range names {
-		if !strings.HasPrefix(name, "role-") {
-			continue
-		}
-		r, err := p.readRoleFile(key, name)
-		if err != nil {
-			continue
-		}
+	for _, r := range roles {
 		if r.Profile != "" {
 			out.Profiles = append(out.Profiles, r.Profile)
 		}
@@ -142,16 +118,32 @@ func (p *Pipeline) givenOut(ctx context.Context) LoggedOut {
 			out.CredentialsUntil = r.Expires
 		}
 	}
-	return out
+	if err := kept.Forget(); err != nil {
+		return LoggedOut{}, here.folderFailure(err)
+	}
+	return out, nil
+}
+
+// roles are the role credentials of the login.
+func (p *Pipeline) roles(ctx context.Context) (all []*role) {
+	key, err := p.Kept.Key(ctx)
+	if err != nil {
+		return nil
+	}
+	names, _ := p.Kept.Sealed()
+	for _, name := range names {
+		if r, err := unseal[role](p.Kept, key, name); err == nil && strings.HasPrefix(name, "role-") {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // remove revokes and deletes a login in every place: all of them are read before
 // anything is done, so that one which is out of reach keeps the others as well.
 func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items) (LoggedOut, error) {
 	out := LoggedOut{IDP: name}
-	if name == "" {
-		name = "an earlier setup"
-	}
+	name = cmp.Or(name, anEarlierSetup)
 	var logins []*login
 	for _, items := range places {
 		data, err := items.Record(ctx)
@@ -165,15 +157,12 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 		if err != nil && !notThere(err) {
 			return out, explainKeyring(ctx, name, true, err)
 		}
-		if l, decodeErr := decodeLogin(data, items.Name()); err == nil && decodeErr == nil {
+		if l, decodeErr := decode[login](data, items.Name()); err == nil && decodeErr == nil {
 			logins = append(logins, l)
 		}
 	}
 	for _, l := range logins {
-		out.Found = true
-		if out.IDP == "" {
-			out.IDP = l.IDP
-		}
+		out.Found, out.IDP = true, cmp.Or(out.IDP, l.IDP)
 		p.revoke(ctx, l, &out)
 	}
 	for _, items := range places {
@@ -197,23 +186,18 @@ func (p *Pipeline) revoke(ctx context.Context, l *login, out *LoggedOut) {
 		out.NotRevoked = "the provider has no revocation endpoint"
 		return
 	}
-	transport, err := NewTransport("")
+	here := p
+	if l.Issuer != p.Profile.IDP.Issuer || l.ClientID != p.Profile.IDP.ClientID {
+		here = &Pipeline{Profile: profile.Profile{IDP: profile.IDP{Issuer: l.Issuer, ClientID: l.ClientID}}, Locks: p.Locks, Debug: p.Debug, Now: p.Now, Sleep: p.Sleep}
+	}
+	flow, err := here.flow()
 	if err != nil {
 		out.NotRevoked = reason(err)
 		return
 	}
-	client := &idp.Client{Issuer: l.Issuer, ClientID: l.ClientID, Transport: p.noted(transport), Now: p.Now, Sleep: p.Sleep}
-	if l.Issuer == p.Profile.IDP.Issuer && l.ClientID == p.Profile.IDP.ClientID {
-		flow, err := p.flow()
-		if err != nil {
-			out.NotRevoked = reason(err)
-			return
-		}
-		client = flow.Client
-	}
 	bounded, cancel := context.WithTimeout(ctx, revokeTime)
 	defer cancel()
-	if err := client.Revoke(bounded, l.RevocationEndpoint, l.RefreshToken.String); err != nil {
+	if err := flow.Revoke(bounded, l.RevocationEndpoint, l.RefreshToken.String); err != nil {
 		out.NotRevoked = strings.TrimSuffix(failure.From(p.Fill(err)).Lines[0], ".")
 		return
 	}

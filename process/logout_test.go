@@ -58,15 +58,10 @@ func TestRoleMadeDuringALogout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/revoke") {
-			w.mustRun(longRole)
-		}
-		return false
+	w.during("/revoke", func() {
+		w.mustRun(longRole)
 	})
-	if _, err := w.pipeline().Logout(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	w.mustLogout()
 	w.servesNobody()
 }
 
@@ -93,13 +88,8 @@ func TestLogoutWhileAWSIsAsked(t *testing.T) {
 		if c.refused {
 			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 		}
-		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "/sts") {
-				if _, err := w.pipeline().Logout(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-			return false
+		w.during("/sts", func() {
+			w.mustLogout()
 		})
 		if _, err := w.pipeline().Credentials(w.ctx(), c.fresh); err == nil {
 			t.Errorf("%s: credentials of a login that is gone", c.name)
@@ -131,28 +121,8 @@ func TestLogoutThatCannotDelete(t *testing.T) {
 			t.Errorf("%s failed, and the login is forgotten (%v)", broken, err)
 		}
 	}
-	if _, err := w.pipeline().Logout(t.Context()); err != nil {
-		t.Error(err)
-	}
+	w.mustLogout()
 	w.servesNobody()
-}
-
-// A logout takes the open code along.
-func TestLogoutEndsTheAttempt(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
-	if s := w.pipeline().Status(t.Context()); s.OpenCode == nil {
-		t.Error("no code is open")
-	}
-	if _, err := w.pipeline().Logout(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s := w.pipeline().Status(t.Context()); s.OpenCode != nil {
-		t.Errorf("code %s is still open", s.OpenCode.UserCode)
-	}
 }
 
 // A logout waits for the login's lock, and deletes nothing without it.
@@ -160,13 +130,10 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lock := w.lock(w.pipeline().loginLock())
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = w.pipeline().Logout(short)
+	_, err := w.pipeline().Logout(short)
 	w.failsWith(err, failure.ExitNetwork, "another daypass still holds the login")
 	over, end := context.WithCancel(t.Context())
 	end()
@@ -265,8 +232,7 @@ func TestLogoutInEveryPlace(t *testing.T) {
 			}
 		}
 		w.person = Person{}
-		_, err = w.run()
-		w.failsWith(err, failure.ExitLogin, "needs a login")
+		w.fails(failure.ExitLogin, "needs a login")
 	}
 }
 
@@ -278,9 +244,8 @@ func TestOutOfReach(t *testing.T) {
 	w.ring = away{w.ring}
 	const first = "the login of corp is in the memory, which this session cannot reach (no bus)."
 	before := w.box.Count("")
-	_, err := w.run()
-	w.failsWith(err, failure.ExitKeyring, first)
-	_, err = w.pipeline().Login(w.ctx(), false)
+	w.fails(failure.ExitKeyring, first)
+	_, err := w.pipeline().Login(w.ctx(), false)
 	w.failsWith(err, failure.ExitKeyring, first)
 	_, _, err = w.pipeline().IDToken(w.ctx())
 	w.failsWith(err, failure.ExitKeyring, first)
@@ -372,17 +337,6 @@ func TestInterruptDuringALogout(t *testing.T) {
 		t.Error(err)
 	}
 	w.servesNobody()
-}
-
-// Credentials that are over do not stay valid after a logout.
-func TestLogoutAfterTheCredentials(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	if out, err := w.pipeline().Logout(t.Context()); err != nil || !out.CredentialsUntil.IsZero() {
-		t.Errorf("%+v, %v", out, err)
-	}
 }
 
 // A client secret is needed to revoke as well, and the provider has 5 s for it.

@@ -63,7 +63,8 @@ type Pipeline struct {
 	// Sleep waits for d or until ctx ends.
 	Sleep func(ctx context.Context, d time.Duration) error
 
-	toSTS *http.Transport // made when first needed
+	toSTS   http.RoundTripper // made when first needed
+	forRole bool              // what is being renewed is a role, and not a login alone
 }
 
 // Person says how a person can be reached. The zero value: not at all.
@@ -121,19 +122,15 @@ func (p *Pipeline) tell(line string) {
 
 // Names is what the placeholders of failures stand for.
 func (p *Pipeline) Names() failure.Names {
-	n := failure.Names{
-		Profile: p.Profile.Name, Section: "the flags", Host: p.Profile.IDP.Issuer, Flag: " with the same flags",
-	}
+	n := failure.Names{Profile: "(from flags)", Section: "the flags", Host: p.Profile.IDP.Issuer, Flag: " with the same flags"}
 	if u, err := url.Parse(p.Profile.IDP.Issuer); err == nil && u.Host != "" {
 		n.Host = u.Host
 	}
 	if name := p.Profile.IDP.Name; name != "" {
 		n.Section, n.Flag = "[daypass-idp "+name+"]", " --idp "+name
 	}
-	if p.Profile.Name != "" {
-		n.Flag = " --profile " + p.Profile.Name
-	} else {
-		n.Profile = "(from flags)"
+	if name := p.Profile.Name; name != "" {
+		n.Profile, n.Flag = name, " --profile "+name
 	}
 	return n
 }
@@ -149,12 +146,9 @@ func (p *Pipeline) Fill(err error) error {
 	if f.Exit != failure.ExitRefused && f.Exit != failure.ExitAWS && !(f.Exit == failure.ExitLogin && errors.As(err, &refusal)) {
 		return f
 	}
-	// A reader is shown three lines, so it may share the last.
-	switch support := p.Profile.IDP.Support; {
-	case support == "" || len(f.Lines) == 0:
-	case len(f.Lines) < 3:
+	if support := p.Profile.IDP.Support; support != "" && len(f.Lines) < 3 {
 		f.Lines = append(f.Lines, support)
-	default:
+	} else if support != "" { // a reader is shown three lines
 		f.Lines[2] += " " + support
 	}
 	return f
@@ -164,6 +158,14 @@ func (p *Pipeline) Fill(err error) error {
 func (p *Pipeline) timeFor(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || deadline.Sub(p.Now()) >= d
+}
+
+// endingAfter is ctx until d has passed. It is a timer that ends it and not a
+// deadline: what is left to ctx's deadline decides whether an exchange may start.
+func endingAfter(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	bounded, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(d, cancel)
+	return bounded, func() { timer.Stop(); cancel() }
 }
 
 // interrupted reports whether ctx was ended by a signal, and not by its deadline.
@@ -230,15 +232,11 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 
 // openAuthorization is the device authorization that another process waits for.
 func (p *Pipeline) openAuthorization(ctx context.Context) (deviceflow.Authorization, bool) {
-	key, err := p.Kept.Key(ctx)
-	if err != nil {
-		return deviceflow.Authorization{}, false
+	key, _ := p.Kept.Key(ctx)
+	if a, _ := p.readAuthorization(key); a != nil {
+		return a.Authorization, true
 	}
-	a := p.readAuthorization(key)
-	if a == nil || !p.Now().Before(a.Expires) {
-		return deviceflow.Authorization{}, false
-	}
-	return a.Authorization, true
+	return deviceflow.Authorization{}, false
 }
 
 // clockTime is a time of today for people, or a date with it.
@@ -252,13 +250,13 @@ func (p *Pipeline) clockTime(t time.Time) string {
 
 // whole is a duration without fractions of a second.
 func whole(d time.Duration) string {
-	if d >= 2*time.Hour && d%time.Hour == 0 {
-		return fmt.Sprintf("%d h", int(d.Hours()))
+	switch {
+	case d >= 2*time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= 2*time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
 	}
-	if d >= 2*time.Minute && d%time.Minute == 0 {
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // reason is the innermost cause of err in a few words, without the address of a

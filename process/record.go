@@ -1,13 +1,13 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/daypass/daypass/cache"
@@ -52,32 +52,20 @@ type login struct {
 	LoggedIn time.Time `json:"logged_in"` // when a person last approved
 	Obtained time.Time `json:"obtained"`  // when IDToken came
 	Expires  time.Time `json:"expires"`   // IDToken's exp
-	Claims   claims    `json:"claims"`
 
 	key      cache.Key // whose ID is KeyID; empty if another one is there
 	unstored error     // why the keyring did not take the login: it serves this process alone
 }
 
-// claims are the claims of the ID token that are shown to people, or tell whose
-// login it is. What AssumeRoleWithWebIdentity needs is in the token itself.
-type claims struct {
-	Subject           string   `json:"sub"`
-	Audience          []string `json:"aud"`
-	AuthorizedParty   string   `json:"azp,omitempty"`
-	Email             string   `json:"email,omitempty"`
-	PreferredUsername string   `json:"preferred_username,omitempty"`
-	Name              string   `json:"name,omitempty"`
+// token is the ID token with its claims: it was verified when it came. It is empty
+// as long as none has been.
+func (l *login) token() idp.Token {
+	t, _ := idp.Parse(l.IDToken.String)
+	return t
 }
 
-// who is the name to show for the person who logged in.
-func (c claims) who() string {
-	for _, name := range []string{c.Email, c.PreferredUsername, c.Name} {
-		if name != "" {
-			return name
-		}
-	}
-	return c.Subject
-}
+// who is the name to show for the person whose ID token it is.
+func who(t idp.Token) string { return cmp.Or(t.Email, t.PreferredUsername, t.Name, t.Subject) }
 
 // role is the role credentials that STS gave, for one profile's role.
 type role struct {
@@ -91,19 +79,6 @@ type role struct {
 	SecretAccessKey secret.Kept `json:"secret_access_key"`
 	SessionToken    secret.Kept `json:"session_token"`
 	AssumedRole     string      `json:"assumed_role"` // ARN of the session, with the session name
-}
-
-// printable reports whether the credentials hold nothing but printable ASCII, as
-// AWS's do: they go into JSON, environments and headers.
-func (r *role) printable() bool {
-	for _, text := range []string{r.AccessKeyID, r.SecretAccessKey.Reveal(), r.SessionToken.Reveal(), r.AssumedRole} {
-		for i := range len(text) {
-			if text[i] <= ' ' || text[i] > '~' {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // authorization is a device authorization that waits for a person, and that the
@@ -139,18 +114,6 @@ type note struct {
 // failure is the note in the words of the process that wrote it.
 func (n note) failure() *failure.Error { return &failure.Error{Exit: n.Exit, Lines: n.Lines} }
 
-// holds reports that the note is one that daypass may have written: it says what
-// failed if something did, within the bounds of any outside text.
-func (n note) holds() bool {
-	for _, line := range n.Lines {
-		if len(line) > lineMax {
-			return false
-		}
-	}
-	failed := n.Failed || n.Exit != 0
-	return n.Exit >= 0 && n.Exit <= failure.ExitInterrupt && len(n.Lines) <= 3 && failed == (n.Exit != 0 && len(n.Lines) > 0)
-}
-
 const (
 	// noteKept is how long a note keeps process from asking a person again.
 	noteKept = 24 * time.Hour
@@ -160,7 +123,6 @@ const (
 	loginNote         = "note.json"
 	authorizationFile = "authorization"
 	noteMax           = 16 << 10 // bytes
-	lineMax           = 2000     // bytes of a line in a note
 )
 
 // ended is the note of another ending, with what is known of asking.
@@ -210,21 +172,43 @@ func roleName(p profile.Profile) string {
 		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack))
 }
 
-func roleNote(role string) string { return "note-" + role + ".json" }
+func (p *Pipeline) roleNote() string { return "note-" + roleName(p.Profile) + ".json" }
 
 var errNoRecord = errors.New("not a record of daypass")
 
-// decode reads a stored form into record. Anything but a whole record of this
-// version is a [*cache.UnreadableError].
-func decode(data []byte, where string, record any, version *int) error {
-	if json.Unmarshal(data, record) != nil {
+// decode reads a stored form. Anything but a whole record of this version is a
+// [*cache.UnreadableError].
+func decode[T any](data []byte, where string) (*T, error) {
+	var form struct {
+		Version int `json:"v"`
+	}
+	record := new(T)
+	if json.Unmarshal(data, &form) != nil || json.Unmarshal(data, record) != nil {
 		// The JSON error is dropped: it may quote a value of the record.
-		return &cache.UnreadableError{Where: where, Err: errNoRecord}
+		return nil, &cache.UnreadableError{Where: where, Err: errNoRecord}
 	}
-	if *version != formVersion {
-		return &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", *version, formVersion)}
+	if form.Version != formVersion {
+		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", form.Version, formVersion)}
 	}
-	return nil
+	return record, nil
+}
+
+// unseal reads a sealed record.
+func unseal[T any](kept *cache.Login, key cache.Key, name string) (*T, error) {
+	data, err := kept.Unseal(key, name)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](data, name)
+}
+
+// seal writes a record that only the login's key opens.
+func seal(kept *cache.Login, key cache.Key, name string, record any) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return kept.Seal(key, name, data)
 }
 
 // readLogin reads the login and the key of its files; key can be there without a
@@ -238,7 +222,7 @@ func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err 
 	if err != nil {
 		return nil, key, err
 	}
-	l, err = decodeLogin(data, p.Kept.Where())
+	l, err = decode[login](data, p.Kept.Where())
 	if err != nil {
 		return nil, key, err
 	}
@@ -246,14 +230,6 @@ func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err 
 		l.key = key
 	}
 	return l, key, nil
-}
-
-func decodeLogin(data []byte, where string) (*login, error) {
-	l := new(login)
-	if err := decode(data, where, l, &l.Version); err != nil {
-		return nil, err
-	}
-	return l, nil
 }
 
 // storeTime bounds a store of an answer, which the provider gives only once.
@@ -308,54 +284,46 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.readRoleFile(key, roleName(p.Profile))
+	return unseal[role](p.Kept, key, roleName(p.Profile))
 }
 
-func (p *Pipeline) readRoleFile(key cache.Key, name string) (*role, error) {
-	r := new(role)
-	if err := p.unseal(key, name, r, &r.Version); err != nil {
-		return nil, err
-	}
-	if !r.printable() {
-		return nil, &cache.UnreadableError{Where: name, Err: errors.New("credentials with characters that AWS's do not have")}
-	}
-	return r, nil
+func (p *Pipeline) putRole(key cache.Key, r *role) error {
+	return seal(p.Kept, key, roleName(p.Profile), r)
 }
 
-// readAuthorization returns the authorization that waits for a person, or nil.
-func (p *Pipeline) readAuthorization(key cache.Key) *authorization {
-	a := new(authorization)
-	if key.Empty() || p.unseal(key, authorizationFile, a, &a.Version) != nil {
-		return nil
+// readAuthorization returns the authorization that waits for a person, or nil; ranOut
+// is one whose code is over.
+func (p *Pipeline) readAuthorization(key cache.Key) (open, ranOut *authorization) {
+	if key.Empty() {
+		return nil, nil
 	}
-	return a
+	a, err := unseal[authorization](p.Kept, key, authorizationFile)
+	switch {
+	case err != nil:
+		return nil, nil
+	case p.Now().Before(a.Expires):
+		return a, nil
+	}
+	return nil, a
 }
 
-// unseal reads a sealed record; version is where it holds the version of its form.
-func (p *Pipeline) unseal(key cache.Key, name string, record any, version *int) error {
-	data, err := p.Kept.Unseal(key, name)
-	if err != nil {
-		return err
-	}
-	return decode(data, name, record, version)
+func (p *Pipeline) putAuthorization(key cache.Key, a *authorization) error {
+	return seal(p.Kept, key, authorizationFile, a)
 }
 
-func (p *Pipeline) seal(key cache.Key, name string, record any) error {
-	data, err := json.Marshal(record)
-	if err != nil {
-		return err
-	}
-	return p.Kept.Seal(key, name, data)
-}
-
-func (p *Pipeline) dropAuthorization() { _ = p.Kept.Remove(authorizationFile) }
+// dropRole, dropAuthorization and dropNote delete a record. A login with all that
+// came of it is deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
+func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(roleName(p.Profile)) }
+func (p *Pipeline) dropAuthorization()   { _ = p.Kept.Remove(authorizationFile) }
+func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
 
 // readNote reads a note; none, or one that cannot be read, is the zero note.
 func (p *Pipeline) readNote(name string) note {
 	var n note
 	data, err := cache.ReadFile(p.Kept.Dir(), name, noteMax)
-	if err != nil || json.Unmarshal(data, &n) != nil || !n.holds() {
-		return note{}
+	if err != nil || json.Unmarshal(data, &n) != nil || n.Exit < 0 || n.Exit > failure.ExitInterrupt ||
+		len(n.Lines) > 3 || (n.Exit == 0) != (len(n.Lines) == 0) || n.Failed && n.Exit == 0 {
+		return note{} // nobody's credentials depend on what somebody has written there
 	}
 	// What a clock that ran ahead has written says nothing.
 	if !recent(n.At, p.Now(), noteKept) {
@@ -370,31 +338,22 @@ func (p *Pipeline) readNote(name string) note {
 // putNote writes a note. That it cannot be written is no reason to fail: a note
 // only spares others what this process has met.
 func (p *Pipeline) putNote(name string, n note) {
-	n.Lines = slices.Clone(n.Lines[:min(len(n.Lines), 3)])
-	for i, line := range n.Lines {
-		n.Lines[i] = line[:min(len(line), lineMax)]
-	}
-	if data, err := json.Marshal(n); err == nil && len(data) <= noteMax {
+	if data, err := json.Marshal(n); err == nil {
 		_ = cache.WriteFile(p.Kept.Dir(), name, data)
 	}
 }
-
-func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
 
 // readAttempt reads what is known of asking for this login: the note, and the
 // authorization that waits, which may be nil. One whose code has run out is what
 // it is: a code that nobody answered.
 func (p *Pipeline) readAttempt(key cache.Key) (note, *authorization) {
-	n, a := p.readNote(loginNote), p.readAuthorization(key)
-	if a == nil || p.Now().Before(a.Expires) {
-		return n, a
-	}
-	if recent(a.Expires, p.Now(), noteKept) {
-		f := p.codeRanOut(a.Authorization)
-		n = n.ended(a.Expires, f)
+	n := p.readNote(loginNote)
+	open, ranOut := p.readAuthorization(key)
+	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
+		n = n.ended(ranOut.Expires, p.codeRanOut(ranOut.Authorization))
 		n.Asked = true
 	}
-	return n, nil
+	return n, open
 }
 
 // notThere reports whether a read found no usable record: none, or rubbish.
@@ -414,8 +373,4 @@ func (l *login) take(t idp.Token, now time.Time) {
 	l.IDToken = secret.Keep(t.Raw)
 	l.Issuer = t.Issuer
 	l.Obtained, l.Expires = wall(now), wall(t.Expires)
-	l.Claims = claims{
-		Subject: t.Subject, Audience: t.Audience, AuthorizedParty: t.AuthorizedParty,
-		Email: t.Email, PreferredUsername: t.PreferredUsername, Name: t.Name,
-	}
 }

@@ -1,18 +1,14 @@
 package process
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
@@ -81,10 +77,10 @@ func TestNoteOfRubbish(t *testing.T) {
 	p := w.pipeline()
 	at := `"at":"` + w.clock.Now().Format(time.RFC3339) + `"`
 	for _, rubbish := range []string{"", "{", "null", `{"lines":7}`, `{"exit":3}`, `{"exit":3,` + at + `}`, `{"exit":-1,"lines":["a"],` + at + `}`,
-		`{"exit":0,"failed":true,"lines":["a"],` + at + `}`, `{"exit":999,"failed":true,"lines":["a"],` + at + `}`,
-		`{"exit":3,"failed":true,` + at + `}`, `{"exit":3,"lines":["a","a","a","a"],` + at + `}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", lineMax+1) + `"]}`,
+		`{"exit":0,"failed":true,"lines":["a"],` + at + `}`, `{"exit":0,"failed":true,` + at + `}`, `{"exit":999,"failed":true,"lines":["a"],` + at + `}`,
+		`{"exit":3,"failed":true,` + at + `}`, `{"exit":3,"lines":["a","a","a","a"],` + at + `}`,
 		`{"exit":3,"lines":["a"],"at":"2027-01-01T00:00:00Z"}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", noteMax) + `"]}`} {
-		for _, name := range []string{loginNote, roleNote(roleName(p.Profile))} {
+		for _, name := range []string{loginNote, p.roleNote()} {
 			if err := cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)); err != nil {
 				t.Fatal(err)
 			}
@@ -94,45 +90,4 @@ func TestNoteOfRubbish(t *testing.T) {
 		}
 	}
 	w.mustRun()
-}
-
-// SDKs often lose what daypass said; status still tells it, for each profile by
-// itself, and Ctrl-C is no failure.
-func TestLastFailureIsKept(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	last := func(change ...func(*Pipeline)) *LastFailure {
-		return w.pipeline(change...).Status(t.Context()).LastFailure
-	}
-	if f := last(); f != nil {
-		t.Errorf("before any: %+v", f)
-	}
-	over, end := context.WithCancel(t.Context())
-	end()
-	_, err := w.pipeline().Credentials(over, ForSDK)
-	w.failsWith(err, failure.ExitInterrupt, "interrupted")
-	if f := last(); f != nil {
-		t.Errorf("after Ctrl-C: %+v", f)
-	}
-	w.person = Person{}
-	_, err = w.run()
-	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
-	want := &LastFailure{At: w.clock.Now(), Exit: failure.ExitLogin, Line: failure.From(err).Lines[0]}
-	if d := cmp.Diff(want, last()); d != "" {
-		t.Error(d)
-	}
-	if f := last(longRole); f != nil {
-		t.Errorf("another profile: %+v", f)
-	}
-	w.clock.Advance(time.Minute)
-	_, err = w.run(w.on(away{w.ring}))
-	w.failsWith(err, failure.ExitKeyring, "")
-	if f := last(); f == nil || f.Exit != failure.ExitKeyring || !f.At.Equal(w.clock.Now()) {
-		t.Errorf("the later one: %+v", f)
-	}
-	w.person = Person{Terminal: true}
-	w.mustRun()
-	if f := last(); f != nil {
-		t.Errorf("after credentials: %+v", f)
-	}
 }

@@ -89,10 +89,14 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	if rotated {
 		stored = p.insist(ctx, func(ctx context.Context) error { return p.putLogin(ctx, l) })
 	}
+	before := l.token().Subject // "" if the first ID token could not be verified
 	var verified idp.Token
 	err := lacking
 	if err == nil {
-		verified, err = p.verifyRenewed(ctx, l, tokens.IDToken)
+		verified, err = p.verify(ctx, tokens.IDToken)
+	}
+	if err == nil && before != "" && verified.Subject != before {
+		err = idp.AnotherPerson(verified.Subject, before)
 	}
 	if err != nil {
 		if !rotated || stored != nil {
@@ -100,9 +104,9 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 		}
 		return p.renewalFailure(ctx, n, err) // or each caller would renew once more
 	}
-	if l.Claims.Subject == "" {
-		// The first ID token of this login could not be verified: whose it is, is known
-		// only now, and what the key seals may be somebody else's.
+	if before == "" {
+		// Whose login it is, is known only now, and what the key seals may be somebody
+		// else's.
 		if l.key, err = p.newKey(ctx); err != nil {
 			l.unstored = err
 		}
@@ -117,16 +121,6 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	p.dropAuthorization()
 	p.dropNote(loginNote)
 	return nil
-}
-
-// verifyRenewed checks the ID token that came with a renewal: it must be the
-// same person's, at the same issuer.
-func (p *Pipeline) verifyRenewed(ctx context.Context, l *login, idToken secret.String) (idp.Token, error) {
-	t, err := p.verify(ctx, idToken)
-	if err == nil && l.Claims.Subject != "" && t.Subject != l.Claims.Subject {
-		err = idp.AnotherPerson(t.Subject, l.Claims.Subject)
-	}
-	return t, err
 }
 
 // verify checks an ID token. It belongs to the exchange that brought the token, so

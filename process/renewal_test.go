@@ -2,16 +2,12 @@ package process
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,9 +62,7 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 			t.Errorf("%s: later: %v", name, err)
 		}
 		w.person = Person{Terminal: true}
-		if _, err := w.pipeline().Login(w.ctx(), false); err != nil {
-			t.Errorf("%s: daypass login: %v", name, err)
-		}
+		w.mustLogin(false)
 		if renewed := w.box.Count("device") == 1; renewed != c.loginRenewed {
 			t.Errorf("%s: daypass login went without a code: %v, want %v", name, renewed, c.loginRenewed)
 		}
@@ -83,8 +77,7 @@ func TestRefusedConnectionLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := dueWorld(t, sandbox.Options{})
 	w.box.Close()
-	_, err := w.run()
-	w.failsWith(err, failure.ExitNetwork, "cannot reach 127.0.0.1")
+	w.fails(failure.ExitNetwork, "cannot reach 127.0.0.1")
 	if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
 		t.Errorf("refresh token gone: %v; mark: %v", l.RefreshToken.Empty(), l.RefreshStarted)
 	}
@@ -96,11 +89,8 @@ func TestDiscoveryComesBeforeTheMark(t *testing.T) {
 	w := dueWorld(t, sandbox.Options{})
 	w.forgetDiscovery()
 	w.answerWith("/openid-configuration", http.StatusServiceUnavailable, "down")
-	_, err := w.run(w.faulty(func(_ int, call string) fault {
-		if call == "set login" {
-			t.Error("the login was marked")
-		}
-		return works
+	_, err := w.run(w.at("set login", func() {
+		t.Error("the login was marked")
 	}).with(w))
 	w.failsWith(err, failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 0})
@@ -117,10 +107,9 @@ func TestRenewalWithABadIDToken(t *testing.T) {
 		w := dueWorld(t, sandbox.Options{})
 		before := w.readLogin()
 		w.box.Set(bad)
-		_, err := w.run()
-		w.failsWith(err, failure.ExitRefused, first)
+		w.fails(failure.ExitRefused, first)
 		l := w.readLogin()
-		if !l.IDToken.Equal(before.IDToken.String) || l.Claims.Subject != before.Claims.Subject {
+		if !l.IDToken.Equal(before.IDToken.String) || l.token().Subject != before.token().Subject {
 			t.Errorf("%s: the ID token was taken", first)
 		}
 		if l.RefreshToken.Empty() || l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
@@ -138,20 +127,29 @@ func TestRenewalWithABadIDToken(t *testing.T) {
 }
 
 // full is a keyring that takes nothing more.
-type full struct{ cache.Keyring }
-
-func (full) Set(context.Context, string, string, []byte) error {
-	return &cache.UnreachableError{Where: "disk", Full: true, Err: errors.New("no space left on device")}
+type full struct {
+	cache.Keyring
+	err *cache.UnreachableError
 }
+
+func (f full) Set(context.Context, string, string, []byte) error { return f.err }
 
 // Nothing is sent that could not be stored.
 func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	w := dueWorld(t, sandbox.Options{})
-	_, err := w.run(w.on(full{w.ring}))
-	w.failsWith(err, failure.ExitKeyring, "disk cannot store anything more: no space left on device.")
-	if f := failure.From(err); len(f.Lines) != 2 || !strings.Contains(f.Lines[1], "Free some space") {
-		t.Errorf("said: %q", f.Lines)
+	for _, c := range []struct {
+		err          cache.UnreachableError
+		says, advice string
+	}{
+		{cache.UnreachableError{Where: "disk", Full: true, Err: syscall.ENOSPC}, "disk cannot store anything more: no space left on device.", "Free some space"},
+		{cache.UnreachableError{Where: "kernel keyring", Err: syscall.EDQUOT}, "the login of corp does not fit into the kernel keyring: ", "kernel.keys.maxbytes"},
+	} {
+		err := w.fails(failure.ExitKeyring, c.says, w.on(full{w.ring, &c.err}))
+		if f := failure.From(err); !strings.Contains(f.Lines[1], c.advice) {
+			t.Errorf("said: %q", f.Lines)
+		}
+		w.clock.Advance(time.Minute)
 	}
 	w.counts(map[string]int{"token:refresh": 0})
 	w.mustRun()
@@ -212,8 +210,7 @@ func TestMarkStaysAfterALostAnswer(t *testing.T) {
 		rw.WriteHeader(http.StatusTooManyRequests)
 		return true
 	})
-	_, err := w.run()
-	w.failsWith(err, failure.ExitNetwork, "asks to wait")
+	w.fails(failure.ExitNetwork, "asks to wait")
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the first answer was lost, and the mark is gone")
 	}
@@ -247,8 +244,7 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 				}
 				panic(http.ErrAbortHandler)
 			})
-			_, err := w.pipeline().Credentials(sandbox.Deadline(ctx, w.clock.Now().Add(c.left)), ForSDK)
-			w.failsWith(err, c.exit, "")
+			w.failsIn(sandbox.Deadline(ctx, w.clock.Now().Add(c.left)), c.exit, "")
 			w.counts(map[string]int{"token:refresh": 1})
 			w.box.Intercept(nil)
 		}
@@ -273,8 +269,7 @@ func TestLostAnswerIsLeftToTheNextProcess(t *testing.T) {
 			}
 			for range 3 {
 				w.clock.Advance(time.Second)
-				_, err := w.run()
-				w.failsWith(err, failure.ExitNetwork, "cannot renew")
+				w.fails(failure.ExitNetwork, "cannot renew")
 			}
 			w.counts(map[string]int{"token:refresh": 3})
 			if w.readLogin().RefreshStarted.IsZero() {
@@ -295,17 +290,13 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 		return sandbox.Deadline(w.t.Context(), w.clock.Now().Add(left))
 	}
 	w := dueWorld(t, sandbox.Options{})
-	_, err := w.pipeline().Credentials(in(w, exchangeTime-time.Second), ForSDK)
-	w.failsWith(err, failure.ExitNetwork, "no time was left")
+	w.failsIn(in(w, exchangeTime-time.Second), failure.ExitNetwork, "no time was left")
 	if !w.readLogin().RefreshStarted.IsZero() {
 		t.Error("the login was marked, and nothing sent")
 	}
 	// The mark can take long, too.
-	_, err = w.pipeline(w.faulty(func(_ int, call string) fault {
-		if call == "set login" {
-			w.clock.Advance(45 * time.Second)
-		}
-		return works
+	_, err := w.pipeline(w.at("set login", func() {
+		w.clock.Advance(45 * time.Second)
 	}).with(w)).Credentials(in(w, 50*time.Second), ForSDK)
 	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	w.counts(map[string]int{"token:refresh": 0})
@@ -322,16 +313,14 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	if err := w.pipeline().putLogin(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.pipeline().Credentials(in(w, exchangeTime+2*time.Second), ForSDK)
-	w.failsWith(err, failure.ExitNetwork, "")
+	w.failsIn(in(w, exchangeTime+2*time.Second), failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 1})
 	if w.readLogin().RefreshStarted.IsZero() {
 		t.Error("an answer is lost, and the login is not marked")
 	}
 
 	cold := newWorld(t, sandbox.Options{})
-	_, err = cold.pipeline().Credentials(in(cold, exchangeTime-time.Second), ForSDK)
-	cold.failsWith(err, failure.ExitNetwork, "no time was left")
+	cold.failsIn(in(cold, exchangeTime-time.Second), failure.ExitNetwork, "no time was left")
 	cold.counts(map[string]int{"device": 0})
 	if len(cold.shown) != 0 {
 		t.Error("a code was shown that nobody would wait for")
@@ -378,36 +367,24 @@ func TestExpiredTokenOfAnUnstoredRenewal(t *testing.T) {
 	w.counts(map[string]int{"token:refresh": 1})
 }
 
-// counting is a server that says how many connections were opened to it.
-func counting(t *testing.T, handler http.HandlerFunc, secured bool) (server *httptest.Server, opened chan struct{}) {
-	t.Helper()
-	opened = make(chan struct{}, 10)
-	server = httptest.NewUnstartedServer(handler)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened <- struct{}{}
-		}
-	}
-	if secured {
-		server.StartTLS()
-	} else {
-		server.Start()
-	}
-	t.Cleanup(server.Close)
-	return server, opened
-}
-
 // The connection to STS is opened while the provider is asked, and is the one that
 // the request takes.
 func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
 	t.Parallel()
 	var w *world
-	aws, opened := counting(t, func(rw http.ResponseWriter, r *http.Request) {
+	aws := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.ParseForm() == nil {
 			w.box.Serve(rw, r)
 		}
-	}, false)
+	}))
+	opened := make(chan struct{}, 10)
+	aws.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened <- struct{}{}
+		}
+	}
+	aws.Start()
+	t.Cleanup(aws.Close)
 	w = newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
 	there := func(p *Pipeline) { p.Profile.STSEndpoint = aws.URL + "/sts" }
 	w.mustRun(there)
@@ -438,50 +415,5 @@ func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
 	w.failsWith(err, failure.ExitNetwork, "cannot reach AWS STS at "+aws.URL+"/sts: ")
 	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
 		t.Error("the answer was not stored")
-	}
-}
-
-// It is as safe as the one that the transport would open: TLS is verified, and a
-// proxy is not gone round.
-func TestConnectAhead(t *testing.T) {
-	t.Parallel()
-	hello := func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("hello")) }
-	ahead := func(address string, change func(*http.Transport)) (get func() error) {
-		transport, err := newTransport("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(transport)
-		connectAhead(t.Context(), transport, address)
-		return func() error {
-			defer transport.CloseIdleConnections()
-			response, err := newClient(transport, stsAnswerMax, stsRequestTime).Get(address)
-			if err == nil {
-				err = response.Body.Close()
-			}
-			return err
-		}
-	}
-	for _, trusted := range []bool{true, false} {
-		server, opened := counting(t, hello, true)
-		get := ahead(server.URL, func(transport *http.Transport) {
-			if trusted {
-				transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
-			}
-		})
-		<-opened // without a request
-		err := get()
-		var untrusted *tls.CertificateVerificationError
-		if trusted && (err != nil || len(opened) != 0) || !trusted && !errors.As(err, &untrusted) {
-			t.Errorf("trusted %v: %v, with %d more connections", trusted, err, len(opened))
-		}
-	}
-	server, opened := counting(t, hello, false)
-	proxy, proxied := counting(t, hello, false)
-	get := ahead(server.URL, func(transport *http.Transport) {
-		transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
-	})
-	if err := get(); err != nil || len(opened) != 0 || len(proxied) != 1 {
-		t.Errorf("%v; %d connections beside the proxy, %d to it", err, len(opened), len(proxied))
 	}
 }

@@ -58,7 +58,7 @@ func TestKilledDuringAnotherPersonsLogin(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after call %d (%s): %v", n, f.calls[n-1], err)
 		}
-		if l.Claims.Subject == "sandbox|hanako" {
+		if l.token().Subject == "sandbox|hanako" {
 			w.answer = nil
 			w.servesHanako()
 			continue
@@ -82,13 +82,8 @@ func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 				w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 			}
 			w.byHanako()
-			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-				if strings.HasSuffix(r.URL.Path, "/sts") {
-					if _, err := w.pipeline().Login(w.ctx(), true); err != nil {
-						t.Error(err)
-					}
-				}
-				return false
+			w.during("/sts", func() {
+				w.mustLogin(true)
 			})
 			_, err := w.run()
 			w.box.Intercept(nil)
@@ -159,28 +154,17 @@ func TestWhatANextLoginKeeps(t *testing.T) {
 	} {
 		w := newWorld(t, sandbox.Options{Rotate: true})
 		w.mustRun()
-		first, _, err := w.pipeline().readLogin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		role, err := w.pipeline().readRole(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := w.readLogin()
+		role := w.mustReadRole()
 		w.clock.Advance(20 * time.Minute)
 		w.box.EndLogins() // so that a person has to come
 		w.forgetDiscovery()
 		c.set(w)
 		var stored error
-		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "/keys") {
-				stored = w.pipeline(longRole).storeRole(t.Context(), first, role)
-			}
-			return false
+		w.during("/keys", func() {
+			stored = w.pipeline(longRole).storeRole(t.Context(), first, role)
 		})
-		if _, err := w.pipeline().Login(w.ctx(), c.anew); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
+		w.mustLogin(c.anew)
 		for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
 			if _, err := w.pipeline(change).readRole(t.Context()); (err == nil) != c.keeps {
 				t.Errorf("%s: a role: %v", c.name, err)
@@ -202,15 +186,10 @@ func TestNothingIsStoredAfterALogout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role, err := w.pipeline().readRole(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.pipeline().Logout(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	role := w.mustReadRole()
+	w.mustLogout()
 	w.failsWith(p.Fill(p.storeRole(t.Context(), l, role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
-	if err := p.seal(l.key, authorizationFile, &authorization{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
+	if err := p.putAuthorization(l.key, &authorization{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
 		t.Errorf("an authorization is stored: %v", err)
 	}
 	if _, err := os.Stat(p.Kept.Dir()); !errors.Is(err, os.ErrNotExist) {

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/daypass/daypass/idp"
@@ -9,11 +11,9 @@ import (
 
 // sessionName fills the template with claims of the ID token: CloudTrail and the
 // ARN of the session show the name. Without a template it is the e-mail address,
-// unless the provider says that it is not verified; else the preferred user name;
-// else the subject. It is the subject as well if nothing is left of a name in
+// unless the provider says that it is not verified, else the preferred user name,
+// else the subject; it is the subject as well if nothing is left of a name in
 // another script, which would make everybody the same "--@--.jp".
-//
-// It consists of what AssumeRoleWithWebIdentity accepts: [\w+=,.@-]{2,64}, ASCII.
 func sessionName(template string, t idp.Token) (string, error) {
 	if template == "" {
 		template = "{sub}"
@@ -24,29 +24,27 @@ func sessionName(template string, t idp.Token) (string, error) {
 			template = "{email}"
 		}
 	}
-	var name strings.Builder
-	for rest := template; rest != ""; {
-		before, after, found := strings.Cut(rest, "{")
-		name.WriteString(before)
-		if !found {
-			break
-		}
-		claim, tail, closed := strings.Cut(after, "}")
-		if !closed {
-			return "", fmt.Errorf("daypass_session_name %q: a { is not closed", template)
-		}
+	var missing error
+	name := regexp.MustCompile(`\{([^}]*)\}?`).ReplaceAllStringFunc(template, func(placeholder string) string {
+		claim, closed := strings.CutSuffix(placeholder[1:], "}")
 		value, err := claimText(t.All, claim)
-		if err != nil {
-			return "", fmt.Errorf("daypass_session_name %q: %w", template, err)
+		if !closed {
+			err = errors.New("a { is not closed")
 		}
-		name.WriteString(value)
-		rest = tail
+		if err != nil && missing == nil {
+			missing = fmt.Errorf("daypass_session_name %q: %w", template, err)
+		}
+		return value
+	})
+	if missing != nil {
+		return "", missing
 	}
-	clean := sanitise(name.String())
-	if local, _, _ := strings.Cut(clean, "@"); !strings.ContainsFunc(local, isAlphanumeric) || countAlphanumeric(clean) < 2 {
-		clean = sanitise(t.Subject)
+	name = sanitise(name)
+	letter := regexp.MustCompile(`[0-9A-Za-z]`)
+	if local, _, _ := strings.Cut(name, "@"); !letter.MatchString(local) || len(letter.FindAllString(name, 2)) < 2 {
+		name = sanitise(t.Subject)
 	}
-	return clean, nil
+	return name, nil
 }
 
 // claimText is a claim as text: a string, a number or a truth value.
@@ -54,8 +52,6 @@ func claimText(claims map[string]any, name string) (string, error) {
 	switch value := claims[name].(type) {
 	case nil:
 		return "", fmt.Errorf("the ID token has no claim %q", name)
-	case string:
-		return value, nil
 	case map[string]any, []any:
 		return "", fmt.Errorf("the claim %q is not text", name)
 	default:
@@ -63,33 +59,9 @@ func claimText(claims map[string]any, name string) (string, error) {
 	}
 }
 
-// sanitise maps what AWS does not accept to "-", and keeps 2 to 64 characters.
+// sanitise makes of a name what AssumeRoleWithWebIdentity accepts:
+// [\w+=,.@-]{2,64}, ASCII.
 func sanitise(name string) string {
-	clean := strings.Map(func(r rune) rune {
-		if isAlphanumeric(r) || strings.ContainsRune("_+=,.@-", r) {
-			return r
-		}
-		return '-'
-	}, name)
-	if len(clean) > 64 {
-		clean = clean[:64]
-	}
-	for len(clean) < 2 {
-		clean += "-"
-	}
-	return clean
-}
-
-func isAlphanumeric(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-}
-
-func countAlphanumeric(text string) int {
-	n := 0
-	for _, r := range text {
-		if isAlphanumeric(r) {
-			n++
-		}
-	}
-	return n
+	name = regexp.MustCompile(`[^\w+=,.@-]`).ReplaceAllString(name, "-")
+	return name[:min(len(name), 64)] + strings.Repeat("-", max(0, 2-len(name)))
 }

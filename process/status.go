@@ -78,14 +78,14 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	}
 	s.NeedsPerson = true
 	if l != nil {
-		renews := !l.RefreshToken.Empty() && !l.NeedsPerson
-		s.Login = &LoginStatus{Who: l.Claims.who(), Subject: l.Claims.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
+		t, renews := l.token(), !l.RefreshToken.Empty() && !l.NeedsPerson
+		s.Login = &LoginStatus{Who: who(t), Subject: t.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
 		s.NeedsPerson = !renews && !l.Expires.After(now)
 	}
-	if r, err := p.readRoleFile(key, roleName(p.Profile)); err == nil && l != nil && r.left(now) > 0 {
+	if r, err := unseal[role](p.Kept, key, roleName(p.Profile)); err == nil && l != nil && r.left(now) > 0 {
 		s.Credentials = &CredentialStatus{AssumedRole: r.AssumedRole, Issued: r.Issued, Until: r.Expires}
 	}
-	if a := p.readAuthorization(key); a != nil && now.Before(a.Expires) {
+	if a, _ := p.readAuthorization(key); a != nil {
 		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.Expires}
 	}
 	return s
@@ -93,7 +93,7 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 
 // lastFailure is the profile's last failure, or nil.
 func (p *Pipeline) lastFailure() *LastFailure {
-	n := p.readNote(roleNote(roleName(p.Profile)))
+	n := p.readNote(p.roleNote())
 	if n.Exit == 0 {
 		n = p.readNote(loginNote)
 	}

@@ -1,8 +1,6 @@
 package process
 
 import (
-	"bytes"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +18,7 @@ func TestStatusOfEachState(t *testing.T) {
 		t.Errorf("before: %+v", s)
 	}
 	w.answer = nil
-	_, err := w.run()
-	w.failsWith(err, failure.ExitLogin, "not approved within")
+	err := w.fails(failure.ExitLogin, "not approved within")
 	if s := w.pipeline().Status(t.Context()); s.OpenCode == nil || s.OpenCode.UserCode != w.shown[0].code || s.LastFailure == nil || s.LastFailure.Line != failure.From(err).Lines[0] {
 		t.Errorf("a code is open: %+v", s)
 	}
@@ -43,29 +40,5 @@ func TestStatusOfEachState(t *testing.T) {
 	}
 	if len(w.shown) != codes || w.box.Count("") != requests {
 		t.Error("status asked somebody")
-	}
-}
-
-// The notes of what fails hold no secret either: neither a token nor a query.
-func TestDebugNotes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	var notes bytes.Buffer
-	debug := func(p *Pipeline) { p.Debug = slog.New(slog.NewTextHandler(&notes, nil)) }
-	w.mustRun(debug)
-	w.clock.Advance(2 * time.Hour)
-	w.box.Close()
-	if _, err := w.run(debug); err == nil {
-		t.Error("it did not fail")
-	}
-	_ = w.pipeline(debug).Reach(t.Context(), w.box.URL+"/?query")
-	text := notes.String()
-	for _, part := range []string{"ask a person", "assume role", "path=/sts", "status=200", "connection refused"} {
-		if !strings.Contains(text, part) {
-			t.Errorf("the notes lack %q", part)
-		}
-	}
-	if w.holdsNoSecret(text); strings.Contains(text, "query") {
-		t.Errorf("the notes hold a query:\n%s", text)
 	}
 }

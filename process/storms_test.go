@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
@@ -113,32 +112,6 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 	}
 }
 
-// A provider that wants to see the person is not asked to renew again. Somebody who
-// sits there is asked, and the login that comes of it is whole.
-func TestPersonWantedIsRemembered(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.answerRefresh(400, `{"error":"interaction_required"}`)
-	w.person = Person{}
-	for range 5 {
-		_, err := w.run()
-		w.failsWith(err, failure.ExitLogin, "has ended (")
-		w.clock.Advance(renewalPause)
-	}
-	l, _, err := w.pipeline().readLogin(t.Context())
-	if err != nil || l.RefreshToken.Empty() || !l.NeedsPerson || !l.RefreshStarted.IsZero() || !w.pipeline().Status(t.Context()).NeedsPerson {
-		t.Errorf("the refresh token was not kept, without a mark: %+v, %v", l, err)
-	}
-	w.person = Person{Terminal: true}
-	w.mustRun()
-	w.counts(map[string]int{"device": 2, "token:refresh": 1})
-	if l, _, err = w.pipeline().readLogin(t.Context()); err != nil || l.NeedsPerson {
-		t.Errorf("the new login still wants a person (%v)", err)
-	}
-}
-
 // Two roles whose login must be renewed: the second finds it renewed under the
 // lock, and does not send the refresh token again.
 func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
@@ -147,10 +120,7 @@ func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	w.mustRun()
 	w.mustRun(longRole)
 	w.clock.Advance(2 * time.Hour)
-	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lock := w.lock(w.pipeline().loginLock())
 	waiting := make(chan struct{}, 2)
 	watched := func(p *Pipeline) {
 		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
@@ -242,10 +212,7 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
 	first := w.mustRun()
 	w.clock.Advance(50 * time.Minute)
-	lock, err := cache.Locks{Dir: w.dir}.TryLock(w.pipeline().loginLock())
-	if err != nil {
-		t.Fatal(err)
-	}
+	lock := w.lock(w.pipeline().loginLock())
 	time.AfterFunc(100*time.Millisecond, lock.Unlock)
 	c := w.mustRun(func(p *Pipeline) {
 		p.Waiting = func(context.Context, func() (deviceflow.Authorization, bool)) { t.Error("a line on the terminal") }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -81,32 +82,16 @@ func (p *Pipeline) stsClient(ctx context.Context) (*sts.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := sts.Options{
-		Region: p.Profile.STSRegion(), Credentials: aws.AnonymousCredentials{},
+	address, err := p.STSURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sts.New(sts.Options{
+		Region: p.Profile.STSRegion(), BaseEndpoint: &address, Credentials: aws.AnonymousCredentials{},
 		HTTPClient: newClient(p.noted(transport), stsAnswerMax, stsRequestTime),
 		Retryer:    p.stsRetryer(ctx),
 		AppID:      "daypass", // CloudTrail shows it to the account's admins
-	}
-	if p.Profile.STSEndpoint != "" {
-		o.BaseEndpoint = &p.Profile.STSEndpoint
-	}
-	o.EndpointOptions.UseFIPSEndpoint = fipsState(p.Profile.UseFIPS)
-	o.EndpointOptions.UseDualStackEndpoint = dualStackState(p.Profile.UseDualStack)
-	return sts.New(o), nil
-}
-
-func fipsState(on bool) aws.FIPSEndpointState {
-	if on {
-		return aws.FIPSEndpointStateEnabled
-	}
-	return aws.FIPSEndpointStateDisabled
-}
-
-func dualStackState(on bool) aws.DualStackEndpointState {
-	if on {
-		return aws.DualStackEndpointStateEnabled
-	}
-	return aws.DualStackEndpointStateDisabled
+	}), nil
 }
 
 // STSURL is where the profile's role is assumed, by the endpoint rules of the SDK.
@@ -127,7 +112,7 @@ func (p *Pipeline) STSURL(ctx context.Context) (string, error) {
 // stsTransport is the transport to STS, made once.
 func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 	if p.toSTS == nil {
-		t, err := newTransport(p.Profile.AWSCABundle)
+		t, err := NewTransport(p.Profile.AWSCABundle)
 		if err != nil {
 			return nil, failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
 		}
@@ -140,14 +125,19 @@ func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 // token, which is two round trips less to wait for. Whatever goes wrong with it is
 // met again, and told, by the request.
 func (p *Pipeline) connectToSTS(ctx context.Context) {
-	if p.Profile.RoleARN == "" {
-		return // it is about a login alone
-	}
-	if _, err := p.stsTransport(); err != nil {
+	if !p.forRole || p.toSTS != nil {
 		return
 	}
-	if address, err := p.STSURL(ctx); err == nil {
-		connectAhead(ctx, p.toSTS, address)
+	address, err := p.STSURL(ctx)
+	if err != nil {
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return
+	}
+	if t, err := NewTransport(p.Profile.AWSCABundle); err == nil {
+		p.toSTS = connectAhead(ctx, t, u)
 	}
 }
 
@@ -175,9 +165,10 @@ func stsRetryable(err error) aws.Ternary {
 		dns         *net.DNSError
 		certificate *tls.CertificateVerificationError
 		silent      net.Error
+		tooLarge    *http.MaxBytesError
 	)
 	switch api := asSTSError(err); {
-	case errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound, errors.Is(err, errTooLarge):
+	case errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound, errors.As(err, &tooLarge):
 		return aws.FalseTernary
 	case api == nil:
 		if errors.As(err, &silent) {
@@ -196,13 +187,12 @@ func stsRetryable(err error) aws.Ternary {
 // whole.
 func (p *Pipeline) role(output *sts.AssumeRoleWithWebIdentityOutput) (*role, error) {
 	now := p.Now()
-	got := output.Credentials
+	got, user := output.Credentials, output.AssumedRoleUser
 	if got == nil {
 		return nil, &badAnswer{"it holds no credentials"}
 	}
-	session := ""
-	if output.AssumedRoleUser != nil {
-		session = aws.ToString(output.AssumedRoleUser.Arn)
+	if user == nil {
+		user = new(types.AssumedRoleUser)
 	}
 	r := &role{
 		Version: formVersion, Profile: p.Profile.Name,
@@ -210,7 +200,7 @@ func (p *Pipeline) role(output *sts.AssumeRoleWithWebIdentityOutput) (*role, err
 		AccessKeyID:     aws.ToString(got.AccessKeyId),
 		SecretAccessKey: secret.Keep(secret.New(aws.ToString(got.SecretAccessKey))),
 		SessionToken:    secret.Keep(secret.New(aws.ToString(got.SessionToken))),
-		AssumedRole:     session,
+		AssumedRole:     aws.ToString(user.Arn),
 	}
 	switch {
 	case r.AccessKeyID == "" || r.SecretAccessKey.Empty() || r.SessionToken.Empty():
@@ -223,7 +213,8 @@ func (p *Pipeline) role(output *sts.AssumeRoleWithWebIdentityOutput) (*role, err
 		return nil, &badAnswer{"its ARN is longer than any of AWS's"}
 	case len(r.AccessKeyID) > 128 || len(r.SecretAccessKey.Reveal()) > 1024 || len(r.SessionToken.Reveal()) > 16<<10:
 		return nil, &badAnswer{"its credentials are larger than any of AWS's"}
-	case !r.printable():
+	case strings.ContainsFunc(r.AccessKeyID+r.SecretAccessKey.Reveal()+r.SessionToken.Reveal()+r.AssumedRole, func(c rune) bool { return c <= ' ' || c > '~' }):
+		// They go into JSON, environments and headers.
 		return nil, &badAnswer{"its credentials hold characters that AWS's do not have"}
 	}
 	return r, nil
@@ -239,9 +230,10 @@ func (e *badAnswer) Error() string { return "the answer of STS cannot be used: "
 func asBadAnswer(err error) error {
 	var unread *smithy.DeserializationError
 	var response *awshttp.ResponseError
+	var tooLarge *http.MaxBytesError
 	api := asSTSError(err)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.As(err, &tooLarge):
 		return &badAnswer{"it is larger than any of AWS's"}
 	case !errors.As(err, &response) || response.HTTPStatusCode() == 0: // there was no answer
 		return err

@@ -1,11 +1,13 @@
 package process
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/daypass/daypass/failure"
@@ -86,8 +88,8 @@ func stsRefusals() []stsRefusal {
 	}
 }
 
-// explainSTS explains why no role credentials came from AWS. What is told of the
-// token is what an AWS admin compares: never the token.
+// explainSTS explains why no role credentials came from AWS, with what an AWS admin
+// compares of the token, and never the token.
 func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure.Error {
 	var (
 		f   *failure.Error
@@ -107,7 +109,12 @@ func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure
 		if p.Profile.STSEndpoint != "" {
 			at = "at " + p.Profile.STSEndpoint
 		}
-		return failure.New(failure.ExitNetwork, err, append([]string{"cannot reach AWS STS " + at + ": " + reason(err) + "."}, networkAdvice(err)...)...)
+		advice := notNeeded
+		var certificate *tls.CertificateVerificationError
+		if errors.As(err, &certificate) {
+			advice = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile {profile}."
+		}
+		return failure.New(failure.ExitNetwork, err, "cannot reach AWS STS "+at+": "+reason(err)+".", advice)
 	}
 	code, said := shortened(api.Code, l), shortened(api.Message, l)
 	full := code
@@ -149,8 +156,7 @@ func (p *Pipeline) addClient(issuer string) string {
 // lacking names the permissions that a token with tags or a source identity needs
 // from the trust policy as well.
 func lacking(l *login) string {
-	t, _ := idp.Parse(l.IDToken.String)
-	if missing := t.AskedActions(); len(missing) > 0 {
+	if missing := l.token().AskedActions(); len(missing) > 0 {
 		return ", or lacks " + strings.Join(missing, " / ")
 	}
 	return ""
@@ -158,58 +164,28 @@ func lacking(l *login) string {
 
 // tokenLine is what an admin compares with the trust policy.
 func tokenLine(l *login, request string) string {
-	or := func(text string) string {
-		if text = shortened(text, l); text == "" {
-			return "(none)"
-		}
-		return text
-	}
-	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(l.Claims.Audience, ",")) + " azp=" + or(l.Claims.AuthorizedParty) +
-		" sub=" + or(l.Claims.Subject) + " request=" + or(request)
+	or := func(text string) string { return cmp.Or(shortened(text, l), "(none)") }
+	t := l.token()
+	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(t.Audience, ",")) + " azp=" + or(t.AuthorizedParty) +
+		" sub=" + or(t.Subject) + " request=" + or(request)
 }
 
 // shortened is a text of outside origin on one line of bounded length. One that
 // repeats the token that was sent, perhaps broken into words, is dropped, and so
 // is any long run of characters that tokens are made of.
 func shortened(text string, l *login) string {
-	const longest = 80 // bytes; names of roles and requests are shorter
 	// First, for what is left out later would join what was around it.
 	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	sent := l.IDToken.Reveal()
 	if begin := sent[:min(len(sent), 40)]; begin != "" && strings.Contains(strings.Join(strings.Fields(text), ""), begin) {
 		return "..."
 	}
-	var b strings.Builder
-	for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		for word != "" {
-			run := strings.IndexFunc(word, func(r rune) bool { return !isTokenRune(r) })
-			if run < 0 {
-				run = len(word)
-			}
-			if run > longest {
-				b.WriteString("...")
-			} else {
-				b.WriteString(word[:run])
-			}
-			word = word[run:]
-			if word != "" {
-				_, size := utf8.DecodeRuneInString(word)
-				b.WriteString(word[:size])
-				word = word[size:]
-			}
-		}
-	}
-	text = strings.TrimRight(b.String(), ".")
+	// 80 characters of a JWT (RFC 7519) or of base64: names of roles and requests are
+	// shorter.
+	text = regexp.MustCompile(`[\w.=+-]{81,}`).ReplaceAllString(strings.Join(strings.Fields(text), " "), "...")
+	text = strings.TrimRight(text, ".")
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "..."
 	}
 	return text
-}
-
-// isTokenRune reports a character of a JWT (RFC 7519) or of base64.
-func isTokenRune(r rune) bool {
-	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.=+", r)
 }

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,8 +28,8 @@ type TrustPolicy struct {
 	RolePath   string        // begins and ends with "/"
 	MaxSession time.Duration // that the role must allow; 1 h is what it allows by itself
 
-	// Notes are for the admin, above all whom the policy lets in: lines of printable
-	// ASCII. The first line of each note begins a sentence, the others are indented.
+	// Notes are for the admin, above all whom the policy lets in: each is one line of
+	// printable ASCII.
 	Notes []string
 }
 
@@ -41,11 +40,11 @@ func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 	if err != nil && !notThere(err) {
 		return "", p.Fill(p.keyringFailure(ctx, err))
 	}
-	if err != nil || l.Claims.Subject == "" {
-		return "", p.Fill(failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
-			"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
+	if err == nil && l.token().Subject != "" {
+		return l.token().Subject, nil
 	}
-	return l.Claims.Subject, nil
+	return "", p.Fill(failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
+		"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
 }
 
 // TrustPolicy returns what AWS needs for the profile, from the configuration
@@ -83,8 +82,7 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	l, _, err := p.readLogin(ctx)
 	actions := []string{"sts:AssumeRoleWithWebIdentity"}
 	if err == nil {
-		token, _ := idp.Parse(l.IDToken.String)
-		actions = append(actions, token.AskedActions()...)
+		actions = append(actions, l.token().AskedActions()...)
 	}
 	t.Notes = p.trustNotes(provider, sub == "", err == nil)
 
@@ -92,39 +90,20 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	if len(actions) == 1 {
 		action = actions[0]
 	}
-	t.Document, err = encodePolicy(policyDocument{
-		Version: "2012-10-17",
-		Statement: []policyStatement{{
-			Effect: "Allow", Principal: map[string]string{"Federated": t.Provider}, Action: action,
-			Condition: map[string]map[string]string{"StringEquals": condition},
-		}},
-	})
-	if err != nil {
-		return TrustPolicy{}, failure.From(err)
+	type statement struct { // in the order in which people write one
+		Effect    string
+		Principal map[string]string
+		Action    any // one action or a list of them
+		Condition map[string]map[string]string
 	}
-	return t, nil
-}
-
-// policyDocument is a trust policy in the order in which people write one.
-type policyDocument struct {
-	Version   string
-	Statement []policyStatement
-}
-
-type policyStatement struct {
-	Effect    string
-	Principal map[string]string
-	Action    any // one action or a list of them
-	Condition map[string]map[string]string
-}
-
-func encodePolicy(document policyDocument) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	err := encoder.Encode(document)
-	return b.Bytes(), err
+	document, err := json.MarshalIndent(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{{
+		"Allow", map[string]string{"Federated": t.Provider}, action, map[string]map[string]string{"StringEquals": condition},
+	}}}, "", "  ")
+	t.Document = append(document, '\n')
+	return t, err
 }
 
 // trustNotes are what an admin should know before the policy is used.
@@ -132,7 +111,7 @@ func (p *Pipeline) trustNotes(provider idp.Provider, everybody, loggedIn bool) [
 	names := p.Names()
 	fill := strings.NewReplacer("{host}", names.Host, "{client}", p.Profile.IDP.ClientID, "{flag}", names.Flag)
 	var notes []string
-	note := func(text string) { notes = append(notes, wrapped(fill.Replace(text))...) }
+	note := func(text string) { notes = append(notes, fill.Replace(text)) }
 	if everybody {
 		note("WARNING: without --sub this lets in " + provider.Admits)
 	}
@@ -143,22 +122,4 @@ func (p *Pipeline) trustNotes(provider idp.Provider, everybody, loggedIn bool) [
 		note("This comes from the configuration alone: session tags and a source identity that the ID token may carry are known only after a login. Run: daypass login{flag}")
 	}
 	return notes
-}
-
-// wrapped is text in lines of at most 76 columns, all but the first indented.
-func wrapped(text string) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case len(line)+1+len(word) > 76:
-			lines = append(lines, line)
-			line = "  " + word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
 }

@@ -53,15 +53,16 @@ type Config struct {
 	old      []byte // the file as it was read to be edited, nil if there was none
 	exposed  bool   // other users can read the file
 	text     *document
-	sections map[Section]*section // of several headers for one, as [default] and [profile default], the last
-	order    []*section           // in the order of the file
-	headers  map[string][]entry   // the settings below each header, of the last one if it is there twice
+	headers  map[string]*section  // every section, of several with one header the last
+	sections map[Section]*section // ours; of several, as [default] and [profile default], the last
+	order    []*section           // every section, in the order of the file
 }
 
 // section is what the file says in a section.
 type section struct {
 	Section
-	header   entry
+	header   string
+	first    int  // its header's place in the entries
 	twice    bool // the file has this header more than once
 	settings []entry
 }
@@ -69,30 +70,44 @@ type section struct {
 // Open reads the config file. If there is no ~/.aws/config, the Config is empty;
 // a file that AWS_CONFIG_FILE names must exist, unless the flags say everything.
 func Open(src Source) (*Config, error) {
-	text, exposed, err := src.readConfig()
+	path, text := src.ConfigFile(), ""
+	var err error
+	switch {
+	case path != "":
+		text, err = readText(path)
+	case !src.complete():
+		return nil, fault("~/.aws/config", "the home folder is not known", "Set HOME, or set AWS_CONFIG_FILE to the path of the file.")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if src.getenv("AWS_CONFIG_FILE") != "" && !src.complete() {
+			return nil, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and AWS_CONFIG_FILE names it.",
+				"Unset AWS_CONFIG_FILE, or set up a profile there: daypass configure")
+		}
+		err = nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	c, err := src.parse(text)
-	if err != nil {
-		return nil, err
+	if info, failed := os.Stat(path); err == nil && failed == nil {
+		c.exposed = runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
 	}
-	c.exposed = exposed
-	return c, nil
+	return c, err
 }
 
 // ConfigFile returns the path of the file that settings are read from:
-// $AWS_CONFIG_FILE, else .aws/config in the home folder. As in botocore a
-// leading ~ of the variable means the home folder. It is "" if neither the
+// $AWS_CONFIG_FILE, else .aws/config in the home folder. It is "" if neither the
 // variable nor the home folder is known.
-func (s Source) ConfigFile() string {
-	if path := s.getenv("AWS_CONFIG_FILE"); path != "" {
-		return s.expandHome(path)
+func (s Source) ConfigFile() string { return s.awsFile("AWS_CONFIG_FILE", "config") }
+
+// awsFile returns the path that a variable holds, in which a leading ~ means the
+// home folder as in botocore, else that of a file in .aws.
+func (s Source) awsFile(variable, name string) string {
+	path := s.getenv(variable)
+	if path == "" && s.Home != "" {
+		path = filepath.Join(s.Home, ".aws", name)
 	}
-	if s.Home == "" {
-		return ""
-	}
-	return filepath.Join(s.Home, ".aws", "config")
+	return s.expandHome(path)
 }
 
 // expandHome replaces a leading ~ by the home folder.
@@ -103,43 +118,18 @@ func (s Source) expandHome(path string) string {
 	return path
 }
 
-// readConfig returns the text of the config file, "" if there is none, and whether
-// other users can read it.
-func (s Source) readConfig() (text string, exposed bool, err error) {
-	path := s.ConfigFile()
-	if path == "" && s.complete() {
-		return "", false, nil
-	}
-	if path == "" {
-		return "", false, fault("~/.aws/config", "the home folder is not known", "Set HOME, or set AWS_CONFIG_FILE to the path of the file.")
-	}
-	text, err = readText(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if s.getenv("AWS_CONFIG_FILE") == "" || s.complete() {
-			return "", false, nil
-		}
-		return "", false, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and AWS_CONFIG_FILE names it.",
-			"Unset AWS_CONFIG_FILE, or set up a profile there: daypass configure")
-	}
-	if info, failed := os.Stat(path); err == nil && failed == nil {
-		exposed = runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
-	}
-	return text, exposed, err
-}
-
 // readText returns a text file.
 func readText(path string) (string, error) {
 	where := plain(path)
 	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
-		return "", fault(where, "this is a folder, not a file", "Name the file itself.")
-	}
-	if err == nil && !info.Mode().IsRegular() && path != os.DevNull {
-		// A pipe could keep us waiting for ever.
-		return "", fault(where, "not a regular file", "Name a regular file.")
-	}
 	var data []byte
-	if err == nil {
+	switch {
+	case err != nil:
+	case info.IsDir():
+		return "", fault(where, "this is a folder, not a file", "Name the file itself.")
+	case !info.Mode().IsRegular() && path != os.DevNull: // a pipe could keep us waiting for ever
+		return "", fault(where, "not a regular file", "Name a regular file.")
+	default:
 		data, err = readBounded(path)
 	}
 	switch {
@@ -162,35 +152,27 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var data bytes.Buffer
-	if info, err := f.Stat(); err == nil {
-		data.Grow(int(min(info.Size(), maxFile)) + bytes.MinRead)
-	}
-	_, err = data.ReadFrom(io.LimitReader(f, maxFile+1))
-	return data.Bytes(), err
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
 // parse finds the sections of a text.
-func (s Source) parse(text string) (*Config, error) {
-	c := &Config{src: s, path: s.ConfigFile(), text: newDocument(text), sections: map[Section]*section{}, headers: map[string][]entry{}}
-	entries := c.text.entries
-	for i, e := range entries {
-		if !e.isHeader {
+func (src Source) parse(text string) (*Config, error) {
+	c := &Config{src: src, path: src.ConfigFile(), text: newDocument(text), headers: map[string]*section{}, sections: map[Section]*section{}}
+	s := &section{first: -1} // what is above the first header is nobody's
+	for i, e := range c.text.entries {
+		switch {
+		case !e.isHeader:
+			s.settings = c.text.entries[s.first+1 : i+1]
 			continue
-		}
-		if e.header == "" {
+		case e.header == "":
 			return nil, fault(plain(c.path), fmt.Sprintf("line %d: this is not a section header", e.first+1),
 				"Correct the line: sections begin with [profile NAME] or [daypass-idp NAME].")
 		}
-		end := i + 1
-		for end < len(entries) && !entries[end].isHeader {
-			end++
-		}
-		_, twice := c.headers[e.header]
-		c.headers[e.header] = entries[i+1 : end]
+		s = &section{header: e.header, first: i, twice: c.headers[e.header] != nil}
+		c.headers[e.header] = s
+		c.order = append(c.order, s)
 		if id, ok := readHeader(e.header); ok {
-			c.sections[id] = &section{Section: id, header: e, twice: twice, settings: entries[i+1 : end]}
-			c.order = append(c.order, c.sections[id])
+			s.Section, c.sections[id] = id, s
 		}
 	}
 	return c, nil
@@ -220,11 +202,9 @@ func readHeader(header string) (id Section, ok bool) {
 // setting is meant. So is a header with a name of two words, which botocore takes
 // for no profile.
 func (c *Config) find(id Section) (*section, error) {
-	s := c.sections[id]
-	bare := id.bareHeader()
-	_, hasBare := c.headers[bare]
+	s, bare := c.sections[id], id.bareHeader()
 	switch {
-	case s == nil && strings.ContainsAny(id.Name, " \t") && hasBare:
+	case s == nil && strings.ContainsAny(id.Name, " \t") && c.headers[bare] != nil:
 		return nil, fault(plain(c.path)+": "+plain("["+bare+"]"), "no AWS tool reads a name with a space there",
 			fmt.Sprintf("Rename it, or put the name in quotes: [%s %q].", strings.TrimSuffix(bare, " "+id.Name), id.Name))
 	case s != nil && s.twice:
@@ -235,58 +215,59 @@ func (c *Config) find(id Section) (*section, error) {
 
 // place names a section for errors.
 func (c *Config) place(s *section) string {
-	return plain(c.path) + ": " + plain("["+s.header.header+"]")
+	return plain(c.path) + ": " + plain("["+s.header+"]")
 }
 
-// value returns what a section says in one key, and "" if it does not. Nothing
-// else of the section is looked at; it need not be in use.
+// value returns what a section, which need not be in use, says in one key; "" if it
+// does not, or is nil.
 func (c *Config) value(s *section, key string) string {
-	for _, e := range s.settings {
-		if e.key == key {
-			return c.text.value(e)
+	if s != nil {
+		for _, e := range s.settings {
+			if e.key == key {
+				return c.text.value(e)
+			}
 		}
 	}
 	return ""
 }
 
-// values returns the settings of a section that is in use. known are the keys
-// that daypass knows there; counts tells which unknown ones are errors.
-func (c *Config) values(s *section, known []key, counts func(name string) bool) (map[string]string, error) {
-	values := make(map[string]string, len(known))
-	seen := map[string]bool{}
+// read returns the settings of a section that is in use.
+func (c *Config) read(s *section) (*settings, error) {
+	known, values, seen := keysOf(s.IDP), map[string]string{}, map[string]bool{}
 	for _, e := range s.settings {
 		name := e.key
 		if name == "" {
-			continue // botocore refuses the file, see Check
+			continue // botocore refuses the file
 		}
 		where := func() string { return c.place(s) + " " + plain(name) }
 		if seen[name] {
 			return nil, fault(where(), "the key is there twice", "Remove one of the two lines; the AWS CLI refuses such a file too.")
 		}
 		seen[name] = true
-		if !knows(known, name) {
-			if counts(name) {
-				return nil, unknownKey(where(), name, s.IDP)
-			}
-			continue
-		}
 		value := c.text.value(e)
 		switch {
+		case !knows(known, name) && (s.IDP || strings.HasPrefix(name, "daypass")):
+			return nil, unknownKey(where(), name, s.IDP)
+		case !knows(known, name):
+			continue // another tool's
 		case len(value) > maxValue:
 			return nil, fault(where(), fmt.Sprintf("longer than %d bytes", maxValue), "")
 		case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
 			return nil, fault(where(), "holds a control character", "Type the value again; it may have been pasted with invisible characters.")
-		case quotesAround(value) && name != "credential_process" && name != "browser_command": // these are split into words
+		case len(value) > 1 && value[0] == value[len(value)-1] && strings.ContainsRune(`"'`, rune(value[0])) &&
+			name != "credential_process" && name != "browser_command": // these are split into words
 			return nil, fault(where(), "has quotes around it, which are part of a value here", "Leave them out.")
 		}
 		values[name] = value
 	}
-	return values, nil
+	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, nil
 }
 
 // Names returns the profiles that have daypass_idp or daypass_role_arn, in the
 // order of the file.
-func (c *Config) Names() []string { return c.names(false, c.isOurs) }
+func (c *Config) Names() []string {
+	return c.names(false, func(s *section) bool { return c.value(s, "daypass_idp")+c.value(s, "daypass_role_arn") != "" })
+}
 
 // NamesUsing returns the profiles that log in with the section [daypass-idp IDP].
 func (c *Config) NamesUsing(idp string) []string {
@@ -306,9 +287,4 @@ func (c *Config) names(idp bool, wanted func(*section) bool) []string {
 		}
 	}
 	return names
-}
-
-// isOurs reports whether a profile is set up for daypass.
-func (c *Config) isOurs(s *section) bool {
-	return c.value(s, "daypass_idp") != "" || c.value(s, "daypass_role_arn") != ""
 }

@@ -32,24 +32,21 @@ type Change struct {
 // see [Config.Edit].
 func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) []Block {
 	login := Block{Section: Section{IDP: true, Name: flags["idp"]}}
-	for _, k := range idpKeys() {
-		value := flags[flagName(k.name)]
-		if k.name == "client_secret" {
-			value = clientSecret.Reveal()
-		}
-		login.Lines = append(login.Lines, Line{k.name, value})
-	}
 	own := Block{Section{Name: name}, []Line{{"region", flags["region"]}, {"credential_process", credentialProcess}}}
-	for _, k := range profileKeys() {
-		if k.usage == "" || k.name == "region" {
-			continue
+	for _, b := range []*Block{&login, &own} {
+		for _, k := range keysOf(b.IDP) {
+			value := flags[flagName(k.name)]
+			switch {
+			case k.name == "client_secret":
+				value = clientSecret.Reveal()
+			case k.name == "daypass_policy":
+				// A setting is one line, and JSON has white space between its parts.
+				value = strings.TrimSpace(strings.NewReplacer("\r", " ", "\n", " ").Replace(value))
+			case k.name == "region" || k.usage == "":
+				continue
+			}
+			b.Lines = append(b.Lines, Line{k.name, value})
 		}
-		value := flags[flagName(k.name)]
-		if k.name == "daypass_policy" {
-			// A setting is one line, and JSON has white space between its parts.
-			value = strings.TrimSpace(strings.NewReplacer("\r", " ", "\n", " ").Replace(value))
-		}
-		own.Lines = append(own.Lines, Line{k.name, value})
 	}
 	return []Block{login, own}
 }
@@ -60,25 +57,18 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 // else stays byte for byte. Each section must then load, by the file alone; that,
 // and a value that the file cannot hold or a person could not see, is the error.
 func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error) {
-	src := Source{Home: c.src.Home, Getenv: func(name string) string {
-		if name == "AWS_CONFIG_FILE" {
-			return c.path
-		}
-		return ""
-	}}
-	made, err := src.parse(string(c.old))
-	if err == nil {
-		text, changes, err = made.apply(blocks)
-	}
-	if err == nil {
-		made, err = src.parse(string(text))
-	}
+	text, changes, err = c.apply(blocks)
 	if err != nil {
 		return nil, nil, err
 	}
 	if changes == nil {
 		text = c.old // to the last line end
 	}
+	made, err := Source{Home: c.src.Home}.parse(string(text))
+	if err != nil {
+		return nil, nil, err
+	}
+	made.path = c.path
 	for _, b := range blocks {
 		if b.IDP {
 			_, err = made.LoadIDP(b.Name)
@@ -92,33 +82,39 @@ func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error)
 	return text, changes, nil
 }
 
-// apply writes blocks into the lines of the file.
-func (c *Config) apply(blocks []Block) ([]byte, []Change, error) {
-	d := c.text
-	end := "\n"
-	if len(d.lines) > 0 && strings.HasSuffix(d.lines[0], "\r\n") {
-		end = "\r\n"
+// apply writes blocks into a copy of the lines of the file.
+func (c *Config) apply(blocks []Block) (text []byte, changes []Change, err error) {
+	lines, end := slices.Clone(c.text.lines), "\n"
+	if n := len(lines); n > 0 {
+		if strings.HasSuffix(lines[0], "\r\n") {
+			end = "\r\n"
+		}
+		if !strings.ContainsAny(lines[n-1], "\r\n") {
+			lines[n-1] += end
+		}
 	}
-	if n := len(d.lines); n > 0 && !strings.HasSuffix(d.lines[n-1], "\n") && !strings.HasSuffix(d.lines[n-1], "\r") {
-		d.lines[n-1] += end
-	}
-	var changes []Change
-	var tail strings.Builder // the new sections
 	for _, b := range blocks {
 		if err := b.check(); err != nil {
 			return nil, nil, err
 		}
-		made, added, err := c.put(b, end)
+		s, err := c.find(b.Section)
 		if err != nil {
 			return nil, nil, err
 		}
+		made, added := c.put(lines, s, b, end)
 		changes = append(changes, made...)
-		if n := len(d.lines); added != "" && (tail.Len() > 0 || n > 0 && strings.TrimSpace(d.lines[n-1]) != "") {
-			added = end + added
+		switch n := len(lines); {
+		case added == "":
+		case s != nil:
+			at, _ := c.below(s)
+			lines[at] += added
+		case n > 0 && strings.TrimSpace(lines[n-1]) != "":
+			lines = append(lines, end+b.Header()+end+added)
+		default:
+			lines = append(lines, b.Header()+end+added)
 		}
-		tail.WriteString(added)
 	}
-	return []byte(d.mark + strings.Join(d.lines, "") + tail.String()), changes, nil
+	return []byte(c.text.mark + strings.Join(lines, "")), changes, nil
 }
 
 // check demands names and values that every reader of the file reads as they are
@@ -160,71 +156,105 @@ func CheckName(name string) error {
 	return nil
 }
 
-// put writes one block into the lines of its section, or returns the text of a new
-// one.
-func (c *Config) put(b Block, end string) (changes []Change, section string, err error) {
-	d := c.text
-	s, err := c.find(b.Section)
-	if err != nil {
-		return nil, "", err
-	}
-	known := map[string]entry{}
+// put writes the settings of a block that its section has already, and returns the
+// lines of the others.
+func (c *Config) put(lines []string, s *section, b Block, end string) (changes []Change, added string) {
+	known, indent := map[string]entry{}, ""
 	if s != nil {
-		if _, err := c.values(s, nil, func(string) bool { return false }); err != nil { // a key twice
-			return nil, "", err
-		}
+		_, indent = c.below(s)
 		for _, e := range s.settings {
 			known[e.key] = e
 		}
 	}
-	var added strings.Builder
-	at, indent := c.below(s)
 	for _, line := range b.Lines {
 		change := Change{Section: b.Section, New: s == nil, Key: line.Key, Value: line.Value}
 		e, there := known[line.Key]
 		switch {
-		case line.Value == "" || there && d.value(e) == line.Value:
+		case line.Value == "" || there && c.text.value(e) == line.Value:
 			continue
 		case !there:
-			added.WriteString(indent + line.Key + " = " + line.Value + end)
+			added += indent + line.Key + " = " + line.Value + end
 		default:
-			change.Old = d.whole(e)
-			d.lines[e.first] = indentation(d.lines[e.first]) + line.Key + " = " + line.Value + end
+			change.Old = c.text.whole(e)
+			lines[e.first] = indentation(lines[e.first]) + line.Key + " = " + line.Value + end
 			for i := e.first + 1; i <= e.last; i++ {
-				if !isBlank(strings.TrimSpace(d.lines[i])) { // comments stay
-					d.lines[i] = ""
+				if !isBlank(strings.TrimSpace(lines[i])) { // comments stay
+					lines[i] = ""
 				}
 			}
 		}
 		changes = append(changes, change)
 	}
-	switch {
-	case s != nil:
-		d.lines[at] += added.String()
-	case added.Len() > 0:
-		section = b.Header() + end + added.String()
-	}
-	return changes, section, nil
+	return changes, added
 }
 
 // below returns the line below which new settings of a section go, and their
 // indentation: a line that is indented deeper than the setting above it would
 // continue that setting's value, and so would the next header.
 func (c *Config) below(s *section) (line int, indent string) {
-	if s == nil {
-		return 0, ""
-	}
-	lines := c.text.lines
-	if n := len(s.settings); n > 0 {
-		last := s.settings[n-1]
-		return last.last, indentation(lines[last.first])
-	}
-	indent = indentation(lines[s.header.first])
-	i, _ := slices.BinarySearchFunc(c.text.entries, s.header.first+1, func(e entry, line int) int { return e.first - line })
-	if i < len(c.text.entries) {
-		if next := indentation(lines[c.text.entries[i].first]); len(next) > len(indent) {
+	i := s.first + len(s.settings)
+	last := c.text.entries[i]
+	indent = indentation(c.text.lines[last.first])
+	if i+1 < len(c.text.entries) {
+		if next := indentation(c.text.lines[c.text.entries[i+1].first]); len(next) > len(indent) {
 			indent = next
 		}
 	}
-	return s.header.first, indent
+	return last.last, indent
+}
+
+// ReadImport reads a file that a company hands out to be merged into
+// ~/.aws/config. It may hold sections [daypass-idp NAME] and [profile NAME] with
+// the settings that daypass reads, region and output, and nothing else: not
+// credentials, and nothing that makes an SDK do something else. The sections to log
+// in with come first. A credential_process is left out, for it names a path on
+// another machine.
+func ReadImport(path string) ([]Block, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Source{}.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c.path, c.text.mark = path, "" // the mark is not taken over
+	if p := c.text.problem(); p != "" {
+		return nil, fault(plain(path), p, "Correct the file: AWS tools refuse it.")
+	}
+	var logins, profiles []Block
+	for _, s := range c.order {
+		switch {
+		case s.Name == "":
+			return nil, fault(c.place(s), "a section of this kind is not imported", "Remove it from the file: only [daypass-idp NAME] and [profile NAME] are.")
+		case c.sections[s.Section] != s:
+			return nil, fault(c.place(s), "the section is there twice", "Put its settings into one section.")
+		}
+		b := Block{Section: s.Section}
+		for _, e := range s.settings {
+			if !b.accepts(e.key) {
+				return nil, fault(c.place(s)+" "+plain(e.key), "not imported: only settings of daypass, region and output are", "Remove the line from the file.")
+			}
+			if e.key != "credential_process" {
+				b.Lines = append(b.Lines, Line{e.key, c.text.value(e)})
+			}
+		}
+		if err := b.check(); err != nil {
+			return nil, err
+		}
+		if b.IDP {
+			logins = append(logins, b)
+		} else {
+			profiles = append(profiles, b)
+		}
+	}
+	if len(c.order) == 0 {
+		return nil, fault(plain(path), "holds no [daypass-idp NAME] and no [profile NAME]", "")
+	}
+	return append(logins, profiles...), nil
+}
+
+// accepts reports whether a key may be in a file that is imported.
+func (b Block) accepts(key string) bool {
+	return knows(keysOf(b.IDP), key) || !b.IDP && key == "output"
 }

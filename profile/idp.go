@@ -11,12 +11,13 @@ import (
 
 // idp reads and checks each setting of a login.
 func (s *settings) idp(name string) (IDP, error) {
+	clientSecret := s.inFile("client_secret") // no flag: argument lists are public
 	idp := IDP{
 		Name:         name,
 		Issuer:       s.issuer(),
-		ClientID:     s.clientID(),
-		ClientSecret: s.clientSecret(),
-		Scopes:       s.scopes(),
+		ClientID:     s.text(s.required("client_id", "the client id that the provider shows for daypass"), printableASCII, "the bare client id"),
+		ClientSecret: secret.New(clientSecret.value),
+		Scopes:       strings.Join(strings.Fields(s.text(s.get("scopes"), isScopes, "scopes separated by single spaces, without quotes")), " "),
 		Audience:     s.get("audience").value,
 		ExtraParams:  s.extraParams(),
 
@@ -27,7 +28,10 @@ func (s *settings) idp(name string) (IDP, error) {
 		BrowserCommand: s.browserCommand(),
 		CABundle:       s.path(s.get("ca_bundle")),
 		ProcessTimeout: s.duration("process_timeout", 45*time.Second, 15*time.Second, 10*time.Minute, "15s to 10m"),
-		Support:        s.support(),
+		Support:        s.text(s.get("support"), func(text string) bool { return len(text) <= 300 }, "one line of at most 300 bytes"), // a refusal is three lines in all
+	}
+	if !printableASCII(clientSecret.value) {
+		s.fail(clientSecret.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
 	}
 	if s.exposed && !idp.ClientSecret.Empty() {
 		file, _, _ := strings.Cut(s.place, ": [")
@@ -47,36 +51,14 @@ func (s *settings) issuer() string {
 	return got.value
 }
 
-func (s *settings) clientID() string {
-	got := s.required("client_id", "the client id that the provider shows for daypass")
-	if !printableASCII(got.value) {
-		s.fail(got.wrong("", "want the bare client id"))
-	}
-	return got.value
-}
-
-func (s *settings) clientSecret() secret.String {
-	got := s.inFile("client_secret") // no flag: argument lists are public
-	if !printableASCII(got.value) {
-		s.fail(got.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
-	}
-	return secret.New(got.value)
-}
-
 // printableASCII reports whether text is made of VSCHAR, as client ids and
 // secrets are (RFC 6749, appendix A.1 and A.2).
 func printableASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// scopes checks the characters of RFC 6749, section 3.3.
-func (s *settings) scopes() string {
-	got := s.get("scopes")
-	if !printableASCII(got.value) || strings.ContainsAny(got.value, `"\`) {
-		s.fail(got.wrong("", "want scopes separated by single spaces, without quotes"))
-	}
-	return strings.Join(strings.Fields(got.value), " ")
-}
+// isScopes checks the characters of RFC 6749, section 3.3.
+func isScopes(text string) bool { return printableASCII(text) && !strings.ContainsAny(text, `"\`) }
 
 // protocolParameters are what the device flow itself sends: RFC 8628 section
 // 3.1 and 3.4, RFC 7636 and RFC 7521.
@@ -118,12 +100,29 @@ func (s *settings) extraParams() string {
 	return got.value
 }
 
-// support bounds the line: a refusal is three lines in all.
-func (s *settings) support() string {
-	const most = 300
-	got := s.get("support")
-	if len(got.value) > most {
-		s.fail(got.wrong("", "want one line of at most %d bytes", most))
+// browserCommand splits the command that opens addresses, and expands ~/ in it as
+// a shell would.
+func (s *settings) browserCommand() []string {
+	got := s.get("browser_command")
+	if got.value == "" {
+		return nil
 	}
-	return got.value
+	words, err := Words(got.value)
+	if err != nil {
+		s.fail(got.wrong("", "%v", err))
+		return nil
+	}
+	if len(words) == 1 && strings.ContainsAny(words[0], " \t") {
+		s.fail(got.wrong("Leave them out, or put them around single words.", "has quotes around it, which make it one word"))
+	}
+	for i := range words {
+		words[i] = s.src.expandHome(words[i])
+	}
+	if !strings.Contains(got.value, "{url}") && !strings.Contains(got.value, "{url_encoded}") {
+		s.fail(got.wrong("", "want a command that holds {url}, as in: firefox -P work {url}"))
+	}
+	if err := CheckBrowserCommand(words, "{url}"); err != nil {
+		s.fail(got.wrong("Write the browser alone, as in: firefox {url}", "%v", err))
+	}
+	return words
 }

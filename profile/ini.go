@@ -57,19 +57,15 @@ func newDocument(text string) *document {
 }
 
 // splitLines splits text behind each \n, \r\n and \r.
-func splitLines(text string) []string {
-	lines := make([]string, 0, strings.Count(text, "\n")+1)
-	for line := range strings.SplitAfterSeq(text, "\n") {
-		for {
-			i := strings.IndexByte(line, '\r') + 1
-			if i == 0 || i == len(line) || line[i] == '\n' {
-				break
-			}
-			lines, line = append(lines, line[:i]), line[i:]
+func splitLines(text string) (lines []string) {
+	for text != "" {
+		end := strings.IndexAny(text, "\r\n") + 1
+		if end == 0 {
+			end = len(text)
+		} else if strings.HasPrefix(text[end-1:], "\r\n") {
+			end++
 		}
-		if line != "" {
-			lines = append(lines, line)
-		}
+		lines, text = append(lines, text[:end]), text[end:]
 	}
 	return lines
 }
@@ -93,8 +89,8 @@ func cutSetting(line string) (key, value string, found bool) {
 	return strings.TrimSpace(line[:i]), strings.TrimSpace(line[i+1:]), true
 }
 
-// value is the value of a setting as [Load] reads it. The value of support is
-// whole: there " #" begins the name of a channel to ask in.
+// value is the value of a setting as [Load] reads it. That of support is whole, for
+// " #" begins the name of a channel there.
 func (d *document) value(e entry) string {
 	if e.key == "support" {
 		return d.whole(e)
@@ -102,22 +98,18 @@ func (d *document) value(e entry) string {
 	return cutComment(d.whole(e))
 }
 
-// whole is the value of a setting as botocore reads it, but for its line breaks:
-// no setting of daypass can hold one, and JSON and lists do not tell them from
-// spaces.
+// whole is the value of a setting as botocore reads it, but with spaces for line
+// breaks: no setting of daypass can hold one, and JSON and lists do not tell the two
+// apart.
 func (d *document) whole(e entry) string {
-	_, first, _ := cutSetting(strings.TrimSpace(d.lines[e.first]))
-	if e.last == e.first {
-		return first
-	}
-	var value strings.Builder // a file may be one value of half a million lines
-	value.WriteString(first)
+	_, first, _ := cutSetting(d.lines[e.first])
+	parts := []string{first}
 	for _, line := range d.lines[e.first+1 : e.last+1] {
 		if content := strings.TrimSpace(line); !isBlank(content) {
-			value.WriteString(" " + content)
+			parts = append(parts, content)
 		}
 	}
-	return strings.TrimSpace(value.String())
+	return strings.TrimSpace(strings.Join(parts, " "))
 }
 
 // cutComment removes a comment at the end of a value. botocore knows none, but
@@ -131,53 +123,36 @@ func cutComment(value string) string {
 	return value
 }
 
-// Problem is something in the config file for which botocore, and with it the AWS
-// CLI, refuses the whole file.
-type Problem struct {
-	Line int // from 1
-	Text string
-}
-
-// String returns "line 12: ...".
-func (p Problem) String() string { return fmt.Sprintf("line %d: %s", p.Line, p.Text) }
-
-// Check returns what botocore refuses in the config file; nothing if there is no
-// file. daypass itself reads on past most of it. The error is that of a file that
-// cannot be read.
-func Check(src Source) ([]Problem, error) {
-	text, _, err := src.readConfig()
-	return newDocument(text).problems(), err
-}
-
-// problems never quotes a line that is not a setting: it may be part of a secret.
-func (d *document) problems() []Problem {
-	var found []Problem
-	report := func(line int, format string, args ...any) {
-		found = append(found, Problem{line + 1, fmt.Sprintf(format, args...)})
-	}
+// problem returns what is first in the file for which botocore, and with it the AWS
+// CLI, refuses the whole file, as in "line 12: ..."; "" if there is nothing. daypass
+// itself reads on past most of it. A line that is not a setting is never quoted: it
+// may be part of a secret.
+func (d *document) problem() string {
 	if d.mark != "" {
-		report(0, "the file begins with a byte order mark; save it as UTF-8 without one")
+		return "line 1: the file begins with a byte order mark; save it as UTF-8 without one"
 	}
-	sections := map[string]bool{"DEFAULT": false}
-	var keys map[string]bool // of the section; nil before the first one
+	header, seen := "", map[[2]string]bool{} // by header and key
 	for _, e := range d.entries {
+		if e.isHeader {
+			header = e.header
+		}
+		this, text := [2]string{header, e.key}, ""
 		switch {
 		case e.isHeader && e.header == "":
-			report(e.first, "this is not a section header, [profile NAME]")
-		case e.isHeader:
-			if sections[e.header] {
-				report(e.first, "the section %s is there twice", plain("["+e.header+"]"))
-			}
-			sections[e.header], keys = e.header != "DEFAULT", map[string]bool{}
-		case e.key == "":
-			report(e.first, "this is neither a setting nor a section header")
-		case keys == nil:
-			report(e.first, "this setting is above the first section")
-		case keys[e.key]:
-			report(e.first, "the key %s is there twice", plain(e.key))
-		default:
-			keys[e.key] = true
+			text = "this is not a section header, [profile NAME]"
+		case e.isHeader && seen[this] && header != "DEFAULT":
+			text = "the section " + plain("["+header+"]") + " is there twice"
+		case !e.isHeader && e.key == "":
+			text = "this is neither a setting nor a section header"
+		case header == "":
+			text = "this setting is above the first section"
+		case !e.isHeader && seen[this]:
+			text = "the key " + plain(e.key) + " is there twice"
 		}
+		if text != "" {
+			return fmt.Sprintf("line %d: %s", e.first+1, text)
+		}
+		seen[this] = true
 	}
-	return found
+	return ""
 }

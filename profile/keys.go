@@ -1,12 +1,12 @@
 package profile
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // key is one key of the config file.
-type key struct {
-	name  string
-	usage string // one line of help for its flag
-}
+type key struct{ name, usage string }
 
 // FlagDoc is one flag that overrides a key of the config file.
 type FlagDoc struct {
@@ -70,41 +70,41 @@ func idpKeys() []key {
 	}
 }
 
-func knows(keys []key, name string) bool {
-	for _, k := range keys {
-		if k.name == name {
-			return true
-		}
+func keysOf(idp bool) []key {
+	if idp {
+		return idpKeys()
 	}
-	return false
+	return profileKeys()
 }
 
-// unknownKey reports a key that daypass does not know in a section, with the key that takes the fewest edits to get to.
+func knows(keys []key, name string) bool {
+	return slices.ContainsFunc(keys, func(k key) bool { return k.name == name })
+}
+
+// unknownKey reports a key that daypass does not know in a section, with the key
+// that takes the fewest edits to get to.
 func unknownKey(where, name string, idp bool) error {
 	bare := strings.TrimPrefix(strings.ReplaceAll(name, "-", "_"), "daypass_")
-	best, fewest := "", -1
-	note := func(keys []key, suffix string) {
-		for _, k := range keys {
-			if edits := editDistance(bare, strings.TrimPrefix(k.name, "daypass_")); fewest < 0 || edits < fewest {
-				best, fewest = k.name+suffix, edits
+	best, fewest := "", 3+len(bare)/4
+	for _, there := range []bool{idp, !idp} {
+		for _, k := range keysOf(there) {
+			edits := editDistance(bare, strings.TrimPrefix(k.name, "daypass_"))
+			if edits >= fewest {
+				continue
+			}
+			best, fewest = k.name, edits
+			if there != idp {
+				best += ", which belongs in " + Section{there, "NAME"}.Header()
 			}
 		}
 	}
-	if idp {
-		note(idpKeys(), "")
-		note(profileKeys(), ", which belongs in [profile NAME]")
-	} else {
-		note(profileKeys(), "")
-		note(idpKeys(), ", which belongs in [daypass-idp NAME]")
-	}
-	if fewest > 2+len(bare)/4 {
+	if best == "" {
 		return fault(where, "unknown key", "Remove the line.")
 	}
 	return fault(where, "unknown key; did you mean "+best+"?", "Correct or remove the line.")
 }
 
-// editDistance is the Levenshtein distance in bytes. Long names are cut: they
-// are near to nothing.
+// editDistance is the Levenshtein distance in bytes. Long names are near to nothing.
 func editDistance(a, b string) int {
 	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	row := make([]int, len(b)+1)
@@ -119,8 +119,7 @@ func editDistance(a, b string) int {
 			if a[i] != b[j] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			diagonal, row[j+1] = row[j+1], min(change, row[j]+1, row[j+1]+1)
 		}
 	}
 	return row[len(b)]

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -111,13 +112,12 @@ func (p Partition) owns(service, host string) bool {
 			own = append(own, name+".REGION."+p.dns, name+".REGION."+p.dualStack)
 		}
 	}
-	switch {
-	case service == "signin":
+	if service == "signin" {
 		own = append(own, p.Signin, "REGION."+p.Signin)
 		if p.SigninFIPS != "" {
 			own = append(own, p.SigninFIPS, "REGION."+p.SigninFIPS)
 		}
-	case p.Name == "aws":
+	} else if p.Name == "aws" {
 		own = append(own, "sts."+p.dns) // the global endpoint, which aws alone has
 	}
 	return slices.Contains(own, strings.Join(labels, "."))
@@ -126,15 +126,5 @@ func (p Partition) owns(service, host string) bool {
 // isRegion reports whether text has the form of a region. It becomes part of
 // the name of the host that gets the ID token, so nothing else will do.
 func isRegion(text string) bool {
-	parts := strings.Split(text, "-")
-	if len(text) > 32 || len(parts) < 2 {
-		return false
-	}
-	for _, part := range parts {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
-			return false
-		}
-	}
-	last := parts[len(parts)-1]
-	return text[0] >= 'a' && (last == "global" || len(parts) > 2 && strings.Trim(last, "0123456789") == "")
+	return len(text) <= 32 && regexp.MustCompile(`^[a-z][a-z0-9]*((-[a-z0-9]+)*-global|(-[a-z0-9]+)+-[0-9]+)$`).MatchString(text)
 }

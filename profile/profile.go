@@ -80,14 +80,28 @@ func (p Profile) STSRegion() string {
 // Load returns the settings of one profile, see [Config.Load]. A name of "" needs
 // no file if the flags say everything.
 func Load(src Source, name string) (Profile, error) {
-	c := &Config{src: src}
-	if name != "" || src.given("idp") && src.given("role-arn") {
-		var err error
-		if c, err = Open(src); err != nil {
-			return Profile{}, err
-		}
+	c, err := open(src, name != "" || src.given("idp") && src.given("role-arn"))
+	if err != nil {
+		return Profile{}, err
 	}
 	return c.Load(name)
+}
+
+// LoadIDP returns the settings of one login, see [Config.LoadIDP]. A name of ""
+// needs no file.
+func LoadIDP(src Source, name string) (IDP, error) {
+	c, err := open(src, name != "")
+	if err != nil {
+		return IDP{}, err
+	}
+	return c.LoadIDP(name)
+}
+
+func open(src Source, needed bool) (*Config, error) {
+	if !needed {
+		return &Config{src: src}, nil
+	}
+	return Open(src)
 }
 
 // Load returns the settings of the profile of that name, which is what --profile
@@ -104,36 +118,23 @@ func (c *Config) Load(name string) (Profile, error) {
 		return Profile{}, setting{where: "--profile"}.missing("the name of a profile (or --issuer, --client-id and --role-arn)",
 			"Write --profile NAME, also in credential_process: AWS_PROFILE may name another profile.")
 	}
-	own := &settings{src: c.src}
+	own, err := &settings{src: c.src}, error(nil)
 	if name != "" && !(len(c.headers) == 0 && c.src.complete()) {
-		var err error
 		if own, err = c.profileSettings(name); err != nil {
 			return Profile{}, err
 		}
 	}
+	named := own.get("daypass_idp")
+	if named.value == "" && !(c.src.given("issuer") && c.src.given("client-id")) {
+		own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
+		return Profile{}, own.err
+	}
 	p := Profile{Name: name}
-	var err error
-	if p.IDP, err = c.loadIDP(own); err != nil {
+	if p.IDP, err = c.loadIDP(named); err != nil {
 		return Profile{}, err
 	}
 	p.readRole(own)
-	if own.err == nil {
-		p.readAWS(own)
-	}
 	return p, own.err
-}
-
-// LoadIDP returns the settings of one login, see [Config.LoadIDP]. A name of ""
-// needs no file.
-func LoadIDP(src Source, name string) (IDP, error) {
-	c := &Config{src: src}
-	if name != "" {
-		var err error
-		if c, err = Open(src); err != nil {
-			return IDP{}, err
-		}
-	}
-	return c.LoadIDP(name)
 }
 
 // LoadIDP returns the settings of the section [daypass-idp NAME], for commands
@@ -143,32 +144,29 @@ func (c *Config) LoadIDP(name string) (IDP, error) {
 	if err := c.src.checkFlags(); err != nil {
 		return IDP{}, err
 	}
-	own := &settings{src: c.src}
-	if name != "" {
-		var err error
-		if own, err = c.idpSettings(setting{"--idp", name}); err != nil {
-			return IDP{}, err
-		}
-	}
-	return own.idp(name)
+	return c.loadIDP(setting{"--idp", name})
 }
 
-// loadIDP returns the login that the profile's settings name. Without a name,
-// issuer and client id must come as flags.
-func (c *Config) loadIDP(own *settings) (IDP, error) {
-	named := own.get("daypass_idp")
-	switch {
-	case named.value != "" && c.text != nil:
-		section, err := c.idpSettings(named)
+// loadIDP returns the login of that name; without one, what the flags say.
+func (c *Config) loadIDP(named setting) (IDP, error) {
+	own := &settings{src: c.src}
+	if named.value != "" {
+		s, err := c.find(Section{IDP: true, Name: named.value})
+		if err == nil && s == nil {
+			hint := "Write the section, or set it up: daypass configure"
+			if names := c.IDPNames(); len(names) > 0 {
+				hint = "Correct the name, or write the section. There are: " + listed(names) + "."
+			}
+			err = named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(named.value), plain(c.path))
+		}
+		if err == nil {
+			own, err = c.read(s)
+		}
 		if err != nil {
 			return IDP{}, err
 		}
-		return section.idp(named.value)
-	case c.src.given("issuer") && c.src.given("client-id"):
-		return (&settings{src: c.src}).idp("")
 	}
-	own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
-	return IDP{}, own.err
+	return own.idp(named.value)
 }
 
 // profileSettings returns the section of a profile that was asked for by name.
@@ -180,43 +178,39 @@ func (c *Config) profileSettings(name string) (*settings, error) {
 	if s == nil {
 		return nil, c.noProfile(name)
 	}
-	values, err := c.values(s, profileKeys(), func(key string) bool { return strings.HasPrefix(key, "daypass") })
+	own, err := c.read(s)
 	if err != nil {
 		return nil, err
 	}
-	if hub := c.value(s, "source_profile"); hub != "" && values["daypass_idp"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
+	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
 		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves.")
 	}
-	if err := c.checkOwnLine(s, values["credential_process"]); err != nil {
-		return nil, err
-	}
-	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, nil
+	return own, checkOwnLine(name, own.inFile("credential_process"))
 }
 
 // noProfile reports that there is no such profile, and which others there are.
 func (c *Config) noProfile(name string) error {
-	names := c.Names()
-	_, foreign := c.headers[name]
+	names, problem := c.Names(), fmt.Sprintf("no section [profile %s]", plain(name))
+	hint := "Profiles set up for daypass: " + listed(names) + "."
 	switch {
-	case foreign:
-		return fault(plain(c.path), fmt.Sprintf("no section [profile %s]", plain(name)),
-			fmt.Sprintf("The file has [%[1]s]; in this file it must be [profile %[1]s].", plain(name)))
+	case c.headers[name] != nil:
+		hint = fmt.Sprintf("The file has [%[1]s]; in this file it must be [profile %[1]s].", plain(name))
 	case len(names) == 0:
-		return fault(plain(c.path), fmt.Sprintf("no section [profile %s], and no other profile uses daypass", plain(name)),
-			"Set one up: daypass configure")
+		problem += ", and no other profile uses daypass"
+		hint = "Set one up: daypass configure"
 	}
-	return fault(plain(c.path), fmt.Sprintf("no section [profile %s]", plain(name)), "Profiles set up for daypass: "+listed(names)+".")
+	return fault(plain(c.path), problem, hint)
 }
 
 // checkOwnLine looks for a credential_process line that was copied from another
-// profile with the name in it unchanged: it would serve the wrong account, and
-// nobody would notice. SDKs do not say which profile they resolve.
-func (c *Config) checkOwnLine(own *section, line string) error {
-	words, err := Words(line)
+// profile: it would serve the wrong account, and nobody would notice. SDKs do not
+// say which profile they resolve.
+func checkOwnLine(own string, line setting) error {
+	words, err := Words(line.value)
 	if err != nil {
-		words = strings.Fields(line)
+		words = strings.Fields(line.value)
 	}
-	named := own.Name
+	named := own
 	for i, word := range words {
 		if value, assigned := strings.CutPrefix(word, "--profile="); assigned {
 			named = value
@@ -224,28 +218,10 @@ func (c *Config) checkOwnLine(own *section, line string) error {
 			named = words[i+1]
 		}
 	}
-	if named == own.Name {
+	if named == own {
 		return nil
 	}
-	return setting{c.place(own) + " credential_process", line}.wrong(
-		"Write --profile "+plain(own.Name)+" there, or ask for the other profile.", "this line gets the credentials of profile %s", plain(named))
-}
-
-// idpSettings returns the [daypass-idp] section that named names.
-func (c *Config) idpSettings(named setting) (*settings, error) {
-	s, err := c.find(Section{IDP: true, Name: named.value})
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		hint := "Write the section, or set it up: daypass configure"
-		if names := c.IDPNames(); len(names) > 0 {
-			hint = "Correct the name, or write the section. There are: " + listed(names) + "."
-		}
-		return nil, named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(named.value), plain(c.path))
-	}
-	values, err := c.values(s, idpKeys(), func(string) bool { return true })
-	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, err
+	return line.wrong("Write --profile "+plain(own)+" there, or ask for the other profile.", "this line gets the credentials of profile %s", plain(named))
 }
 
 // complete reports whether the flags say all that must be said.
@@ -262,7 +238,7 @@ func (s Source) getenv(name string) string {
 	return s.Getenv(name)
 }
 
-// checkFlags holds the flags to what [Config.values] holds the file to. Line
+// checkFlags holds the flags to what [Config.read] holds the file to. Line
 // breaks are white space in JSON, and a policy that a shell reads from a file has
 // them.
 func (s Source) checkFlags() error {

@@ -240,15 +240,6 @@ func TestFlagsAreEnough(t *testing.T) {
 	}
 }
 
-func TestProfileComesByNameAlone(t *testing.T) {
-	_, err := load(t, config, "", map[string]string{"AWS_PROFILE": "dev"}, nil)
-	wantError(t, err, "--profile: missing", "AWS_PROFILE")
-	p, err := load(t, config, "dev", map[string]string{"AWS_PROFILE": "prod"}, nil)
-	if err != nil || p.Name != "dev" {
-		t.Errorf("Load = %q, %v", p.Name, err)
-	}
-}
-
 // [default] and [profile default] are one profile; of both, the later one counts.
 // The readings are those of botocore 1.43.11.
 func TestDefaultProfile(t *testing.T) {
@@ -360,15 +351,6 @@ func TestManyProfiles(t *testing.T) {
 	for _, name := range names {
 		if p, err := file.Load(name); err != nil || p.Name != name {
 			t.Fatalf("%s: %+v, %v", name, p, err)
-		}
-	}
-}
-
-func BenchmarkLoad(b *testing.B) {
-	src := source(b, largeConfig(500), nil, nil)
-	for b.Loop() {
-		if _, err := Load(src, "dev"); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package profile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -66,6 +64,14 @@ func (s *settings) required(key, want string) setting {
 		s.fail(got.missing(want, hint))
 	}
 	return got
+}
+
+// text returns a value that is valid.
+func (s *settings) text(got setting, valid func(string) bool, want string) string {
+	if !valid(got.value) {
+		s.fail(got.wrong("", "want %s", want))
+	}
+	return got.value
 }
 
 // oneOf returns the value if it is among the choices, and the first of them if
@@ -175,21 +181,11 @@ func plain(text string) string {
 	return text
 }
 
-// quotesAround reports a value in quotes, which nobody means as a part of it.
-func quotesAround(value string) bool {
-	return len(value) >= 2 && value[0] == value[len(value)-1] && (value[0] == '"' || value[0] == '\'')
-}
-
-// bare is an error of the file system without the path, which is named before it
-// and may be that of a temporary file.
+// bare is the cause of an error of the file system, without the path: that is named
+// before it, and may be of a temporary file.
 func bare(err error) error {
-	var inPath *fs.PathError
-	var inLink *os.LinkError
-	switch {
-	case errors.As(err, &inPath):
-		return inPath.Err
-	case errors.As(err, &inLink):
-		return inLink.Err
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
 	}
 	return err
 }

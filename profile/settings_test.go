@@ -39,102 +39,50 @@ func TestFaults(t *testing.T) {
 		text  string
 		parts []string
 	}{
-		"no such profile":       {"[profile other]\n", []string{"no section [profile dev]"}},
 		"section without word":  {strings.Replace(config, "[profile dev]", "[dev]", 1), []string{"it must be [profile dev]"}},
 		"others to choose from": {strings.Replace(config, "[profile dev]", "[profile prod]", 1), []string{"no section [profile dev]", "prod"}},
-		"no such login":         {strings.Replace(config, inIDP, "[daypass-idp corb]", 1), []string{"[profile dev] daypass_idp", `"corp"`, "no section [daypass-idp corp]"}},
 		"login missing":         {instead("daypass_idp", ""), []string{"[profile dev] daypass_idp: missing", "--idp"}},
-		"role missing":          {instead("daypass_role_arn", ""), []string{"[profile dev] daypass_role_arn: missing", "--role-arn"}},
-		"role empty":            {instead("daypass_role_arn", "daypass_role_arn ="), []string{"daypass_role_arn: missing"}},
 		"issuer missing":        {instead("issuer", ""), []string{"[daypass-idp corp] issuer: missing", "--issuer"}},
-		"client id missing":     {instead("client_id", ""), []string{"[daypass-idp corp] client_id: missing"}},
 
-		"unknown key in the login":        {with(inIDP, "isuer = x"), []string{"[daypass-idp corp] isuer: unknown key", "issuer"}},
-		"any unknown key in the login":    {with(inIDP, "colour = x"), []string{"colour: unknown key"}},
-		"prefix too much":                 {with(inIDP, "daypass_storage = file"), []string{"did you mean storage?"}},
-		"unknown key in the profile":      {with(inProfile, "daypass_durations = 1h"), []string{"[profile dev] daypass_durations: unknown key", "daypass_duration?"}},
 		"dashes in the profile":           {with(inProfile, "daypass-role-arn = x"), []string{"did you mean daypass_role_arn?"}},
 		"key of the login in the profile": {with(inProfile, "daypass_storage = file"), []string{"did you mean storage, which belongs in [daypass-idp NAME]?"}},
-		"key of the profile in the login": {with(inIDP, "role_arn = x"), []string{"did you mean daypass_role_arn, which belongs in [profile NAME]?"}},
-		"unknown key of odd characters":   {with(inIDP, "a\x1b]0;x\a = 1"), []string{"unknown key"}},
-		"key twice":                       {with(inIDP, "issuer = https://x.example"), []string{"[daypass-idp corp] issuer: the key is there twice"}},
-		"section twice":                   {config + inProfile + "\nregion = a\n", []string{"[profile dev]: the section is there twice"}},
-		"header without end":              {config + "[profile x\n", []string{"line 11: ", "[profile NAME]"}},
-		"control character":               {with(inProfile, "daypass_session_name = a\x1b[31m"), []string{"daypass_session_name: holds a control character"}},
-		"value without end":               {with(inProfile, "daypass_session_name = "+strings.Repeat("a", maxValue+1)), []string{"longer than"}},
 
-		"http issuer":            {instead("issuer", "issuer = http://idp.example"), []string{`"http://idp.example"`, "not https"}},
-		"http, looks local":      {instead("issuer", "issuer = http://localhost.evil.example"), []string{"https"}},
-		"issuer without scheme":  {instead("issuer", "issuer = idp.example/"), []string{`"idp.example/"`, "does not name a host"}},
-		"issuer with query":      {instead("issuer", "issuer = https://idp.example/?a=b"), []string{"without query"}},
 		"issuer with bare ?":     {instead("issuer", "issuer = https://idp.example/?"), []string{"without query"}},
-		"issuer with fragment":   {instead("issuer", "issuer = https://idp.example/#a"), []string{"fragment"}},
 		"issuer with bare #":     {instead("issuer", "issuer = https://idp.example/#"), []string{"fragment"}},
-		"issuer with user":       {instead("issuer", "issuer = https://me:hunter2@idp.example"), []string{"user name"}},
+		"client secret odd":      {with(inIDP, "client_secret = hunter2\u00e4"), []string{"client_secret: want"}},
+		"issuer with password":   {instead("issuer", "issuer = https://me:hunter2@idp.example"), []string{"user name"}},
 		"issuer of odd form":     {instead("issuer", "issuer = https://me:hunter2@idp.example:x"), []string{"not a URL"}},
 		"issuer, the document":   {instead("issuer", "issuer = https://idp.example/.well-known/openid-configuration"), []string{"https://idp.example or https://idp.example/"}},
-		"issuer without host":    {instead("issuer", "issuer = https:///x"), []string{"does not name a host"}},
-		"issuer, other scheme":   {instead("issuer", "issuer = ftp://idp.example"), []string{"not https"}},
-		"issuer in quotes":       {instead("issuer", `issuer = "https://idp.example"`), []string{"quotes around it", "Leave them out"}},
-		"client id in quotes":    {instead("client_id", `client_id = "abc"`), []string{"quotes around it", "Leave them out"}},
-		"client id, not ASCII":   {instead("client_id", "client_id = \u00e4"), []string{"client_id"}},
-		"client secret in quote": {with(inIDP, `client_secret = "hunter2"`), []string{"client_secret: has quotes around it"}},
-		"client secret odd":      {with(inIDP, "client_secret = hunter2\u00e4"), []string{"client_secret: want"}},
+		"client secret quoted":   {with(inIDP, `client_secret = "hunter2"`), []string{"client_secret: has quotes around it"}},
 		"client secret twice":    {with(inIDP, "client_secret = hunter2\nclient_secret = hunter2"), []string{"client_secret: the key is there twice"}},
-		"client secret, control": {with(inIDP, "client_secret = hunter2\x01"), []string{"client_secret: holds a control"}},
-		"scopes in quotes":       {with(inIDP, `scopes = "openid email"`), []string{"scopes", "quotes"}},
 		"extra, not assigned":    {with(inIDP, "extra_params = hunter2"), []string{"extra_params: want k=v&k=v"}},
+		"client secret, control": {with(inIDP, "client_secret = hunter2\x01"), []string{"client_secret: holds a control"}},
 		"extra, semicolon":       {with(inIDP, "extra_params = a=hunter2;b=c"), []string{"extra_params: want k=v&k=v"}},
-		"extra, empty pair":      {with(inIDP, "extra_params = a=b&"), []string{"extra_params: want k=v&k=v"}},
 		"extra, twice":           {with(inIDP, "extra_params = a=b&a=hunter2"), []string{`"a" is there twice`}},
 		"extra, audience":        {with(inIDP, "audience = x\nextra_params = audience=y"), []string{"audience is set"}},
-		"device endpoint":        {with(inIDP, "device_authorization_endpoint = http://idp.example/d"), []string{"https"}},
-		"storage":                {with(inIDP, "storage = memory"), []string{`"memory"`, "auto, keyring, kernel, file"}},
-		"prompt":                 {with(inIDP, "prompt = Always"), []string{`"Always"`, "auto, terminal, browser, never"}},
-		"flow, not yet":          {with(inIDP, "flow = browser"), []string{"flow: unknown key"}},
 		"browser command":        {with(inIDP, "browser_command = firefox"), []string{`"firefox"`, "{url}"}},
 		"browser command, one":   {with(inIDP, `browser_command = "firefox {url}"`), []string{"quotes around it", "Leave them out"}},
-		"browser command, open":  {with(inIDP, `browser_command = firefox "{url}`), []string{"a quote is not closed"}},
 		"browser command, shell": {with(inIDP, "browser_command = sh -c 'firefox {url}'"), []string{"sh would read the address as a part of a script", "firefox {url}"}},
-		"audience in quotes":     {with(inIDP, `audience = 'urn:x'`), []string{"audience: has quotes around it"}},
 		"ca bundle":              {with(inIDP, "ca_bundle = corp.pem"), []string{`"corp.pem"`, "absolute"}},
 		"support":                {with(inIDP, "support = "+strings.Repeat("x", 301)), []string{"300"}},
 		"process timeout, short": {with(inIDP, "process_timeout = 14s"), []string{`"14s"`, "15s to 10m"}},
-		"process timeout, long":  {with(inIDP, "process_timeout = 601"), []string{"15s to 10m"}},
 
-		"role in another form": {instead("daypass_role_arn", "daypass_role_arn = dev"), []string{`"dev"`, "arn:aws:iam::ACCOUNT:role/NAME"}},
-		"role, 11 digits":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::11112222333:role/dev"), []string{"12 digits"}},
-		"role, letter":         {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::11112222333a:role/dev"), []string{"12 digits"}},
-		"role, no name":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a/"), []string{"role/NAME"}},
-		"role, region":         {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam:eu-west-1:111122223333:role/a"), []string{"role/NAME"}},
-		"chained role":         {"[profile dev]\nrole_arn = x\nsource_profile = hub\n" + config[:strings.Index(config, "[profile")], []string{"source_profile = hub", "Use --profile hub"}},
+		"role, no name": {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a/"), []string{"role/NAME"}},
+		"role, no path": {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role//a"), []string{"role/NAME"}},
+		"role, long":    {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a/", 1100)+"b"), []string{"role/NAME"}},
+		"role, region":  {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam:eu-west-1:111122223333:role/a"), []string{"role/NAME"}},
+		"chained role":  {"[profile dev]\nrole_arn = x\nsource_profile = hub\n" + config[:strings.Index(config, "[profile")], []string{"source_profile = hub", "Use --profile hub"}},
 		"name with a space in the login": {strings.Replace(strings.Replace(config, inIDP, "[daypass-idp my corp]", 1), "= corp", "= my corp", 1),
 			[]string{"[daypass-idp my corp]", "Rename it"}},
 		"role, session":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:sts::111122223333:assumed-role/a/b"), []string{"session of a role"}},
-		"role, user":           {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:user/a"), []string{"role/NAME"}},
 		"role, wildcard":       {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/*"), []string{"without wildcards"}},
-		"role, space":          {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a b"), []string{"role/NAME"}},
-		"role, long name":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a", 65)), []string{"role/NAME"}},
-		"role, long":           {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a/", 1100)+"b"), []string{"role/NAME"}},
-		"role, partition":      {instead("daypass_role_arn", "daypass_role_arn = arn:aws-moon:iam::111122223333:role/dev"), []string{`"aws-moon"`, "aws-cn"}},
-		"duration, short":      {with(inProfile, "daypass_duration = 14m"), []string{`"14m"`, "15m to 12h"}},
-		"duration, long":       {with(inProfile, "daypass_duration = 43201"), []string{"15m to 12h"}},
-		"duration, huge":       {with(inProfile, "daypass_duration = 18446744073709551615"), []string{"15m to 12h"}},
-		"duration, negative":   {with(inProfile, "daypass_duration = -1h"), []string{"15m to 12h"}},
 		"duration, fraction":   {with(inProfile, "daypass_duration = 15m0.5s"), []string{"whole seconds"}},
-		"duration, word":       {with(inProfile, "daypass_duration = long"), []string{"15m to 12h"}},
-		"session name, open":   {with(inProfile, "daypass_session_name = {email"), []string{"{claim}"}},
 		"session name, closed": {with(inProfile, "daypass_session_name = email}"), []string{"{claim}"}},
 		"session name, nested": {with(inProfile, "daypass_session_name = {a{b}}"), []string{"{claim}"}},
-		"session name, empty":  {with(inProfile, "daypass_session_name = a{}"), []string{"name of a claim"}},
 		"session name, long":   {with(inProfile, "daypass_session_name = "+strings.Repeat("a", 257)), []string{"256"}},
 		"11 policies":          {with(inProfile, "daypass_policy_arns = "+strings.Repeat("arn:aws:iam::aws:policy/A,", 11)), []string{"at most 10 policies, not 11"}},
-		"policy ARN":           {with(inProfile, "daypass_policy_arns = arn:aws:iam::aws:policy/A, ReadOnly"), []string{`"ReadOnly"`, "ARN of a policy"}},
 		"policy ARN of a role": {with(inProfile, "daypass_policy_arns = "+role), []string{"ARN of a policy"}},
 		"policy, partition":    {with(inProfile, "daypass_policy_arns = arn:aws-cn:iam::aws:policy/A"), []string{"partition of the role"}},
-		"policy, account":      {with(inProfile, "daypass_policy_arns = arn:aws:iam::444455556666:policy/A"), []string{"account"}},
-		"policy, no JSON":      {with(inProfile, "daypass_policy = {"), []string{"JSON"}},
-		"policy, no object":    {with(inProfile, "daypass_policy = []"), []string{"JSON"}},
 		"policy, file":         {with(inProfile, "daypass_policy = file://policy.json"), []string{"JSON"}},
 		"policy, long":         {with(inProfile, `daypass_policy = {"a":"`+strings.Repeat("x", 2041)+`"}`), []string{"2049 characters", "2048"}},
 		"policy, characters":   {with(inProfile, `daypass_policy = {"a":"`+"\u20ac"+`"}`), []string{"Latin-1"}},
@@ -142,8 +90,7 @@ func TestFaults(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, tt.text, "dev", nil, nil)
-			e := wantError(t, err, tt.parts...)
-			if strings.Contains(e.Error(), "hunter2") {
+			if e := wantError(t, err, tt.parts...); strings.Contains(e.Error(), "hunter2") {
 				t.Errorf("the error shows a secret: %s", e)
 			}
 		})
@@ -152,20 +99,6 @@ func TestFaults(t *testing.T) {
 		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
 		if e := wantError(t, err, name+" is a parameter of the protocol"); strings.Contains(e.Error(), "hunter2") {
 			t.Errorf("the error shows a value: %s", e)
-		}
-	}
-}
-
-// Names are shown as they are, but not without end.
-func TestLongNames(t *testing.T) {
-	long := strings.Repeat("x", 100000)
-	for name, text := range map[string]string{
-		long:  config,
-		"dev": strings.Replace(config, "[profile dev]", "[profile "+long+"]", 1),
-	} {
-		_, err := load(t, text, name, nil, nil)
-		if e := wantError(t, err); len(e.Error()) > 3000 {
-			t.Errorf("profile of %d bytes: an error of %d bytes", len(name), len(err.Error()))
 		}
 	}
 }
@@ -181,7 +114,6 @@ func TestAccepted(t *testing.T) {
 		"duration, least":              with(inProfile, "daypass_duration = 15m"),
 		"duration, most":               with(inProfile, "daypass_duration = 43200"),
 		"duration, compound":           with(inProfile, "daypass_duration = 1h30m"),
-		"comments after values":        with(inProfile, "daypass_duration = 1h # note\ndaypass_session_name = {sub} ; note"),
 		"ten policies":                 with(inProfile, "daypass_policy_arns = "+strings.Repeat("arn:aws:iam::aws:policy/A ", 10)),
 		"policy of 2048 characters":    with(inProfile, `daypass_policy = {"a":"`+strings.Repeat("\u00e9", 2040)+`"}`),
 		"empty values are no values":   with(inIDP, "storage =\nprompt =\nprocess_timeout =\nextra_params =\nca_bundle ="),
@@ -189,18 +121,9 @@ func TestAccepted(t *testing.T) {
 		"session name without a claim": with(inProfile, "daypass_session_name = build"),
 		"no credential_process":        instead("credential_process", ""),
 	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := load(t, text, "dev", nil, nil); err != nil {
-				t.Errorf("%v", err)
-			}
-		})
-	}
-}
-
-func TestComments(t *testing.T) {
-	p, err := load(t, with(inProfile, "daypass_duration = 2h # two hours\ndaypass_session_name = a;b#c"), "dev", nil, nil)
-	if err != nil || p.Duration != 2*time.Hour || p.SessionName != "a;b#c" {
-		t.Errorf("duration %s, session name %q, %v", p.Duration, p.SessionName, err)
+		if _, err := load(t, text, "dev", nil, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -227,32 +150,24 @@ func TestFlagFaults(t *testing.T) {
 }
 
 func TestPastedLine(t *testing.T) {
-	wrong := map[string]string{
-		"names another":    instead("credential_process", "credential_process = daypass process --profile prod"),
-		"with equals":      instead("credential_process", "credential_process = daypass process --profile=prod"),
-		"quoted":           instead("credential_process", `credential_process = "/opt/my tools/daypass" process --profile "prod"`),
-		"last one counts":  instead("credential_process", "credential_process = daypass process --profile dev --profile prod"),
-		"quote not closed": instead("credential_process", `credential_process = "daypass process --profile prod`),
-		"short flag":       instead("credential_process", "credential_process = daypass process -p prod"),
-	}
-	for name, text := range wrong {
-		t.Run(name, func(t *testing.T) {
-			_, err := load(t, text, "dev", nil, nil)
+	for line, wrong := range map[string]bool{
+		`daypass process --profile prod`:                   true,
+		`daypass process --profile=prod`:                   true,
+		`"/opt/my tools/daypass" process --profile "prod"`: true,
+		`daypass process --profile dev --profile prod`:     true,
+		`"daypass process --profile prod`:                  true,
+		`daypass process -p prod`:                          true,
+		`daypass process "--profile" 'dev'`:                false,
+		`C:\tools\daypass.exe process --profile dev`:       false,
+		`daypass process --role-arn x`:                     false,
+		`daypass process --profile`:                        false,
+	} {
+		_, err := load(t, instead("credential_process", "credential_process = "+line), "dev", nil, nil)
+		if wrong {
 			wantError(t, err, "credential_process", "this line gets the credentials of profile")
-		})
-	}
-	fine := map[string]string{
-		"quoted":              instead("credential_process", `credential_process = daypass process "--profile" 'dev'`),
-		"Windows":             instead("credential_process", `credential_process = C:\tools\daypass.exe process --profile dev`),
-		"no profile":          instead("credential_process", "credential_process = daypass process --role-arn x"),
-		"profile of no value": instead("credential_process", "credential_process = daypass process --profile"),
-	}
-	for name, text := range fine {
-		t.Run(name, func(t *testing.T) {
-			if _, err := load(t, text, "dev", nil, nil); err != nil {
-				t.Errorf("%v", err)
-			}
-		})
+		} else if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }
 
@@ -325,11 +240,11 @@ func TestBrowserCommandInTheHome(t *testing.T) {
 
 // A name with a space works as botocore reads it, and is refused as it does not.
 func TestNameWithASpace(t *testing.T) {
-	p, err := load(t, strings.Replace(instead("credential_process", ""), inProfile, `[profile "my dev"]`, 1), "my dev", nil, nil)
-	if err != nil || p.Name != "my dev" {
+	text := strings.Replace(instead("credential_process", ""), inProfile, "[profile \"my dev\"]", 1)
+	if p, err := load(t, text, "my dev", nil, nil); err != nil || p.Name != "my dev" {
 		t.Errorf("%q, %v", p.Name, err)
 	}
-	_, err = load(t, strings.Replace(config, inProfile, "[profile my dev]", 1), "my dev", nil, nil)
+	_, err := load(t, strings.Replace(config, inProfile, "[profile my dev]", 1), "my dev", nil, nil)
 	wantError(t, err, "[profile my dev]", "Rename it", `[profile "my dev"]`)
 }
 
@@ -349,7 +264,7 @@ func TestClientSecretThatOthersCanRead(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheLine(t *testing.T) {
+func TestProblemNamesTheLine(t *testing.T) {
 	for text, want := range map[string]string{
 		config:                              "",
 		"\ufeff" + config:                   "line 1: the file begins with a byte order mark",
@@ -360,13 +275,9 @@ func TestCheckNamesTheLine(t *testing.T) {
 		config + "Region = x\n":             "line 11: the key region is there twice",
 		"[DEFAULT]\n[DEFAULT]\n[default]\n[profile default]\n": "",
 	} {
-		problems, err := Check(source(t, text, nil, nil))
-		got := ""
-		if len(problems) > 0 {
-			got = problems[0].String()
-		}
-		if err != nil || !strings.HasPrefix(got, want) || (got == "") != (want == "") || strings.Contains(got, "hunter2") {
-			t.Errorf("%q: %v, %v, want %s", text, problems, err, want)
+		got := newDocument(text).problem()
+		if !strings.HasPrefix(got, want) || (got == "") != (want == "") || strings.Contains(got, "hunter2") {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package profile
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"slices"
 )
 
@@ -17,10 +16,7 @@ func (c *Config) Has(name string) bool { return c.sections[Section{Name: name}] 
 // Region returns the region of a profile, which need not be set up for daypass; ""
 // if there is none.
 func (c *Config) Region(name string) string {
-	if s := c.sections[Section{Name: name}]; s != nil {
-		return c.value(s, "region")
-	}
-	return ""
+	return c.value(c.sections[Section{Name: name}], "region")
 }
 
 // CredentialProcess returns the profile's credential_process line as the AWS CLI
@@ -53,19 +49,19 @@ func (c *Config) Shadows(name string) ([]Shadow, error) {
 		"web_identity_token_file", "sso_session", "sso_start_url", "login_session",
 	}
 	var shadows []Shadow
-	note := func(where string, file *Config, settings []entry, keys []string) {
+	note := func(file *Config, s *section, keys ...string) {
 		var found []string
-		for _, e := range settings {
+		for _, e := range s.settings {
 			if slices.Contains(keys, e.key) && file.text.whole(e) != "" {
 				found = append(found, e.key)
 			}
 		}
 		if found != nil {
 			slices.Sort(found)
-			shadows = append(shadows, Shadow{where, found})
+			shadows = append(shadows, Shadow{file.place(s), found})
 		}
 	}
-	if path := c.src.credentialsFile(); path != "" {
+	if path := c.src.awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials"); path != "" {
 		text, err := readText(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -74,20 +70,13 @@ func (c *Config) Shadows(name string) ([]Shadow, error) {
 		if err != nil {
 			return nil, fault(plain(path), "not in the form of an AWS file", "Correct it, or move it away.")
 		}
-		note(plain(path)+": "+plain("["+name+"]"), credentials, credentials.headers[name], append([]string{"credential_process"}, others...))
+		credentials.path = path
+		if s := credentials.headers[name]; s != nil {
+			note(credentials, s, append(others, "credential_process")...)
+		}
 	}
 	if s := c.sections[Section{Name: name}]; s != nil {
-		note(c.place(s), c, s.settings, others)
+		note(c, s, others...)
 	}
 	return shadows, nil
-}
-
-func (s Source) credentialsFile() string {
-	if path := s.getenv("AWS_SHARED_CREDENTIALS_FILE"); path != "" {
-		return s.expandHome(path)
-	}
-	if s.Home == "" {
-		return ""
-	}
-	return filepath.Join(s.Home, ".aws", "credentials")
 }

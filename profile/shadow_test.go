@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,24 +9,20 @@ import (
 )
 
 func TestCredentialProcess(t *testing.T) {
-	for _, test := range []struct{ name, text, want string }{
-		{"the line", config, "/usr/local/bin/daypass process --profile dev"},
-		{"none", "[profile dev]\nregion = eu-west-1\n", ""},
-		{"another profile's", "[profile other]\ncredential_process = /x\n", ""},
-		{"a comment, which the AWS CLI does not know", "[profile dev]\ncredential_process = /x process # mine\n", "/x process # mine"},
-		{"quotes are kept", "[profile dev]\ncredential_process = \"/x y\" process\n", `"/x y" process`},
-		{"the last section of that name", "[profile dev]\ncredential_process = /x\n[profile 'dev']\ncredential_process: /y\n", "/y"},
-		{"nested settings", "[profile dev]\ns3 =\n  credential_process = /x\n", ""},
+	for text, want := range map[string]string{
+		config: "/usr/local/bin/daypass process --profile dev",
+		"[profile dev]\n[profile other]\ncredential_process = /x\n":                         "",
+		"[profile dev]\ncredential_process = \"/x y\" process # mine\n":                     `"/x y" process # mine`,
+		"[profile dev]\ncredential_process = /x\n[profile 'dev']\ncredential_process: /y\n": "/y",
+		"[profile dev]\ns3 =\n  credential_process = /x\n":                                  "",
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			file, err := Open(source(t, test.text, nil, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := file.CredentialProcess("dev"); got != test.want {
-				t.Errorf("got %q; want %q", got, test.want)
-			}
-		})
+		file, err := Open(source(t, text, nil, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := file.CredentialProcess("dev"); got != want {
+			t.Errorf("%q: got %q; want %q", text, got, want)
+		}
 	}
 }
 
@@ -58,9 +53,7 @@ func TestShadows(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			src := source(t, test.config, nil, nil)
 			if test.credentials != "" {
-				if err := os.WriteFile(filepath.Join(src.Home, ".aws", "credentials"), []byte(test.credentials), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				put(t, filepath.Join(src.Home, ".aws", "credentials"), test.credentials, 0o600)
 			}
 			shadows, err := shadowsOf(src)
 			if err != nil {
@@ -81,26 +74,19 @@ func TestShadows(t *testing.T) {
 	}
 }
 
+// Another file is read where a variable names it. One that nobody can read is named,
+// and nothing of what is in it.
 func TestShadowsInAnotherCredentialsFile(t *testing.T) {
-	env := map[string]string{"AWS_SHARED_CREDENTIALS_FILE": "~/mine"}
-	src := source(t, config, env, nil)
-	if err := os.WriteFile(filepath.Join(src.Home, "mine"), []byte("[dev]\naws_access_key_id = x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	src := source(t, config, map[string]string{"AWS_SHARED_CREDENTIALS_FILE": "~/mine"}, nil)
+	path := filepath.Join(src.Home, "mine")
+	put(t, path, "[dev]\naws_access_key_id = x\n", 0o600)
 	shadows, err := shadowsOf(src)
-	if err != nil || len(shadows) != 1 || !strings.HasPrefix(shadows[0].Where, plain(filepath.Join(src.Home, "mine"))) {
+	if err != nil || len(shadows) != 1 || !strings.HasPrefix(shadows[0].Where, plain(path)) {
 		t.Errorf("got %v, %v", shadows, err)
 	}
-}
-
-// A file that nobody can read is named, and nothing of what stands in it.
-func TestShadowsInAFileOfAnotherForm(t *testing.T) {
-	src := source(t, config, nil, nil)
-	if err := os.WriteFile(filepath.Join(src.Home, ".aws", "credentials"), []byte("[\ns3cret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := shadowsOf(src)
-	if e := wantError(t, err, "credentials", "not in the form"); strings.Contains(e.Error(), "s3cret") {
+	put(t, path, "[\ns3cret\n", 0o600)
+	_, err = shadowsOf(src)
+	if e := wantError(t, err, plain(path), "not in the form"); strings.Contains(e.Error(), "s3cret") {
 		t.Error(e)
 	}
 }

@@ -7,13 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/daypass/daypass/failure"
 )
 
 // OpenToEdit is Open for a file that is to be edited, which need not be there yet.
-// One that cannot be written, or that botocore refuses (see [Check]), is an error.
+// One that cannot be written, or that botocore refuses, is an error.
 func OpenToEdit(src Source) (*Config, error) {
 	path := src.ConfigFile()
 	if path == "" {
@@ -27,23 +26,23 @@ func OpenToEdit(src Source) (*Config, error) {
 		return src.parse("")
 	}
 	text, err := readText(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, cannotWrite(path, errors.New("it is not a regular file"))
+	case info.Mode().Perm()&0o200 == 0:
+		return nil, cannotWrite(path, errors.New("it is read-only"))
+	}
+	c, err := src.parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, cannotWrite(path, errors.New("it is not a regular file"))
+	if p := c.text.problem(); p != "" {
+		return nil, fault(plain(path), p, "Correct it first: the AWS CLI refuses the whole file.")
 	}
-	if info.Mode().Perm()&0o200 == 0 {
-		return nil, cannotWrite(path, errors.New("it is read-only"))
-	}
-	for _, p := range newDocument(text).problems() {
-		return nil, fault(plain(path), p.String(), "Correct it first: the AWS CLI refuses the whole file.")
-	}
-	c, err := src.parse(text)
-	if err == nil {
-		c.old = []byte(text)
-	}
-	return c, err
+	c.old = []byte(text)
+	return c, nil
 }
 
 // Replace replaces the file that OpenToEdit read by text, in one step: whoever
@@ -83,20 +82,12 @@ func (c *Config) Replace(text []byte) error {
 // writeBeside writes text to a new file in the folder of target, with target's
 // mode and owner, and returns its name.
 func writeBeside(target string, text []byte) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(target), ".daypass-*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(target), ".daypass-*.tmp") // mode 0600
 	if err != nil {
 		return "", err
 	}
-	mode := fs.FileMode(0o600)
-	info, err := os.Stat(target)
-	if err == nil {
-		mode = info.Mode().Perm()
+	if info, failed := os.Stat(target); failed == nil {
 		err = keepOwner(f, info)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err == nil && runtime.GOOS != "windows" {
-		err = f.Chmod(mode)
 	}
 	if err == nil {
 		_, err = f.Write(text)

@@ -8,19 +8,13 @@ import (
 	"syscall"
 )
 
-// keepOwner gives f the owner and group of the file that it is to replace. When
+// keepOwner gives f mode, owner and group of the file that it is to replace. When
 // root edits a file for a user, it must stay the user's.
 func keepOwner(f *os.File, replaced fs.FileInfo) error {
-	want, ok := replaced.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
+	if is, ok := replaced.Sys().(*syscall.Stat_t); ok {
+		if err := f.Chown(int(is.Uid), int(is.Gid)); err != nil {
+			return err
+		}
 	}
-	made, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if is, ok := made.Sys().(*syscall.Stat_t); ok && is.Uid == want.Uid && is.Gid == want.Gid {
-		return nil
-	}
-	return f.Chown(int(want.Uid), int(want.Gid))
+	return f.Chmod(replaced.Mode().Perm())
 }

@@ -1,37 +1,58 @@
 package profile
 
 import (
+	"errors"
 	"fmt"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 )
 
-// browserCommand splits the command that opens addresses, and expands ~/ in it as
-// a shell would.
-func (s *settings) browserCommand() []string {
-	got := s.get("browser_command")
-	if got.value == "" {
-		return nil
+// Words splits a command line into words as a POSIX shell does, without
+// expansions: at blanks, with single and double quotes, and with a backslash that
+// quotes the next character. On Windows a backslash is a plain character, for
+// there it separates the parts of a path. That is also how botocore splits
+// credential_process. The error says what is not closed.
+func Words(line string) ([]string, error) { return splitWords(line, runtime.GOOS != "windows") }
+
+// splitWords is Words with or without escapes. With them it is Python's
+// shlex.split, with which botocore reads section headers on every system.
+func splitWords(text string, escapes bool) (words []string, err error) {
+	var word strings.Builder
+	inWord := false // word counts, even while it is empty: ""
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if escapes && c == '\\' && (quote == 0 || quote == '"' && i+1 < len(text) && strings.IndexByte(`"\`, text[i+1]) >= 0) {
+			if i++; i == len(text) {
+				return nil, errors.New("it ends in a backslash")
+			}
+			word.WriteByte(text[i])
+			inWord = true
+			continue
+		}
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote, inWord = c, true
+		case quote != 0 || !strings.ContainsRune(" \t\r\n", rune(c)):
+			word.WriteByte(c)
+			inWord = true
+		case inWord:
+			words = append(words, word.String())
+			word.Reset()
+			inWord = false
+		}
 	}
-	words, err := Words(got.value)
-	if err != nil {
-		s.fail(got.wrong("", "%v", err))
-		return nil
+	if quote != 0 {
+		return nil, errors.New("a quote is not closed")
 	}
-	if len(words) == 1 && strings.ContainsAny(words[0], " \t") {
-		s.fail(got.wrong("Leave them out, or put them around single words.", "has quotes around it, which make it one word"))
+	if inWord {
+		words = append(words, word.String())
 	}
-	for i := range words {
-		words[i] = s.src.expandHome(words[i])
-	}
-	if !strings.Contains(got.value, "{url}") && !strings.Contains(got.value, "{url_encoded}") {
-		s.fail(got.wrong("", "want a command that holds {url}, as in: firefox -P work {url}"))
-	}
-	if err := CheckBrowserCommand(words, "{url}"); err != nil {
-		s.fail(got.wrong("Write the browser alone, as in: firefox {url}", "%v", err))
-	}
-	return words
+	return words, nil
 }
 
 // CheckBrowserCommand refuses a command in which a shell would read the address

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/profile"
+)
+
+func newSettings(*Environment) *cobra.Command {
+	var text strings.Builder
+	text.WriteString("Every setting of a profile and its [daypass-idp] section, but client_secret, has\n" +
+		"a flag of the same name, which wins. With --issuer, --client-id and --role-arn no\n" +
+		"file is needed.\n\n")
+	for _, flag := range profile.Flags() {
+		fmt.Fprintf(&text, "  --%s\n        %s\n", flag.Name, flag.Usage)
+	}
+	// A command that does nothing is a help topic: daypass help settings.
+	return &cobra.Command{Use: "settings", Short: "The settings of a profile, as flags", Long: text.String()}
+}
+
+// completeNames has the shell complete the names of profiles and of logins in
+// every command that takes one.
+func completeNames(e *Environment, root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup("profile") != nil {
+			_ = cmd.RegisterFlagCompletionFunc("profile", e.completion((*profile.Config).Names))
+		}
+		if cmd.Flags().Lookup("idp") != nil {
+			_ = cmd.RegisterFlagCompletionFunc("idp", e.completion((*profile.Config).IDPNames))
+		}
+	}
+}
+
+// completion offers the names that begin with what was typed. A file that cannot
+// be read offers none: this is no place for errors.
+func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var fit []string
+		for _, name := range list(file) {
+			// A line of the answer is one name; behind a tab is its description.
+			if strings.HasPrefix(name, typed) && !strings.ContainsFunc(name, unicode.IsControl) {
+				fit = append(fit, name)
+			}
+		}
+		return fit, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func newVersion(e *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Long:    "Prints the version, the commit it was built from as far as known, and Go's\nversion.",
+		Example: "  daypass version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			version, commit := "(devel)", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+				for _, setting := range info.Settings {
+					if setting.Key == "vcs.revision" {
+						commit = " " + setting.Value
+					}
+				}
+			}
+			return e.print(fmt.Appendf(nil, "daypass %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+		},
+	}
+}
