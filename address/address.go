@@ -1,4 +1,5 @@
-// Package address checks the web addresses that daypass calls, shows or opens.
+// Package address checks the web addresses that daypass calls, shows or opens, and
+// knows those of AWS's partitions.
 //
 // An address decides where a secret goes and what a person trusts. So only what
 // every reader of URLs reads the same way is let through.

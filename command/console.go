@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/console"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
@@ -137,6 +138,6 @@ func signinEndpoint(p profile.Profile) (string, error) {
 
 // consolePlace is where the console of a profile's role is.
 func consolePlace(p profile.Profile) console.Place {
-	at, _ := profile.PartitionNamed(p.Partition)
+	at, _ := address.PartitionNamed(p.Partition)
 	return console.Place{Partition: at, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS}
 }

@@ -8,12 +8,11 @@ import (
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/profile"
 )
 
 // Place is where the console of a role is.
 type Place struct {
-	Partition profile.Partition // without a Console, daypass does not know it
+	Partition address.Partition // without a Console, daypass does not know it
 	Region    string            // of that partition; "" or "aws-global" and its like: its main one
 	Account   string            // 12 digits
 	UseFIPS   bool              // sign in through a FIPS 140 endpoint

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/console"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/profile"
 )
 
-func partition(name string) profile.Partition {
-	p, _ := profile.PartitionNamed(name)
+func partition(name string) address.Partition {
+	p, _ := address.PartitionNamed(name)
 	return p
 }
 

@@ -26,9 +26,9 @@ func (p *Profile) readRole(own *settings) {
 		}
 		own.fail(role.wrong(hint, "want the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME, the account in 12 digits"))
 	}
-	at, ok := PartitionNamed(arn.partition)
+	at, ok := address.PartitionNamed(arn.partition)
 	if !ok {
-		own.fail(role.wrong("", "there is no partition %s; want one of %s", shown(arn.partition), strings.Join(partitionNames(), ", ")))
+		own.fail(role.wrong("", "there is no partition %s; want one of %s", shown(arn.partition), strings.Join(address.PartitionNames(), ", ")))
 	}
 	p.RoleARN, p.AccountID, p.RoleName, p.Partition = role.value, arn.account, arn.name, arn.partition
 	p.Duration = own.duration("daypass_duration", time.Hour, 15*time.Minute, 12*time.Hour, "15m to 12h")
@@ -119,7 +119,7 @@ func (s *settings) policy() string {
 }
 
 // readEndpoints fills in the region, and where STS and the console's sign-in are.
-func (p *Profile) readEndpoints(own *settings, at Partition) {
+func (p *Profile) readEndpoints(own *settings, at address.Partition) {
 	p.Region = own.region(at)
 	p.UseFIPS = own.enabled("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")
 	p.UseDualStack = own.enabled("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")
@@ -138,18 +138,18 @@ func (p *Profile) readEndpoints(own *settings, at Partition) {
 
 // region returns the region of the flag, else the environment's, else the
 // profile's, else "". AWS has no role of one partition in the regions of another.
-func (s *settings) region(at Partition) string {
+func (s *settings) region(at address.Partition) string {
 	for _, got := range []setting{
 		{"--region", s.src.Flags["region"]}, s.variable("AWS_REGION"), s.variable("AWS_DEFAULT_REGION"), s.inFile("region"),
 	} {
 		switch {
 		case got.value == "":
 			continue
-		case !isRegion(got.value):
+		case !address.IsRegion(got.value):
 			s.fail(got.wrong("", "want a region such as %s", at.DefaultRegion))
-		case PartitionOf(got.value) != at.Name:
+		case address.PartitionOf(got.value) != at.Name:
 			s.fail(got.wrong("Set the region to one of "+at.Name+", or correct daypass_role_arn.",
-				"this region is in partition %s, but the role is in %s", PartitionOf(got.value), at.Name))
+				"this region is in partition %s, but the role is in %s", address.PartitionOf(got.value), at.Name))
 		}
 		return got.value
 	}
@@ -183,7 +183,7 @@ func (s *settings) enabled(variable, key string) bool {
 // with anything that a stranger could not use. A variable that some script left
 // behind must not be enough for that: it may name AWS's own host, and this machine
 // if the provider is on it too, as in tests.
-func (s *settings) endpoint(key, service string, at Partition, local bool) setting {
+func (s *settings) endpoint(key, service string, at address.Partition, local bool) setting {
 	got := s.get(key)
 	if got.value != "" {
 		s.url(got, false)
@@ -198,7 +198,7 @@ func (s *settings) endpoint(key, service string, at Partition, local bool) setti
 	}
 	s.url(got, false)
 	u, err := url.Parse(got.value)
-	if err != nil || u.Scheme == "https" && at.owns(service, u.Hostname()) || local && address.OnLoopback(got.value) {
+	if err != nil || u.Scheme == "https" && at.Owns(service, u.Hostname()) || local && address.OnLoopback(got.value) {
 		return got // what cannot be parsed has failed already
 	}
 	hint := fmt.Sprintf("Unset %s, or, if this host may have your login, set %s in the profile.", own, key)

@@ -3,6 +3,8 @@ package profile
 import (
 	"os"
 	"testing"
+
+	"github.com/daypass/daypass/address"
 )
 
 // FuzzLoad reads arbitrary files: no panic, every error as wantError wants
@@ -24,7 +26,7 @@ func FuzzLoad(f *testing.F) {
 		p, err := Load(src, name)
 		if err != nil {
 			wantError(t, err)
-		} else if p.Name != name || len(p.AccountID) != 12 || PartitionOf(p.STSRegion()) != p.Partition || p.IDP.Issuer == "" || p.IDP.ClientID == "" {
+		} else if p.Name != name || len(p.AccountID) != 12 || address.PartitionOf(p.STSRegion()) != p.Partition || p.IDP.Issuer == "" || p.IDP.ClientID == "" {
 			t.Errorf("Load = %+v", p)
 		}
 		file, err := Open(src)

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -73,7 +74,7 @@ func (p Profile) STSRegion() string {
 	if p.Region != "" {
 		return p.Region
 	}
-	at, _ := PartitionNamed(p.Partition)
+	at, _ := address.PartitionNamed(p.Partition)
 	return at.DefaultRegion
 }
 

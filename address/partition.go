@@ -1,4 +1,4 @@
-package profile
+package address
 
 import (
 	"regexp"
@@ -67,7 +67,8 @@ func PartitionNamed(name string) (p Partition, ok bool) {
 	return Partition{}, false
 }
 
-func partitionNames() []string {
+// PartitionNames returns the names of all partitions.
+func PartitionNames() []string {
 	var names []string
 	for _, p := range partitions() {
 		names = append(names, p.Name)
@@ -91,17 +92,17 @@ func PartitionOf(region string) string {
 	return "aws"
 }
 
-// owns reports whether host is one of AWS's own for the service "sts" or "signin"
+// Owns reports whether host is one of AWS's own for the service "sts" or "signin"
 // in this partition. The DNS suffix alone is not enough: hosts of customers are
 // below it, for example those of API Gateway, buckets and databases
 // (ID.execute-api.REGION.amazonaws.com, sts.ID.REGION.rds.amazonaws.com).
-func (p Partition) owns(service, host string) bool {
+func (p Partition) Owns(service, host string) bool {
 	labels := strings.Split(strings.ToLower(host), ".")
 	if strings.HasPrefix(labels[0], "vpce-") {
 		labels[0] = "VPCE"
 	}
 	for i, label := range labels {
-		if isRegion(label) && PartitionOf(label) == p.Name {
+		if IsRegion(label) && PartitionOf(label) == p.Name {
 			labels[i] = "REGION"
 		}
 	}
@@ -123,8 +124,8 @@ func (p Partition) owns(service, host string) bool {
 	return slices.Contains(own, strings.Join(labels, "."))
 }
 
-// isRegion reports whether text has the form of a region. It becomes part of
+// IsRegion reports whether text has the form of a region. It becomes part of
 // the name of the host that gets the ID token, so nothing else will do.
-func isRegion(text string) bool {
+func IsRegion(text string) bool {
 	return len(text) <= 32 && regexp.MustCompile(`^[a-z][a-z0-9]*((-[a-z0-9]+)*-global|(-[a-z0-9]+)+-[0-9]+)$`).MatchString(text)
 }
