@@ -199,6 +199,10 @@ func FuzzEdit(f *testing.F) {
 	for _, odd := range oddFiles {
 		f.Add([]byte(odd.text), "`")
 	}
+	for _, text := range found() {
+		f.Add([]byte(text), "0 #")
+		f.Add([]byte(text), "\x19")
+	}
 	f.Add([]byte("[profile a]\n  [profile b]\n [profile dev]\n\t\v[x]"), "\"\"\"")
 	f.Add([]byte("[profile dev]\rregion:\r\n  a\r#b\r  c"), "a#b")
 	f.Fuzz(func(t *testing.T, old []byte, value string) {

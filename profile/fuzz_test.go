@@ -2,10 +2,22 @@ package profile
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/daypass/daypass/address"
 )
+
+// found are files that a fuzzer came upon: each reaches code that no other seed does.
+func found() []string {
+	return []string{
+		"\x00", "\x80", "\xfe\xff", "\ufeff[", "[ ", "[@", "[profile\\]", "[profile'0]", "[profile\\0]", "[profile !]0",
+		"\xb7\n[profile \"000\"]", "[" + strings.Repeat("0", 120), "0\n[profile dev]\n0\n[profile dev]",
+		"[profile 0]\n[profile 1]\n [profile dev]\n  [0]", "[profile dev]\nk=`\nk=`", "[profile dev]\nregion=\x15", "[profile 0]\rregion=\x010",
+		"[profile dev]\ndAYpAss0=", "[daypass-idp 0]\n[profile dev]\ndAYpAss_idp=0", "\n[daypass-idp corp]\nissuer=\n0\n[profile dev]\x00\n0\n0\n0",
+		"[daypass-idp 0]\n[profile 0]\n[profile 1]\n]\n[profile0]\n]\n[profile 1]\n[profile 1]",
+	}
+}
 
 // FuzzLoad reads arbitrary files: no panic, every error as wantError wants
 // it, and a profile that loads is within the bounds that callers rely on.
@@ -14,6 +26,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(several), "a")
 	for _, odd := range oddFiles {
 		f.Add([]byte(odd.text), "dev")
+	}
+	for _, text := range found() {
+		f.Add([]byte(text), "dev")
 	}
 	f.Add([]byte(with(inIDP, "client_secret = \"\"\"hunter2")), "dev")
 	f.Add([]byte(with(inProfile, "daypass_policy = {\n \"a\": [\n ]\n }\ndaypass_policy_arns = arn:aws:iam::aws:policy/A")), "dev")

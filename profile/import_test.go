@@ -70,6 +70,9 @@ func FuzzImport(f *testing.F) {
 	for _, odd := range oddFiles {
 		f.Add([]byte(odd.text))
 	}
+	for _, text := range found() {
+		f.Add([]byte(text))
+	}
 	f.Add([]byte("[daypass-idp corp]\nissuer = https://corp.example\nclient_id = \"a;b\"\n[profile dev]\ndaypass_idp=corp\n region = x # y\n"))
 	f.Add([]byte("[profile dev]\naws_access_key_id = A\n"))
 	folder := f.TempDir()
