@@ -176,30 +176,37 @@ func (p *Pipeline) roleNote() string { return "note-" + roleName(p.Profile) + ".
 
 var errNoRecord = errors.New("not a record of daypass")
 
+// stored is a pointer to a record, which knows the version of its form.
+type stored[T any] interface {
+	*T
+	version() int
+}
+
+func (l *login) version() int         { return l.Version }
+func (r *role) version() int          { return r.Version }
+func (a *authorization) version() int { return a.Version }
+
 // decode reads a stored form. Anything but a whole record of this version is a
 // [*cache.UnreadableError].
-func decode[T any](data []byte, where string) (*T, error) {
-	var form struct {
-		Version int `json:"v"`
-	}
+func decode[T any, P stored[T]](data []byte, where string) (*T, error) {
 	record := new(T)
-	if json.Unmarshal(data, &form) != nil || json.Unmarshal(data, record) != nil {
+	if json.Unmarshal(data, record) != nil {
 		// The JSON error is dropped: it may quote a value of the record.
 		return nil, &cache.UnreadableError{Where: where, Err: errNoRecord}
 	}
-	if form.Version != formVersion {
-		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", form.Version, formVersion)}
+	if version := P(record).version(); version != formVersion {
+		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", version, formVersion)}
 	}
 	return record, nil
 }
 
 // unseal reads a sealed record.
-func unseal[T any](kept *cache.Login, key cache.Key, name string) (*T, error) {
+func unseal[T any, P stored[T]](kept *cache.Login, key cache.Key, name string) (*T, error) {
 	data, err := kept.Unseal(key, name)
 	if err != nil {
 		return nil, err
 	}
-	return decode[T](data, name)
+	return decode[T, P](data, name)
 }
 
 // seal writes a record that only the login's key opens.
