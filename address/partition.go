@@ -1,7 +1,6 @@
 package address
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -127,5 +126,15 @@ func (p Partition) Owns(service, host string) bool {
 // IsRegion reports whether text has the form of a region. It becomes part of
 // the name of the host that gets the ID token, so nothing else will do.
 func IsRegion(text string) bool {
-	return len(text) <= 32 && regexp.MustCompile(`^[a-z][a-z0-9]*((-[a-z0-9]+)*-global|(-[a-z0-9]+)+-[0-9]+)$`).MatchString(text)
+	parts := strings.Split(text, "-")
+	if len(text) > 32 || len(parts) < 2 {
+		return false
+	}
+	for _, part := range parts {
+		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			return false
+		}
+	}
+	last := parts[len(parts)-1]
+	return text[0] >= 'a' && (last == "global" || len(parts) > 2 && strings.Trim(last, "0123456789") == "")
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -45,15 +44,31 @@ type iamARN struct{ partition, account, name string }
 
 // parseIAM reads arn:PARTITION:iam::ACCOUNT:KIND/path/name. Lengths and
 // characters are those of the IAM and STS API references (RoleArn, path, role
-// and policy names).
+// and policy names). It is on the way to each cached answer, where compiling a
+// regular expression would show.
 func parseIAM(text, kind string) (iamARN, bool) {
-	most := map[string]int{"role": 64, "policy": 128}[kind]
-	parts := regexp.MustCompile(`^arn:([^:]*):iam::([^:]*):` + kind + `/(?:[!-.0-~][!-~]*/)?([\w+=,.@-]+)$`).FindStringSubmatch(text)
-	if parts == nil || len(text) < 20 || len(text) > 2048 || len(parts[3]) > most {
+	parts := strings.SplitN(text, ":", 6)
+	if len(parts) != 6 || len(text) < 20 || len(text) > 2048 ||
+		parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" {
 		return iamARN{}, false
 	}
-	return iamARN{partition: parts[1], account: parts[2], name: parts[3]}, true
+	path, found := strings.CutPrefix(parts[5], kind+"/")
+	if !found || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return iamARN{}, false
+	}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	most := 64
+	if kind == "policy" {
+		most = 128
+	}
+	if name == "" || len(name) > most || strings.HasPrefix(path, "/") || strings.Trim(name, nameCharacters) != "" {
+		return iamARN{}, false
+	}
+	return iamARN{partition: parts[1], account: parts[4], name: name}, true
 }
+
+// nameCharacters are those of IAM names: [\w+=,.@-].
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-"
 
 func isAccount(text string) bool {
 	return len(text) == 12 && strings.Trim(text, "0123456789") == ""

@@ -4,7 +4,7 @@
 //
 //	launch ROUNDS ATONCE -- [NAME=VALUE]... COMMAND [ARGUMENT]... [-- ...]...
 //
-// NAME=VALUE adds to the environment of that command.
+// NAME=VALUE is for the environment of that command.
 //
 // A round starts every command once, ATONCE processes of it at the same time, so
 // that whatever else the machine does hits all commands alike. For each command
@@ -51,7 +51,7 @@ func run(args []string) error {
 		for i, command := range commands(args[2:]) {
 			own := *attributes
 			for strings.Contains(command[0], "=") {
-				own.Env = append(slices.Clip(own.Env), command[0])
+				own.Env = slices.Insert(slices.Clone(own.Env), 0, command[0]) // the first of a name counts
 				command = command[1:]
 			}
 			line, err := sample(command, numbers[1], &own)
