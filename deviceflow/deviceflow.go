@@ -53,7 +53,10 @@ type Authorization struct {
 	Backoff time.Duration `json:"-"`
 	// NextPoll is the time before which the provider is not polled. All times are
 	// wall time.
-	NextPoll     time.Time   `json:"next_poll"`
+	NextPoll time.Time `json:"next_poll"`
+	// Unanswered is true once a poll had no answer of the provider's own: what was
+	// lost may have been the tokens, after which the code is spent.
+	Unanswered   bool        `json:"unanswered,omitempty"`
 	Issued       time.Time   `json:"issued"`
 	Expires      time.Time   `json:"expires"`
 	CodeVerifier secret.Kept `json:"code_verifier"` // of PKCE (RFC 7636), empty if none was used

@@ -166,6 +166,7 @@ func expired(got idp.Answer) bool {
 // minute (RFC 8628 section 3.5). Yet the code gets a last poll before it expires,
 // because the person may have approved it in between.
 func (a *Authorization) backOff(now time.Time, retryAfter time.Duration) {
+	a.Unanswered = true
 	wait := min(max(2*(a.Interval+a.Backoff), retryAfter), maxInterval)
 	a.Backoff = max(wait-a.Interval, 0)
 	a.NextPoll = now.Add(wait)

@@ -204,9 +204,9 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err error, expired bool) *failure.Error {
 	p.dropAuthorization()
 	f := failure.From(err)
-	if r.taken && !expired && isSpent(err) {
-		// The earlier process was killed between the provider's answer and its store.
-		// That says nothing about the person, who may be asked again.
+	if (r.taken || open.Unanswered) && !expired && isSpent(err) {
+		// The provider's answer was lost, or the earlier process was killed before it
+		// stored it. That says nothing about the person, who may be asked again.
 		p.dropNote(loginNote)
 		return needsLogin("the code " + open.UserCode + " is no longer good, and no login came of it.")
 	}

@@ -350,3 +350,18 @@ func (w *world) providerFailsOnce() {
 	w.fails(failure.ExitNetwork, "503")
 	w.box.Intercept(nil)
 }
+
+// If the answer with the tokens is lost, the provider no longer knows the code. The
+// person has approved it, so that is no refusal, and the next command asks again.
+func TestSpentCode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.drop("/token", true, 1)
+	w.fails(failure.ExitLogin, "is no longer good, and no login came of it.")
+	w.clock.Advance(time.Second)
+	w.person = Person{Browser: true}
+	w.mustRun()
+	if len(w.shown) != 2 {
+		t.Errorf("shown: %v, want two codes", w.shown)
+	}
+}
