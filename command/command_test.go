@@ -70,7 +70,7 @@ func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {
 			t.Errorf("the prompt lacks %q:\n%s", part, stderr)
 		}
 	}
-	l.advance(time.Second)
+	l.clock.Advance(time.Second)
 	if stdout := l.mustRun("login", "--idp", "corp"); !strings.HasPrefix(stdout, "daypass: still logged in to corp as taro@example.com") {
 		t.Errorf("second login: %q", stdout)
 	}
@@ -132,7 +132,7 @@ func TestDebugFile(t *testing.T) {
 	l.env["DAYPASS_DEBUG"] = path
 	l.login()
 	l.mustRun("process", "--profile", "dev")
-	l.advance(2 * time.Hour)
+	l.clock.Advance(2 * time.Hour)
 	if code, stdout, stderr := l.run("process", "--profile", "dev"); code != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("with DAYPASS_DEBUG: exit %d, stderr %q", code, stderr)
 	}
@@ -228,7 +228,7 @@ func TestNoCommandPrintsASecret(t *testing.T) {
 		l.login()
 		l.mustRun("process", "--profile", "dev")
 		l.box.AutoApprove("taro")
-		l.advance(3 * time.Hour)
+		l.clock.Advance(3 * time.Hour)
 		for _, body := range []string{`{"error":"server_error"}`, "<html>", `{"error":"invalid_grant"}`} {
 			l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 				if !strings.HasSuffix(r.URL.Path, broken) {
@@ -241,7 +241,7 @@ func TestNoCommandPrintsASecret(t *testing.T) {
 				return true
 			})
 			everything()
-			l.advance(time.Minute)
+			l.clock.Advance(time.Minute)
 		}
 		l.box.Intercept(nil)
 	}
@@ -263,11 +263,11 @@ func TestNoCommandPrintsASecret(t *testing.T) {
 func TestProcessTimeoutCountsFromTheStart(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
 	l.login()
-	l.advance(2 * time.Hour)
+	l.clock.Advance(2 * time.Hour)
 	run := func(slow time.Duration) (code int, stderr string) {
 		var out, errs bytes.Buffer
 		e := l.environment(&out, &errs, "process", "--profile", "dev")
-		e.CatchSignals = func() { l.advance(slow) } // called after the first read
+		e.CatchSignals = func() { l.clock.Advance(slow) } // called after the first read
 		return Run(t.Context(), e), errs.String()
 	}
 	if code, stderr := run(40 * time.Second); code != 6 || !strings.Contains(stderr, "no time was left") {

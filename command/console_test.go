@@ -27,7 +27,7 @@ func (l *laptop) runPatiently(ctx context.Context, args ...string) (code int, st
 	e := l.environment(&out, &errs, args...)
 	e.Sleep = func(ctx context.Context, d time.Duration) error {
 		if d < 30*time.Second {
-			return l.sleep(ctx, d)
+			return l.clock.Sleep(ctx, d)
 		}
 		<-ctx.Done()
 		return ctx.Err()

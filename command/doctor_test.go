@@ -125,7 +125,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 	}
 	clock := func(off time.Duration) func(*laptop) {
 		return func(l *laptop) {
-			l.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return l.now().Add(off) } })
+			l.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return l.clock.Now().Add(off) } })
 		}
 	}
 	set := func(change func(*sandbox.Options)) func(*laptop) {
@@ -155,7 +155,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			[]string{"signing"}, "signs with HS256, which AWS STS does not accept", "RS256 or ES256"},
 		{"HS256 tokens on renewal", func(l *laptop) {
 			l.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" })
-			l.advance(11 * time.Hour)
+			l.clock.Advance(11 * time.Hour)
 		}, 4, []string{"signing", "login", "prompt"}, "HS256", ""},
 		{"clock 10 minutes behind", clock(10 * time.Minute), 2, []string{"clock"}, "clock is 10m0s behind 127.0.0.1:", "Set the clock"},
 		{"clock 10 minutes ahead", clock(-10 * time.Minute), 2, []string{"clock"}, "clock is 10m0s ahead of 127.0.0.1:", "Set the clock"},
@@ -194,7 +194,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 		}, 6, []string{"provider"}, "answers with status 503", ""},
 		{"STS down", down("/sts"), 6, []string{"STS"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
 		{"console down", down("/signin"), 6, []string{"console"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
-		{"login ended", func(l *laptop) { l.box.EndLogins(); l.advance(11 * time.Hour) }, 3,
+		{"login ended", func(l *laptop) { l.box.EndLogins(); l.clock.Advance(11 * time.Hour) }, 3,
 			[]string{"login", "prompt"}, "has ended (invalid_grant)", "daypass login --profile dev"},
 		{"never logged in", func(l *laptop) { l.mustRun("logout", "-p", "dev") }, 3,
 			[]string{"login", "prompt"}, "needs a login", "daypass login --profile dev"},

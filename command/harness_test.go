@@ -2,12 +2,10 @@ package command
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,16 +20,14 @@ type laptop struct {
 	box      *sandbox.Sandbox
 	env      map[string]string
 	keyrings []cache.Keyring // nil: this system's
-	// clock is the time on the laptop and at the provider.
-	mu   sync.Mutex
-	time time.Time
+	clock    *sandbox.Clock  // on the laptop and at the provider
 }
 
 // newLaptop makes a laptop whose profile dev works, once somebody has logged in.
 func newLaptop(t *testing.T, o sandbox.Options) *laptop {
 	t.Helper()
-	l := &laptop{t: t, keyrings: noKeyring(), time: time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second)}
-	o.Now = l.now
+	l := &laptop{t: t, keyrings: noKeyring(), clock: sandbox.NewClock(time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second))}
+	o.Now = l.clock.Now
 	box, err := sandbox.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -75,23 +71,6 @@ func (l *laptop) write(name, text string) {
 	}
 }
 
-func (l *laptop) now() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.time
-}
-
-func (l *laptop) advance(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.time = l.time.Add(d)
-}
-
-func (l *laptop) sleep(ctx context.Context, d time.Duration) error {
-	l.advance(d)
-	return ctx.Err()
-}
-
 // environment is what a command of this laptop touches.
 func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Environment {
 	return Environment{
@@ -104,7 +83,7 @@ func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Envir
 			}
 			return all
 		},
-		Home: l.home(), Executable: "", Now: l.now, Sleep: l.sleep,
+		Home: l.home(), Executable: "", Now: l.clock.Now, Sleep: l.clock.Sleep,
 		Keyrings: l.keyrings,
 	}
 }

@@ -169,7 +169,7 @@ func TestKeyRotationBetweenTwoCalls(t *testing.T) {
 		if err := a.box.RotateKeys(); err != nil {
 			t.Fatal(err)
 		}
-		a.advance(11 * time.Hour) // the ID token's life, not the keys'
+		a.clock.Advance(11 * time.Hour) // the ID token's life, not the keys'
 		keys, discovery := a.box.Count("keys"), a.box.Count("discovery")
 		a.mustRun("process", "--profile", "dev")
 		a.mustRun("token", "--profile", "dev")
@@ -230,7 +230,7 @@ func forged(forge func(a *attack, good parts) string) answer {
 // signed; ISSUER in a text stands for the issuer.
 func claiming(claims func(now time.Time) map[string]any) answer {
 	return func(a *attack, w http.ResponseWriter, r *http.Request) {
-		set := maps.Clone(claims(a.now()))
+		set := maps.Clone(claims(a.clock.Now()))
 		for name, value := range set {
 			if text, ok := value.(string); ok {
 				set[name] = strings.ReplaceAll(text, "ISSUER", a.box.Issuer)

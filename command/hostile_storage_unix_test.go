@@ -85,7 +85,7 @@ func TestHostileStorage(t *testing.T) {
 	// The note of how asking ended last.
 	note := func(exit int, lines ...string) func(*attack) func() {
 		return noteOf(func(a *attack) any {
-			return map[string]any{"at": a.now().Add(-10 * time.Second), "exit": exit, "lines": lines, "failed": true}
+			return map[string]any{"at": a.clock.Now().Add(-10 * time.Second), "exit": exit, "lines": lines, "failed": true}
 		})
 	}
 	storage("note, a failure without an exit code", note(0, "x"), 0, "", loginKept)
@@ -170,7 +170,7 @@ func (a *attack) record(pattern string) string {
 	a.t.Helper()
 	if pattern == roleRecord {
 		a.mustRun("process", "--profile", "dev") // makes one
-		a.advance(2 * time.Hour)                 // and it ends
+		a.clock.Advance(2 * time.Hour)           // and it ends
 	}
 	matches, err := filepath.Glob(filepath.Join(a.stateDir(), pattern))
 	if err != nil || len(matches) != 1 {
@@ -244,7 +244,7 @@ func openCode(members map[string]any) func(*attack) func() {
 	return func(a *attack) func() {
 		open := map[string]any{
 			"v": 2, "device_code": "x", "user_code": "ABCD-EFGH", "verification_uri": "https://corp.example/", "interval": 5e9,
-			"token_endpoint": a.box.Issuer + "/token", "issued": a.now(), "expires": a.now().Add(5 * time.Minute), "code_verifier": "",
+			"token_endpoint": a.box.Issuer + "/token", "issued": a.clock.Now(), "expires": a.clock.Now().Add(5 * time.Minute), "code_verifier": "",
 		}
 		maps.Copy(open, members)
 		text, err := json.Marshal(open)

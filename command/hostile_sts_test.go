@@ -154,7 +154,7 @@ func stsAnswer(fields map[string]string) answer {
 				value = bad
 			}
 			if d, err := time.ParseDuration(value); err == nil {
-				value = a.now().Add(d).UTC().Format(time.RFC3339)
+				value = a.clock.Now().Add(d).UTC().Format(time.RFC3339)
 			}
 			if value != "" {
 				fmt.Fprintf(&credentials, "<%s>%s</%s>", name, value, name)

@@ -114,12 +114,12 @@ func (h hostile) run(t *testing.T) {
 	if command == "" {
 		command = "process --profile dev"
 	}
-	requests, started, clock := a.box.Count(""), time.Now(), a.now()
+	requests, started, clock := a.box.Count(""), time.Now(), a.clock.Now()
 	code, stdout, stderr := a.run(strings.Fields(command)...)
 	if took := time.Since(started); took > 8*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if waited := a.now().Sub(clock); waited > 20*time.Minute {
+	if waited := a.clock.Now().Sub(clock); waited > 20*time.Minute {
 		t.Errorf("it waited for %v", waited)
 	}
 	if n := a.box.Count("") - requests; n > 100 {
@@ -156,7 +156,7 @@ func (h hostile) prepare(t *testing.T) *attack {
 	a := &attack{laptop: newLaptop(t, o)}
 	// Ahead of the real time: a context whose deadline lies before it, as that of
 	// process does by the laptop's clock, would hide the time-outs of requests.
-	a.advance(time.Since(a.now()).Truncate(time.Second) + 400*24*time.Hour)
+	a.clock.Advance(time.Since(a.clock.Now()).Truncate(time.Second) + 400*24*time.Hour)
 	a.thief = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		a.mu.Lock()
@@ -165,7 +165,7 @@ func (h hostile) prepare(t *testing.T) *attack {
 	}))
 	t.Cleanup(a.thief.Close)
 	a.login()
-	a.advance(25 * time.Hour)
+	a.clock.Advance(25 * time.Hour)
 	a.box.AutoApprove("taro")
 	return a
 }
@@ -225,7 +225,7 @@ func (h hostile) check(t *testing.T, a *attack, code int, stdout, stderr string)
 func (h hostile) checkAfter(t *testing.T, a *attack) {
 	t.Helper()
 	a.box.Intercept(nil)
-	a.advance(time.Minute) // the provider is left alone for a while
+	a.clock.Advance(time.Minute) // the provider is left alone for a while
 	code, stdout, stderr := a.run("process", "--profile", "dev")
 	switch h.after {
 	case loginKept:

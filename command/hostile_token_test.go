@@ -130,7 +130,7 @@ func TestABadRenewalIsNotRepeatedAtOnce(t *testing.T) {
 		})
 		code, _, stderr := a.run("process", "--profile", "dev")
 		requests := a.box.Count("")
-		a.advance(10 * time.Second)
+		a.clock.Advance(10 * time.Second)
 		again, _, said := a.run("process", "--profile", "dev")
 		if n := a.box.Count("") - requests; n > 0 || again != code || said != stderr || code == 0 {
 			t.Errorf("%s: %d requests; exit %d, then %d\n%s%s", name, n, code, again, stderr, said)

@@ -155,7 +155,7 @@ func (n *internet) play(host string, r *http.Request, body []byte) *httptest.Res
 		w.WriteHeader(answer.StatusCode)
 		_, _ = w.WriteString(n.named(string(text)))
 	case host == "sts.eu-west-1.amazonaws.com" && r.Method == http.MethodPost:
-		stsAnswer(nil)(&attack{laptop: &laptop{t: n.t, time: time.Now()}}, w, r)
+		stsAnswer(nil)(&attack{laptop: &laptop{t: n.t, clock: sandbox.NewClock(time.Now())}}, w, r)
 	case host == "eu-west-1.signin.aws.amazon.com" && r.Method == http.MethodPost:
 		asJSON(http.StatusOK, `{"SigninToken":"x"}`)(nil, w, r)
 	default:

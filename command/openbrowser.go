@@ -31,7 +31,7 @@ func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, addres
 	command := p.IDP.BrowserCommand
 	if list := e.Getenv("BROWSER"); len(command) == 0 && list != "" {
 		command = firstBrowser(list)
-		if err := profile.CheckBrowserCommand(command, "{url}"); err != nil {
+		if err := profile.CheckBrowserCommand(command); err != nil {
 			return fmt.Errorf("BROWSER: %w; name the browser alone", err)
 		}
 	}

@@ -73,7 +73,7 @@ func TestTrustPolicyLetsTheLoginIn(t *testing.T) {
 			if err := l.box.Trust(l.box.RoleARN, printedBefore); err != nil {
 				t.Fatal(err)
 			}
-			l.advance(time.Second) // a refusal is shared with who was waiting for it
+			l.clock.Advance(time.Second) // a refusal is shared with who was waiting for it
 			if code, _, stderr := l.run("process", "--profile", "dev"); code != test.before {
 				t.Errorf("with the policy from before the login: exit %d\n%s", code, stderr)
 			}

@@ -218,7 +218,7 @@ func TestAwaitLeavesTimeForAPoll(t *testing.T) {
 	p.Will("/token", refusal(400, "authorization_pending"))
 	// The fake clock runs in the real time's future, so that this deadline never ends
 	// by itself.
-	p.Clock.Set(time.Now().Add(time.Hour).Round(0))
+	p.Clock.Advance(time.Since(noon).Round(0) + time.Hour)
 	ctx, cancel := context.WithDeadline(t.Context(), p.Clock.Now().Add(50*time.Second))
 	defer cancel()
 	a := p.open()

@@ -57,10 +57,9 @@ func splitWords(text string, escapes bool) (words []string, err error) {
 
 // CheckBrowserCommand refuses a command in which a shell would read the address
 // as a part of its script: "&" and "$(" are legal in a URL, and the provider
-// chooses it. placeholder is what the address replaces in the words: "{url}", or
-// "%s" as in BROWSER.
-func CheckBrowserCommand(words []string, placeholder string) error {
-	holds := func(word string) bool { return strings.Contains(word, placeholder) }
+// chooses it. The address replaces "{url}" in the words.
+func CheckBrowserCommand(words []string) error {
+	holds := func(word string) bool { return strings.Contains(word, "{url}") }
 	for i, word := range words {
 		rest := words[i+1:]
 		name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))

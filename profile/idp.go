@@ -121,7 +121,7 @@ func (s *settings) browserCommand() []string {
 	if !strings.Contains(got.value, "{url}") && !strings.Contains(got.value, "{url_encoded}") {
 		s.fail(got.wrong("", "want a command that holds {url}, as in: firefox -P work {url}"))
 	}
-	if err := CheckBrowserCommand(words, "{url}"); err != nil {
+	if err := CheckBrowserCommand(words); err != nil {
 		s.fail(got.wrong("Write the browser alone, as in: firefox {url}", "%v", err))
 	}
 	return words

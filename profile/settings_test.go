@@ -220,12 +220,9 @@ func TestCheckBrowserCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := CheckBrowserCommand(words, "{url}"); (err != nil) != refused {
+		if err := CheckBrowserCommand(words); (err != nil) != refused {
 			t.Errorf("%s: %v, want an error: %v", line, err, refused)
 		}
-	}
-	if CheckBrowserCommand([]string{"cmd.exe", "/c", "start", "%s"}, "%s") == nil {
-		t.Error("BROWSER may be a shell")
 	}
 }
 

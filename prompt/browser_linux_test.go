@@ -175,3 +175,26 @@ func TestOpenIsInterrupted(t *testing.T) {
 	}
 	found()
 }
+
+func TestSystemArguments(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("PATH", folder)
+	here := Browser{Self: "/bin/daypass", Getenv: environment(nil)}
+	if _, err := here.systemArguments(link); err == nil || !strings.Contains(err.Error(), "xdg-open") {
+		t.Errorf("without any program: %v, want an error that names them", err)
+	}
+	for _, program := range []string{"x-www-browser", "rundll32.exe"} {
+		if err := os.WriteFile(filepath.Join(folder, program), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	argv, err := here.systemArguments(link)
+	if diff := cmp.Diff([]string{"/bin/daypass", "open-browser", link}, argv); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got)\n%s", err, diff)
+	}
+	here.Getenv = environment(map[string]string{"WSL_DISTRO_NAME": "Debian"})
+	argv, err = here.systemArguments(link)
+	if err != nil || len(argv) != 3 || filepath.Base(argv[0]) != "rundll32.exe" || argv[2] != link {
+		t.Errorf("on WSL: %q, %v", argv, err)
+	}
+}

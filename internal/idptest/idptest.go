@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 const (
@@ -26,27 +27,6 @@ const (
 
 // Noon is where every test's clock starts.
 var Noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// Clock moves only when somebody sleeps by it.
-type Clock struct{ now time.Time }
-
-// Now returns the time.
-func (c *Clock) Now() time.Time { return c.now }
-
-// Set makes it t.
-func (c *Clock) Set(t time.Time) { c.now = t }
-
-// Advance moves the clock by d.
-func (c *Clock) Advance(d time.Duration) { c.now = c.now.Add(d) }
-
-// Sleep is Advance, unless ctx has ended.
-func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c.Advance(d)
-	return nil
-}
 
 // Reply is one answer of the pretend provider.
 type Reply struct {
@@ -85,7 +65,7 @@ type Received struct {
 
 // Provider is the pretend provider. It implements [http.RoundTripper].
 type Provider struct {
-	Clock    *Clock
+	Clock    *sandbox.Clock
 	Document map[string]any // what discovery says
 	Requests []Received
 	Blob     []byte // what the memory keeps
@@ -96,7 +76,7 @@ type Provider struct {
 
 // New returns a provider that publishes its discovery document.
 func New(t *testing.T) *Provider {
-	return &Provider{t: t, Clock: &Clock{now: Noon}, replies: map[string][]Reply{}, Document: map[string]any{
+	return &Provider{t: t, Clock: sandbox.NewClock(Noon), replies: map[string][]Reply{}, Document: map[string]any{
 		"issuer":                                Issuer,
 		"authorization_endpoint":                Issuer + "/authorize",
 		"device_authorization_endpoint":         Issuer + "/device",

@@ -1,0 +1,389 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
+)
+
+// askAll asks what no flag says, in the order in which one answer helps to the
+// next.
+func (c *configurer) askAll(ctx context.Context) error {
+	if err := c.askLogin(ctx); err != nil {
+		return err
+	}
+	if err := c.ask(ctx, question{flag: "role-arn", text: "Role, as arn:aws:iam::ACCOUNT:role/NAME"}); err != nil {
+		return err
+	}
+	if err := c.ask(ctx, question{flag: "profile", text: "Name of the profile", byDefault: c.freeProfile(), check: c.acceptProfile}); err != nil {
+		return err
+	}
+	region := question{flag: "region", text: "Region", byDefault: c.usualRegion(), optional: true}
+	if region.byDefault == "" {
+		region.text = "Region, such as eu-west-1, Enter for none"
+	}
+	if err := c.ask(ctx, region); err != nil {
+		return err
+	}
+	if c.answers["issuer"] != "" { // else the login exists already
+		section := question{flag: "idp", text: "Name of the login, which profiles can share", byDefault: c.freeSection(),
+			check: func(name string) (string, error) { return name, profile.CheckName(name) }}
+		if err := c.ask(ctx, section); err != nil {
+			return err
+		}
+	}
+	// The flags that nobody is asked for.
+	_, err := c.settings("", "")
+	return err
+}
+
+// askLogin settles how to log in: by a section that exists, or a new one.
+func (c *configurer) askLogin(ctx context.Context) error {
+	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
+	exists := func(name string) bool { return slices.Contains(known, name) }
+	use := func(name string) (none string, err error) {
+		c.answers["idp"] = name
+		login, err := c.config.LoadIDP(name)
+		if err != nil {
+			return "", err
+		}
+		return "", c.discover(ctx, login)
+	}
+	if issuer == "" && exists(wanted) {
+		_, err := use(wanted)
+		return err
+	}
+	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
+	if known != nil {
+		text += ",\nor a login that you have already (" + strings.Join(known, ", ") + ")"
+	}
+	err := c.ask(ctx, question{flag: "issuer", text: text, check: func(answer string) (string, error) {
+		if exists(answer) {
+			return use(answer)
+		}
+		return c.checkIssuer(ctx, answer)
+	}})
+	if err != nil || c.answers["issuer"] == "" {
+		return err
+	}
+	if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
+		return err
+	}
+	if issuer != "" { // whoever gives flags is asked as little as possible
+		return nil
+	}
+	return c.askClientSecret(ctx)
+}
+
+// checkIssuer asks the provider how it spells itself, and whether it has the device
+// flow.
+func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
+	checked, err := c.settings("issuer", issuer)
+	if err != nil {
+		return "", err
+	}
+	err = c.discover(ctx, checked.IDP)
+	var misspelt *idp.DiscoveryError
+	if errors.As(err, &misspelt) && misspelt.Discovered != "" {
+		use, asked := c.acceptsSpelling(ctx, issuer, misspelt.Discovered)
+		if asked != nil {
+			return "", ended(ctx, asked)
+		}
+		if use {
+			checked.IDP.Issuer = misspelt.Discovered
+			err = c.discover(ctx, checked.IDP)
+		}
+	}
+	return checked.IDP.Issuer, err
+}
+
+// acceptsSpelling decides whether the provider's own name for itself is used.
+// Whoever can make us use another issuer could sign our tokens, so it has to be the
+// same host, and but for a slash at the end a person has to agree.
+func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered string) (bool, error) {
+	ours, err := url.Parse(issuer)
+	theirs, wrong := url.Parse(discovered)
+	if err != nil || wrong != nil || ours.Scheme != theirs.Scheme || !strings.EqualFold(ours.Host, theirs.Host) || strings.Contains(discovered, "{") {
+		return false, nil
+	}
+	if c.yes {
+		return strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(discovered, "/"), nil
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return false, err
+	}
+	return talk.Confirm(ctx, "  The provider spells itself "+discovered+", and AWS compares each letter. Use that?", true)
+}
+
+// discover asks the provider whether people can log in there.
+func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
+	if c.talk != nil {
+		_ = c.talk.Say("  asking " + login.Issuer + " ...")
+	}
+	return c.env.withSession(profile.Profile{IDP: login}, func(s *session) error {
+		published, err := s.Diagnose(ctx)
+		var failed *failure.Error
+		switch {
+		case ctx.Err() != nil:
+			return ended(ctx, ctx.Err())
+		case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
+			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
+		case err == nil && s.Flow.DeviceEndpoint(published.Metadata) == "":
+			return c.useGitLabs(ctx, login.Issuer)
+		}
+		return err
+	})
+}
+
+// useGitLabs writes down the device endpoint of a company's own GitLab, which has one
+// and does not name it. Nobody can log in at another provider that names none.
+func (c *configurer) useGitLabs(ctx context.Context, issuer string) error {
+	endpoint := strings.TrimSuffix(issuer, "/") + "/oauth/authorize_device"
+	is := false
+	if !c.yes {
+		talk, err := c.conversation()
+		if err == nil {
+			is, err = talk.Confirm(ctx, "  It names no device_authorization_endpoint. Is it a GitLab, whose is "+endpoint+"?", false)
+		}
+		if err != nil {
+			return ended(ctx, err)
+		}
+	}
+	if !is {
+		return failure.New(failure.ExitUsage, nil,
+			issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
+			"Turn the device grant on for the client, at the provider.", "If it is on, give --device-authorization-endpoint (GitLab: "+endpoint+").")
+	}
+	c.answers["device-authorization-endpoint"] = endpoint
+	return nil
+}
+
+// askClientSecret asks for a secret where the login is new. No flag accepts one:
+// argument lists are public.
+func (c *configurer) askClientSecret(ctx context.Context) error {
+	if _, has := c.sameLogin(); has || c.yes {
+		return nil
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return err
+	}
+	if c.secret, err = talk.AskSecret(ctx, "Client secret, Enter if the client has none"); err != nil {
+		return ended(ctx, err)
+	}
+	return nil
+}
+
+// sameLogin returns the section of the login that is being set up, "" if it is new,
+// and whether it has a client secret.
+func (c *configurer) sameLogin() (name string, hasSecret bool) {
+	for _, name := range c.config.IDPNames() {
+		idp, err := c.config.LoadIDP(name)
+		if err == nil && idp.Issuer == c.answers["issuer"] && idp.ClientID == c.answers["client-id"] {
+			return name, !idp.ClientSecret.Empty()
+		}
+	}
+	return "", false
+}
+
+// freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
+func (c *configurer) freeProfile() string {
+	names := []string{"default"}
+	if p, err := c.settings("", ""); err == nil && !c.yes {
+		names = append(names, strings.ToLower(p.RoleName))
+	}
+	for _, name := range names {
+		if _, err := c.acceptProfile(name); err == nil && !c.config.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// acceptProfile refuses a profile that gets credentials in another way already.
+func (c *configurer) acceptProfile(name string) (string, error) {
+	if err := profile.CheckName(name); err != nil {
+		return "", err
+	}
+	shadows, err := c.config.Shadows(name)
+	if err != nil {
+		return "", err
+	}
+	var others []string
+	for _, s := range shadows {
+		others = append(others, strings.Join(s.Keys, ", ")+" in "+s.Where)
+	}
+	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
+		others = append(others, "its credential_process runs another program")
+	}
+	if others != nil {
+		return "", failure.New(failure.ExitUsage, nil,
+			fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
+			"Choose another name, or remove these settings first.")
+	}
+	return name, nil
+}
+
+// runsDaypass recognizes a line of ours, also one that was written for another
+// path.
+func runsDaypass(line string) bool {
+	program, _, _ := strings.Cut(strings.ReplaceAll(line, `\`, "/"), " process")
+	return strings.HasPrefix(path.Base(program), "daypass")
+}
+
+// usualRegion offers the region that the profile has, else the environment's, else
+// that of [default], else none.
+func (c *configurer) usualRegion() string {
+	for _, region := range []string{
+		c.config.Region(c.answers["profile"]), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Region("default"),
+	} {
+		if _, err := c.settings("region", region); region != "" && err == nil {
+			return region
+		}
+	}
+	return ""
+}
+
+// freeSection offers a name for [daypass-idp NAME]: that of the same login, else a
+// new one.
+func (c *configurer) freeSection() string {
+	if name, _ := c.sameLogin(); name != "" {
+		return name
+	}
+	free := "company"
+	for i := 2; slices.Contains(c.config.IDPNames(), free); i++ {
+		free = fmt.Sprintf("company-%d", i)
+	}
+	return free
+}
+
+// settings are what the answers so far amount to with one more. What is not
+// answered yet has a stand-in.
+func (c *configurer) settings(flag, value string) (profile.Profile, error) {
+	flags := maps.Clone(c.answers)
+	if flag != "" {
+		flags[flag] = value
+	}
+	delete(flags, "idp")
+	delete(flags, "profile")
+	if flags["role-arn"] == "" { // they depend on it
+		delete(flags, "region")
+		delete(flags, "policy-arns")
+	}
+	for name, standIn := range map[string]string{
+		"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name",
+	} {
+		if flags[name] == "" {
+			flags[name] = standIn
+		}
+	}
+	return profile.Load(profile.Source{Home: c.env.Home, Flags: flags}, "")
+}
+
+// question is one question of configure.
+type question struct {
+	flag      string // that answers it, without dashes
+	text      string
+	byDefault string
+	optional  bool // an empty answer is one
+	// check checks an answer, and returns it as it is to be written; nil: what package
+	// profile accepts is accepted.
+	check func(answer string) (string, error)
+}
+
+// ask settles the answer to a question: what its flag says, else with --yes the
+// default, else what the person types. A bad answer is explained, and the question
+// asked again, three times in all.
+func (c *configurer) ask(ctx context.Context, q question) (err error) {
+	if q.check == nil {
+		q.check = func(answer string) (string, error) {
+			_, err := c.settings(q.flag, answer)
+			return answer, err
+		}
+	}
+	given := c.answers[q.flag]
+	if given == "" && c.yes {
+		given = q.byDefault
+	}
+	switch {
+	case given != "":
+		c.answers[q.flag], err = q.check(given)
+		return err
+	case c.yes && q.optional:
+		return nil
+	case c.yes:
+		return failure.New(failure.ExitUsage, nil, "--"+q.flag+" is missing, and with --yes nothing is asked.", "Run: daypass configure --help")
+	}
+	talk, err := c.conversation()
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		answer, err := talk.Ask(ctx, q.text, q.byDefault)
+		if err != nil {
+			return ended(ctx, err)
+		}
+		wrong := errors.New("this needs an answer")
+		if answer == "" && q.optional {
+			return nil
+		}
+		if answer != "" {
+			if answer, wrong = q.check(answer); wrong == nil {
+				c.answers[q.flag] = answer
+				return nil
+			}
+		}
+		if ctx.Err() != nil || try == 3 {
+			return ended(ctx, wrong)
+		}
+		said := strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag+" ")
+		if err := talk.Say("  " + said + "\n"); err != nil {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// ended is the error of a conversation that ended too early.
+func ended(ctx context.Context, err error) error {
+	var failed *failure.Error
+	switch {
+	case ctx.Err() != nil:
+		return failure.New(failure.ExitInterrupt, err, "interrupted; nothing was written.")
+	case errors.Is(err, io.EOF):
+		return failure.New(failure.ExitUsage, err, "input ended; nothing was written.")
+	case errors.As(err, &failed):
+		return err
+	}
+	return failure.New(failure.ExitUsage, err, err.Error()+"; nothing was written.")
+}
+
+// conversation opens the terminal, when something is asked for the first time.
+func (c *configurer) conversation() (*prompt.Terminal, error) {
+	if c.talk != nil {
+		return c.talk, nil
+	}
+	here := prompt.Look("auto", c.env.Getenv)
+	why := cmp.Or(here.Why, "there is no terminal to ask on")
+	if here.Terminal {
+		talk, err := prompt.OpenTerminal()
+		if err == nil {
+			c.talk = talk
+			return talk, talk.Say("daypass configure: Enter accepts the answer in brackets, Ctrl-C ends it.\n")
+		}
+		why = err.Error()
+	}
+	return nil, failure.New(failure.ExitUsage, nil, "configure has questions, and "+why+".", "Give the answers as flags, and --yes: daypass configure --help")
+}
