@@ -54,8 +54,8 @@ type Authorization struct {
 	// NextPoll is the time before which the provider is not polled. All times are
 	// wall time.
 	NextPoll time.Time `json:"next_poll"`
-	// Unanswered is true once a poll had no answer of the provider's own: what was
-	// lost may have been the tokens, after which the code is spent.
+	// Unanswered is true once the answer to a poll was lost: it may have held the
+	// tokens, and then the code is spent.
 	Unanswered   bool        `json:"unanswered,omitempty"`
 	Issued       time.Time   `json:"issued"`
 	Expires      time.Time   `json:"expires"`

@@ -118,6 +118,7 @@ func (f *Flow) poll(ctx context.Context, a *Authorization) (idp.Tokens, error) {
 	}
 	got, err := f.Post(ctx, idp.OpPoll, idp.TokenEndpoint, form)
 	if err != nil {
+		a.Unanswered = a.Unanswered || idp.IsLost(err)
 		a.backOff(f.Clock(), 0)
 		return idp.Tokens{}, because(errPending, failure.From(err))
 	}
@@ -142,6 +143,7 @@ func judge(got idp.Answer, a *Authorization, now time.Time) (idp.Tokens, error) 
 	case got.OK() && !idp.IsLost(err):
 		return tokens, err // which is about a missing ID token
 	case !got.Judged(), got.Status == http.StatusTooManyRequests: // Auth0 limits rates with access_denied
+		a.Unanswered = a.Unanswered || idp.IsLost(err)
 		a.backOff(now, got.RetryAfter)
 		return idp.Tokens{}, because(errPending, failure.From(err))
 	case expired(got), got.Code == "invalid_grant" && !now.Before(a.Expires):
@@ -166,7 +168,6 @@ func expired(got idp.Answer) bool {
 // minute (RFC 8628 section 3.5). Yet the code gets a last poll before it expires,
 // because the person may have approved it in between.
 func (a *Authorization) backOff(now time.Time, retryAfter time.Duration) {
-	a.Unanswered = true
 	wait := min(max(2*(a.Interval+a.Backoff), retryAfter), maxInterval)
 	a.Backoff = max(wait-a.Interval, 0)
 	a.NextPoll = now.Add(wait)
