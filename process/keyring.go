@@ -22,9 +22,9 @@ const (
 )
 
 // unlock asks for the keyring to be unlocked. However many processes find it
-// locked, for whatever login, one dialog is raised: those that waited behind one
-// that was dismissed end with it, and so does the next for [unlockPause]. If nobody
-// is asked to log in, nobody is asked for a password either.
+// locked, for whatever login, one dialog is raised at a time: those that waited behind
+// one that was dismissed end with it, and so do the next of the same login for
+// [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
 func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	who := p.person()
 	if err := p.stillLocked(ctx); err == nil || !p.Kept.CanAsk() || !who.Terminal && !who.Browser {
