@@ -64,6 +64,9 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
+	if !r.taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
+		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
+	}
 	// Before the wait, for between the provider's answer and its store nothing else
 	// may take time.
 	metadata, _ := flow.Metadata(ctx)
@@ -142,7 +145,6 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, r *requ
 		r.note.Codes++
 	}
 	r.note.LastCode = wall(p.Now())
-	p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	return nil
 }
 
@@ -202,7 +204,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 
 // endAttempt notes how an attempt ended that brought no login, and explains it.
 func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err error, expired bool) *failure.Error {
-	p.dropAuthorization()
+	defer p.dropAuthorization() // last, for a note of a code that is gone would have nobody asked
 	f := failure.From(err)
 	if (r.taken || open.Unanswered) && !expired && isSpent(err) {
 		// The provider's answer was lost, or the earlier process was killed before it
@@ -236,6 +238,9 @@ func isSpent(err error) bool {
 // token after it was verified. Another person's login gets a new key first, so
 // that what was sealed for the one before can never be read again.
 func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens, revocation string) (*login, error) {
+	// First, for the person has answered: with the new key the code is gone, and if
+	// this process is killed before the login is stored, the next one may ask.
+	p.dropNote(loginNote)
 	now := p.Now()
 	fresh := &login{
 		Version: formVersion, IDP: p.Profile.IDP.Name,
@@ -274,7 +279,6 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 		p.tellNotStored("login", unstored)
 	}
 	p.dropAuthorization()
-	p.dropNote(loginNote)
 	return fresh, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -364,4 +366,27 @@ func TestSpentCode(t *testing.T) {
 	if len(w.shown) != 2 {
 		t.Errorf("shown: %v, want two codes", w.shown)
 	}
+}
+
+// A code that could not be kept, and so was shown to nobody, does not count.
+func TestCodeThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.person = Person{Browser: true}
+	var place string
+	w.during("/device_authorization", func() {
+		place = filepath.Join(w.kept(w.profile()).Dir(), authorizationFile+".sealed")
+		if err := os.Mkdir(place, 0o700); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := w.run(); err == nil || len(w.shown) != 0 {
+		t.Fatalf("%v, shown: %v", err, w.shown)
+	}
+	w.box.Intercept(nil)
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Second)
+	w.mustRun()
 }
