@@ -27,21 +27,20 @@ type counts struct {
 	unexplained []string
 }
 
-// count reads the log. signaled are the signals that processes got, and kills
-// says that SIGKILL was among them.
-func (l *exchangeLog) count(signaled map[int]syscall.Signal, kills bool) counts {
+// count reads the log. kills says that SIGKILL was among the signals.
+func (l *exchangeLog) count(kills bool) counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var c counts
 	// A process of which no trace is left when its request is read was killed
 	// while that was on its way.
 	killed := func(e exchange) bool {
-		return kills && (e.asker == 0 || signaled[e.asker] == syscall.SIGKILL)
+		return kills && (e.asker == 0 || e.signal == syscall.SIGKILL)
 	}
 
 	c.authorizations = len(l.authorizations)
 	for _, e := range l.authorizations {
-		if _, ended := signaled[e.asker]; !e.delivered || ended || e.asker == 0 {
+		if !e.delivered || e.signal != 0 || e.asker == 0 {
 			c.cutAuthorizations++
 		}
 	}
@@ -59,7 +58,7 @@ func (l *exchangeLog) count(signaled map[int]syscall.Signal, kills bool) counts 
 		}
 		before, again := redeemed[e.sent]
 		if again {
-			history := l.history(e.sent, signaled)
+			history := l.history(e.sent)
 			c.histories = append(c.histories, history)
 			switch {
 			case !before.delivered:
@@ -73,7 +72,7 @@ func (l *exchangeLog) count(signaled map[int]syscall.Signal, kills bool) counts 
 		}
 		if e.refused {
 			if !explained[of] {
-				c.unexplained = append(c.unexplained, l.history(e.sent, signaled))
+				c.unexplained = append(c.unexplained, l.history(e.sent))
 			}
 			if !lost[of] {
 				lost[of] = true
@@ -94,7 +93,7 @@ func (l *exchangeLog) count(signaled map[int]syscall.Signal, kills bool) counts 
 }
 
 // history is what the provider saw of one token or device code.
-func (l *exchangeLog) history(sent string, signaled map[int]syscall.Signal) string {
+func (l *exchangeLog) history(sent string) string {
 	kind, text := "refresh token", ""
 	for _, e := range l.exchanges {
 		if e.sent != sent {
@@ -104,8 +103,8 @@ func (l *exchangeLog) history(sent string, signaled map[int]syscall.Signal) stri
 			kind = "device code"
 		}
 		text += fmt.Sprintf("; %s process %d", e.at.Format(time.StampMilli), e.asker)
-		if signal, ended := signaled[e.asker]; ended {
-			text += fmt.Sprintf(" (%v)", signal)
+		if e.signal != 0 {
+			text += fmt.Sprintf(" (%v)", e.signal)
 		}
 		if e.refused {
 			text += " refused: " + e.why

@@ -57,9 +57,11 @@ func (s *storm) runOne(random *rand.Rand) {
 
 	s.mu.Lock()
 	signal, signaled := s.signaled[cmd.Process.Pid]
+	delete(s.signaled, cmd.Process.Pid)
 	if signal == syscall.SIGKILL && code != -1 {
-		delete(s.signaled, cmd.Process.Pid) // it had ended before
+		signal = 0 // it had ended before
 	}
+	s.log.processEnded(cmd.Process.Pid, signal)
 	s.runs++
 	s.exits[code]++
 	s.mu.Unlock()

@@ -241,8 +241,10 @@ type exchange struct {
 	device    bool
 	refused   bool // invalid_grant
 	why       string
-	delivered bool // as far as the provider can tell
-	asker     int  // process id
+	delivered bool           // as far as the provider can tell
+	asker     int            // process id
+	ended     bool           // the process has, so that another one may have its id
+	signal    syscall.Signal // that it got; 0: none
 }
 
 // exchangeLog is the provider's log.
@@ -250,14 +252,15 @@ type exchangeLog struct {
 	mu             sync.Mutex
 	exchanges      []exchange // pending polls are not among them
 	authorizations []exchange
-	refusals       int // by STS, of an ID token that has expired
+	signals        map[int]syscall.Signal // of the last process with that id that has ended
+	refusals       int                    // by STS, of an ID token that has expired
 	faults         map[fault]int
 }
 
 func (l *exchangeLog) add(endpoint string, r *http.Request, answer *httptest.ResponseRecorder, asker int, delivered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := exchange{at: time.Now(), delivered: delivered, asker: asker}
+	e := exchange{at: time.Now(), delivered: delivered, asker: asker, signal: l.signals[asker]}
 	switch endpoint {
 	case "sts":
 		if bytes.Contains(answer.Body.Bytes(), []byte("ExpiredToken")) {
@@ -281,6 +284,23 @@ func (l *exchangeLog) add(endpoint string, r *http.Request, answer *httptest.Res
 		}
 		if e.got != "" || e.refused {
 			l.exchanges = append(l.exchanges, e)
+		}
+	}
+}
+
+// processEnded notes which signal the process with that id has got, if any.
+func (l *exchangeLog) processEnded(pid int, signal syscall.Signal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.signals == nil {
+		l.signals = map[int]syscall.Signal{}
+	}
+	l.signals[pid] = signal
+	for _, log := range [][]exchange{l.exchanges, l.authorizations} {
+		for i := range log {
+			if e := &log[i]; e.asker == pid && !e.ended {
+				e.ended, e.signal = true, signal
+			}
 		}
 	}
 }

@@ -260,7 +260,7 @@ func (s *storm) checkCounts() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.log.count(s.signaled, slices.Contains(s.weather.signals, syscall.SIGKILL))
+	c := s.log.count(slices.Contains(s.weather.signals, syscall.SIGKILL))
 	logins, lost := len(s.weather.storages), c.lostAnswers
 	if s.weather.grace > 0 {
 		lost = 0
