@@ -103,13 +103,17 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	if err != nil {
 		return err
 	}
+	asked := in.Duration
+	if s.Profile.Source != nil {
+		in.Duration = 0 // AWS takes none for a chained role
+	}
 	url, durationRefused, err := in.URL(ctx, credentials.AccessKeyID, credentials.SecretAccessKey, credentials.SessionToken)
 	if err != nil {
 		return err
 	}
 	now, until := s.env.Now(), credentials.Expires
 	switch {
-	case durationRefused:
+	case durationRefused, asked != in.Duration:
 		s.tell("daypass: AWS does not accept --duration for these credentials: the console\n" +
 			"  session ends with them, at " + prompt.Clock(until, now) + ".")
 	case in.Duration > 0:

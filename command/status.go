@@ -117,6 +117,9 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		if s.RoleARN != "" {
 			line("role", s.RoleARN)
 		}
+		if s.SourceProfile != "" {
+			line("through", "profile "+s.SourceProfile)
+		}
 		switch login := s.Login; {
 		case s.Problem != "":
 			line("problem", s.Problem)

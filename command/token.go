@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/failure"
 )
 
 func newToken(e *Environment) *cobra.Command {
@@ -25,6 +27,10 @@ token: whoever has it can take the roles that trust it.`,
 			p, err := loadLogin(e.source(cmd), name)
 			if err != nil {
 				return err
+			}
+			if p.Source != nil {
+				return failure.New(failure.ExitUsage, nil, fmt.Sprintf("profile %s gets its role through profile %s; the ID token is for the first role of the chain.", p.Name, p.Source.Name),
+					"Run: daypass token --idp "+p.IDP.Name)
 			}
 			return e.withSession(p, func(s *session) error {
 				token, until, err := s.IDToken(cmd.Context())

@@ -52,6 +52,9 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			if err != nil {
 				return err
 			}
+			if p.Source != nil && sub != "" {
+				return fmt.Errorf("--sub: role %s is assumed by a role, not by a login; use --sub for profile %s", p.RoleName, p.Source.Name)
+			}
 			return e.withSession(p, func(s *session) error {
 				if len(args) == 1 {
 					sub = args[0]
@@ -157,7 +160,7 @@ own|  depends_on = [aws_iam_openid_connect_provider.daypass]
 // hold any; quote makes one a word of the form's language. That of YAML and, but for
 // templates, of Terraform is Go's: only quotes and backslashes need an escape.
 func fillForm(form string, t process.TrustPolicy, quote func(string) string, document string) []byte {
-	about := "# Lets logins of client " + t.ClientID + " take role " + t.RoleName + " in account " + t.AccountID + "."
+	about := "# Lets " + t.Admits + " take role " + t.RoleName + " in account " + t.AccountID + "."
 	for _, note := range t.Notes {
 		about += "\n# " + note
 	}

@@ -62,16 +62,9 @@ const (
 // fresh, else renewed without a person, else after a login, as far as a person
 // can be asked.
 func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, error) {
-	started := p.Now()
-	r, err := p.readRole(ctx)
-	p.debug("read credentials", "in", p.Kept.Where(), "found", err == nil, "left", r.left(started).Round(time.Second))
-	if err != nil || !r.fresh(p.Now(), fresh) {
-		if p.Missed != nil {
-			ctx = p.Missed(ctx)
-		}
-		if r, err = p.renewedRole(ctx, started, fresh, r, err); err != nil {
-			return Credentials{}, p.Fill(err)
-		}
+	r, err := p.currentRole(ctx, p.Now(), fresh, asking)
+	if err != nil {
+		return Credentials{}, p.Fill(err)
 	}
 	return Credentials{
 		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey.String, SessionToken: r.SessionToken.String,
@@ -79,10 +72,24 @@ func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 	}, nil
 }
 
+// currentRole returns the role credentials in the cache while they are fresh, else
+// renewed ones.
+func (p *Pipeline) currentRole(ctx context.Context, started time.Time, fresh Fresh, how manner) (*role, error) {
+	r, err := p.readRole(ctx)
+	p.debug("read credentials", "in", p.Kept.Where(), "found", err == nil, "left", r.left(started).Round(time.Second))
+	if err == nil && r.fresh(p.Now(), fresh) {
+		return r, nil
+	}
+	if p.Missed != nil {
+		ctx = p.Missed(ctx)
+	}
+	return p.renewedRole(ctx, started, fresh, how, r, err)
+}
+
 // renewedRole takes the role's lock, reads again, and renews. While old
 // credentials serve it waits for nobody. read is why there are no old ones. A
 // failure is noted before the lock is released, for those who wait for it.
-func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, old *role, read error) (renewed *role, err error) {
+func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, how manner, old *role, read error) (renewed *role, err error) {
 	var lock *cache.Lock
 	defer func() {
 		if err != nil {
@@ -103,12 +110,12 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 		if lock, err = p.Locks.TryLock(p.roleLock()); err != nil {
 			return old, nil // another process renews them, or the folder is full
 		}
-	} else if lock, err = p.wait(ctx, p.roleLock(), asking); err != nil {
+	} else if lock, err = p.wait(ctx, p.roleLock(), how); err != nil {
 		return nil, err
 	}
 	r, err := p.readRole(ctx)
-	if needsUnlock(err) && !serves {
-		if err = p.unlock(ctx, asking); err == nil {
+	if needsUnlock(err) && !serves && how != silently {
+		if err = p.unlock(ctx, how); err == nil {
 			r, err = p.readRole(ctx)
 		}
 	}
@@ -128,7 +135,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 	if r.usable(p.Now()) {
 		return p.renewInTime(ctx, started, r)
 	}
-	return p.renewRole(ctx, started, asking)
+	return p.renewRole(ctx, started, how)
 }
 
 // noteFailure keeps a failure for the processes that wait for this one, and for
@@ -179,6 +186,9 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 // renewRole trades an ID token for role credentials and stores them. A cached ID
 // token that AWS calls expired is renewed once: STS is the judge of time.
 func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner) (*role, error) {
+	if p.Profile.Source != nil {
+		return p.renewChainedRole(ctx, started, how)
+	}
 	p.forRole = true
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
@@ -200,43 +210,41 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 		}
 	}
 	if err != nil {
-		if p.isGone(ctx, l) {
+		if p.isGone(ctx, l.sealsWith()) {
 			return nil, loginGone()
 		}
 		return nil, fromAWS{p.explainSTS(ctx, l, err)}
 	}
-	if err := p.storeRole(ctx, l, renewed); err != nil {
-		return nil, err
-	}
-	p.dropNote(p.roleNote())
-	return renewed, nil
+	renewed.key = l.sealsWith()
+	return renewed, p.storeRole(ctx, renewed)
 }
 
 // storeRole keeps new role credentials. The login's lock is not held, so the login
 // may have been removed or replaced meanwhile. Its key has been, then: the
 // credentials are sealed under one that nobody has any more, and they are not
 // printed either.
-func (p *Pipeline) storeRole(ctx context.Context, l *login, renewed *role) error {
-	if l.unstored != nil {
-		return nil // nothing of this login is kept
+func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
+	if !renewed.key.Empty() { // else nothing of this login is kept
+		switch err := p.putRole(renewed); {
+		case errors.Is(err, cache.ErrMiss):
+			return loginGone()
+		case err != nil:
+			p.tellNotStored("new credentials", err)
+		}
 	}
-	switch err := p.putRole(l.key, renewed); {
-	case errors.Is(err, cache.ErrMiss):
-		return loginGone()
-	case err != nil:
-		p.tellNotStored("new credentials", err)
-	}
-	if p.isGone(ctx, l) {
+	if p.isGone(ctx, renewed.key) {
 		p.dropRole()
 		return loginGone()
 	}
+	p.dropNote(p.roleNote())
 	return nil
 }
 
-// isGone reports whether the login has been removed or replaced.
-func (p *Pipeline) isGone(ctx context.Context, l *login) bool {
+// isGone reports whether the login has been removed or replaced, if what comes of it
+// is sealed with that key.
+func (p *Pipeline) isGone(ctx context.Context, sealed cache.Key) bool {
 	key, err := p.Kept.Key(ctx)
-	return l.unstored == nil && (notThere(err) || err == nil && !key.Equal(l.key.String))
+	return !sealed.Empty() && (notThere(err) || err == nil && !key.Equal(sealed.String))
 }
 
 // loginGone is the answer if the login was removed or replaced during a renewal.

@@ -214,7 +214,7 @@ func TestWaiterAsksWhereASilentRenewalCouldNot(t *testing.T) {
 	started := w.clock.Now()
 	w.mustRun() // finds that the login has ended, and asks nobody
 	w.clock.Advance(2 * time.Second)
-	r, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, nil, cache.ErrMiss)
+	r, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, asking, nil, cache.ErrMiss)
 	if err != nil || r.AccessKeyID == first.AccessKeyID {
 		t.Errorf("the waiter was not asked (%v)", err)
 	}
@@ -268,12 +268,12 @@ func TestCredentialsOfThisMomentAreTaken(t *testing.T) {
 	started := w.clock.Now()
 	first := w.mustRun()
 	p := w.pipeline()
-	r, err := p.renewedRole(w.ctx(), started, never, nil, cache.ErrMiss)
+	r, err := p.renewedRole(w.ctx(), started, never, asking, nil, cache.ErrMiss)
 	if err != nil || r.AccessKeyID != first.AccessKeyID {
 		t.Errorf("credentials stored while it waited were renewed (%v)", err)
 	}
 	w.clock.Advance(time.Second)
-	r, err = p.renewedRole(w.ctx(), w.clock.Now(), never, nil, cache.ErrMiss)
+	r, err = p.renewedRole(w.ctx(), w.clock.Now(), never, asking, nil, cache.ErrMiss)
 	if err != nil || r.AccessKeyID == first.AccessKeyID {
 		t.Errorf("older credentials were taken for new ones (%v)", err)
 	}
@@ -317,7 +317,7 @@ func TestWhatIsNotSharedWithWaiters(t *testing.T) {
 		if n := w.pipeline().readNote(w.pipeline().roleNote()); n.Exit == 0 || n.FromAWS {
 			t.Errorf("%s: noted %+v", name, n)
 		}
-		if _, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, nil, cache.ErrMiss); err != nil {
+		if _, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, asking, nil, cache.ErrMiss); err != nil {
 			t.Errorf("%s: the one who waited: %v", name, err)
 		}
 	}

@@ -98,24 +98,45 @@ func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
 	return Identity{Token: t, Who: who(t), Until: l.Expires, Renews: !l.RefreshToken.Empty()}, nil
 }
 
-// TryRole assumes the role with the login that there is and drops the credentials.
-// It returns the ARN of the session that they were for.
+// TryRole assumes the role with the login that there is, and for a chained role
+// each on the way to it, and drops the credentials. It returns the ARN of the session
+// that they were for.
 func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
-	l, err := p.silentLogin(ctx, secret.String{})
+	r, err := p.tryRole(ctx)
 	if err != nil {
 		return "", p.Fill(err)
+	}
+	return r.AssumedRole, nil
+}
+
+func (p *Pipeline) tryRole(ctx context.Context) (*role, error) {
+	if p.Profile.Source != nil {
+		source := p.source()
+		by, err := source.tryRole(ctx)
+		if err != nil {
+			return nil, p.onTheWay(source, err)
+		}
+		r, err := p.assumeChainedRole(ctx, by)
+		if err != nil {
+			return nil, p.explainChain(ctx, by, err)
+		}
+		return r, nil
+	}
+	l, err := p.silentLogin(ctx, secret.String{})
+	if err != nil {
+		return nil, err
 	}
 	r, err := p.assumeRole(ctx, l)
 	if isExpiredToken(err) {
 		if l, err = p.silentLogin(ctx, l.IDToken.String); err != nil {
-			return "", p.Fill(err)
+			return nil, err
 		}
 		r, err = p.assumeRole(ctx, l)
 	}
 	if err != nil {
-		return "", p.Fill(p.explainSTS(ctx, l, err))
+		return nil, p.explainSTS(ctx, l, err)
 	}
-	return r.AssumedRole, nil
+	return r, nil
 }
 
 // silentLogin is idToken without a person and with an end: another process may

@@ -57,6 +57,14 @@ type login struct {
 	unstored error     // why the keyring did not take the login: it serves this process alone
 }
 
+// sealsWith is the key for what comes of the login; empty if nothing of it is kept.
+func (l *login) sealsWith() cache.Key {
+	if l.unstored != nil {
+		return cache.Key{}
+	}
+	return l.key
+}
+
 // token is the ID token with its claims: it was verified when it came. It is empty
 // as long as none has been.
 func (l *login) token() idp.Token {
@@ -79,6 +87,8 @@ type role struct {
 	SecretAccessKey secret.Kept `json:"secret_access_key"`
 	SessionToken    secret.Kept `json:"session_token"`
 	AssumedRole     string      `json:"assumed_role"` // ARN of the session, with the session name
+
+	key cache.Key // that seals it; empty if it is not kept
 }
 
 // authorization is a device authorization that waits for a person, and that the
@@ -167,9 +177,12 @@ func LoginKey(i profile.IDP) string {
 // roleName names the files of a role: everything that changes what STS would
 // answer. The region is not part of it: the credentials are the same from all.
 func roleName(p profile.Profile) string {
-	policies := append([]string{p.Policy}, p.PolicyARNs...)
+	policies, source := append([]string{p.Policy}, p.PolicyARNs...), ""
+	if p.Source != nil {
+		source = cache.Name(roleName(*p.Source), p.ExternalID)
+	}
 	return "role-" + cache.Name(p.RoleARN, p.Duration.String(), p.SessionName, cache.Name(policies...),
-		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack))
+		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack), source)
 }
 
 func (p *Pipeline) roleNote() string { return "note-" + roleName(p.Profile) + ".json" }
@@ -291,12 +304,14 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unseal[role](p.Kept, key, roleName(p.Profile))
+	r, err := unseal[role](p.Kept, key, roleName(p.Profile))
+	if err == nil {
+		r.key = key
+	}
+	return r, err
 }
 
-func (p *Pipeline) putRole(key cache.Key, r *role) error {
-	return seal(p.Kept, key, roleName(p.Profile), r)
-}
+func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, roleName(p.Profile), r) }
 
 // readAuthorization returns the authorization that waits for a person, or nil; ranOut
 // is one whose code is over.

@@ -154,7 +154,6 @@ func TestWhatANextLoginKeeps(t *testing.T) {
 	} {
 		w := newWorld(t, sandbox.Options{Rotate: true})
 		w.mustRun()
-		first := w.readLogin()
 		role := w.mustReadRole()
 		w.clock.Advance(20 * time.Minute)
 		w.box.EndLogins() // so that a person has to come
@@ -162,7 +161,7 @@ func TestWhatANextLoginKeeps(t *testing.T) {
 		c.set(w)
 		var stored error
 		w.during("/keys", func() {
-			stored = w.pipeline(longRole).storeRole(t.Context(), first, role)
+			stored = w.pipeline(longRole).storeRole(t.Context(), role)
 		})
 		w.mustLogin(c.anew)
 		for _, change := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
@@ -188,7 +187,7 @@ func TestNothingIsStoredAfterALogout(t *testing.T) {
 	}
 	role := w.mustReadRole()
 	w.mustLogout()
-	w.failsWith(p.Fill(p.storeRole(t.Context(), l, role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
+	w.failsWith(p.Fill(p.storeRole(t.Context(), role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
 	if err := p.putAuthorization(l.key, &authorization{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
 		t.Errorf("an authorization is stored: %v", err)
 	}

@@ -15,7 +15,9 @@ type Status struct {
 	Issuer    string `json:"issuer"`
 	RoleARN   string `json:"role_arn"`
 	AccountID string `json:"account_id"`
-	Storage   string `json:"storage"` // where the login is kept
+	// SourceProfile is whose role assumes this one, or "".
+	SourceProfile string `json:"source_profile,omitempty"`
+	Storage       string `json:"storage"` // where the login is kept
 	// Problem says why the login cannot be reached, or "".
 	Problem string `json:"problem,omitempty"`
 
@@ -69,6 +71,9 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	s := Status{
 		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
 		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), LastFailure: p.lastFailure(),
+	}
+	if p.Profile.Source != nil {
+		s.SourceProfile = p.Profile.Source.Name
 	}
 	l, key, err := p.readLogin(ctx)
 	if err != nil && !notThere(err) {

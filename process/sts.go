@@ -41,7 +41,7 @@ func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := p.stsClient(ctx)
+	client, err := p.stsClient(ctx, aws.AnonymousCredentials{})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
 	if err != nil {
 		return nil, asBadAnswer(err)
 	}
-	return p.role(output)
+	return p.role(output.Credentials, output.AssumedRoleUser)
 }
 
 func (p *Pipeline) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, error) {
@@ -66,18 +66,24 @@ func (p *Pipeline) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, erro
 		WebIdentityToken: aws.String(l.IDToken.Reveal()),
 		DurationSeconds:  aws.Int32(int32(p.Profile.Duration / time.Second)),
 	}
+	input.Policy, input.PolicyArns = p.sessionPolicies()
+	return input, nil
+}
+
+// sessionPolicies are those that narrow the role, nil for none.
+func (p *Pipeline) sessionPolicies() (inline *string, managed []types.PolicyDescriptorType) {
 	if p.Profile.Policy != "" {
-		input.Policy = &p.Profile.Policy
+		inline = &p.Profile.Policy
 	}
 	for _, arn := range p.Profile.PolicyARNs {
-		input.PolicyArns = append(input.PolicyArns, types.PolicyDescriptorType{Arn: &arn})
+		managed = append(managed, types.PolicyDescriptorType{Arn: &arn})
 	}
-	return input, nil
+	return inline, managed
 }
 
 // stsClient is the SDK's client without its configuration, which would read the
 // profile that has started us.
-func (p *Pipeline) stsClient(ctx context.Context) (*sts.Client, error) {
+func (p *Pipeline) stsClient(ctx context.Context, signer aws.CredentialsProvider) (*sts.Client, error) {
 	transport, err := p.stsTransport()
 	if err != nil {
 		return nil, err
@@ -87,7 +93,7 @@ func (p *Pipeline) stsClient(ctx context.Context) (*sts.Client, error) {
 		return nil, err
 	}
 	return sts.New(sts.Options{
-		Region: p.Profile.STSRegion(), BaseEndpoint: &address, Credentials: aws.AnonymousCredentials{},
+		Region: p.Profile.STSRegion(), BaseEndpoint: &address, Credentials: signer,
 		HTTPClient: newClient(p.noted(transport), stsAnswerMax, stsRequestTime),
 		Retryer:    p.stsRetryer(ctx),
 		AppID:      "daypass", // CloudTrail shows it to the account's admins
@@ -185,9 +191,8 @@ func stsRetryable(err error) aws.Ternary {
 
 // role checks what STS answered: nothing of it is stored or printed unless it is
 // whole.
-func (p *Pipeline) role(output *sts.AssumeRoleWithWebIdentityOutput) (*role, error) {
+func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*role, error) {
 	now := p.Now()
-	got, user := output.Credentials, output.AssumedRoleUser
 	if got == nil {
 		return nil, &badAnswer{"it holds no credentials"}
 	}

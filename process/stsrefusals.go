@@ -88,9 +88,39 @@ func stsRefusals() []stsRefusal {
 	}
 }
 
-// explainSTS explains why no role credentials came from AWS, with what an AWS admin
-// compares of the token, and never the token.
+// chainRefusals come before the others if a role was to assume another one.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func chainRefusals() []stsRefusal {
+	const aws = failure.ExitAWS
+	stale := []string{"AWS does not take the credentials of profile {source}, which assume role {role} ({code}).", "{token}",
+		"Is this machine's clock right? If so, were the role's sessions revoked? Try: daypass doctor --profile {source}"}
+	return []stsRefusal{
+		{"AccessDenied", "", aws, []string{
+			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it (AccessDenied).",
+			"{token}", sendTrustPolicy}},
+		{"ExpiredToken", "", aws, stale},
+		{"InvalidClientTokenId", "", aws, stale},
+		{"SignatureDoesNotMatch", "", aws, stale},
+	}
+}
+
+// explainChain explains why AWS did not let one role assume the profile's.
+func (p *Pipeline) explainChain(ctx context.Context, by *role, err error) *failure.Error {
+	sent := &login{IDToken: by.SessionToken, Issuer: p.Profile.IDP.Issuer}
+	return p.explain(ctx, sent, err, append(chainRefusals(), stsRefusals()...), func(request string) string {
+		return "Caller: " + by.AssumedRole + " request=" + cmp.Or(request, "(none)")
+	})
+}
+
+// explainSTS explains why AWS did not take the login for the profile's role.
 func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure.Error {
+	return p.explain(ctx, l, err, stsRefusals(), func(request string) string { return tokenLine(l, request) })
+}
+
+// explain explains why no role credentials came from AWS, with the line that an AWS
+// admin compares, and never with the token that was sent.
+func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []stsRefusal, line func(request string) string) *failure.Error {
 	var (
 		f   *failure.Error
 		bad *badAnswer
@@ -124,13 +154,15 @@ func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure
 	if api.passing() {
 		return failure.New(failure.ExitNetwork, err, "AWS STS cannot help now ("+full+").", notNeeded)
 	}
+	source := cmp.Or(p.Profile.Source, &p.Profile)
 	fill := strings.NewReplacer(
-		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", tokenLine(l, shortened(api.RequestID, l)),
+		"{source}", source.Name, "{sourcerole}", source.RoleARN,
+		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
 		"{client}", p.Profile.IDP.ClientID, "{issuer}", l.Issuer, "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
 		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
-	for _, r := range stsRefusals() {
+	for _, r := range refusals {
 		// Some codes come with "Exception" at their end.
 		if r.code != "" && strings.TrimSuffix(code, "Exception") != r.code || !strings.Contains(strings.ToLower(said), r.message) {
 			continue

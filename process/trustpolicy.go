@@ -18,10 +18,11 @@ type TrustPolicy struct {
 	// Document is the role's trust policy: JSON, indented, with a final line feed.
 	Document []byte
 
+	Admits   string // whom the policy lets in, as in "logins of client C"
 	Issuer   string // URL of the IAM identity provider
 	ClientID string // its audience
 	Provider string // its ARN, or a host name where BuiltIn
-	BuiltIn  bool   // AWS knows the provider: none is to be created
+	BuiltIn  bool   // AWS knows the provider, or the role needs none: none is to be created
 
 	AccountID  string
 	RoleName   string
@@ -63,10 +64,13 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	_, path, _ := strings.Cut(p.Profile.RoleARN, ":role/")
 	_, host, _ := strings.Cut(settings.Issuer, "://") // with its path: a trailing slash counts
 	t := TrustPolicy{
-		Issuer: settings.Issuer, ClientID: settings.ClientID,
+		Issuer: settings.Issuer, ClientID: settings.ClientID, Admits: "logins of client " + settings.ClientID,
 		Provider:  "arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + host,
 		AccountID: p.Profile.AccountID, RoleName: p.Profile.RoleName, RolePath: "/" + strings.TrimSuffix(path, p.Profile.RoleName),
 		MaxSession: p.Profile.Duration,
+	}
+	if p.Profile.Source != nil {
+		return p.trustSource(t)
 	}
 	// AWS compares azp if the token has it, else aud. Package idp accepts no token
 	// whose azp is not the client, so it is the client's id either way.
@@ -86,24 +90,46 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	}
 	t.Notes = p.trustNotes(provider, sub == "", err == nil)
 
+	t.Document, err = trustDocument(map[string]string{"Federated": t.Provider}, actions, condition)
+	return t, err
+}
+
+// trustSource is the policy that lets in the role of the source profile.
+func (p *Pipeline) trustSource(t TrustPolicy) (TrustPolicy, error) {
+	by := p.Profile.Source.RoleARN
+	t.BuiltIn, t.Admits = true, "role "+by
+	t.Notes = []string{"Role " + by + " must be allowed to sts:AssumeRole this role too, in its own permissions."}
+	condition := map[string]string{}
+	if p.Profile.ExternalID != "" {
+		condition["sts:ExternalId"] = p.Profile.ExternalID
+	}
+	var err error
+	t.Document, err = trustDocument(map[string]string{"AWS": by}, []string{"sts:AssumeRole"}, condition)
+	return t, err
+}
+
+// trustDocument is a trust policy of one statement, in the order in which people
+// write it.
+func trustDocument(principal map[string]string, actions []string, equal map[string]string) ([]byte, error) {
 	var action any = actions
 	if len(actions) == 1 {
 		action = actions[0]
 	}
-	type statement struct { // in the order in which people write one
+	var condition map[string]map[string]string
+	if len(equal) > 0 {
+		condition = map[string]map[string]string{"StringEquals": equal}
+	}
+	type statement struct {
 		Effect    string
 		Principal map[string]string
-		Action    any // one action or a list of them
-		Condition map[string]map[string]string
+		Action    any                          // one action or a list of them
+		Condition map[string]map[string]string `json:",omitempty"`
 	}
 	document, err := json.MarshalIndent(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{{
-		"Allow", map[string]string{"Federated": t.Provider}, action, map[string]map[string]string{"StringEquals": condition},
-	}}}, "", "  ")
-	t.Document = append(document, '\n')
-	return t, err
+	}{"2012-10-17", []statement{{"Allow", principal, action, condition}}}, "", "  ")
+	return append(document, '\n'), err
 }
 
 // trustNotes are what an admin should know before the policy is used.

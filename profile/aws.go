@@ -30,7 +30,8 @@ func (p *Profile) readRole(own *settings) {
 		own.fail(role.wrong("", "there is no partition %s; want one of %s", shown(arn.partition), strings.Join(address.PartitionNames(), ", ")))
 	}
 	p.RoleARN, p.AccountID, p.RoleName, p.Partition = role.value, arn.account, arn.name, arn.partition
-	p.Duration = own.duration("daypass_duration", time.Hour, 15*time.Minute, 12*time.Hour, "15m to 12h")
+	most, want := p.mostDuration()
+	p.Duration = own.duration("daypass_duration", time.Hour, 15*time.Minute, most, want)
 	p.SessionName = own.sessionName()
 	p.PolicyARNs = own.policyARNs(arn)
 	p.Policy = own.policy()

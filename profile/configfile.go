@@ -56,6 +56,7 @@ type Config struct {
 	headers  map[string]*section  // every section, of several with one header the last
 	sections map[Section]*section // ours; of several, as [default] and [profile default], the last
 	order    []*section           // every section, in the order of the file
+	chain    []string             // the profiles on whose way this one is loaded, see loadChained
 }
 
 // section is what the file says in a section.

@@ -29,7 +29,7 @@ func TestExampleFile(t *testing.T) {
 		}
 	}
 	for _, text := range []string{asIs, whole} {
-		for _, name := range []string{"dev", "audit"} {
+		for _, name := range []string{"dev", "spoke", "audit"} {
 			p, err := load(t, text, name, nil, nil)
 			if err != nil {
 				t.Errorf("%v", err)

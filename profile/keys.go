@@ -36,6 +36,8 @@ func profileKeys() []key {
 	return []key{
 		{"daypass_idp", "name of the [daypass-idp] section to log in with"},
 		{"daypass_role_arn", "ARN of the role to assume"},
+		{"daypass_source_profile", "profile of daypass whose role assumes this one (role chaining)"},
+		{"daypass_external_id", "external id that the trust policy of a chained role asks for"},
 		{"daypass_duration", "life of the role credentials: 15m to 12h, or seconds (default 1h)"},
 		{"daypass_session_name", "role session name, a template over claims such as {email}"},
 		{"daypass_policy_arns", "up to 10 managed policies that narrow the role, separated by commas"},

@@ -48,9 +48,14 @@ type Profile struct {
 
 	RoleARN, AccountID, RoleName, Partition string // the last three are parts of the first
 
+	// Source is the profile whose role assumes this one's (role chaining): its IDP is
+	// this profile's. It is nil if the login assumes the role itself.
+	Source     *Profile
+	ExternalID string // for a chained role; "" for none
+
 	Region      string        // lies in Partition; "" if nobody names one, see STSRegion
-	Duration    time.Duration // of the role credentials, whole seconds, 15 min to 12 h
-	SessionName string        // template over claims, "{email}"; "" for the default
+	Duration    time.Duration // of the role credentials, whole seconds, 15 min to 12 h; 1 h if chained
+	SessionName string        // template over claims, "{email}"; "" for the default, and for a chained role
 	PolicyARNs  []string      // session policies, at most 10
 	Policy      string        // inline session policy in JSON; "" for none
 
@@ -125,10 +130,16 @@ func (c *Config) Load(name string) (Profile, error) {
 			return Profile{}, err
 		}
 	}
+	if own.get("daypass_source_profile").value != "" {
+		return c.loadChained(name, own)
+	}
 	named := own.get("daypass_idp")
 	if named.value == "" && !(c.src.given("issuer") && c.src.given("client-id")) {
 		own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
 		return Profile{}, own.err
+	}
+	if external := own.get("daypass_external_id"); external.value != "" {
+		return Profile{}, external.wrong("Remove it, or name the daypass_source_profile.", "only a role that assumes another one sends it")
 	}
 	p := Profile{Name: name}
 	if p.IDP, err = c.loadIDP(named); err != nil {
@@ -183,8 +194,9 @@ func (c *Config) profileSettings(name string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
-		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves.")
+	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"]+own.values["daypass_source_profile"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
+		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves. Or let daypass do it, with the two lines "+
+			"daypass_source_profile = "+plain(hub)+" and daypass_role_arn = "+plain(c.value(s, "role_arn"))+".")
 	}
 	return own, checkOwnLine(name, own.inFile("credential_process"))
 }

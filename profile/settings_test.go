@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 		"role, no path": {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role//a"), []string{"role/NAME"}},
 		"role, long":    {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/"+strings.Repeat("a/", 1100)+"b"), []string{"role/NAME"}},
 		"role, region":  {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam:eu-west-1:111122223333:role/a"), []string{"role/NAME"}},
-		"chained role":  {"[profile dev]\nrole_arn = x\nsource_profile = hub\n" + config[:strings.Index(config, "[profile")], []string{"source_profile = hub", "Use --profile hub"}},
+		"chained role":  {"[profile dev]\nrole_arn = x\nsource_profile = hub\n" + config[:strings.Index(config, "[profile")], []string{"source_profile = hub", "Use --profile hub", "daypass_source_profile = hub and daypass_role_arn = x."}},
 		"name with a space in the login": {strings.Replace(strings.Replace(config, inIDP, "[daypass-idp my corp]", 1), "= corp", "= my corp", 1),
 			[]string{"[daypass-idp my corp]", "Rename it"}},
 		"role, session":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:sts::111122223333:assumed-role/a/b"), []string{"session of a role"}},

@@ -168,8 +168,11 @@ func (s *Sandbox) route(r *http.Request) route {
 	}
 	switch strings.TrimSuffix(r.URL.Path, "/") {
 	case "/sts":
-		if r.PostForm.Get("Action") == "GetCallerIdentity" {
+		switch r.PostForm.Get("Action") {
+		case "GetCallerIdentity":
 			return route{"identity", http.MethodPost, s.callerIdentity}
+		case "AssumeRole":
+			return route{"sts:chained", http.MethodPost, s.assumeChainedRole}
 		}
 		return route{"sts", http.MethodPost, s.assumeRole}
 	case "/signin/federation":

@@ -72,7 +72,7 @@ func (s *Sandbox) signinToken(r *http.Request) answer {
 	asked := signin{arn: caller.arn, expires: now.Add(signinLife), until: caller.expires}
 	if text := r.Form.Get("SessionDuration"); text != "" {
 		seconds, err := strconv.Atoi(text)
-		if err != nil || seconds < 900 || seconds > 43200 || s.options.RefuseSessionDuration {
+		if err != nil || seconds < 900 || seconds > 43200 || s.options.RefuseSessionDuration || caller.chained {
 			return textAnswer(http.StatusBadRequest, "Invalid credentials parameter")
 		}
 		asked.until = now.Add(time.Duration(seconds) * time.Second)

@@ -36,6 +36,8 @@ type session struct {
 	secretKey, token string
 	arn, userID      string
 	account          string
+	role             string // ARN
+	chained          bool   // assumed by another role
 	expires          time.Time
 }
 
@@ -71,16 +73,7 @@ func (s *Sandbox) assumeRole(r *http.Request) answer {
 		return s.stsError(STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."})
 	}
 	sessionName := form.Get("RoleSessionName")
-	given := session{
-		secretKey: s.issue("", 40),
-		token:     s.issue("IQoJb3JpZ2luX2Vj", cmp.Or(s.options.SessionTokenSize, 900)),
-		arn:       fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", role.partition, role.account, role.name, sessionName),
-		userID:    role.id() + ":" + sessionName,
-		account:   role.account,
-		expires:   s.now().Add(duration).Truncate(time.Second),
-	}
-	keyID := "ASIA" + rand.Text()[:16]
-	s.sessions[keyID] = given
+	keyID, given := s.beginSession(role, sessionName, duration, false)
 	return xmlAnswer(http.StatusOK, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
     <SubjectFromWebIdentityToken>%[2]s</SubjectFromWebIdentityToken>
@@ -103,8 +96,86 @@ func (s *Sandbox) assumeRole(r *http.Request) answer {
 		given.expires.UTC().Format(time.RFC3339), identity.issuer)
 }
 
+// beginSession hands out credentials; s.mu is held.
+func (s *Sandbox) beginSession(role role, name string, duration time.Duration, chained bool) (keyID string, given session) {
+	given = session{
+		secretKey: s.issue("", 40),
+		token:     s.issue("IQoJb3JpZ2luX2Vj", cmp.Or(s.options.SessionTokenSize, 900)),
+		arn:       fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", role.partition, role.account, role.name, name),
+		userID:    role.id() + ":" + name,
+		account:   role.account,
+		role:      role.arn,
+		chained:   chained,
+		expires:   s.now().Add(duration).Truncate(time.Second),
+	}
+	keyID = "ASIA" + rand.Text()[:16]
+	s.sessions[keyID] = given
+	return keyID, given
+}
+
+// assumeChainedRole answers AssumeRole to whoever signs with credentials that the
+// sandbox handed out; s.mu is held.
+func (s *Sandbox) assumeChainedRole(r *http.Request) answer {
+	if len(s.stsErrors) > 0 {
+		fail := s.stsErrors[0]
+		s.stsErrors = s.stsErrors[1:]
+		return s.stsError(fail)
+	}
+	caller, refusal := s.caller(r)
+	if refusal != nil {
+		return s.stsError(*refusal)
+	}
+	form := r.PostForm
+	duration, refusal := checkSession(form)
+	if refusal != nil {
+		return s.stsError(*refusal)
+	}
+	if duration > time.Hour {
+		return s.stsError(STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"})
+	}
+	role, err := parseRole(form.Get("RoleArn"))
+	if err != nil {
+		return s.stsError(STSError{Code: "ValidationError", Message: err.Error()})
+	}
+	context := map[string][]string{"sts:rolesessionname": {form.Get("RoleSessionName")}}
+	if form.Has("ExternalId") {
+		context["sts:externalid"] = []string{form.Get("ExternalId")}
+	}
+	if policy, exists := s.roles[role.arn]; !exists || !policy.allows("sts:AssumeRole", caller.role, context) {
+		return s.stsError(STSError{Code: "AccessDenied", Message: "User: " + caller.arn + " is not authorized to perform: sts:AssumeRole on resource: " + role.arn})
+	}
+	keyID, given := s.beginSession(role, form.Get("RoleSessionName"), duration, true)
+	return xmlAnswer(http.StatusOK, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleResult>
+    <AssumedRoleUser>
+      <AssumedRoleId>%[2]s</AssumedRoleId>
+      <Arn>%[3]s</Arn>
+    </AssumedRoleUser>
+    <Credentials>
+      <AccessKeyId>%[4]s</AccessKeyId>
+      <SecretAccessKey>%[5]s</SecretAccessKey>
+      <SessionToken>%[6]s</SessionToken>
+      <Expiration>%[7]s</Expiration>
+    </Credentials>
+  </AssumeRoleResult>
+  <ResponseMetadata><RequestId>%[1]s</RequestId></ResponseMetadata>
+</AssumeRoleResponse>
+`, given.userID, given.arn, keyID, given.secretKey, given.token, given.expires.UTC().Format(time.RFC3339))
+}
+
 // checkAssumeRole checks the form against the limits of the API reference.
 func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
+	if n := len(form.Get("WebIdentityToken")); n < 4 || n > 20000 {
+		return 0, &STSError{Code: "ValidationError", Message: "1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: Member must have length between 4 and 20000"}
+	}
+	if form.Has("ProviderId") {
+		return 0, &STSError{Code: "ValidationError", Message: "ProviderId must not be given for OpenID Connect providers"}
+	}
+	return checkSession(form)
+}
+
+// checkSession checks what both calls have.
+func checkSession(form url.Values) (time.Duration, *STSError) {
 	invalid := func(format string, args ...any) (time.Duration, *STSError) {
 		return 0, &STSError{Code: "ValidationError", Message: fmt.Sprintf(format, args...)}
 	}
@@ -114,18 +185,12 @@ func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
 	if n := len(form.Get("RoleArn")); n < 20 || n > 2048 {
 		return constraint("roleArn", "have length between 20 and 2048")
 	}
-	if n := len(form.Get("WebIdentityToken")); n < 4 || n > 20000 {
-		return constraint("webIdentityToken", "have length between 4 and 20000")
-	}
 	name := form.Get("RoleSessionName")
 	if len(name) < 2 || len(name) > 64 {
 		return constraint("roleSessionName", "have length between 2 and 64")
 	}
 	if !sessionNames.MatchString(name) {
 		return constraint("roleSessionName", `satisfy regular expression pattern: [\w+=,.@-]*`)
-	}
-	if form.Has("ProviderId") {
-		return invalid("ProviderId must not be given for OpenID Connect providers")
 	}
 	duration := time.Hour
 	if text := form.Get("DurationSeconds"); text != "" {
@@ -151,27 +216,35 @@ func checkAssumeRole(form url.Values) (time.Duration, *STSError) {
 
 var sessionNames = regexp.MustCompile(`^[\w+=,.@-]*$`)
 
-// callerIdentity answers GetCallerIdentity to whoever signs with credentials
-// that the sandbox handed out; s.mu is held. The date of the signature is not
-// compared with the clock, which may be a test's.
-func (s *Sandbox) callerIdentity(r *http.Request) answer {
+// caller returns who has signed the request with credentials that the sandbox
+// handed out; s.mu is held. The date of the signature is not compared with the
+// clock, which may be a test's.
+func (s *Sandbox) caller(r *http.Request) (session, *STSError) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return textAnswer(http.StatusBadRequest, "unreadable body")
+		return session{}, &STSError{Code: "InvalidAction", Message: "unreadable body"}
 	}
 	signature, signed := parseSignature(r)
 	if !signed {
-		return s.stsError(STSError{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"})
+		return session{}, &STSError{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
 	}
 	caller, known := s.sessions[signature.keyID()]
-	if !known || r.Header.Get("X-Amz-Security-Token") != caller.token {
-		return s.stsError(STSError{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."})
+	switch {
+	case !known || r.Header.Get("X-Amz-Security-Token") != caller.token:
+		return session{}, &STSError{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
+	case signature.credential[3] != "sts" || !signature.matches(r, body, caller):
+		return session{}, &STSError{Code: "SignatureDoesNotMatch", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
+	case !s.now().Before(caller.expires):
+		return session{}, &STSError{Code: "ExpiredToken", Message: "The security token included in the request is expired"}
 	}
-	if !signature.matches(r, body, caller) {
-		return s.stsError(STSError{Code: "SignatureDoesNotMatch", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."})
-	}
-	if !s.now().Before(caller.expires) {
-		return s.stsError(STSError{Code: "ExpiredToken", Message: "The security token included in the request is expired"})
+	return caller, nil
+}
+
+// callerIdentity answers GetCallerIdentity; s.mu is held.
+func (s *Sandbox) callerIdentity(r *http.Request) answer {
+	caller, refusal := s.caller(r)
+	if refusal != nil {
+		return s.stsError(*refusal)
 	}
 	return xmlAnswer(http.StatusOK, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <GetCallerIdentityResult>

@@ -12,7 +12,7 @@ import (
 )
 
 // trustPolicy is a role's trust policy document, as far as it can concern
-// AssumeRoleWithWebIdentity.
+// AssumeRoleWithWebIdentity and AssumeRole.
 type trustPolicy struct {
 	Statement list[statement]
 }
@@ -25,13 +25,13 @@ type statement struct {
 }
 
 type principal struct {
-	Federated list[string]
+	Federated, AWS list[string]
 }
 
 // UnmarshalJSON also reads "*", which means everybody.
 func (p *principal) UnmarshalJSON(data []byte) error {
 	if string(data) == `"*"` {
-		p.Federated = list[string]{"*"}
+		p.Federated, p.AWS = list[string]{"*"}, list[string]{"*"}
 		return nil
 	}
 	type plain principal
@@ -163,10 +163,10 @@ func (s *Sandbox) allowed(r role, identity webIdentity, sessionName string) bool
 }
 
 // allows says whether a statement allows the action and none denies it.
-func (p trustPolicy) allows(action, provider string, context map[string][]string) bool {
+func (p trustPolicy) allows(action, principal string, context map[string][]string) bool {
 	allowed := false
 	for _, st := range p.Statement {
-		if !st.applies(action, provider, context) {
+		if !st.applies(action, principal, context) {
 			continue
 		}
 		if st.Effect == "Deny" {
@@ -177,12 +177,16 @@ func (p trustPolicy) allows(action, provider string, context map[string][]string
 	return allowed
 }
 
-func (st statement) applies(action, provider string, context map[string][]string) bool {
+func (st statement) applies(action, principal string, context map[string][]string) bool {
 	named := func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }
 	if !slices.ContainsFunc(st.Action, named) {
 		return false
 	}
-	if !slices.Contains(st.Principal.Federated, provider) && !slices.Contains(st.Principal.Federated, "*") {
+	principals := st.Principal.Federated
+	if action == "sts:AssumeRole" {
+		principals = st.Principal.AWS
+	}
+	if !slices.Contains(principals, principal) && !slices.Contains(principals, "*") {
 		return false
 	}
 	for operator, keys := range st.Condition {

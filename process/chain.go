@@ -1,0 +1,102 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/daypass/daypass/failure"
+)
+
+// A chained profile has its role assumed by the role of another profile, whose
+// credentials are cached, locked and renewed as ever. Locks are taken from the
+// profile that is asked for towards the login.
+
+// source is the pipeline of the profile whose role assumes this one's.
+func (p *Pipeline) source() *Pipeline {
+	source := *p
+	source.Profile, source.Missed, source.toSTS = *p.Profile.Source, nil, nil
+	return &source
+}
+
+// renewChainedRole trades the source's role credentials for this role's and
+// stores them. Credentials of the source that AWS no longer takes are renewed once.
+func (p *Pipeline) renewChainedRole(ctx context.Context, started time.Time, how manner) (*role, error) {
+	source := p.source()
+	by, err := source.currentRole(ctx, started, ForSDK, how)
+	if err != nil {
+		return nil, p.onTheWay(source, err)
+	}
+	renewed, err := p.assumeChainedRole(ctx, by)
+	if isStale(err) && by.Issued.Before(started) {
+		never := func(time.Duration, time.Duration) bool { return false }
+		if by, err = source.currentRole(ctx, started, never, how); err != nil {
+			return nil, p.onTheWay(source, err)
+		}
+		renewed, err = p.assumeChainedRole(ctx, by)
+	}
+	p.debug("assume role", "role", p.Profile.RoleARN, "by", by.AssumedRole, "ok", err == nil)
+	if err != nil {
+		if p.isGone(ctx, by.key) {
+			return nil, loginGone()
+		}
+		return nil, fromAWS{p.explainChain(ctx, by, err)}
+	}
+	renewed.key = by.key
+	return renewed, p.storeRole(ctx, renewed)
+}
+
+// onTheWay is a failure of the source in its own words, with the role that it was
+// needed for if AWS has refused.
+func (p *Pipeline) onTheWay(source *Pipeline, err error) error {
+	f := failure.From(err).Fill(source.Names())
+	if f.Exit == failure.ExitAWS {
+		f.Lines[0] = "on the way to role " + p.Profile.RoleARN + ": " + f.Lines[0]
+	}
+	var aws fromAWS
+	if errors.As(err, &aws) {
+		return fromAWS{f}
+	}
+	return f
+}
+
+// assumeChainedRole assumes the role by another one, under the same session name:
+// CloudTrail shows the person throughout.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, error) {
+	name := by.AssumedRole[strings.LastIndexByte(by.AssumedRole, '/')+1:]
+	if name == "" {
+		return nil, &badAnswer{"it does not name the session of role " + p.Profile.Source.RoleARN}
+	}
+	client, err := p.stsClient(ctx, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{
+			AccessKeyID: by.AccessKeyID, SecretAccessKey: by.SecretAccessKey.Reveal(), SessionToken: by.SessionToken.Reveal(),
+		}, nil
+	}))
+	if err != nil {
+		return nil, err
+	}
+	input := &sts.AssumeRoleInput{
+		RoleArn: &p.Profile.RoleARN, RoleSessionName: &name, DurationSeconds: aws.Int32(int32(p.Profile.Duration / time.Second)),
+	}
+	if p.Profile.ExternalID != "" {
+		input.ExternalId = &p.Profile.ExternalID
+	}
+	input.Policy, input.PolicyArns = p.sessionPolicies()
+	output, err := client.AssumeRole(ctx, input)
+	if err != nil {
+		return nil, asBadAnswer(err)
+	}
+	return p.role(output.Credentials, output.AssumedRoleUser)
+}
+
+// isStale reports that AWS does not take the credentials that signed the request.
+func isStale(err error) bool {
+	api := asSTSError(err)
+	return api != nil && (strings.HasPrefix(api.Code, "ExpiredToken") || api.Code == "InvalidClientTokenId")
+}

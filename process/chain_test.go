@@ -1,0 +1,173 @@
+package process
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// spoke makes p a process of a profile whose role dev's role assumes, and has the
+// role trust what its trust policy says.
+func (w *world) spoke(name string) func(*Pipeline) {
+	w.t.Helper()
+	change := func(p *Pipeline) {
+		hub := p.Profile
+		p.Profile.Source, p.Profile.Name, p.Profile.RoleName, p.Profile.AccountID = &hub, name, name, "444455556666"
+		p.Profile.RoleARN, p.Profile.ExternalID = "arn:aws:iam::444455556666:role/"+name, "id-of-"+name
+	}
+	policy, err := w.pipeline(change).TrustPolicy(w.t.Context(), "")
+	if err == nil {
+		err = w.box.Trust("arn:aws:iam::444455556666:role/"+name, string(policy.Document))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return change
+}
+
+// One login, one AssumeRoleWithWebIdentity and twenty AssumeRole, under the person's
+// session name throughout.
+func TestChainedRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	var all sync.WaitGroup
+	for i := range 20 {
+		spoke := w.spoke(fmt.Sprint("spoke", i))
+		all.Go(func() {
+			c, err := w.run(spoke)
+			if err != nil || c.AccountID != "444455556666" || c.AssumedRole != fmt.Sprintf("arn:aws:sts::444455556666:assumed-role/spoke%d/taro@example.com", i) {
+				t.Errorf("%+v, %v", c, err)
+			}
+		})
+	}
+	all.Wait()
+	w.counts(map[string]int{"device": 1, "sts": 1, "sts:chained": 20})
+	spoke := w.spoke("spoke0")
+	w.mustRun(spoke)
+	w.counts(map[string]int{"sts": 1, "sts:chained": 20})
+	// The source is renewed first if it must be.
+	w.clock.Advance(55 * time.Minute)
+	w.mustRun(spoke)
+	w.mustRun()
+	w.counts(map[string]int{"device": 1, "sts": 2, "sts:chained": 21})
+	if s := w.pipeline(spoke).Status(t.Context()); s.SourceProfile != "dev" || s.Credentials == nil || s.NeedsPerson {
+		t.Errorf("%+v", s)
+	}
+	if session, err := w.pipeline(spoke).TryRole(w.ctx()); err != nil || !strings.Contains(session, "assumed-role/spoke0/") {
+		t.Errorf("%q, %v", session, err)
+	}
+}
+
+// Whose refusal it is, is told, with both roles.
+func TestChainRefused(t *testing.T) {
+	t.Parallel()
+	const spokeARN = "arn:aws:iam::444455556666:role/spoke"
+	for name, c := range map[string]struct {
+		set   func(*world)
+		exit  int
+		first string
+	}{
+		"the spoke's trust policy": {func(w *world) {
+			_ = w.box.Trust(spokeARN, strings.ReplaceAll(`{"Statement": {"Effect": "Allow", "Principal": {"AWS": "HUB"}, "Action": "sts:AssumeRole",
+				"Condition": {"StringEquals": {"sts:ExternalId": "another"}}}}`, "HUB", w.box.RoleARN))
+		}, failure.ExitAWS, "AWS refused role " + spokeARN + ": it does not exist, its trust policy does not let in role "},
+		"the hub's": {func(w *world) {
+			_ = w.box.Trust(w.box.RoleARN, `{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*"}}`)
+		}, failure.ExitAWS, "on the way to role " + spokeARN + ": AWS refused role "},
+		"credentials that AWS does not take": {func(w *world) {
+			w.mustRun() // the hub's: they are renewed once
+			w.clock.Advance(time.Second)
+			stale := sandbox.STSError{Code: "ExpiredToken"}
+			w.answerChained(nil, stale, stale)
+		}, failure.ExitAWS, "AWS does not take the credentials of profile dev, which assume role " + spokeARN},
+		"rubbish": {func(w *world) {
+			w.answerChainedWith("<html>hello")
+		}, failure.ExitNetwork, "the answer of STS cannot be used: it does not come from AWS (status 200)"},
+		"an endless answer": {func(w *world) {
+			w.answerChainedWith(strings.Repeat("<a>", stsAnswerMax))
+		}, failure.ExitNetwork, "the answer of STS cannot be used: it is larger than any of AWS's"},
+		"half an answer": {func(w *world) {
+			w.answerChainedWith(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId></Credentials></AssumeRoleResult></AssumeRoleResponse>`)
+		}, failure.ExitNetwork, "the answer of STS cannot be used: it holds no credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sandbox.Options{})
+			spoke := w.spoke("spoke")
+			c.set(w)
+			err := w.fails(c.exit, c.first, spoke)
+			if len(failure.From(err).Lines) > 3 {
+				t.Errorf("%q", failure.From(err).Lines)
+			}
+			if name == "the spoke's trust policy" && !strings.Contains(err.Error(), "Caller: arn:aws:sts::111122223333:assumed-role/Developer/taro@example.com request=") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// answerChained has AssumeRole answered with errors of STS, and then by answer,
+// unless that returns false.
+func (w *world) answerChained(answer func(http.ResponseWriter) bool, errors ...sandbox.STSError) {
+	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.PostForm.Get("Action") != "AssumeRole" {
+			return false
+		}
+		if len(errors) == 0 {
+			return answer(rw)
+		}
+		w.box.FailSTS(errors[0])
+		errors = errors[1:]
+		return false
+	})
+}
+
+func (w *world) answerChainedWith(body string) {
+	w.answerChained(func(rw http.ResponseWriter) bool { _, _ = rw.Write([]byte(body)); return true })
+}
+
+// Credentials of the source that AWS has stopped taking are renewed, once.
+func TestStaleSourceIsRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	spoke := w.spoke("spoke")
+	w.mustRun()
+	w.clock.Advance(time.Second)
+	w.answerChained(func(http.ResponseWriter) bool { return false }, sandbox.STSError{Code: "InvalidClientTokenId"})
+	w.mustRun(spoke)
+	w.counts(map[string]int{"device": 1, "sts": 2, "sts:chained": 2})
+}
+
+// While old credentials serve, nobody is asked for the source's login either.
+func TestChainRenewsSilently(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{IDTokenLife: 30 * time.Minute})
+	chained := w.spoke("spoke")
+	spoke := func(p *Pipeline) { chained(p); p.Profile.Source.Duration = 30 * time.Minute }
+	first := w.mustRun(spoke)
+	w.clock.Advance(50 * time.Minute)
+	w.box.EndLogins()
+	if c := w.mustRun(spoke); c.AccessKeyID != first.AccessKeyID || len(w.shown) != 1 {
+		t.Errorf("shown %v", w.shown)
+	}
+	w.clock.Advance(10 * time.Minute)
+	w.mustRun(spoke)
+	w.counts(map[string]int{"device": 2})
+}
+
+// A logout while the role is being assumed wins.
+func TestLogoutDuringAChain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	spoke := w.spoke("spoke")
+	w.mustRun()
+	w.answerChained(func(http.ResponseWriter) bool { w.mustLogout(); return false })
+	w.fails(failure.ExitLogin, "the login was removed or replaced while profile spoke renewed.", spoke)
+	w.servesNobody()
+}

@@ -1,0 +1,76 @@
+package profile
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxLinks is how many roles may lie between the login and a profile's own.
+const maxLinks = 5
+
+// loadChained returns a profile whose role is assumed by the role of another one,
+// which is loaded with it. Flags about the role are about this profile's, and
+// those about the login about the one that the chain begins with.
+func (c *Config) loadChained(name string, own *settings) (Profile, error) {
+	named := own.get("daypass_source_profile")
+	for _, key := range []string{"daypass_idp", "daypass_session_name"} {
+		if there := own.get(key); there.value != "" {
+			return Profile{}, there.wrong("Remove it, or daypass_source_profile.",
+				"login and session name of a chained profile are those of profile %s", plain(named.value))
+		}
+	}
+	link := *c
+	link.chain = append(slices.Clone(c.chain), name)
+	link.src.Flags = map[string]string{}
+	for _, key := range idpKeys() {
+		if flag := flagName(key.name); c.src.given(flag) {
+			link.src.Flags[flag] = c.src.Flags[flag]
+		}
+	}
+	source := c.sections[Section{Name: named.value}]
+	switch {
+	case slices.Contains(link.chain, named.value):
+		return Profile{}, named.wrong("Begin the chain with a profile that names a daypass_idp.", "the chain leads back to this profile")
+	case len(link.chain) > maxLinks:
+		return Profile{}, named.wrong("Let a role nearer to the login assume this one.", "the chain is longer than %d links", maxLinks)
+	case source == nil:
+		return Profile{}, named.wrong("Correct the name, or write the section.", "there is no section %s in %s", Section{Name: plain(named.value)}.Header(), plain(c.path))
+	case c.value(source, "daypass_idp")+c.value(source, "daypass_source_profile") == "":
+		return Profile{}, named.wrong("Name a profile with daypass_idp, or set that one up: daypass configure --profile "+plain(named.value),
+			"profile %s gets its credentials from another tool", plain(named.value))
+	}
+	hub, err := link.Load(named.value)
+	if err != nil {
+		return Profile{}, err
+	}
+	p := Profile{Name: name, IDP: hub.IDP, Source: &hub}
+	p.readRole(own)
+	p.ExternalID = own.externalID()
+	if own.err == nil && p.Partition != hub.Partition {
+		return Profile{}, own.get("daypass_role_arn").wrong("A role can only assume roles of its own partition.",
+			"it is in partition %s, but the role of profile %s is in %s", p.Partition, plain(hub.Name), hub.Partition)
+	}
+	return p, own.err
+}
+
+// mostDuration is what AWS gives: a session of a chained role lasts an hour at most.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
+func (p *Profile) mostDuration() (time.Duration, string) {
+	if p.Source != nil {
+		return time.Hour, "15m to 1h, for AWS ends sessions of chained roles after an hour"
+	}
+	return 12 * time.Hour, "15m to 12h"
+}
+
+// externalID checks the characters that STS takes, [\w+=,.@:/-]{2,1224}.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (s *settings) externalID() string {
+	got := s.get("daypass_external_id")
+	if n := len(got.value); n == 1 || n > 1224 || strings.Trim(got.value, nameCharacters+":/") != "" {
+		s.fail(got.wrong("", "want 2 to 1224 characters of A-Z a-z 0-9 _+=,.@:/-"))
+	}
+	return got.value
+}
