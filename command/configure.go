@@ -30,7 +30,7 @@ settings). With --yes nothing is asked and nobody is needed at the terminal. A
 further role with the same login takes --idp NAME and --role-arn.
 
 --import takes the sections [daypass-idp NAME] and [profile NAME] from a file
-that your company hands out, and writes credential_process for this machine.
+that your company hands out (or from standard input, -), and writes credential_process for this machine.
 What could do harm in it wants a yes of its own, or --force.`,
 		Example: `  daypass configure
   daypass configure --idp corp --profile prod \
@@ -63,7 +63,7 @@ What could do harm in it wants a yes of its own, or --force.`,
 	cmd.Flags().BoolVarP(&c.yes, "yes", "y", false, "ask nothing, and write")
 	cmd.Flags().BoolVar(&c.force, "force", false, "accept the warnings about an imported file")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print the lines, and write nothing")
-	cmd.Flags().StringVar(&importFile, "import", "", "take over the sections of a `FILE`")
+	cmd.Flags().StringVar(&importFile, "import", "", "take over the sections of a `FILE`, or of standard input (-)")
 	return cmd
 }
 
@@ -126,7 +126,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 // readImport reads the sections of a file that a company hands out. The first
 // profile is the one that a login is offered to.
 func (c *configurer) readImport(path string) ([]profile.Block, error) {
-	blocks, err := profile.ReadImport(path)
+	blocks, err := profile.ReadImport(path, c.env.Stdin)
 	for i, b := range blocks {
 		kind := "profile"
 		if b.IDP {

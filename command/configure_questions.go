@@ -69,7 +69,11 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	if known != nil {
 		text += ",\nor a login that you have already (" + strings.Join(known, ", ") + ")"
 	}
-	err := c.ask(ctx, question{flag: "issuer", text: text, check: func(answer string) (string, error) {
+	offered := "" // the company's, if it has one
+	if names := c.config.CompanyIDPNames(); len(names) > 0 {
+		offered = names[0]
+	}
+	err := c.ask(ctx, question{flag: "issuer", text: text, byDefault: offered, check: func(answer string) (string, error) {
 		if exists(answer) {
 			return use(answer)
 		}

@@ -204,7 +204,11 @@ func (x *examination) checkConfiguration(context.Context) finding {
 	if x.file, err = profile.Open(x.src); err != nil {
 		return brokenBy(err)
 	}
-	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), p.RoleARN), p.IDP.Warnings...)
+	advice := p.IDP.Warnings
+	if p.IDP.Company != "" {
+		advice = append(advice, p.IDP.Company)
+	}
+	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), p.RoleARN), advice...)
 }
 
 // checkCredentialProcess checks that every SDK can run the line: they split it in

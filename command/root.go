@@ -35,6 +35,7 @@ const ExitInterrupt = failure.ExitInterrupt
 // that tests run whole command lines.
 type Environment struct {
 	Args           []string // without the program's name
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Environ        func() []string
@@ -64,7 +65,7 @@ func OS() Environment {
 	}
 	self, _ := os.Executable()
 	return Environment{
-		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr,
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Environ: os.Environ, Home: home, Executable: self, Invoked: os.Args[0], Now: time.Now, Sleep: sleep,
 	}
 }

@@ -141,6 +141,9 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		if s.Storage != "" {
 			line("kept in", s.Storage)
 		}
+		if s.Company != "" {
+			line("settings", s.Company)
+		}
 		if f := s.LastFailure; f != nil {
 			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, f.Line))
 		}

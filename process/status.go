@@ -18,6 +18,8 @@ type Status struct {
 	// SourceProfile is whose role assumes this one, or "".
 	SourceProfile string `json:"source_profile,omitempty"`
 	Storage       string `json:"storage"` // where the login is kept
+	// Company says which settings of the login come from the company\'s file, or "".
+	Company string `json:"company_settings,omitempty"`
 	// Problem says why the login cannot be reached, or "".
 	Problem string `json:"problem,omitempty"`
 
@@ -70,7 +72,8 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	now := p.Now()
 	s := Status{
 		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
-		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), LastFailure: p.lastFailure(),
+		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), Company: p.Profile.IDP.Company,
+		LastFailure: p.lastFailure(),
 	}
 	if p.Profile.Source != nil {
 		s.SourceProfile = p.Profile.Source.Name

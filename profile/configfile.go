@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -56,6 +57,7 @@ type Config struct {
 	headers  map[string]*section  // every section, of several with one header the last
 	sections map[Section]*section // ours; of several, as [default] and [profile default], the last
 	order    []*section           // every section, in the order of the file
+	company  *Config              // the company's file, or nil
 	chain    []string             // the profiles on whose way this one is loaded, see loadChained
 }
 
@@ -90,6 +92,9 @@ func Open(src Source) (*Config, error) {
 		return nil, err
 	}
 	c, err := src.parse(text)
+	if err == nil {
+		c.company, err = src.openCompany()
+	}
 	if info, failed := os.Stat(path); err == nil && failed == nil {
 		c.exposed = runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
 	}
@@ -138,6 +143,13 @@ func readText(path string) (string, error) {
 		return "", failure.New(failure.ExitUsage, err, where+": there is no such file")
 	case err != nil:
 		return "", failure.New(failure.ExitUsage, err, where+": cannot be read: "+bare(err).Error(), "Check the owner and the permissions of the file.")
+	}
+	return checkText(where, data)
+}
+
+// checkText returns what was read, if it can be a config file.
+func checkText(where string, data []byte) (string, error) {
+	switch {
 	case len(data) > maxFile:
 		return "", fault(where, fmt.Sprintf("larger than %d bytes", maxFile), "Check that this is an AWS config file.")
 	case !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0:
@@ -275,9 +287,15 @@ func (c *Config) NamesUsing(idp string) []string {
 	return c.names(false, func(s *section) bool { return idp != "" && c.value(s, "daypass_idp") == idp })
 }
 
-// IDPNames returns the names of the [daypass-idp NAME] sections.
+// IDPNames returns the names of the [daypass-idp NAME] sections, the company's first.
 func (c *Config) IDPNames() []string {
-	return c.names(true, func(*section) bool { return true })
+	names := c.CompanyIDPNames()
+	for _, own := range c.names(true, func(*section) bool { return true }) {
+		if !slices.Contains(names, own) {
+			names = append(names, own)
+		}
+	}
+	return names
 }
 
 func (c *Config) names(idp bool, wanted func(*section) bool) []string {

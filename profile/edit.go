@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -68,7 +69,7 @@ func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	made.path = c.path
+	made.path, made.company = c.path, c.company
 	for _, b := range blocks {
 		if b.IDP {
 			_, err = made.LoadIDP(b.Name)
@@ -208,9 +209,18 @@ func (c *Config) below(s *section) (line int, indent string) {
 // the settings that daypass reads, region and output, and nothing else: not
 // credentials, and nothing that makes an SDK do something else. The sections to log
 // in with come first. A credential_process is left out, for it names a path on
-// another machine.
-func ReadImport(path string) ([]Block, error) {
-	text, err := readText(path)
+// another machine. The path "-" is stdin.
+func ReadImport(path string, stdin io.Reader) ([]Block, error) {
+	text, err := "", error(nil)
+	if path == "-" {
+		path = "standard input"
+		var data []byte
+		if data, err = io.ReadAll(io.LimitReader(stdin, maxFile+1)); err == nil {
+			text, err = checkText(path, data)
+		}
+	} else {
+		text, err = readText(path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,11 @@ func (s *settings) idp(name string) (IDP, error) {
 	if !printableASCII(clientSecret.value) {
 		s.fail(clientSecret.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
 	}
-	if s.exposed && !idp.ClientSecret.Empty() {
+	if keys := s.companyKeys(); len(keys) > 0 {
+		file, _, _ := strings.Cut(s.company.place, ": [")
+		idp.Company = strings.Join(keys, ", ") + " from " + file
+	}
+	if s.exposed && s.values["client_secret"] != "" {
 		file, _, _ := strings.Cut(s.place, ": [")
 		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", file))
 	}

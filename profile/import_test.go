@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestReadImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, "# from IT\r\n"+strings.ReplaceAll(instead("credential_process", ""), "\n", "\r\n")+"credential_process = /opt/daypass process --profile dev # there\r\noutput = json\r\n", 0o600)
-	blocks, err := ReadImport(path)
+	blocks, err := ReadImport(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,6 +22,14 @@ func TestReadImport(t *testing.T) {
 	}
 	if strings.Contains(string(made), "credential_process") || !strings.Contains(string(made), "output = json\n") {
 		t.Errorf("imported:\n%s", made)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if piped, err := ReadImport("-", file); err != nil || !cmp.Equal(piped, blocks) {
+		t.Errorf("from standard input: %+v, %v", piped, err)
 	}
 	if first := blocks[0]; !first.IDP {
 		t.Errorf("the first block is %+v, want the login", first)
@@ -43,7 +53,7 @@ func TestReadImportRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "company.ini")
 		put(t, path, test.text, 0o600)
-		_, err := ReadImport(path)
+		_, err := ReadImport(path, nil)
 		wantError(t, err, test.want)
 	}
 }
@@ -52,7 +62,7 @@ func TestReadImportRefuses(t *testing.T) {
 func TestLargeImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, largeConfig(6000), 0o600)
-	blocks, err := ReadImport(path)
+	blocks, err := ReadImport(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +91,7 @@ func FuzzImport(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		blocks, err := ReadImport(path)
+		blocks, err := ReadImport(path, nil)
 		if err != nil {
 			wantError(t, err)
 			return

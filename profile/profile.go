@@ -38,6 +38,7 @@ type IDP struct {
 	ProcessTimeout time.Duration // for a person or a lock; whole seconds, 15 s to 10 min
 	Support        string        // one line for people; "" for none
 
+	Company  string   // which settings come from the company's file, and its path; "" for none
 	Warnings []string // what a person should know of these settings, a line each
 }
 
@@ -164,19 +165,24 @@ func (c *Config) loadIDP(named setting) (IDP, error) {
 	own := &settings{src: c.src}
 	if named.value != "" {
 		s, err := c.find(Section{IDP: true, Name: named.value})
-		if err == nil && s == nil {
+		var company *settings
+		if err == nil {
+			company, err = c.companySettings(named.value)
+		}
+		if err == nil && s == nil && company == nil {
 			hint := "Write the section, or set it up: daypass configure"
 			if names := c.IDPNames(); len(names) > 0 {
 				hint = "Correct the name, or write the section. There are: " + listed(names) + "."
 			}
 			err = named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(named.value), plain(c.path))
 		}
-		if err == nil {
+		if err == nil && s != nil {
 			own, err = c.read(s)
 		}
 		if err != nil {
 			return IDP{}, err
 		}
+		own.under(company)
 	}
 	return own.idp(named.value)
 }

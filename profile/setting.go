@@ -21,6 +21,7 @@ type settings struct {
 	exposed bool              // other users can read the file
 	place   string            // "/home/me/.aws/config: [profile dev]"; "" if there is no section
 	values  map[string]string // by key
+	company *settings         // what the company's file says of the same login, or nil
 	err     error
 }
 
@@ -45,8 +46,11 @@ func (s *settings) get(key string) setting {
 	return s.inFile(key)
 }
 
-// inFile returns the value of a key as the section has it.
+// inFile returns the value of a key as the section has it, else as the company's has.
 func (s *settings) inFile(key string) setting {
+	if _, own := s.values[key]; !own && s.company != nil && s.company.values[key] != "" {
+		return s.company.inFile(key)
+	}
 	return setting{s.place + " " + key, s.values[key]}
 }
 

@@ -23,7 +23,11 @@ func OpenToEdit(src Source) (*Config, error) {
 		if _, err := os.Lstat(path); err == nil {
 			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
 		}
-		return src.parse("")
+		c, err := src.parse("")
+		if err == nil {
+			c.company, err = src.openCompany()
+		}
+		return c, err
 	}
 	text, err := readText(path)
 	switch {
@@ -42,7 +46,8 @@ func OpenToEdit(src Source) (*Config, error) {
 		return nil, fault(plain(path), p, "Correct it first: the AWS CLI refuses the whole file.")
 	}
 	c.old = []byte(text)
-	return c, nil
+	c.company, err = src.openCompany()
+	return c, err
 }
 
 // Replace replaces the file that OpenToEdit read by text, in one step: whoever

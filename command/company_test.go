@@ -1,0 +1,51 @@
+//go:build unix
+
+package command
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// A company's login is offered first, needs no section of its own, and is told
+// wherever settings are; a file that is not the administrator's stops everything.
+func TestCompanySettings(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.write("etc/config", fmt.Sprintf("[daypass-idp company]\nissuer = %s\nclient_id = %s\nstorage = file\n", l.box.Issuer, l.box.ClientID))
+	path := filepath.Join(l.home(), "etc", "config")
+	l.env["DAYPASS_SYSTEM_CONFIG"] = path
+	l.write(".aws/config", "")
+	l.write(filepath.Join("bin", executableName()), "")
+	if code, _, stderr := l.configure("--yes", "--profile", "dev", "--role-arn", l.box.RoleARN, "--sts-endpoint", l.box.STSEndpoint, "--signin-endpoint", l.box.SigninEndpoint); code != 0 {
+		t.Fatal(stderr)
+	}
+	if text := l.read(".aws/config"); strings.Contains(text, "daypass-idp") || !strings.Contains(text, "daypass_idp = company") {
+		t.Error(text)
+	}
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	said := "client_id, issuer, storage from " + path
+	if text := l.mustRun("status", "-p", "dev"); !strings.Contains(text, "  settings      "+said+"\n") {
+		t.Error(text)
+	}
+	if _, text, _ := l.run("doctor", "-p", "dev"); !strings.Contains(text, said) {
+		t.Error(text)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	before := len(l.box.Requests())
+	for _, args := range [][]string{{"process", "--profile", "dev"}, {"status"}, {"login"}, {"logout"}, {"console"}, {"exec", "--", "true"}, {"token"}} {
+		if code, _, stderr := l.run(args...); code != 2 || !strings.Contains(stderr, "so it may not say where you log in") {
+			t.Errorf("%q: exit %d: %s", args, code, stderr)
+		}
+	}
+	if n := len(l.box.Requests()); n != before {
+		t.Errorf("%d requests were sent", n-before)
+	}
+}

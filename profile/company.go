@@ -1,0 +1,143 @@
+package profile
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"github.com/daypass/daypass/failure"
+)
+
+// A company can keep [daypass-idp NAME] sections in a file for everybody on a
+// machine. What a person's own section of that name says wins, key by key.
+
+// companyVariable names another file than the system's.
+const companyVariable = "DAYPASS_SYSTEM_CONFIG"
+
+// CompanyFile returns the path of the file in which a company keeps its settings,
+// which need not exist.
+func (s Source) CompanyFile() string {
+	path := s.getenv(companyVariable)
+	switch {
+	case path != "":
+		return path
+	case runtime.GOOS == "windows":
+		if folder := s.getenv("ProgramData"); folder != "" {
+			return filepath.Join(folder, "daypass", "config")
+		}
+		return ""
+	case runtime.GOOS == "darwin":
+		return "/Library/Application Support/daypass/config"
+	}
+	return "/etc/daypass/config"
+}
+
+// openCompany reads the company's file, nil if there is none. Whoever can write it
+// decides where people log in, so it has to be an administrator's, or the person's
+// own; and since the person may not see it, nothing in it is passed over.
+func (s Source) openCompany() (*Config, error) {
+	path := s.CompanyFile()
+	switch {
+	case path == "":
+		return nil, nil
+	case !filepath.IsAbs(path):
+		return nil, fault(companyVariable+" "+shown(path), "want an absolute path", "")
+	}
+	switch err := checkOwner(path); {
+	case errors.Is(err, fs.ErrNotExist) && s.getenv(companyVariable) == "":
+		return nil, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and "+companyVariable+" names it.", "Unset "+companyVariable+".")
+	case err != nil:
+		return nil, failure.New(failure.ExitUsage, err, plain(path)+": "+bare(err).Error()+", so it may not say where you log in.",
+			"Tell the administrator of this machine. The file and its folder must belong to root (or you) and be writable by nobody else.")
+	}
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Source{}.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c.path = path
+	if p := c.text.problem(); p != "" {
+		return nil, fault(plain(path), p, "Tell the administrator of this machine.")
+	}
+	for _, s := range c.order {
+		if s.IDP {
+			if _, err := c.read(s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// checkWriters is an error for a file that somebody else could change or replace.
+func checkWriters(path string, check func(path string, folder bool) error) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	if err := check(real, false); err != nil {
+		return err
+	}
+	for _, folder := range []string{filepath.Dir(real), filepath.Dir(path)} { // two, if the path is a link
+		if err := check(folder, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CompanyIDPNames returns the names of the company's sections.
+func (c *Config) CompanyIDPNames() []string {
+	if c.company == nil {
+		return nil
+	}
+	return c.company.IDPNames()
+}
+
+// companySettings is what the company's file says of a login, nil for nothing.
+func (c *Config) companySettings(name string) (*settings, error) {
+	if c.company == nil {
+		return nil, nil
+	}
+	s, err := c.company.find(Section{IDP: true, Name: name})
+	if s == nil || err != nil {
+		return nil, err
+	}
+	return c.company.read(s)
+}
+
+// under lays the company's settings of the same login, nil for none, under a
+// person's own. A login that the person has moved to another issuer does not get
+// the company's client secret.
+func (s *settings) under(company *settings) {
+	if company == nil {
+		return
+	}
+	if s.place == "" {
+		s.place = company.place
+	}
+	if issuer := s.get("issuer").value; issuer != "" && issuer != company.values["issuer"] {
+		delete(company.values, "client_secret")
+	}
+	s.company = company
+}
+
+// companyKeys are the keys of which the company's values count.
+func (s *settings) companyKeys() (keys []string) {
+	if s.company != nil {
+		for key := range s.company.values {
+			if _, own := s.values[key]; !own && !s.src.given(flagName(key)) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
