@@ -92,13 +92,12 @@ type Sandbox struct {
 	refresh     map[string]*refreshToken
 	reused      int
 
-	providers   map[string]iamProvider // by issuer
-	roles       map[string]trustPolicy
-	sessions    map[string]session // by access key id
-	stsErrors   []STSError
-	signins     map[string]signin // by sign-in token
-	consoles    map[string]signin // by console cookie
-	failSignins int
+	providers map[string]iamProvider // by issuer
+	roles     map[string]trustPolicy
+	sessions  map[string]session // by access key id
+	stsErrors []STSError
+	signins   map[string]signin // by sign-in token
+	consoles  map[string]signin // by console cookie
 }
 
 // Start starts a sandbox. IAM knows its provider with the one client, and the

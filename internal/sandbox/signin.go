@@ -21,13 +21,6 @@ type signin struct {
 	until       time.Time // of the console session
 }
 
-// FailSignin has the next n requests for a sign-in token answered with 503.
-func (s *Sandbox) FailSignin(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failSignins = n
-}
-
 // SecretsInURLs returns the requests in whose URL stood a secret: credentials, a
 // token, a device code. Sign-in tokens have no other place and do not count.
 func (s *Sandbox) SecretsInURLs() []Request {
@@ -51,10 +44,6 @@ func (s *Sandbox) SecretsInURLs() []Request {
 func (s *Sandbox) signinToken(r *http.Request) answer {
 	if r.Form.Get("Action") != "getSigninToken" {
 		return textAnswer(http.StatusBadRequest, "Invalid Action")
-	}
-	if s.failSignins > 0 {
-		s.failSignins--
-		return textAnswer(http.StatusServiceUnavailable, "Service Unavailable")
 	}
 	var credentials struct {
 		KeyID     string `json:"sessionId"`
