@@ -2,33 +2,26 @@ package command
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/daypass/daypass/internal/ptytest"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// typed is a daypass in the foreground of a pseudo-terminal, at which a person
-// types.
+// typed is a daypass in the foreground of a terminal, at which a person types.
 type typed struct {
+	*ptytest.Terminal
 	t      *testing.T
-	master *os.File
 	cmd    *exec.Cmd
 	stdout bytes.Buffer
-
-	mu   sync.Mutex
-	seen string
-	read int           // of seen, by expect
-	done chan struct{} // closed when nobody has the terminal open any more
+	read   int // of the screen, by answer
 }
 
 // install puts this test binary into the home as daypass, as a link: what runs is
@@ -62,46 +55,12 @@ func (l *laptop) environ() []string {
 // terminal starts daypass on a terminal of its own.
 func (l *laptop) terminal(args ...string) *typed {
 	l.t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
+	p := &typed{Terminal: ptytest.Open(l.t, 80, 24), t: l.t, cmd: exec.Command(l.installed(), args...)}
+	p.cmd.Env, p.cmd.Stdout = l.environ(), &p.stdout
+	if err := p.Start(p.cmd); err != nil {
 		l.t.Fatal(err)
 	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		l.t.Fatal(err)
-	}
-	number, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	p := &typed{t: l.t, master: master, cmd: exec.Command(l.installed(), args...), done: make(chan struct{})}
-	p.cmd.Env = l.environ()
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, &p.stdout, slave
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	if err := p.cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	_ = slave.Close()
-	l.t.Cleanup(func() {
-		_ = master.Close()
-		_ = p.cmd.Process.Kill() // of a test that failed
-	})
-	go func() {
-		defer close(p.done)
-		buffer := make([]byte, 4096)
-		for {
-			n, err := master.Read(buffer)
-			p.mu.Lock()
-			p.seen += strings.ReplaceAll(string(buffer[:n]), "\r", "")
-			p.mu.Unlock()
-			if err != nil { // EIO: nobody has the other end open
-				return
-			}
-		}
-	}()
+	l.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // of a test that failed
 	return p
 }
 
@@ -109,21 +68,15 @@ func (l *laptop) terminal(args ...string) *typed {
 func (p *typed) answer(question, keys string) {
 	p.t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		p.mu.Lock()
-		at := strings.Index(p.seen[p.read:], question)
-		if at >= 0 {
+		if at := strings.Index(p.Screen()[p.read:], question); at >= 0 {
 			p.read += at + len(question)
-		}
-		seen := p.seen
-		p.mu.Unlock()
-		if at >= 0 {
 			break
 		}
 		if time.Now().After(end) {
-			p.t.Fatalf("the question %q did not come:\n%s", question, seen)
+			p.t.Fatalf("the question %q did not come:\n%s", question, p.Screen())
 		}
 	}
-	if _, err := p.master.WriteString(keys); err != nil {
+	if _, err := p.Master.WriteString(keys); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -137,10 +90,10 @@ func (p *typed) end() (code int, seen string) {
 	select {
 	case <-ended:
 	case <-time.After(30 * time.Second):
-		p.t.Fatalf("daypass did not end:\n%s", p.seen)
+		p.t.Fatalf("daypass did not end:\n%s", p.Screen())
 	}
-	<-p.done
-	return p.cmd.ProcessState.ExitCode(), p.seen
+	<-p.Left
+	return p.cmd.ProcessState.ExitCode(), p.Screen()
 }
 
 func TestConfigureByHand(t *testing.T) {
@@ -282,7 +235,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 	if p.echoes() {
 		t.Error("the terminal shows what is typed")
 	}
-	if _, err := p.master.WriteString("\x03"); err != nil {
+	if _, err := p.Master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.cmd.Wait(); p.cmd.ProcessState.ExitCode() != 130 {
@@ -295,7 +248,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 
 // echoes reports whether the terminal shows what is typed.
 func (p *typed) echoes() bool {
-	state, err := unix.IoctlGetTermios(int(p.master.Fd()), unix.TCGETS)
+	state, err := unix.IoctlGetTermios(int(p.Master.Fd()), unix.TCGETS)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -249,7 +249,7 @@ func (c *computer) say(args ...string) result {
 func (c *computer) inTerminal(argv ...string) *terminal {
 	c.t.Helper()
 	term := startInTerminal(c.t, c.command(argv...))
-	c.t.Cleanup(func() { c.show(term.screen()) })
+	c.t.Cleanup(func() { c.show(term.Screen()) })
 	return term
 }
 

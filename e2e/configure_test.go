@@ -39,15 +39,15 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
 	}
 	if code := term.wait(); code != 0 {
-		t.Fatalf("exit code %d:\n%s", code, term.screen())
+		t.Fatalf("exit code %d:\n%s", code, term.Screen())
 	}
 	for _, part := range []string{
 		"daypass: logged in to corp as taro@example.com; renews by itself.\n",
 		"daypass: AWS gives you role dev in account 111122223333 until ",
 		"Try: aws sts get-caller-identity --profile dev\n",
 	} {
-		if !strings.Contains(term.screen(), part) {
-			t.Errorf("the terminal lacks %q:\n%s", part, term.screen())
+		if !strings.Contains(term.Screen(), part) {
+			t.Errorf("the terminal lacks %q:\n%s", part, term.Screen())
 		}
 	}
 

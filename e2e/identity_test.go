@@ -28,7 +28,7 @@ func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
 	stderr := create(t, filepath.Join(c.folder, "stderr"))
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	term := startInTerminal(t, cmd)
-	t.Cleanup(func() { c.show(term.screen()) })
+	t.Cleanup(func() { c.show(term.Screen()) })
 	prompt := term.waitFor(promptLink)
 	if page := c.approve(prompt[1]); page != prompt[2] {
 		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
@@ -76,8 +76,8 @@ func TestTabAndTerminalShowTheSameLink(t *testing.T) {
 	tabs := c.openDesktop("approve")
 
 	term := c.inTerminal(c.cli("dev")...)
-	if code := term.wait(); code != 0 || !strings.Contains(term.screen(), arn("dev")) {
-		t.Fatalf("exit code %d:\n%s", code, term.screen())
+	if code := term.wait(); code != 0 || !strings.Contains(term.Screen(), arn("dev")) {
+		t.Fatalf("exit code %d:\n%s", code, term.Screen())
 	}
 	if opened, prompt := tabs(), term.waitFor(promptLink); len(opened) != 1 || opened[0] != prompt[1] {
 		t.Errorf("opened %q, the terminal shows %q", opened, prompt[1])
@@ -116,7 +116,7 @@ func TestInterruptedLoginIsTakenUp(t *testing.T) {
 	prompt := first.waitFor(promptLink)
 	first.press("\x03")
 	if code := first.wait(); code != 130 {
-		t.Errorf("exit code %d after Ctrl-C, want 130:\n%s", code, first.screen())
+		t.Errorf("exit code %d after Ctrl-C, want 130:\n%s", code, first.Screen())
 	}
 
 	second := c.inTerminal(c.cli("dev")...)
@@ -124,8 +124,8 @@ func TestInterruptedLoginIsTakenUp(t *testing.T) {
 		t.Errorf("the second prompt has code %s, the first %s", again[2], prompt[2])
 	}
 	c.approve(prompt[1])
-	if code := second.wait(); code != 0 || !strings.Contains(second.screen(), arn("dev")) {
-		t.Errorf("exit code %d:\n%s", code, second.screen())
+	if code := second.wait(); code != 0 || !strings.Contains(second.Screen(), arn("dev")) {
+		t.Errorf("exit code %d:\n%s", code, second.Screen())
 	}
 	if n := c.provider.count("/device/auth", ""); n != 1 {
 		t.Errorf("%d device authorizations, want 1", n)

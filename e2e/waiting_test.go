@@ -26,7 +26,7 @@ func TestWaitersAreTold(t *testing.T) {
 		cmd := c.command(installed.daypass, "process", "--profile", "dev")
 		cmd.Stdout = &bytes.Buffer{} // the credentials
 		waiter = startInTerminal(t, cmd)
-		t.Cleanup(func() { c.show(waiter.screen()) })
+		t.Cleanup(func() { c.show(waiter.Screen()) })
 		waiter.waitFor("daypass: waiting for the login with code " + code + ", [0-9]+ s")
 		return c, leader, waiter, code
 	}
@@ -44,7 +44,7 @@ func TestWaitersAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		if exit := leader.wait(); exit != 0 {
-			t.Errorf("login: exit code %d\n%s", exit, leader.screen())
+			t.Errorf("login: exit code %d\n%s", exit, leader.Screen())
 		}
 		exit := waiter.wait()
 		credentials(t, result{code: exit, stdout: waiter.cmd.Stdout.(*bytes.Buffer).String()})
@@ -57,8 +57,8 @@ func TestWaitersAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, term := range []*terminal{leader, waiter} {
-			if exit := term.wait(); exit != 4 || !strings.Contains(term.screen(), "was refused (access_denied") {
-				t.Errorf("%q: exit code %d, want 4 and the refusal\n%s", term.cmd.Args[1], exit, term.screen())
+			if exit := term.wait(); exit != 4 || !strings.Contains(term.Screen(), "was refused (access_denied") {
+				t.Errorf("%q: exit code %d, want 4 and the refusal\n%s", term.cmd.Args[1], exit, term.Screen())
 			}
 		}
 		check(c)
@@ -70,32 +70,32 @@ func TestWaitersAreTold(t *testing.T) {
 		second.waitFor("waiting for the login with code " + code)
 		second.press("\x03")
 		if exit := second.wait(); exit != 130 {
-			t.Errorf("a waiter: exit code %d after Ctrl-C, want 130\n%s", exit, second.screen())
+			t.Errorf("a waiter: exit code %d after Ctrl-C, want 130\n%s", exit, second.Screen())
 		}
 		leader.press("\x03")
 		if exit := leader.wait(); exit != 130 {
-			t.Errorf("login: exit code %d after Ctrl-C, want 130\n%s", exit, leader.screen())
+			t.Errorf("login: exit code %d after Ctrl-C, want 130\n%s", exit, leader.Screen())
 		}
 		// The other waiter takes the code over, and shows it.
 		if again := waiter.waitFor(sandboxLink)[2]; again != code {
 			t.Errorf("code %s, want the same as before: %s", again, code)
 		}
-		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.screen(), "Code "+code+" stays good until") {
-			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.screen())
+		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.Screen(), "Code "+code+" stays good until") {
+			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.Screen())
 		}
 		check(c)
 	})
 
 	t.Run("out of time", func(t *testing.T) {
 		c, leader, waiter, code := newPair(t)
-		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.screen(), "not approved within 15 s. Code "+code+" stays good until") {
-			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.screen())
+		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.Screen(), "not approved within 15 s. Code "+code+" stays good until") {
+			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.Screen())
 		}
 		if err := c.aws.Approve(code, "taro"); err != nil {
 			t.Fatal(err)
 		}
 		if exit := leader.wait(); exit != 0 {
-			t.Errorf("login: exit code %d\n%s", exit, leader.screen())
+			t.Errorf("login: exit code %d\n%s", exit, leader.Screen())
 		}
 		check(c)
 	})

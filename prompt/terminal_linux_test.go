@@ -6,82 +6,36 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/daypass/daypass/internal/ptytest"
 )
 
-// pseudoTerminal is the far end of a terminal: what a person would see.
-type pseudoTerminal struct {
-	master, slave *os.File
-
-	mu   sync.Mutex
-	seen bytes.Buffer
-	done chan struct{} // closed when the last process has left the terminal
-}
-
-func openPseudoTerminal(t *testing.T, width, height uint16) *pseudoTerminal {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: width, Row: height}); err != nil {
-		t.Fatal(err)
-	}
-	p := &pseudoTerminal{master: master, slave: slave, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		buffer := make([]byte, 4096)
-		for {
-			n, err := master.Read(buffer)
-			p.mu.Lock()
-			p.seen.Write(buffer[:n])
-			p.mu.Unlock()
-			if err != nil { // EIO: nobody has the other end open
-				return
-			}
-		}
-	}()
-	return p
-}
-
-// run runs the role "terminal" as the leader of a session on the terminal, and
-// returns what was seen there and what was written to stdout and stderr.
-func (p *pseudoTerminal) run(t *testing.T, environment []string, arguments ...string) (seen, captured string) {
+// runOn runs the role "terminal" in the foreground of the terminal, and returns
+// what was seen there and what was written to stdout and stderr.
+func runOn(t *testing.T, p *ptytest.Terminal, environment []string, arguments ...string) (seen, captured string) {
 	t.Helper()
 	cmd := playing("terminal", arguments...)
 	cmd.Env = append(cmd.Env, environment...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.Stdin = p.slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	err := cmd.Run()
-	p.slave.Close()
+	err := p.Start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output.String())
 	}
 	select {
-	case <-p.done:
+	case <-p.Left:
 	case <-time.After(10 * time.Second):
 		t.Fatal("a process stays on the terminal")
 	}
-	return p.seen.String(), output.String()
+	return p.Screen(), output.String()
 }
 
 // showOnTerminal is daypass on a terminal. What it does is in its argument; it
@@ -131,9 +85,7 @@ func showOnTerminal() {
 }
 
 func TestPromptGoesToTheTerminalAlone(t *testing.T) {
-	p := openPseudoTerminal(t, 80, 24)
-	seen, captured := p.run(t, []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, "show")
-	seen = strings.ReplaceAll(seen, "\r\n", "\n")
+	seen, captured := runOn(t, ptytest.Open(t, 80, 24), []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, "show")
 	text, err := Text(openRequest(), morning)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +103,7 @@ func TestPromptGoesToTheTerminalAlone(t *testing.T) {
 }
 
 func TestDumbTerminalGetsPlainLines(t *testing.T) {
-	seen, captured := openPseudoTerminal(t, 80, 50).run(t, []string{"TERM=dumb"}, "show")
+	seen, captured := runOn(t, ptytest.Open(t, 80, 50), []string{"TERM=dumb"}, "show")
 	if !strings.Contains(seen, "LBJX-WZVT") || strings.Contains(seen, "\x1b") || captured != "show: <nil> close: <nil>\n" {
 		t.Errorf("seen %q, stdout and stderr: %q", seen, captured)
 	}
@@ -159,22 +111,22 @@ func TestDumbTerminalGetsPlainLines(t *testing.T) {
 
 func TestLookFindsTheTerminal(t *testing.T) {
 	environment := []string{"CI=", "DAYPASS_PROMPT="}
-	seen, captured := openPseudoTerminal(t, 80, 24).run(t, environment, "look")
+	seen, captured := runOn(t, ptytest.Open(t, 80, 24), environment, "look")
 	if seen != "" || captured != "{Terminal:true Browser:false Why:}\n" {
 		t.Errorf("seen %q, found %q", seen, captured)
 	}
-	seen, captured = openPseudoTerminal(t, 80, 24).run(t, environment, "as-background-job", "look")
+	seen, captured = runOn(t, ptytest.Open(t, 80, 24), environment, "as-background-job", "look")
 	if seen != "" || !strings.HasPrefix(captured, "{Terminal:false Browser:false Why:a background job ") {
 		t.Errorf("as a background job: seen %q, found %q", seen, captured)
 	}
 }
 
 func TestBackgroundJobWritesNothing(t *testing.T) {
-	seen, captured := openPseudoTerminal(t, 80, 24).run(t, nil, "as-background-job", "show")
+	seen, captured := runOn(t, ptytest.Open(t, 80, 24), nil, "as-background-job", "show")
 	if seen != "" || captured != "open: "+errBackground.Error()+"\njob: <nil>\n" {
 		t.Errorf("seen %q, stdout %q", seen, captured)
 	}
-	seen, captured = openPseudoTerminal(t, 80, 24).run(t, nil, "go-to-background")
+	seen, captured = runOn(t, ptytest.Open(t, 80, 24), nil, "go-to-background")
 	if seen != "" || captured != "show: "+errBackground.Error()+"\ncat: <nil>\n" {
 		t.Errorf("gone to the background: seen %q, stdout %q", seen, captured)
 	}
@@ -191,12 +143,12 @@ func TestNoTerminal(t *testing.T) {
 
 // A terminal that was halted with Ctrl-S must not halt a login.
 func TestHaltedTerminal(t *testing.T) {
-	p := openPseudoTerminal(t, 80, 24)
+	p := ptytest.Open(t, 80, 24)
 	// TCOOFF halts output as Ctrl-S does.
-	if err := unix.IoctlSetInt(int(p.slave.Fd()), unix.TCXONC, 0); err != nil {
+	if err := unix.IoctlSetInt(int(p.Slave.Fd()), unix.TCXONC, 0); err != nil {
 		t.Fatal(err)
 	}
-	seen, captured := p.run(t, nil, "show-impatiently")
+	seen, captured := runOn(t, p, nil, "show-impatiently")
 	if seen != "" || !strings.HasPrefix(captured, "show: write /dev/tty: i/o timeout") {
 		t.Errorf("seen %q, stdout %q", seen, captured)
 	}
