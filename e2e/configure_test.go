@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,9 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, options{provider: providerOptions{Slash: true}}) // as at Auth0
 	c.trust("dev")
-	c.bareHome()
+	if err := os.RemoveAll(filepath.Join(c.env["HOME"], ".aws")); err != nil {
+		t.Fatal(err)
+	}
 
 	term := c.inTerminal(installed.daypass, "configure")
 	for _, step := range []struct{ question, keys string }{
@@ -58,49 +59,4 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 	if n := c.asked() - before; n != 0 || c.items() == 0 {
 		t.Errorf("%d requests after configure, want 0; %d items in the keyring", n, c.items())
 	}
-}
-
-// The same from a script, with flags.
-func TestConfigureFromAScript(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.trust("dev")
-	c.bareHome()
-
-	r := c.configureFromFlags()
-	if r.code != 0 || r.stderr != "" || !strings.HasSuffix(r.stdout, "\nNext: daypass login --profile dev\n") {
-		t.Fatalf("%+v", r)
-	}
-	for path, want := range map[string]fs.FileMode{".aws": 0o700, ".aws/config": 0o600} {
-		info, err := os.Stat(filepath.Join(c.env["HOME"], path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if mode := info.Mode().Perm(); mode != want {
-			t.Errorf("%s has mode %v, want %v", path, mode, want)
-		}
-	}
-
-	tabs := c.openDesktop("approve")
-	if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
-		t.Errorf("the AWS CLI: %+v", r)
-	}
-	if opened := tabs(); len(opened) != 1 {
-		t.Errorf("%d tabs, want 1: %q", len(opened), opened)
-	}
-}
-
-// bareHome leaves nothing in the person's home.
-func (c *computer) bareHome() {
-	c.t.Helper()
-	if err := os.RemoveAll(filepath.Join(c.env["HOME"], ".aws")); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// configureFromFlags sets up profile dev as a script does.
-func (c *computer) configureFromFlags() result {
-	c.t.Helper()
-	return c.say("configure", "--issuer", c.provider.issuer, "--client-id", "daypass-e2e", "--idp", "corp",
-		"--role-arn", "arn:aws:iam::111122223333:role/dev", "--region", "eu-west-1", "--profile", "dev", "--yes")
 }

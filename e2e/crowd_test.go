@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,51 +82,5 @@ func (c *computer) crowd(size int, profiles []string, flags ...string) {
 		if credentials(c.t, r) != credentials(c.t, results[i%len(profiles)]) {
 			c.t.Errorf("profile %s: not the same credentials for all", profiles[i%len(profiles)])
 		}
-	}
-}
-
-// Roles of one login do not wait for each other: STS sees all of their requests
-// before it has answered the first.
-func TestThirtyRolesRenewSideBySide(t *testing.T) {
-	t.Parallel()
-	const many = 30
-	c := newSandboxComputer(t, sandbox.Options{})
-	c.startPerson()
-	config := c.section("corp", "storage = keyring")
-	var roles []string
-	for i := range many {
-		roles = append(roles, fmt.Sprint("role", i))
-		config += c.profile(roles[i], "corp")
-	}
-	c.writeConfig(config)
-	if r := c.say("login", "--profile", roles[0]); r.code != 0 {
-		t.Fatalf("login: %+v", r)
-	}
-
-	var mu sync.Mutex
-	waiting, most := 0, 0
-	all := make(chan struct{})
-	c.aws.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/sts") {
-			return false
-		}
-		mu.Lock()
-		waiting++
-		if most = max(most, waiting); most == many {
-			close(all)
-		}
-		mu.Unlock()
-		select {
-		case <-all:
-		case <-r.Context().Done(): // daypass gives up after 10 s
-		}
-		mu.Lock()
-		waiting--
-		mu.Unlock()
-		return false
-	})
-	c.crowd(many, roles)
-	if most != many {
-		t.Errorf("at most %d requests to STS at once, want %d", most, many)
 	}
 }

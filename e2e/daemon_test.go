@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,8 +37,7 @@ type daemon struct {
 type part struct {
 	command func() *exec.Cmd // anew for each start
 	ready   func(*daemon) bool
-	what    string        // it does when it is ready, for errors
-	hangs   time.Duration // 0: hangTime
+	what    string // it does when it is ready, for errors
 }
 
 // startDaemon starts a part of the rig and waits until it is ready. One that hangs
@@ -48,11 +46,10 @@ type part struct {
 func startDaemon(t *testing.T, p part) *daemon {
 	t.Helper()
 	d := launchDaemon(t, p.command())
-	hangs := cmp.Or(p.hangs, hangTime)
-	if d.await(hangs, p) {
+	if d.await(hangTime, p) {
 		return d
 	}
-	t.Logf("%s is started again: %v passed before %s. %s", d.name(), hangs, p.what, d.report())
+	t.Logf("%s is started again: %v passed before %s. %s", d.name(), hangTime, p.what, d.report())
 	d.stopping.Do(d.kill)
 	d = launchDaemon(t, p.command())
 	if !d.await(startTime, p) {
@@ -208,20 +205,5 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestADaemonThatHangsIsStartedAgain(t *testing.T) {
-	mark := filepath.Join(t.TempDir(), "mark")
-	const script = `if [ -e "$1" ]; then echo ready; else touch "$1"; fi; exec sleep 1000`
-	starts := 0
-	startDaemon(t, part{
-		command: func() *exec.Cmd { starts++; return exec.Command("sh", "-c", script, "sh", mark) },
-		ready:   func(d *daemon) bool { return d.stdout.String() == "ready\n" },
-		what:    "it said so",
-		hangs:   500 * time.Millisecond,
-	})
-	if starts != 2 {
-		t.Errorf("%d starts, want 2", starts)
 	}
 }

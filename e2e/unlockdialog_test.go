@@ -277,12 +277,20 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	t.Parallel()
 	c, s := newLockedComputer(t)
 
+	// Where a person wants to be left alone, or is not needed, no dialog is raised.
 	c.say("status")
 	c.say("doctor", "--profile", "one")
-	if n := s.counted("Unlock"); n != 0 {
-		t.Errorf("status and doctor asked %d times to unlock, want 0", n)
+	for name, value := range map[string]string{"DAYPASS_PROMPT": "never", "CI": "true"} {
+		c.env[name] = value
+		if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
+			t.Errorf("%s: exit code %d, want 7\n%s", name, r.code, r.stderr)
+		}
+		delete(c.env, name)
 	}
-	s.expect(0, "after status and doctor")
+	if n := s.counted("Unlock"); n != 0 {
+		t.Errorf("the keyring was asked %d times to unlock, want 0", n)
+	}
+	s.expect(0, "where nobody may be asked")
 
 	before := c.aws.Count("")
 	wait := s.start("one", "two", "one", "two", "one", "two")
@@ -355,24 +363,6 @@ func TestUnlockDialogLeft(t *testing.T) {
 		t.Errorf("%d new codes, want 0: the login was in the keyring", n)
 	}
 	credentials(t, c.process("two"))
-}
-
-// Where a person wants to be left alone, or nobody is there, no dialog is raised.
-func TestNoUnlockDialogWhereNobodyIsAsked(t *testing.T) {
-	t.Parallel()
-	c, s := newLockedComputer(t)
-	for _, setting := range []string{"DAYPASS_PROMPT=never", "CI=true"} {
-		name, value, _ := strings.Cut(setting, "=")
-		c.env[name] = value
-		if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
-			t.Errorf("%s: exit code %d, want 7\n%s", setting, r.code, r.stderr)
-		}
-		delete(c.env, name)
-	}
-	s.expect(0, "where nobody may be asked")
-	if n := s.counted("Unlock"); n != 0 {
-		t.Errorf("Unlock was called %d times, want 0", n)
-	}
 }
 
 // GNOME Keyring aborts when a prompt is dismissed while any dialog is shown. So

@@ -14,8 +14,7 @@ import (
 // and the code in it.
 const sandboxLink = `(http://127\.0\.0\.1:\d+/idp/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
 
-// Who waits for another process's login is told what for, within its own time,
-// and gets that process's reason when it fails.
+// Whoever waits for another process's login is told what for, within its own time.
 func TestWaitersAreTold(t *testing.T) {
 	newPair := func(t *testing.T) (c *computer, leader, waiter *terminal, code string) {
 		t.Parallel()
@@ -37,32 +36,6 @@ func TestWaitersAreTold(t *testing.T) {
 			c.t.Errorf("%d device authorizations, want 1", n)
 		}
 	}
-
-	t.Run("approved", func(t *testing.T) {
-		c, leader, waiter, code := newPair(t)
-		if err := c.aws.Approve(code, "taro"); err != nil {
-			t.Fatal(err)
-		}
-		if exit := leader.wait(); exit != 0 {
-			t.Errorf("login: exit code %d\n%s", exit, leader.Screen())
-		}
-		exit := waiter.wait()
-		credentials(t, result{code: exit, stdout: waiter.cmd.Stdout.(*bytes.Buffer).String()})
-		check(c)
-	})
-
-	t.Run("refused", func(t *testing.T) {
-		c, leader, waiter, code := newPair(t)
-		if err := c.aws.Deny(code); err != nil {
-			t.Fatal(err)
-		}
-		for _, term := range []*terminal{leader, waiter} {
-			if exit := term.wait(); exit != 4 || !strings.Contains(term.Screen(), "was refused (access_denied") {
-				t.Errorf("%q: exit code %d, want 4 and the refusal\n%s", term.cmd.Args[1], exit, term.Screen())
-			}
-		}
-		check(c)
-	})
 
 	t.Run("Ctrl-C", func(t *testing.T) {
 		c, leader, waiter, code := newPair(t)

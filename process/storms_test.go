@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,7 +114,8 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 }
 
 // Two roles whose login must be renewed: the second finds it renewed under the
-// lock, and does not send the refresh token again.
+// lock, and does not send the refresh token again. Then they do not wait for each
+// other: STS sees both requests before it has answered the first.
 func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
@@ -138,6 +140,18 @@ func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	}
 	<-waiting
 	<-waiting // both have looked at the records, and wait for the login
+	var asked atomic.Int32
+	both := make(chan struct{})
+	w.during("/sts", func() {
+		if asked.Add(1) == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-time.After(10 * time.Second):
+			t.Error("a role waits for the other's answer")
+		}
+	})
 	lock.Unlock()
 	all.Wait()
 	w.counts(map[string]int{"token:refresh": 1, "sts": 4})
