@@ -191,19 +191,3 @@ func TestConsoleFaults(t *testing.T) {
 		t.Errorf("no certificate in the bundle: exit %d\n%s", code, stderr)
 	}
 }
-
-func TestConsoleHelpFitsATerminal(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	help := l.mustRun("console", "--help")
-	long, _, _ := strings.Cut(help, "Usage:")
-	for line := range strings.Lines(long) {
-		if len(line) > 80+len("\n") {
-			t.Errorf("%d columns: %q", len(line)-1, line)
-		}
-	}
-	for _, part := range []string{"acm, ", "stepfunctions", "--duration"} {
-		if !strings.Contains(help, part) {
-			t.Errorf("the help lacks %q", part)
-		}
-	}
-}

@@ -160,25 +160,6 @@ func TestHostileClaimsTwice(t *testing.T) {
 	runHostile(t, rows)
 }
 
-// The provider may sign with a new key from one call to the next.
-func TestKeyRotationBetweenTwoCalls(t *testing.T) {
-	t.Parallel()
-	a := hostile{}.prepare(t)
-	a.mustRun("process", "--profile", "dev")
-	for range 3 {
-		if err := a.box.RotateKeys(); err != nil {
-			t.Fatal(err)
-		}
-		a.clock.Advance(11 * time.Hour) // the ID token's life, not the keys'
-		keys, discovery := a.box.Count("keys"), a.box.Count("discovery")
-		a.mustRun("process", "--profile", "dev")
-		a.mustRun("token", "--profile", "dev")
-		if got := a.box.Count("keys") - keys; got != 1 || a.box.Count("discovery") > discovery+1 {
-			t.Errorf("the keys were fetched %d times", got)
-		}
-	}
-}
-
 // parts are those of a good ID token.
 type parts struct{ header, payload, signature string }
 

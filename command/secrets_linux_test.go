@@ -194,7 +194,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 			{"trust-policy", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub", "--format", "cli"}, {"trust-policy", "-p", "dev", "--format", "terraform"}, {"trust-policy", "-p", "dev", "--format", "cloudformation"},
 			{"configure", "--yes", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Admin", "--profile", "admin", "--region", "eu-west-1"},
 			{"configure", "--yes", "--dry-run", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Other", "--profile", "other"},
-			{"completion", "bash"}, {"__complete", "login", "--profile", ""}, {"version"}, {"--help"}, {"help", "settings"}, {"process", "--bogus"}, {"exec", "-p", "dev", "--", "/no/such/program"},
+			{"completion", "bash"}, {"__complete", "login", "--profile", ""}, {"version"}, {"--help"}, {"help", "settings"}, {"bogus"}, {"process", "--bogus"}, {"token", "-p", "dev", "--format", "xml"}, {"exec", "-p", "dev", "--", "/no/such/program"},
 		} {
 			w.runs(args...)
 		}

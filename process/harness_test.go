@@ -400,6 +400,7 @@ func (w *world) answerWith(endpoint string, status int, body string) {
 			return false
 		}
 		rw.Header().Set("Content-Type", "application/json")
+		rw.Header().Set("Location", "/elsewhere") // of a redirect
 		rw.WriteHeader(status)
 		_, _ = rw.Write([]byte(body))
 		return true
