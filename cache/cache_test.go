@@ -6,6 +6,14 @@ import (
 	"testing"
 )
 
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestName(t *testing.T) {
 	seen := map[string][]string{}
 	for _, parts := range [][]string{

@@ -14,13 +14,9 @@ import (
 
 func TestCredentialManager(t *testing.T) {
 	login := testLogin(t, Open(Options{StateDir: t.TempDir()}), "auto")
-	if err := login.Choose(t.Context(), "corp", false); err != nil {
-		t.Fatal(err)
-	}
+	must(t, login.Choose(t.Context(), "corp", false))
 	key, err := login.NewKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	again := testLogin(t, Open(Options{StateDir: login.storages.stateDir}), "keyring")
 	if got, err := again.Key(t.Context()); err != nil || !got.Equal(key.String) {
 		t.Errorf("another key came back, %v", err)

@@ -20,7 +20,7 @@ import (
 )
 
 // These tests run against gnome-keyring on a session bus of their own, with
-// data folders of their own. They need dbus-run-session and
+// data folders of their own. They need dbus-daemon and
 // gnome-keyring-daemon (Debian: dbus, gnome-keyring).
 
 // rigTime is how long a part of the rig may take to start, or to end.
@@ -32,15 +32,12 @@ type desktop struct {
 }
 
 // startDesktop makes a private bus the session bus of this process. Bus and
-// daemons end with the test, even if it is killed: the bus lives as long as
-// cat, which ends when the pipe from this process is closed.
+// daemons end with the test, even if it is killed.
 func startDesktop(t testing.TB) *desktop {
 	t.Helper()
 	// Sockets are made below it: t.TempDir is too long a path for them.
 	dir, err := os.MkdirTemp("", "daypass")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d := &desktop{env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}}
 	for _, name := range []string{"XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"} {
@@ -48,39 +45,15 @@ func startDesktop(t testing.TB) *desktop {
 		mkdir(t, path)
 		d.env = append(d.env, name+"="+path)
 	}
-	bus := exec.Command("dbus-run-session", "--", "sh", "-c", `echo "$DBUS_SESSION_BUS_ADDRESS"; cat`)
-	bus.Env = d.env
-	bus.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	in, err := bus.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bus := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address")
+	bus.Env, bus.SysProcAttr = d.env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := bus.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bus.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// late ends what hangs: bus and daemons.
-	late := func(what string) *time.Timer {
-		return time.AfterFunc(rigTime, func() {
-			t.Errorf("the session bus has not %s after %v", what, rigTime)
-			_ = syscall.Kill(-bus.Process.Pid, syscall.SIGKILL)
-		})
-	}
-	end := func() {
-		defer late("ended").Stop()
-		in.Close()
-		_ = bus.Wait()
-	}
-	starting := late("started")
+	must(t, err)
+	must(t, bus.Start())
+	hangs := time.AfterFunc(rigTime, func() { _ = bus.Process.Kill() })
 	address, err := bufio.NewReader(out).ReadString('\n')
-	starting.Stop()
-	if err != nil {
-		end()
-		t.Fatal(err)
-	}
+	hangs.Stop()
+	must(t, err)
 	address = strings.TrimSpace(address)
 	d.env = append(d.env, "DBUS_SESSION_BUS_ADDRESS="+address)
 	for _, name := range []string{"DISPLAY", "WAYLAND_DISPLAY", "GNOME_KEYRING_CONTROL"} {
@@ -91,7 +64,8 @@ func startDesktop(t testing.TB) *desktop {
 		// go-keyring keeps one connection to the session bus: the next test's
 		// calls must not find this one still open.
 		shared, err := dbus.SessionBus()
-		end()
+		_ = bus.Process.Kill()
+		_ = bus.Wait()
 		if err == nil {
 			<-shared.Context().Done()
 		}
@@ -106,50 +80,22 @@ func sessionBus(t testing.TB) *dbus.Conn {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*rigTime)
 	t.Cleanup(cancel)
 	conn, err := dbus.ConnectSessionBus(dbus.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return conn
 }
 
-// startDaemon runs gnome-keyring with the login keyring unlocked, and made on
-// the first start. If it was not called, or its daemon ended, the bus starts a
-// daemon as soon as one is asked for, and that one knows no password.
-func (d *desktop) startDaemon(t testing.TB) *os.Process {
-	t.Helper()
-	return d.runDaemon(t, exec.Command("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"))
-}
-
-func (d *desktop) runDaemon(t testing.TB, daemon *exec.Cmd) *os.Process {
-	t.Helper()
-	daemon.Env = d.env
-	daemon.Stdin = strings.NewReader("password")
-	if err := daemon.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, daemon.Process) })
-	conn := sessionBus(t)
-	defer conn.Close()
-	for range 3000 {
-		var owned bool
-		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
-			t.Fatal(err)
-		}
-		if owned {
-			return daemon.Process
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("gnome-keyring-daemon does not appear on the bus")
-	return nil
-}
-
-// replaceDaemon runs an unlocked gnome-keyring in the place of the one that the
-// bus has started.
-func (d *desktop) replaceDaemon(t testing.TB) *os.Process {
+// startDaemon runs gnome-keyring with the login keyring unlocked, and made on the
+// first start, in the place of whichever daemon is on the bus. What its shell does
+// before is in before. If none runs, the bus starts one as soon as one is asked for,
+// and that one knows no password.
+func (d *desktop) startDaemon(t testing.TB, before string) {
 	t.Helper()
 	d.endDaemon(t)
-	return d.startDaemon(t)
+	daemon := exec.Command("sh", "-c", before+"\nexec gnome-keyring-daemon --foreground --unlock --components=secrets")
+	daemon.Env, daemon.Stdin = d.env, strings.NewReader("password")
+	must(t, daemon.Start())
+	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
+	awaitDaemon(t, true)
 }
 
 // endDaemon ends whichever daemon is on the bus. The bus starts another one when
@@ -159,25 +105,26 @@ func (d *desktop) endDaemon(t testing.TB) {
 	conn := sessionBus(t)
 	defer conn.Close()
 	var pid uint32
-	if err := conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	for owned := true; owned; {
-		if err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned); err != nil {
-			t.Fatal(err)
-		}
+	if conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid) == nil {
+		must(t, syscall.Kill(int(pid), syscall.SIGKILL))
+		awaitDaemon(t, false)
 	}
 }
 
-func stop(t testing.TB, daemon *os.Process) {
+// awaitDaemon waits until a daemon is on the bus, or none.
+func awaitDaemon(t testing.TB, there bool) {
 	t.Helper()
-	if err := daemon.Kill(); errors.Is(err, os.ErrProcessDone) {
-		return
+	conn := sessionBus(t)
+	defer conn.Close()
+	for range 3000 {
+		var owned bool
+		must(t, conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned))
+		if owned == there {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	_, _ = daemon.Wait()
+	t.Fatalf("gnome-keyring-daemon on the bus: %v, want %v", !there, there)
 }
 
 // desktopService is the Secret Service of the session bus, as a new process finds it.
@@ -202,7 +149,7 @@ func TestDesktopLogin(t *testing.T) {
 		os.Exit(0)
 	}
 	d := startDesktop(t)
-	d.startDaemon(t)
+	d.startDaemon(t, "")
 	dir := t.TempDir()
 	s := desktopLogin(t, dir).storages
 	l, key := storeLogin(t, s, "keyring", "{}")
@@ -234,12 +181,8 @@ func TestDesktopLogin(t *testing.T) {
 	wantRecord(t, l, "theirs")
 
 	// What no file names is found, and deleted.
-	if err := desktopService(t).Set(t.Context(), "not ours", "label", nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.RemoveAll(l.Dir()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, desktopService(t).Set(t.Context(), "not ours", "label", nil))
+	must(t, os.RemoveAll(l.Dir()))
 	strays, err := s.Strays(t.Context())
 	if err != nil || len(strays) != 1 || strays[0].id != id || strays[0].Name() != "Secret Service" {
 		t.Fatalf("strays: %v, %v", strays, err)
@@ -254,17 +197,15 @@ func TestDesktopLogin(t *testing.T) {
 
 func TestDesktopLocked(t *testing.T) {
 	d := startDesktop(t)
-	daemon := d.startDaemon(t)
+	d.startDaemon(t, "")
 	dir := t.TempDir()
 	l, key := storeLogin(t, desktopLogin(t, dir).storages, "keyring", "{}")
 	items, err := l.Items()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 
 	// The bus starts another daemon, which is locked. One process has its
 	// connection still from before, the other is new.
-	stop(t, daemon)
+	d.endDaemon(t)
 	start := time.Now()
 	for _, l := range []*Login{l, desktopLogin(t, dir)} {
 		service := l.candidates[0].(*secretService)
@@ -299,7 +240,7 @@ func TestDesktopLocked(t *testing.T) {
 	}
 
 	// Unlocked again, by another daemon still.
-	d.replaceDaemon(t)
+	d.startDaemon(t, "")
 	if got, err := l.Key(t.Context()); err != nil || !got.Equal(key.String) {
 		t.Errorf("after unlocking: %v", err)
 	}
@@ -309,14 +250,11 @@ func TestDesktopLocked(t *testing.T) {
 // stored is not said to be, and nothing is half there.
 func TestDesktopDiskFull(t *testing.T) {
 	d := startDesktop(t)
-	first := d.startDaemon(t)
+	d.startDaemon(t, "")
 	s := desktopService(t)
 	old := payload(1, 12_000)
-	if err := s.Set(t.Context(), "k", "label", old); err != nil {
-		t.Fatal(err)
-	}
-	stop(t, first)
-	d.runDaemon(t, exec.Command("sh", "-c", `trap "" XFSZ; ulimit -f 0; exec gnome-keyring-daemon --foreground --unlock --components=secrets`))
+	must(t, s.Set(t.Context(), "k", "label", old))
+	d.startDaemon(t, `trap "" XFSZ; ulimit -f 0`)
 
 	check := func(when string) {
 		t.Helper()
@@ -338,7 +276,7 @@ func TestDesktopDiskFull(t *testing.T) {
 		}
 		check(what)
 	}
-	d.replaceDaemon(t)
+	d.startDaemon(t, "")
 	check("with room again")
 	if err := s.Set(t.Context(), "new", "label", payload(3, 100)); err != nil {
 		t.Errorf("with room again: %v", err)

@@ -17,9 +17,7 @@ func TestStateFile(t *testing.T) {
 		t.Errorf("no folder: %v, want ErrMiss", err)
 	}
 	for _, want := range []string{"first", "", "a second one"} {
-		if err := WriteFile(dir, "index.json", []byte(want)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, WriteFile(dir, "index.json", []byte(want)))
 		if got, err := ReadFile(dir, "index.json", int64(len(want))); err != nil || string(got) != want {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
@@ -57,13 +55,9 @@ func TestStateFileNames(t *testing.T) {
 func TestTemporaryFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"f", "f~1", "f~2", "fg~1"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600))
 	}
-	if err := removeFile(dir, "f"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, removeFile(dir, "f"))
 	if names, err := fileNames(dir); err != nil || !slices.Equal(names, []string{"fg~1"}) {
 		t.Errorf("left are %q, %v", names, err)
 	}
@@ -73,9 +67,7 @@ func TestTemporaryFiles(t *testing.T) {
 func TestStateFileWriters(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	texts := []string{strings.Repeat("a", 100_000), strings.Repeat("b", 50_000), "c"}
-	if err := WriteFile(dir, "f", []byte(texts[0])); err != nil {
-		t.Fatal(err)
-	}
+	must(t, WriteFile(dir, "f", []byte(texts[0])))
 	var all sync.WaitGroup
 	for n := range 4 {
 		all.Go(func() {

@@ -44,9 +44,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "state")
 	want := string(payload(1, 3000))
-	if err := WriteFile(dir, "k", []byte(want)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, WriteFile(dir, "k", []byte(want)))
 	if out, err := child(t, dir).Output(); string(out) != "full" {
 		t.Fatalf("child says %q, %v", out, err)
 	}
@@ -72,12 +70,8 @@ func TestFileModes(t *testing.T) {
 		}
 	}
 	l, key := storeLogin(t, s, "file", "v1")
-	if err := l.Seal(key, "role", nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(s.stateDir, "f", nil); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Seal(key, "role", nil))
+	must(t, WriteFile(s.stateDir, "f", nil))
 	for name, want := range map[string]os.FileMode{
 		"": os.ModeDir | 0o700, "items": os.ModeDir | 0o700, l.key: os.ModeDir | 0o700, "f": 0o600,
 		"items/" + "login-" + wantPlace(t, l, "file").ID: 0o600,
@@ -111,9 +105,7 @@ func TestStrangeFiles(t *testing.T) {
 		}, "symbolic links", true},
 		{"file is a pipe", func(t *testing.T, dir string) {
 			mkdir(t, dir)
-			if err := syscall.Mkfifo(filepath.Join(dir, "k"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, syscall.Mkfifo(filepath.Join(dir, "k"), 0o600))
 		}, "is not a plain file", true},
 		{"file is a folder", func(t *testing.T, dir string) {
 			mkdir(t, dir, "k")
@@ -135,9 +127,7 @@ func TestStrangeFiles(t *testing.T) {
 func TestOtherOwner(t *testing.T) {
 	path := t.TempDir()
 	info, err := os.Lstat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if err := checkOwner(path, info); err != nil {
 		t.Errorf("own folder: %v", err)
 	}
@@ -150,12 +140,8 @@ func TestOtherOwner(t *testing.T) {
 	}
 	for _, name := range []string{"", "k"} {
 		dir := filepath.Join(t.TempDir(), "state")
-		if err := WriteFile(dir, "k", nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(filepath.Join(dir, name), 12345, -1); err != nil {
-			t.Fatal(err)
-		}
+		must(t, WriteFile(dir, "k", nil))
+		must(t, os.Chown(filepath.Join(dir, name), 12345, -1))
 		var unreachable *UnreachableError
 		if _, err := ReadFile(dir, "k", 100); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "belongs to user id 12345") {
 			t.Errorf("%q of another: %v, want an UnreachableError", name, err)
@@ -172,9 +158,7 @@ func TestOtherOwner(t *testing.T) {
 		home := t.TempDir()
 		mkdir(t, home, made)
 		for path := filepath.Join(home, made); len(path) >= len(home); path = filepath.Dir(path) {
-			if err := os.Chown(path, 12345, -1); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Chown(path, 12345, -1))
 		}
 		var refused *failure.Error
 		dir, err := StateDir(func(string) string { return "" }, home)
@@ -186,21 +170,15 @@ func TestOtherOwner(t *testing.T) {
 
 func link(t *testing.T, target, path string) {
 	t.Helper()
-	if err := os.Symlink(target, path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Symlink(target, path))
 }
 
 func touch(t *testing.T, path string) {
 	t.Helper()
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, nil, 0o600))
 }
 
 func mkdir(t testing.TB, path ...string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Join(path...), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Join(path...), 0o700))
 }

@@ -58,26 +58,20 @@ func TestKernel(t *testing.T) {
 		t.Errorf("list: %q, %v", names, err)
 	}
 	id, err := k.find("k")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, id)
 	if want := fmt.Sprintf("%d;3f3f0000;%sk", os.Getgid(), k.prefix); err != nil || !strings.HasSuffix(text, want) {
 		t.Errorf("the key is %q, %v, want ...%s", text, err, want)
 	}
 	keys, err := os.ReadFile("/proc/keys")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for line := range strings.Lines(string(keys)) {
 		if fields := strings.Fields(line); len(fields) > 8 && fields[8] == k.prefix+"k:" && fields[3] != "perm" {
 			t.Errorf("the key has a time-out: %s", line)
 		}
 	}
 	// A dead key is not a record and not an obstacle.
-	if err := keyctl(unix.KEYCTL_REVOKE, id, 0); err != nil {
-		t.Fatal(err)
-	}
+	must(t, keyctl(unix.KEYCTL_REVOKE, id, 0))
 	if _, err := k.Get(t.Context(), "k"); err != ErrMiss {
 		t.Errorf("revoked: %v, want ErrMiss", err)
 	}
@@ -87,9 +81,7 @@ func TestKernel(t *testing.T) {
 	if id, err = k.find("k"); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Remove(t.Context(), "k"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, k.Remove(t.Context(), "k"))
 	if _, err := readKey(id); !errors.Is(err, unix.ENOKEY) && !errors.Is(err, unix.EKEYREVOKED) {
 		t.Errorf("whoever knows the number of the removed key reads it: %v", err)
 	}
@@ -112,9 +104,7 @@ func TestKernelOtherSession(t *testing.T) {
 	if closed {
 		return
 	}
-	if err := k.Set(t.Context(), "ours", "", []byte("v")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, k.Set(t.Context(), "ours", "", []byte("v")))
 	// A key as add_key makes it: its user may view it, and no more.
 	for name, perm := range map[string]uint32{"default": 0x3f010000, "shut": 0x01010000} {
 		id, err := unix.AddKey(userKey, k.prefix+name, []byte("v"), unix.KEY_SPEC_USER_KEYRING)
@@ -122,9 +112,7 @@ func TestKernelOtherSession(t *testing.T) {
 			defer keyctl(unix.KEYCTL_UNLINK, id, unix.KEY_SPEC_USER_KEYRING)
 			err = unix.KeyctlSetperm(id, perm)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 	}
 	cmd := child(t, k.prefix)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -143,13 +131,9 @@ func TestKernelOtherSession(t *testing.T) {
 
 func otherSession(t *testing.T, k kernelKeyring) {
 	runtime.LockOSThread() // a session keyring is a thread's
-	if err := keyctl(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); err != nil {
-		t.Fatal(err)
-	}
+	must(t, keyctl(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0))
 	id, err := k.find("default")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if _, err := readKey(id); !errors.Is(err, unix.EACCES) {
 		t.Fatalf("a default key is read with %v: the test is not in a session of its own", err)
 	}

@@ -54,9 +54,7 @@ func TestGoKeyring(t *testing.T) {
 	}
 	for n, tt := range []struct{ size, items int }{{40, 1}, {450, 6}, {100, 1}, {101, 3}, {950, 11}, {250, 4}, {0, 1}, {300, 4}} {
 		want := strings.Repeat(fmt.Sprint(n), tt.size)
-		if err := k.Set(t.Context(), "k", "", []byte(want)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, k.Set(t.Context(), "k", "", []byte(want)))
 		if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != want {
 			t.Errorf("%d bytes came back as %d, %v", len(want), len(got), err)
 		}
@@ -65,9 +63,7 @@ func TestGoKeyring(t *testing.T) {
 		}
 	}
 	chunk := mockItems(t, "k")[2]
-	if err := keyring.Delete(service, chunk); err != nil {
-		t.Fatal(err)
-	}
+	must(t, keyring.Delete(service, chunk))
 	var unreadable *UnreadableError
 	if _, err := k.Get(t.Context(), "k"); !errors.As(err, &unreadable) {
 		t.Errorf("without %s: %v, want an UnreadableError", chunk, err)
@@ -81,24 +77,16 @@ func TestGoKeyringCrash(t *testing.T) {
 	for _, written := range []int{1, 4, 7} { // chunks of a larger value that were written in the free set
 		for _, value := range []string{"short", strings.Repeat("n", 350)} {
 			k := mockKeyring(nil)
-			if err := k.Set(t.Context(), "k", "", []byte(old)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, k.Set(t.Context(), "k", "", []byte(old)))
 			for n := range written {
-				if err := keyring.Set(service, chunkName("k", "b", n), chunk); err != nil {
-					t.Fatal(err)
-				}
+				must(t, keyring.Set(service, chunkName("k", "b", n), chunk))
 			}
 			if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != old {
 				t.Errorf("before the head was written: %.9q, %v", got, err)
 			}
-			if err := k.Set(t.Context(), "k", "", []byte(value)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, k.Set(t.Context(), "k", "", []byte(value)))
 			// It died again, before the old chunks were removed.
-			if err := keyring.Set(service, chunkName("k", "a", 0), chunk); err != nil {
-				t.Fatal(err)
-			}
+			must(t, keyring.Set(service, chunkName("k", "a", 0), chunk))
 			if got, err := k.Get(t.Context(), "k"); err != nil || string(got) != value {
 				t.Errorf("after the head was written: %.9q, %v", got, err)
 			}
@@ -145,9 +133,7 @@ func TestSweep(t *testing.T) {
 		if err := storages.Sweep(t.Context()); err != nil {
 			t.Errorf("of nothing: %v", err)
 		}
-		if err := k.Set(t.Context(), "login-x", "", []byte(strings.Repeat("x", 250))); err != nil {
-			t.Fatal(err)
-		}
+		must(t, k.Set(t.Context(), "login-x", "", []byte(strings.Repeat("x", 250))))
 		if err := storages.Sweep(t.Context()); err != nil {
 			t.Error(err)
 		}

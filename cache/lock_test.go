@@ -38,12 +38,8 @@ func TestLockOfKilledProcess(t *testing.T) {
 	locks := Locks{filepath.Join(t.TempDir(), "state")}
 	child := child(t, locks.Dir)
 	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, child.Start())
 	defer func() { _ = child.Wait() }()
 	defer func() { _ = child.Process.Kill() }()
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked\n" {
@@ -84,9 +80,7 @@ func TestLockOfKilledProcess(t *testing.T) {
 func TestLockExcludes(t *testing.T) {
 	locks := Locks{filepath.Join(t.TempDir(), "state")}
 	held, err := locks.Lock(t.Context(), "login")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if _, err := locks.TryLock("login"); err != ErrBusy {
 		t.Errorf("held lock: %v, want ErrBusy", err)
 	}

@@ -14,23 +14,17 @@ import (
 func TestLockFileIsDeleted(t *testing.T) {
 	locks := Locks{filepath.Join(t.TempDir(), "state")}
 	stale, err := locks.TryLock("login")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	path := filepath.Join(locks.Dir, "login.lock")
 	if !isLocked(path, stale.file) {
 		t.Error("file in place: not locked")
 	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(path))
 	if isLocked(path, stale.file) {
 		t.Error("file deleted: locked")
 	}
 	fresh, err := locks.TryLock("login")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if isLocked(path, stale.file) {
 		t.Error("file replaced: locked")
 	}
@@ -39,13 +33,9 @@ func TestLockFileIsDeleted(t *testing.T) {
 
 func TestLockFileIsLink(t *testing.T) {
 	locks := Locks{filepath.Join(t.TempDir(), "state")}
-	if err := prepareDir(locks.Dir); err != nil {
-		t.Fatal(err)
-	}
+	must(t, prepareDir(locks.Dir))
 	target := filepath.Join(t.TempDir(), "target")
-	if err := os.Symlink(target, filepath.Join(locks.Dir, "login.lock")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Symlink(target, filepath.Join(locks.Dir, "login.lock")))
 	if _, err := locks.TryLock("login"); err == nil || !strings.Contains(err.Error(), "login.lock") {
 		t.Errorf("got %v, want an error that names the file", err)
 	}

@@ -80,9 +80,7 @@ func testStorages(t *testing.T) (s *Storages, first, kernel *memory) {
 func testLogin(t *testing.T, s *Storages, setting string) *Login {
 	t.Helper()
 	l, err := s.Login(Name("corp"), setting)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return l
 }
 
@@ -90,16 +88,10 @@ func testLogin(t *testing.T, s *Storages, setting string) *Login {
 func storeLogin(t *testing.T, s *Storages, setting, record string) (*Login, Key) {
 	t.Helper()
 	l := testLogin(t, s, setting)
-	if err := l.Choose(t.Context(), "corp", false); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Choose(t.Context(), "corp", false))
 	key, err := l.NewKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.SetRecord(t.Context(), []byte(record)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, l.SetRecord(t.Context(), []byte(record)))
 	return l, key
 }
 
@@ -191,18 +183,14 @@ func TestPlaceOutOfReach(t *testing.T) {
 	if !l.CanAsk() {
 		t.Error("cannot ask")
 	}
-	if err := l.Unlock(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Unlock(t.Context()))
 	wantRecord(t, l, "v1")
 
 	// A place of another system, by a home folder that both use.
 	place, _ := l.Place()
 	place.Storage = "keychain"
 	data, _ := json.Marshal(place)
-	if err := WriteFile(l.Dir(), placeFile, data); err != nil {
-		t.Fatal(err)
-	}
+	must(t, WriteFile(l.Dir(), placeFile, data))
 	var unreachable *UnreachableError
 	if _, err := l.Key(t.Context()); !errors.As(err, &unreachable) {
 		t.Errorf("key: %v, want an UnreachableError", err)
@@ -282,9 +270,7 @@ func TestMove(t *testing.T) {
 	}
 	wantPlace(t, l, "kernel", "first")
 	first.broken = nil
-	if err := l.Choose(t.Context(), "corp", false); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Choose(t.Context(), "corp", false))
 	wantPlace(t, l, "first", "kernel")
 	if _, err := l.Record(t.Context()); err != ErrMiss {
 		t.Errorf("record: %v, want ErrMiss", err)
@@ -294,9 +280,7 @@ func TestMove(t *testing.T) {
 	wantPlace(t, l, "file", "kernel", "first")
 
 	items, err := testLogin(t, s, "auto").Items()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var got []string
 	for _, i := range items {
 		record, err := i.Record(t.Context())
@@ -338,15 +322,11 @@ func TestBadPlace(t *testing.T) {
 	s, first, _ := testStorages(t)
 	l, _ := storeLogin(t, s, "auto", "v1")
 	good, err := l.Place()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, text := range []string{
 		"", "{", `{"id":"..","storage":"first"}`, `{"id":"` + good.ID + `"}`, `{"storage":"first"}`, `{"id":7}`, strings.Repeat(" ", (4<<10)+1),
 	} {
-		if err := WriteFile(l.Dir(), placeFile, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, WriteFile(l.Dir(), placeFile, []byte(text)))
 		var unreadable *UnreadableError
 		if _, err := l.Key(t.Context()); !errors.As(err, &unreadable) {
 			t.Errorf("%.20q: %v, want an UnreadableError", text, err)
@@ -364,9 +344,7 @@ func TestBadPlace(t *testing.T) {
 	if place := wantPlace(t, l, "first"); place.ID == good.ID {
 		t.Error("the new place has the old id")
 	}
-	if err := strays[0].Delete(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, strays[0].Delete(t.Context()))
 	wantRecord(t, l, "v2")
 	first.items["login-x"], first.items["login-"+newID()+".a.0"], first.items["other"] = "", "", ""
 	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {

@@ -19,9 +19,7 @@ func TestSeal(t *testing.T) {
 		t.Errorf("missing: %v, want ErrMiss", err)
 	}
 	for _, want := range []string{"the first secret", "", strings.Repeat("x", MaxRecord)} {
-		if err := l.Seal(key, "role-a", []byte(want)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, l.Seal(key, "role-a", []byte(want)))
 		if got, err := l.Unseal(key, "role-a"); err != nil || string(got) != want {
 			t.Errorf("%d bytes came back as %d, %v", len(want), len(got), err)
 		}
@@ -35,12 +33,8 @@ func TestSeal(t *testing.T) {
 	if _, err := l.Unseal(Key{}, "role-a"); err == nil || l.Seal(Key{}, "role-a", nil) == nil {
 		t.Error("no key is a key")
 	}
-	if err := l.Seal(key, "role-b", []byte("hunter2")); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteFile(l.Dir(), "note.json", nil); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Seal(key, "role-b", []byte("hunter2")))
+	must(t, WriteFile(l.Dir(), "note.json", nil))
 	if names, err := l.Sealed(); err != nil || !slices.Equal(names, []string{"role-a", "role-b"}) {
 		t.Errorf("sealed: %q, %v", names, err)
 	}
@@ -52,9 +46,7 @@ func TestSeal(t *testing.T) {
 
 	// What the next person must not read goes with the key; notes stay.
 	next, err := l.NewKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var unreadable *UnreadableError
 	if _, err := l.Unseal(next, "role-b"); !errors.As(err, &unreadable) {
 		t.Errorf("sealed under the old key: %v, want an UnreadableError", err)
@@ -68,13 +60,9 @@ func TestUnsealRefuses(t *testing.T) {
 	s, _, _ := testStorages(t)
 	l, key := storeLogin(t, s, "auto", "v1")
 	path := func(name string) string { return filepath.Join(l.Dir(), name+sealedSuffix) }
-	if err := l.Seal(key, "role", []byte("hunter2")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Seal(key, "role", []byte("hunter2")))
 	good, err := os.ReadFile(path("role"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if strings.Contains(string(good), "hunter2") {
 		t.Error("the file shows the secret")
 	}
@@ -90,22 +78,16 @@ func TestUnsealRefuses(t *testing.T) {
 	for n := range good {
 		bad := slices.Clone(good)
 		bad[n] ^= 1
-		if err := os.WriteFile(path("role"), bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(path("role"), bad, 0o600))
 		refused(fmt.Sprintf("byte %d changed", n), key, "role")
 	}
 	for what, bad := range map[string][]byte{
 		"empty": nil, "cut": good[:len(good)-1], "longer": append(slices.Clone(good), 0), "too large": make([]byte, 1<<20),
 	} {
-		if err := os.WriteFile(path("role"), bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(path("role"), bad, 0o600))
 		refused(what, key, "role")
 	}
-	if err := os.WriteFile(path("other"), good, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path("other"), good, 0o600))
 	refused("another name", key, "other")
 }
 
@@ -144,9 +126,7 @@ func TestSealAfterForget(t *testing.T) {
 	}
 	// A logout that died half-way is ended by the next.
 	storeLogin(t, s, "auto", "v1")
-	if err := os.MkdirAll(filepath.Join(l.Dir()+tempMark, "half"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Join(l.Dir()+tempMark, "half"), 0o700))
 	if keys, err := s.Logins(); err != nil || len(keys) != 1 {
 		t.Errorf("logins: %q, %v", keys, err)
 	}
@@ -163,9 +143,7 @@ func TestKeyPrintsAsRedacted(t *testing.T) {
 	inside := struct{ k Key }{key}
 	text := fmt.Sprintf("%v %+v %#v %s %x %d %q %v %+v %#v", key, key, key, key, key, key, key, inside, &inside, inside)
 	data, err := json.Marshal(struct{ K Key }{key})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	raw := key.Reveal()
 	for _, shown := range []string{raw, fmt.Sprintf("%x", raw), fmt.Sprint([]byte(raw)), string(key.text())} {
 		if strings.Contains(text+string(data), shown) {

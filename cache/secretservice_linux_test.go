@@ -46,9 +46,7 @@ func TestNoSessionBus(t *testing.T) {
 	dir := t.TempDir()
 	record := filepath.Join(dir, "called")
 	script := "#!/bin/sh\necho called >>" + record + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte(script), 0o700))
 	t.Setenv("PATH", dir)
 	for _, address := range []string{"", "autolaunch:", "unix:runtime=yes", "autolaunch:scope=user", "disabled:", "tcp:host=localhost,port=1", "nonsense", "unix:", ";;"} {
 		wantUnreachable(t, serviceAt(t, address), false, errNoBus.Error())
@@ -57,9 +55,7 @@ func TestNoSessionBus(t *testing.T) {
 	if _, err := os.Stat(record); err == nil {
 		t.Error("dbus-launch was called")
 	}
-	if err := exec.Command("dbus-launch").Run(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, exec.Command("dbus-launch").Run())
 	if _, err := os.Stat(record); err != nil {
 		t.Errorf("the test would not see a call of dbus-launch: %v", err)
 	}
@@ -101,9 +97,7 @@ func listen(t *testing.T, talk func(net.Conn)) (address string) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "bus")
 	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {

@@ -59,9 +59,7 @@ func startWallet(t *testing.T, answer string) *walletService {
 			{map[string]any{"GetSecret": w.getSecret, "Delete": w.delete}, path + "/1", secretAPI + "Item"},
 			{map[string]any{"Prompt": w.prompt, "Dismiss": w.dismiss}, promptPath, secretAPI + "Prompt"},
 		} {
-			if err := conn.ExportMethodTable(export.methods, export.path, export.iface); err != nil {
-				t.Fatal(err)
-			}
+			must(t, conn.ExportMethodTable(export.methods, export.path, export.iface))
 		}
 	}
 	if _, err := conn.RequestName(secretsName, dbus.NameFlagDoNotQueue); err != nil {
