@@ -35,13 +35,9 @@ func TestNoCommandStartsASessionBus(t *testing.T) {
 	})
 	// In front of the real one, to see whether it is called.
 	launcher, err := exec.LookPath("dbus-launch")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	calls := filepath.Join(c.folder, "calls")
-	if err := os.WriteFile(filepath.Join(c.folder, "dbus-launch"), []byte(fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s\nexec %s \"$@\"\n", calls, launcher)), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(c.folder, "dbus-launch"), []byte(fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s\nexec %s \"$@\"\n", calls, launcher)), 0o700))
 	c.env["PATH"] = c.folder + ":" + c.env["PATH"]
 	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
 

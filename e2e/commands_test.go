@@ -55,8 +55,6 @@ func (c *computer) items() int {
 	err := conn.Object(secrets, secretsPath).
 		Call("org.freedesktop.Secret.Service.SearchItems", 0, map[string]string{"service": "daypass"}).
 		Store(&unlocked, &locked)
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, err)
 	return len(unlocked) + len(locked)
 }

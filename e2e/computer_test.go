@@ -61,19 +61,13 @@ func newComputer(t *testing.T, o options) *computer {
 func startComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "daypass-e2e-") // short: a socket's path has 107 bytes at most
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	for _, name := range []string{"home/.aws", "run", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(folder, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Join(folder, name), 0o700))
 	}
 	aws, err := sandbox.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(aws.Close)
 	c := &computer{
 		t:      t,
@@ -136,9 +130,7 @@ func (c *computer) section(name string, lines ...string) string {
 func (c *computer) profile(name, section string) string {
 	c.t.Helper()
 	role := "arn:aws:iam::111122223333:role/" + name
-	if err := c.aws.Trust(role, ""); err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, c.aws.Trust(role, ""))
 	return fmt.Sprintf("[profile %[1]s]\nregion = eu-west-1\ncredential_process = %[2]s process --profile %[1]s\ndaypass_idp = %[3]s\ndaypass_role_arn = %[4]s\n",
 		name, installed.daypass, section, role)
 }
@@ -146,13 +138,9 @@ func (c *computer) profile(name, section string) string {
 // trust tells AWS to give the roles to whoever logs in at the provider.
 func (c *computer) trust(roles ...string) {
 	c.t.Helper()
-	if err := c.aws.RegisterForeignProvider(c.provider.issuer, "daypass-e2e"); err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, c.aws.RegisterForeignProvider(c.provider.issuer, "daypass-e2e"))
 	for _, role := range roles {
-		if err := c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()); err != nil {
-			c.t.Fatal(err)
-		}
+		must(c.t, c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()))
 	}
 }
 
@@ -297,9 +285,7 @@ func (c *computer) openDesktop(answer string) (tabs func() []string) {
 	list := filepath.Join(c.folder, "tabs")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\nexec %s %s \"$1\" %s > %s 2>&1\n",
 		list, installed.node, installed.approve(), answer, filepath.Join(c.folder, "browser.log"))
-	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, os.WriteFile(browser, []byte(script), 0o700))
 	c.env["BROWSER"] = browser
 	return func() []string {
 		data, err := os.ReadFile(list)

@@ -15,9 +15,7 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 	t.Parallel()
 	c := newComputer(t, options{provider: providerOptions{Slash: true}}) // as at Auth0
 	c.trust("dev")
-	if err := os.RemoveAll(filepath.Join(c.env["HOME"], ".aws")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(filepath.Join(c.env["HOME"], ".aws")))
 
 	term := c.inTerminal(installed.daypass, "configure")
 	for _, step := range []struct{ question, keys string }{

@@ -100,9 +100,7 @@ func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
 	browser := filepath.Join(c.folder, "chromium")
 	quoted := "'" + strings.Join(chromiumArguments(t.TempDir()), "' '") + "'"
 	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >> %s\n%s %s \"$1\" > %s.part 2> /dev/null\nmv %[4]s.part %[4]s\n", list, installed.chromium, quoted, page)
-	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(browser, []byte(script), 0o700))
 	c.env["BROWSER"] = browser
 
 	stop := c.watchArguments()
@@ -117,14 +115,10 @@ func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
 	seen := stop()
 
 	data, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	c.checkConsole(string(data), "https://eu-west-1.console.aws.amazon.com/s3/home?")
 	data, err = os.ReadFile(list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	address := strings.TrimSpace(string(data))
 	if !strings.HasPrefix(address, "http://127.0.0.1:") || strings.Contains(address, c.aws.URL) || strings.ContainsAny(address, " ?") {
 		t.Errorf("the browser was started with %q, want one address on loopback", address)

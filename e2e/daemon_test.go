@@ -66,9 +66,7 @@ func launchDaemon(t *testing.T, cmd *exec.Cmd) *daemon {
 	cmd.WaitDelay = endTime
 	// A test binary that is killed takes its daemons along.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Start())
 	go func() {
 		defer close(d.ended)
 		_ = cmd.Wait() // it says that it was ended
@@ -201,9 +199,15 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
 }

@@ -167,9 +167,7 @@ func TestLargeTokensAndTrailingSlash(t *testing.T) {
 func create(t *testing.T, path string) *os.File {
 	t.Helper()
 	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = file.Close() })
 	return file
 }
@@ -177,8 +175,6 @@ func create(t *testing.T, path string) *os.File {
 func contents(t *testing.T, file *os.File) string {
 	t.Helper()
 	data, err := os.ReadFile(file.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(data)
 }

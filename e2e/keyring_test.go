@@ -104,9 +104,7 @@ func connectBus(t *testing.T, bus string) *dbus.Conn {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	conn, err := dbus.Connect(bus, dbus.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }

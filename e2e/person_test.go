@@ -58,9 +58,7 @@ func (c *computer) startPerson() *person {
 	c.t.Helper()
 	browser, tabs := filepath.Join(c.folder, "browser"), filepath.Join(c.folder, "tabs")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\n", tabs)
-	if err := os.WriteFile(browser, []byte(script), 0o700); err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, os.WriteFile(browser, []byte(script), 0o700))
 	c.env["BROWSER"] = browser
 	return startPerson(c.t, c.aws, tabs)
 }

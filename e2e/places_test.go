@@ -30,9 +30,7 @@ func (c *computer) loginID() string {
 		c.t.Fatalf("%d places (%v)", len(places), err)
 	}
 	data, err := os.ReadFile(places[0])
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	must(c.t, err)
 	_, rest, _ := strings.Cut(string(data), `"id":"`)
 	id, _, _ := strings.Cut(rest, `"`)
 	return id
@@ -90,9 +88,7 @@ func TestLogoutOverSSH(t *testing.T) {
 	for _, argv := range []string{"logout --profile dev", "logout --all", "status", "process --profile dev"} {
 		c.ends(7, "the keyring that holds the login of corp is locked", strings.Fields(argv)...)
 	}
-	if err := unlockKeyring(t, c.bus, keyringPassword); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unlockKeyring(t, c.bus, keyringPassword))
 	c.ends(0, "", "logout", "--profile", "dev")
 	if n := c.aws.Count("revoke"); n != 1 {
 		t.Errorf("%d revocations, want 1", n)

@@ -46,9 +46,7 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 				return r.stdout
 			}
 			var want any
-			if err := json.Unmarshal([]byte(form("json")), &want); err != nil {
-				t.Fatal(err)
-			}
+			must(t, json.Unmarshal([]byte(form("json")), &want))
 			subject := at(want, "Statement", 0, "Condition", "StringEquals", strings.TrimPrefix(c.provider.issuer, "http://")+":sub")
 			if subject != test.sub && !(subject == nil && test.sub == "") {
 				t.Errorf("the policy is for %v, want %q", subject, test.sub)
@@ -93,9 +91,7 @@ func parse(t *testing.T, language, text string) any {
 		t.Fatalf("%v: %s\n%s", err, &stderr, text)
 	}
 	var document any
-	if err := json.Unmarshal(said, &document); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(said, &document))
 	return document
 }
 

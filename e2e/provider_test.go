@@ -45,9 +45,7 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 	o.Log = filepath.Join(t.TempDir(), "requests")
 	write(t, o.Log, "")
 	options, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var issuer string
 	d := startDaemon(t, part{
 		command: func() *exec.Cmd {
@@ -71,9 +69,7 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 func (p *provider) requests() []providerRequest {
 	p.t.Helper()
 	data, err := os.ReadFile(p.log)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	must(p.t, err)
 	var requests []providerRequest
 	for line := range strings.Lines(string(data)) {
 		var r providerRequest

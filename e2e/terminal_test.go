@@ -23,9 +23,7 @@ type terminal struct {
 func startInTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
 	term := &terminal{ptytest.Open(t, 100, 50), t, cmd}
-	if err := term.Start(cmd); err != nil {
-		t.Fatal(err)
-	}
+	must(t, term.Start(cmd))
 	return term
 }
 

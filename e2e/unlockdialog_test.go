@@ -74,25 +74,19 @@ func startScreen(t *testing.T, c *computer) *screen {
 	c.env["DISPLAY"] = startXServer(t, programs["Xvfb"])
 
 	services := filepath.Join(c.folder, "services")
-	if err := os.Mkdir(services, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(services, 0o700))
 	const prompter = "org.gnome.keyring.SystemPrompter"
 	write(t, filepath.Join(services, prompter+".service"), "[D-BUS Service]\nName="+prompter+"\nExec="+programs["gcr-prompter"]+"\n")
 	config := fmt.Sprintf(busConfig, filepath.Join(c.folder, "bus"))
 	write(t, filepath.Join(c.folder, "bus.conf"), strings.Replace(config, "</busconfig>", "<servicedir>"+services+"</servicedir></busconfig>", 1))
 	s.bus = connectBus(t, c.bus)
-	if err := s.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err; err != nil {
-		t.Fatal(err)
-	}
+	must(t, s.bus.BusObject().Call("org.freedesktop.DBus.ReloadConfig", 0).Err)
 	// With the computer's mark: it must be gone when the screen is.
 	env := map[string]string{
 		marker: c.folder, "DISPLAY": c.env["DISPLAY"], "HOME": c.env["HOME"], "XDG_RUNTIME_DIR": c.env["XDG_RUNTIME_DIR"], "LANG": "C.UTF-8",
 		"GDK_BACKEND": "x11", "GSETTINGS_BACKEND": "memory", "GTK_IM_MODULE": "gtk-im-context-simple", "NO_AT_BRIDGE": "1",
 	}
-	if err := s.bus.BusObject().Call("org.freedesktop.DBus.UpdateActivationEnvironment", 0, env).Err; err != nil {
-		t.Fatal(err)
-	}
+	must(t, s.bus.BusObject().Call("org.freedesktop.DBus.UpdateActivationEnvironment", 0, env).Err)
 	s.watch()
 	return s
 }
@@ -125,9 +119,7 @@ func (s *screen) watch() {
 		"type='method_call',interface='org.gnome.keyring.internal.Prompter'",
 		"type='method_call',member='GetId'", // the mark of counted
 	}
-	if err := monitor.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rules, uint32(0)).Err; err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, monitor.BusObject().Call("org.freedesktop.DBus.Monitoring.BecomeMonitor", 0, rules, uint32(0)).Err)
 	messages := make(chan *dbus.Message, 1000)
 	monitor.Eavesdrop(messages)
 	go func() {
@@ -152,9 +144,7 @@ func (s *screen) watch() {
 func (s *screen) counted(method string) int {
 	s.t.Helper()
 	// What the monitor sees is in order.
-	if err := s.bus.BusObject().Call("org.freedesktop.DBus.GetId", 0).Err; err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, s.bus.BusObject().Call("org.freedesktop.DBus.GetId", 0).Err)
 	select {
 	case <-s.marks:
 	case <-time.After(30 * time.Second):
@@ -232,9 +222,7 @@ func (s *screen) dismiss() {
 func (s *screen) lock() {
 	s.t.Helper()
 	err := s.bus.Object(secrets, secretsPath).Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{loginCollection}).Err
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 }
 
 // isLocked fails the test if the keyring's daemon has gone.
@@ -374,9 +362,7 @@ func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
 	before := c.aws.Count("")
 	first := c.command(installed.daypass, "process", "--profile", "one")
 	first.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, first.Start())
 	timeout := time.AfterFunc(2*time.Minute, func() { _ = first.Process.Kill() })
 	defer timeout.Stop()
 	s.awaitDialog()

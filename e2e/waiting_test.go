@@ -64,9 +64,7 @@ func TestWaitersAreTold(t *testing.T) {
 		if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.Screen(), "not approved within 15 s. Code "+code+" stays good until") {
 			t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.Screen())
 		}
-		if err := c.aws.Approve(code, "taro"); err != nil {
-			t.Fatal(err)
-		}
+		must(t, c.aws.Approve(code, "taro"))
 		if exit := leader.wait(); exit != 0 {
 			t.Errorf("login: exit code %d\n%s", exit, leader.Screen())
 		}

@@ -38,14 +38,10 @@ func newWindows(t *testing.T) *windows {
 		}
 	}
 	folder, err := os.MkdirTemp("", "daypass-e2e-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	for _, name := range []string{"home", "prefix"} {
-		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Mkdir(filepath.Join(folder, name), 0o700))
 	}
 	w := &windows{t: t, folder: folder, wineserver: find([]string{"wineserver", "wineserver-stable"}, there), env: []string{
 		"PATH=/usr/bin:/bin",
@@ -162,9 +158,7 @@ func (w *windows) credentials() []string {
 	w.t.Helper()
 	w.shutDown()
 	data, err := os.ReadFile(filepath.Join(w.folder, "prefix/user.reg"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	var names []string
 	for line := range strings.Lines(string(data)) {
 		if _, name, found := strings.Cut(line, `Credential Manager\\Generic: daypass:`); found {
@@ -203,9 +197,7 @@ func init() { deletePlainly = true }
 `)
 	folder := filepath.Join(filepath.Dir(installed.folder), "cache")
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(folder, "removeall_wine_test.go"): source}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	write(t, filepath.Join(w.folder, "overlay.json"), string(overlay))
 	w.goBuild("test", "-c", "-tags", "e2e", "-overlay", filepath.Join(w.folder, "overlay.json"), "-ldflags=-checklinkname=0",
 		"-o", w.path("cache.test.exe"), "./cache")
@@ -235,9 +227,7 @@ func init() { deletePlainly = true }
 func (w *windows) testTrip(t *testing.T) {
 	w.t = t
 	box, err := sandbox.Start(sandbox.Options{Rotate: true, TokenPadding: 6000, SessionTokenSize: 2400, IDTokenLife: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(box.Close)
 	person := startPerson(t, box, w.path("tabs"))
 	w.configure(box)
@@ -318,9 +308,7 @@ func (w *windows) configure(box *sandbox.Sandbox) {
 		w.t.Fatalf("%d home folders, %v", len(homes), err)
 	}
 	folder := filepath.Join(filepath.Dir(homes[0]), ".aws")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, os.MkdirAll(folder, 0o700))
 	write(w.t, filepath.Join(folder, "config"), fmt.Sprintf(`[daypass-idp corp]
 issuer          = %s
 client_id       = %s

@@ -17,9 +17,7 @@ import (
 func (w *windows) testClosedConsole(t *testing.T) {
 	w.t = t
 	box, err := sandbox.Start(sandbox.Options{Rotate: true, IDTokenLife: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(box.Close)
 	w.compile("close.c", w.path("close.exe"))
 	_ = os.Remove(w.path("tabs")) // of another test

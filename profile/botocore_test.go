@@ -127,9 +127,7 @@ func TestReadsAsBotocore(t *testing.T) {
 				t.Errorf("problem = %q, but refused by botocore: %v", problem, tt.refused)
 			}
 			sections, err := parsed([]byte(tt.text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			got := reading(sections[Section{Name: "dev"}])
 			want := joined(tt.botocore)
 			if tt.why != "" {

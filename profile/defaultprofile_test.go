@@ -48,9 +48,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	file, err := Open(source(t, several+"[daypass-idp 'b']\n", nil, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if got := file.NamesUsing(""); got != nil {
 		t.Errorf("NamesUsing(\"\") = %q", got)
 	}
@@ -89,9 +87,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, tt := range tests {
 		file, err := Open(source(t, tt.text, tt.env, nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		got, err := file.Choose(tt.name)
 		if tt.parts != nil {
 			wantError(t, err, tt.parts...)

@@ -45,9 +45,7 @@ func TestEditLeavesEverythingElseAsItIs(t *testing.T) {
 	// What the environment says of the region is no reason to refuse the file.
 	src := source(t, commented, map[string]string{"AWS_REGION": "cn-north-1"}, nil)
 	made, changes, err := toEdit(t, src).Edit(newBlocks())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	want := strings.Replace(commented, "    region: eu-west-1\n", "    region = eu-central-1\n", 1)
 	want = strings.Replace(want, "        addressing_style = path\n", `        addressing_style = path
     daypass_idp = corp
@@ -107,9 +105,7 @@ func TestEditRefusesWhatDoesNotLoad(t *testing.T) {
 func toEdit(t testing.TB, src Source) *Config {
 	t.Helper()
 	c, err := OpenToEdit(src)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return c
 }
 
@@ -157,9 +153,7 @@ func TestEdit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			made, _, err := edit(t, []byte(test.old), test.blocks)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if diff := cmp.Diff(test.want, string(made)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

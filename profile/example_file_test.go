@@ -10,9 +10,7 @@ import (
 // that is commented out.
 func TestExampleFile(t *testing.T) {
 	data, err := os.ReadFile("../examples/aws-config")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	asIs := strings.ReplaceAll(string(data), "\r\n", "\n")
 	var all []string
 	for _, line := range strings.Split(asIs, "\n") {

@@ -35,9 +35,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("[profile \"a\\\"b\"]\n= x\n-\n-=\n[]"), `a"b`)
 	src := source(f, "", nil, nil)
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
-		if err := os.WriteFile(src.ConfigFile(), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(src.ConfigFile(), text, 0o600))
 		p, err := Load(src, name)
 		if err != nil {
 			wantError(t, err)

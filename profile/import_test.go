@@ -13,13 +13,9 @@ func TestReadImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, "# from IT\r\n"+strings.ReplaceAll(instead("credential_process", ""), "\n", "\r\n")+"credential_process = /opt/daypass process --profile dev # there\r\noutput = json\r\n", 0o600)
 	blocks, err := ReadImport(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	made, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if strings.Contains(string(made), "credential_process") || !strings.Contains(string(made), "output = json\n") {
 		t.Errorf("imported:\n%s", made)
 	}
@@ -63,9 +59,7 @@ func TestLargeImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, largeConfig(6000), 0o600)
 	blocks, err := ReadImport(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text, changes, err := toEdit(t, source(t, largeConfig(3000), nil, nil)).Edit(blocks)
 	if err != nil || len(changes) != 3000*3 {
 		t.Errorf("%d bytes, %d changes, %v", len(text), len(changes), err)
@@ -88,9 +82,7 @@ func FuzzImport(f *testing.F) {
 	folder := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(folder, "handed-out")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(path, text, 0o600))
 		blocks, err := ReadImport(path, nil)
 		if err != nil {
 			wantError(t, err)

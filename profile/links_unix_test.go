@@ -12,15 +12,9 @@ import (
 func TestLinksAreFollowed(t *testing.T) {
 	src := source(t, "", nil, nil)
 	target := filepath.Join(t.TempDir(), "dotfiles-aws-config")
-	if err := os.WriteFile(target, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(src.ConfigFile()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(target, src.ConfigFile()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(target, []byte(config), 0o600))
+	must(t, os.Remove(src.ConfigFile()))
+	must(t, os.Symlink(target, src.ConfigFile()))
 	if _, err := Load(src, "dev"); err != nil {
 		t.Error(err)
 	}

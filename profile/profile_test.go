@@ -30,16 +30,20 @@ daypass_idp        = corp
 daypass_role_arn   = arn:aws:iam::111122223333:role/dev
 `
 
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // source is a Source with this config file, these variables and flags.
 func source(t testing.TB, text string, env, flags map[string]string) Source {
 	t.Helper()
 	home := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Join(home, ".aws"), 0o700))
+	must(t, os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(text), 0o600))
 	return Source{Getenv: func(name string) string { return env[name] }, Home: home, Flags: flags}
 }
 
@@ -89,9 +93,7 @@ func compare(t *testing.T, want, got Profile) {
 
 func TestDefaults(t *testing.T) {
 	got, err := load(t, config, "dev", nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	compare(t, plainProfile, got)
 }
 
@@ -128,9 +130,7 @@ support = Ask #it-help, room 7
 		"AWS_REGION": "us-gov-east-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/etc/aws.pem",
 		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example",
 	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if !filepath.IsAbs(got.IDP.CABundle) || filepath.Base(got.IDP.CABundle) != "corp.pem" {
 		t.Errorf("CABundle = %q", got.IDP.CABundle)
 	}
@@ -176,9 +176,7 @@ func TestFlagsWin(t *testing.T) {
 		t.Errorf("%d flags, want %d", len(Flags()), len(flags))
 	}
 	got, err := load(t, config+"[daypass-idp second]\nclient_secret = x\n", "dev", nil, flags)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	compare(t, Profile{
 		Name: "dev",
 		IDP: IDP{
@@ -201,9 +199,7 @@ func TestFlagsAreEnough(t *testing.T) {
 		Duration: time.Hour,
 	}
 	got, err := Load(nowhere, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	compare(t, want, got)
 
 	nowhere.Home = t.TempDir() // there is no file in it
@@ -213,9 +209,7 @@ func TestFlagsAreEnough(t *testing.T) {
 	}
 	compare(t, want, got)
 	file, err := Open(nowhere)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if name, err := file.Choose(""); name != "" || err != nil {
 		t.Errorf("Choose = %q, %v; want no name", name, err)
 	}
@@ -297,9 +291,7 @@ func TestConfigFile(t *testing.T) {
 func TestFilesThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	big := filepath.Join(dir, "big")
-	if err := os.WriteFile(big, []byte(config+strings.Repeat("#", maxFile)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(big, []byte(config+strings.Repeat("#", maxFile)), 0o600))
 	tests := map[string]string{
 		filepath.Join(dir, "missing"): "no such file",
 		dir:                           "a folder",
@@ -342,9 +334,7 @@ func largeConfig(n int) string {
 func TestManyProfiles(t *testing.T) {
 	const n = 20000 // 5 MB
 	file, err := Open(source(t, largeConfig(n), nil, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	names := file.Names()
 	if len(names) != n+1 {
 		t.Fatalf("%d profiles, want %d", len(names), n+1)

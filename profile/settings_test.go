@@ -217,9 +217,7 @@ func TestCheckBrowserCommand(t *testing.T) {
 		`pwsh -c "start {url}"`:                        true,
 	} {
 		words, err := splitWords(line, true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if err := CheckBrowserCommand(words); (err != nil) != refused {
 			t.Errorf("%s: %v, want an error: %v", line, err, refused)
 		}
@@ -251,9 +249,7 @@ func TestClientSecretThatOthersCanRead(t *testing.T) {
 	}
 	src := source(t, with(inIDP, "client_secret = hunter2"), nil, nil)
 	for mode, want := range map[os.FileMode]int{0o600: 0, 0o644: 1, 0o640: 1} {
-		if err := os.Chmod(src.ConfigFile(), mode); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Chmod(src.ConfigFile(), mode))
 		p, err := Load(src, "dev")
 		if err != nil || len(p.IDP.Warnings) != want || strings.Contains(strings.Join(p.IDP.Warnings, ""), "hunter2") {
 			t.Errorf("mode %v: %q, %v", mode, p.IDP.Warnings, err)

@@ -17,9 +17,7 @@ func TestCredentialProcess(t *testing.T) {
 		"[profile dev]\ns3 =\n  credential_process = /x\n":                                  "",
 	} {
 		file, err := Open(source(t, text, nil, nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if got := file.CredentialProcess("dev"); got != want {
 			t.Errorf("%q: got %q; want %q", text, got, want)
 		}
@@ -56,9 +54,7 @@ func TestShadows(t *testing.T) {
 				put(t, filepath.Join(src.Home, ".aws", "credentials"), test.credentials, 0o600)
 			}
 			shadows, err := shadowsOf(src)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			var got []string
 			for _, s := range shadows {
 				folder := plain(filepath.Join(src.Home, ".aws") + string(filepath.Separator))

@@ -16,12 +16,8 @@ func emptyHome(t *testing.T) Source {
 
 func put(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(t, os.WriteFile(path, []byte(text), mode))
 	if err := os.Chmod(path, mode); err != nil { // the umask held WriteFile back
 		t.Fatal(err)
 	}
@@ -41,9 +37,7 @@ func holds(t *testing.T, path, want string) {
 
 func TestReplaceMakesTheFile(t *testing.T) {
 	src := emptyHome(t)
-	if err := toEdit(t, src).Replace([]byte(config)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, toEdit(t, src).Replace([]byte(config)))
 	holds(t, src.ConfigFile(), config)
 	if runtime.GOOS != "windows" {
 		for path, want := range map[string]fs.FileMode{src.ConfigFile(): 0o600, filepath.Dir(src.ConfigFile()): fs.ModeDir | 0o700} {
@@ -61,15 +55,9 @@ func TestReplaceKeepsModeAndLink(t *testing.T) {
 	src := emptyHome(t)
 	real := filepath.Join(src.Home, "dotfiles", "aws")
 	put(t, real, "# mine\n", 0o644)
-	if err := os.Mkdir(filepath.Dir(src.ConfigFile()), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("../dotfiles/aws", src.ConfigFile()); err != nil {
-		t.Fatal(err)
-	}
-	if err := toEdit(t, src).Replace([]byte("# yours\n")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(filepath.Dir(src.ConfigFile()), 0o700))
+	must(t, os.Symlink("../dotfiles/aws", src.ConfigFile()))
+	must(t, toEdit(t, src).Replace([]byte("# yours\n")))
 	holds(t, real, "# yours\n")
 	if info, err := os.Lstat(src.ConfigFile()); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v, %v", info, err)
@@ -77,9 +65,7 @@ func TestReplaceKeepsModeAndLink(t *testing.T) {
 	if info, err := os.Stat(real); err != nil || info.Mode() != 0o644 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if err := os.Remove(real); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(real))
 	_, err := OpenToEdit(src)
 	wantError(t, err, "it is a link to a file that does not exist")
 }
@@ -96,9 +82,7 @@ func TestOpenToEditRefuses(t *testing.T) {
 		wantError(t, err, want, "Correct it first")
 	}
 	src := source(t, config, nil, nil)
-	if err := os.Chmod(src.ConfigFile(), 0o400); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(src.ConfigFile(), 0o400))
 	_, err := OpenToEdit(src)
 	wantError(t, err, "cannot be written: it is read-only")
 	_, err = OpenToEdit(Source{Getenv: func(string) string { return os.DevNull }})

@@ -60,9 +60,7 @@ func browserCommand(t *testing.T) (command []string, found func() opened) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		var o opened
-		if err := json.Unmarshal(data, &o); err != nil {
-			t.Fatal(err)
-		}
+		must(t, json.Unmarshal(data, &o))
 		if err := syscall.Kill(o.PID, syscall.SIGKILL); err != nil {
 			t.Errorf("the browser is gone: %v", err)
 		}
@@ -73,9 +71,7 @@ func browserCommand(t *testing.T) (command []string, found func() opened) {
 func TestOpenerIsDetached(t *testing.T) {
 	// Two descriptors that a caller could have left open in us.
 	var inherited [2]int
-	if err := syscall.Pipe(inherited[:]); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Pipe(inherited[:]))
 	defer syscall.Close(inherited[0])
 	defer syscall.Close(inherited[1])
 
@@ -94,9 +90,7 @@ func TestOpenerIsDetached(t *testing.T) {
 		}},
 		{"the system's, through this executable", func(t *testing.T, command []string) error {
 			program := filepath.Join(t.TempDir(), "xdg-open")
-			if err := os.WriteFile(program, []byte("#!/bin/sh\nexec '"+strings.Join(command, "' '")+"' \"$@\"\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(program, []byte("#!/bin/sh\nexec '"+strings.Join(command, "' '")+"' \"$@\"\n"), 0o700))
 			t.Setenv("PATH", filepath.Dir(program)+":"+os.Getenv("PATH"))
 			t.Setenv("PROMPT_TEST_ROLE", "opener")
 			return Browser{Self: os.Args[0], Getenv: environment(nil), Sleep: started}.Open(t.Context(), link)
@@ -104,9 +98,7 @@ func TestOpenerIsDetached(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			command, found := browserCommand(t)
-			if err := test.start(t, command); err != nil {
-				t.Fatal(err)
-			}
+			must(t, test.start(t, command))
 			got := found()
 			if diff := cmp.Diff([]string{link}, got.Arguments); diff != "" {
 				t.Errorf("arguments (-want +got)\n%s", diff)
@@ -137,9 +129,7 @@ func TestOpenerIsDetached(t *testing.T) {
 func TestOpenerIsSilent(t *testing.T) {
 	folder := t.TempDir()
 	script := "#!/bin/sh\necho $1 noise\necho noise >&2\n>$0.ran\n"
-	if err := os.WriteFile(filepath.Join(folder, "xdg-open"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(folder, "xdg-open"), []byte(script), 0o700))
 	t.Setenv("PATH", folder)
 	output, err := playing("opener", "open-browser", link).CombinedOutput()
 	if err != nil || len(output) > 0 {
@@ -184,9 +174,7 @@ func TestSystemArguments(t *testing.T) {
 		t.Errorf("without any program: %v, want an error that names them", err)
 	}
 	for _, program := range []string{"x-www-browser", "rundll32.exe"} {
-		if err := os.WriteFile(filepath.Join(folder, program), nil, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(folder, program), nil, 0o700))
 	}
 	argv, err := here.systemArguments(link)
 	if diff := cmp.Diff([]string{"/bin/daypass", "open-browser", link}, argv); diff != "" || err != nil {

@@ -11,9 +11,7 @@ const link = "https://corp.eu.auth0.com/activate?user_code=LBJX-WZVT"
 
 func TestDrawQR(t *testing.T) {
 	code, err := qr.Encode(link, qr.L)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	const margin = 2
 	modules := readDrawing(t, drawQR(link, 37, 19)) // exactly enough
 	if len(modules) != 38 || code.Size+2*margin != 37 {
@@ -59,9 +57,7 @@ func TestShowDrawsQR(t *testing.T) {
 		r := openRequest()
 		r.QR = true
 		test.change(terminal, &r)
-		if err := terminal.Show(r, morning); err != nil {
-			t.Fatal(err)
-		}
+		must(t, terminal.Show(r, morning))
 		raw := screen.raw.String()
 		if got := strings.Contains(raw, "\x1b[0;30;47m   "); got != test.want || got && strings.Count(raw, "\n")+1 > test.height {
 			t.Errorf("%s: drawn: %v, want %v\n%s", test.name, got, test.want, raw)

@@ -87,9 +87,7 @@ func showOnTerminal() {
 func TestPromptGoesToTheTerminalAlone(t *testing.T) {
 	seen, captured := runOn(t, ptytest.Open(t, 80, 24), []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, "show")
 	text, err := Text(openRequest(), morning)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	drawing, found := strings.CutPrefix(seen, text)
 	if !found {
 		t.Errorf("seen:\n%s", seen)
@@ -145,9 +143,7 @@ func TestNoTerminal(t *testing.T) {
 func TestHaltedTerminal(t *testing.T) {
 	p := ptytest.Open(t, 80, 24)
 	// TCOOFF halts output as Ctrl-S does.
-	if err := unix.IoctlSetInt(int(p.Slave.Fd()), unix.TCXONC, 0); err != nil {
-		t.Fatal(err)
-	}
+	must(t, unix.IoctlSetInt(int(p.Slave.Fd()), unix.TCXONC, 0))
 	seen, captured := runOn(t, p, nil, "show-impatiently")
 	if seen != "" || !strings.HasPrefix(captured, "show: write /dev/tty: i/o timeout") {
 		t.Errorf("seen %q, stdout %q", seen, captured)

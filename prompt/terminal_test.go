@@ -180,9 +180,7 @@ func TestTerminalThatCannotRewrite(t *testing.T) {
 	for name, width := range map[string]int{"dumb": 80, "width unknown": 0} {
 		terminal, screen := newScreen(width, 24)
 		terminal.dumb = name == "dumb"
-		if err := terminal.Show(Request{VerificationURI: link, UserCode: "LBJX-WZVT", QR: true}, morning); err != nil {
-			t.Fatal(err)
-		}
+		must(t, terminal.Show(Request{VerificationURI: link, UserCode: "LBJX-WZVT", QR: true}, morning))
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		c := sandbox.NewClock(morning)
@@ -197,9 +195,7 @@ func TestTerminalThatCannotRewrite(t *testing.T) {
 func TestCharactersThatTheTerminalLacks(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	terminal.utf8 = false
-	if err := terminal.Show(Request{VerificationURI: link, Profile: "b\u00fcro"}, morning); err != nil {
-		t.Fatal(err)
-	}
+	must(t, terminal.Show(Request{VerificationURI: link, Profile: "b\u00fcro"}, morning))
 	if got := screen.text(); !strings.Contains(got, "for profile b?ro") {
 		t.Errorf("it wrote %+q", got)
 	}

@@ -8,6 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // morning is when the texts in this package's tests are shown, in a time zone that
 // no test machine has.
 var morning = time.Date(2026, 11, 22, 9, 13, 49, 0, time.FixedZone("", 3600))
