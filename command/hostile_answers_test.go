@@ -33,6 +33,18 @@ func oauthError(status int, code, description string) answer {
 	return asJSON(status, string(body))
 }
 
+// nonsense are the answers that are of no use to anybody, by name. Of those that
+// are cut off, the end never arrives.
+func nonsense() (readable, cutOff map[string]answer) {
+	return map[string]answer{
+			"empty": asJSON(200, ""), "null": asJSON(200, "null"), "a list": asJSON(200, `["`+marker+`"]`), "a text": asJSON(200, `"`+marker+`"`),
+			"half an object": asJSON(200, `{"id_token":"`+marker), "two objects": asJSON(200, `{"x":"`+marker+`"}{}`), "100000 levels": asJSON(200, deep(100000)),
+			"8 MB": largeJSON(8 << 20), "endless": endless("application/json", `{"id_token":"`), "a web page": page(200), "status 204": saying(204, "application/json", ""),
+		}, map[string]answer{
+			"dropped": dropped, "broken off": brokenOff(`{"id_token":"` + marker), "1 MB of headers": withHeader("X", strings.Repeat("x", 1<<20), page(200)),
+		}
+}
+
 // largeJSON is valid JSON of so many bytes.
 func largeJSON(bytes int) answer {
 	return asJSON(http.StatusOK, `{"x":"`+marker+strings.Repeat("x", bytes)+`"}`)

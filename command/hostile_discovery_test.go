@@ -37,6 +37,15 @@ func TestHostileDiscovery(t *testing.T) {
 		"a number for loopback": "http://2130706433/x",
 	}
 	var rows []hostile
+	readable, cutOff := nonsense()
+	for _, at := range []string{"discovery", "keys"} {
+		for name, answer := range readable {
+			rows = append(rows, hostile{name: name, at: at, answer: answer, exit: 6, says: "HOST does not answer as it should ("})
+		}
+		for name, answer := range cutOff {
+			rows = append(rows, hostile{name: name, at: at, answer: answer, exit: 6, says: "cannot reach HOST: "})
+		}
+	}
 	for name, url := range bad {
 		rows = append(rows, hostile{name: "token_endpoint, " + name, at: "discovery", answer: with("token_endpoint", url), exit: 2, says: useless})
 	}
@@ -47,28 +56,14 @@ func TestHostileDiscovery(t *testing.T) {
 		}
 	}
 	rows = append(rows, []hostile{
-		{name: "empty", at: "discovery", answer: asJSON(200, ""), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "null", at: "discovery", answer: asJSON(200, "null"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a list", at: "discovery", answer: asJSON(200, `["`+marker+`"]`), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a text", at: "discovery", answer: asJSON(200, `"`+marker+`"`), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "an empty object", at: "discovery", answer: asJSON(200, `{}`), exit: 2, says: `issuer "http://HOST/idp": `},
-		{name: "half an object", at: "discovery", answer: asJSON(200, `{"issuer":"`+marker), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "two objects", at: "discovery", answer: asJSON(200, `{"x":"`+marker+`"}{}`), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "100000 levels", at: "discovery", answer: asJSON(200, deep(100000)), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "9000 levels", at: "discovery", answer: asJSON(200, deep(9000)), exit: 2, says: `issuer "http://HOST/idp": `},
 		{name: "not UTF-8", at: "discovery", answer: asJSON(200, "{\"\xff\xfe\":\""+marker+"\"}"), exit: 2, says: `issuer "http://HOST/idp": `},
-		{name: "8 MB", at: "discovery", answer: largeJSON(8 << 20), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "endless", at: "discovery", answer: endless("application/json", `{"x":"`), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a web page", at: "discovery", answer: page(200), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "a web page with status 404", at: "discovery", answer: page(404), exit: 2, says: missing},
 		{name: "status 403", at: "discovery", answer: asJSON(403, `{}`), exit: 4, says: "HOST refused the discovery request: "},
 		{name: "status 500", at: "discovery", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
 		{name: "status 429", at: "discovery", answer: page(429), exit: 6, says: "HOST asks to wait "},
-		{name: "status 204", at: "discovery", answer: saying(204, "application/json", ""), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "an OAuth error with status 200", at: "discovery", answer: oauthError(200, "server_error", "x"), exit: 4, says: "HOST refused the discovery request: x ("},
-		{name: "broken off", at: "discovery", answer: brokenOff(`{"issuer":"` + marker), exit: 6, says: "cannot reach HOST: "},
-		{name: "dropped", at: "discovery", answer: dropped, exit: 6, says: "cannot reach HOST: "},
-		{name: "1 MB of headers", at: "discovery", answer: withHeader("X", strings.Repeat("x", 1<<20), page(200)), exit: 6, says: "cannot reach HOST: "},
 
 		{name: "another issuer", at: "discovery", answer: with("issuer", "https://evil.example/"), exit: 2,
 			says: `issuer "http://HOST/idp": the provider calls itself "https://evil.example/"`},
@@ -102,24 +97,16 @@ func TestHostileDiscovery(t *testing.T) {
 	set := func(keys string) answer { return asJSON(200, `{"`+marker+`":0,"keys":`+keys+`}`) }
 	unknown := "the ID token from HOST cannot be used: "
 	rows = append(rows, []hostile{
-		{name: "empty", at: "keys", answer: asJSON(200, ""), exit: 6, says: keys},
 		{name: "no keys", at: "keys", answer: set("[]"), exit: 4, says: unknown},
 		{name: "keys is an object", at: "keys", answer: set("{}"), exit: 4, says: unknown},
 		{name: "keys of wrong types", at: "keys", answer: set(`[1,"x",null,[],{"kty":5}]`), exit: 4, says: unknown},
-		{name: "a list", at: "keys", answer: asJSON(200, `["`+marker+`"]`), exit: 6, says: keys},
 		{name: "a symmetric key", at: "keys", answer: set(`[{"kty":"oct","k":"AAAA"}]`), exit: 4, says: unknown},
 		{name: "a key of exponent 1", at: "keys", answer: rightIDs(`"e":"AQ"`), exit: 4, says: unknown},
 		{name: "a key of 64 kB", at: "keys", answer: rightIDs(`"n":"` + strings.Repeat("_", 87381) + `"`), exit: 4, says: unknown},
 		{name: "another's keys", at: "keys", answer: anothersKeys, exit: 4, says: unknown},
 		{name: "10000 keys", at: "keys", answer: set("[" + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, 9999) + `{}]`), exit: 4, says: unknown},
-		{name: "100000 levels", at: "keys", answer: asJSON(200, deep(100000)), exit: 6, says: keys},
-		{name: "8 MB", at: "keys", answer: largeJSON(8 << 20), exit: 6, says: keys},
-		{name: "endless", at: "keys", answer: endless("application/json", `{"keys":["`), exit: 6, says: keys},
-		{name: "a web page", at: "keys", answer: page(200), exit: 6, says: keys},
 		{name: "status 404", at: "keys", answer: page(404), exit: 6, says: keys},
 		{name: "status 500", at: "keys", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
-		{name: "dropped", at: "keys", answer: dropped, exit: 6, says: "cannot reach HOST: "},
-		{name: "broken off", at: "keys", answer: brokenOff(`{"keys":[`), exit: 6, says: "cannot reach HOST: "},
 		{name: "a redirect to another host", at: "keys", answer: redirect(302, "http://THIEF/"), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "a redirect to itself", at: "keys", answer: redirect(302, "SELF"), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "a redirect on the same host", at: "keys", answer: once(redirect(302, "SELF"))},

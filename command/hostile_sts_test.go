@@ -41,19 +41,23 @@ func TestHostileSTS(t *testing.T) {
 	sts("an expiration that is a number", stsAnswer(map[string]string{"Expiration": "99999999999999999999"}), 6, unusable)
 
 	xml := func(status int, body string) answer { return saying(status, "text/xml", body) }
-	sts("empty", xml(200, ""), 6, unusable)
+	readable, cutOff := nonsense()
+	for name, answer := range readable {
+		sts(name, answer, 6, unusable)
+	}
+	for name, answer := range cutOff {
+		sts(name, answer, 6, away)
+	}
 	sts("another document", xml(200, "<x>"+marker+"</x>"), 6, unusable)
 	sts("another operation's", xml(200, "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>"+marker+"</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"), 6, unusable)
 	sts("no credentials", xml(200, "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult/></AssumeRoleWithWebIdentityResponse>"), 6, unusable)
 	sts("half a document", xml(200, "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>"+marker), 6, unusable)
 	sts("an entity", xml(200, `<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>&e;</AccessKeyId></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`), 6, unusable)
 	sts("a billion laughs", xml(200, `<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><x>&b;`+marker+`</x>`), 6, unusable)
-	sts("100000 levels", xml(200, strings.Repeat("<a>", 100000)), 6, unusable)
+	sts("100000 levels of XML", xml(200, strings.Repeat("<a>", 100000)), 6, unusable)
 	sts("not UTF-8", xml(200, "<\xff\xfe>"+marker), 6, unusable)
-	sts("JSON", asJSON(200, `{"AssumeRoleWithWebIdentityResponse":{"x":"`+marker+`"}}`), 6, unusable)
-	sts("a web page", page(200), 6, unusable)
 	sts("1 MB", xml(200, "<x>"+strings.Repeat(marker, 100000)+"</x>"), 6, unusable)
-	sts("endless", endless("text/xml", "<AssumeRoleWithWebIdentityResponse><x>"), 6, unusable)
+	sts("endless XML", endless("text/xml", "<AssumeRoleWithWebIdentityResponse><x>"), 6, unusable)
 	sts("endless levels", func(a *attack, w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := w.Write([]byte(strings.Repeat("<a>", 4096))); err != nil {
@@ -61,10 +65,6 @@ func TestHostileSTS(t *testing.T) {
 			}
 		}
 	}, 6, unusable)
-	sts("status 204", saying(204, "text/xml", ""), 6, unusable)
-	sts("broken off", brokenOff("<AssumeRoleWithWebIdentityResponse>"), 6, away)
-	sts("dropped", dropped, 6, away)
-	sts("1 MB of headers", withHeader("X", strings.Repeat("x", 1<<20), page(200)), 6, away)
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		sts(fmt.Sprintf("a redirect to another host, %d", status), redirect(status, "http://THIEF/"), 6, unusable)
 	}
@@ -113,18 +113,21 @@ func TestHostileSignIn(t *testing.T) {
 	}
 	const strange = "HOST does not answer as AWS sign-in does: "
 	for name, body := range map[string]string{
-		"empty": "", "null": "null", "a list": `["` + marker + `"]`, "an empty object": "{}", "a number": `{"SigninToken":5}`, "an empty token": `{"SigninToken":""}`,
+		"an empty object": "{}", "a number": `{"SigninToken":5}`, "an empty token": `{"SigninToken":""}`,
 		"a token with a line break": `{"SigninToken":"x\ny` + marker + `"}`, "a token with an escape sequence": `{"SigninToken":"\u001b[2J"}`,
-		"a token with a space": `{"SigninToken":"x --flag"}`, "a token in another script": `{"SigninToken":"\u043e"}`, "half an object": `{"SigninToken":"` + marker, "100000 levels": deep(100000),
+		"a token with a space": `{"SigninToken":"x --flag"}`, "a token in another script": `{"SigninToken":"\u043e"}`,
 	} {
 		signin(name, asJSON(200, body), 6, strange)
 	}
-	signin("8 MB", largeJSON(8<<20), 6, strange)
-	signin("endless", endless("application/json", `{"SigninToken":"`), 6, strange)
-	signin("a web page", page(200), 6, strange+"a web page")
+	readable, cutOff := nonsense()
+	for name, answer := range readable {
+		signin(name, answer, 6, strange)
+	}
+	for name, answer := range cutOff {
+		signin(name, answer, 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: ")
+	}
 	signin("a web page with status 400", page(400), 5, "AWS sign-in refused the credentials")
 	signin("status 201", asJSON(201, `{"SigninToken":"x"}`), 6, strange+"status 201")
-	signin("status 204", saying(204, "text/plain", ""), 6, strange+"status 204")
 	signin("a refusal with control characters", saying(400, "text/plain", "no\x1b[2J\x9b\r\nline 2\u202e"), 5, "AWS sign-in refused the credentials")
 	signin("a refusal that repeats the credentials", func(_ *attack, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.PostForm.Get("Session"), http.StatusForbidden)
@@ -133,9 +136,6 @@ func TestHostileSignIn(t *testing.T) {
 	signin("status 500", page(500), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: status 500)")
 	signin("status 503, once", once(page(503)), 0, "")
 	signin("status 429", page(429), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: status 429)")
-	signin("dropped", dropped, 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: ")
-	signin("broken off", brokenOff(`{"SigninToken":"`+marker), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: ")
-	signin("1 MB of headers", withHeader("X", strings.Repeat("x", 1<<20), page(200)), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: ")
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		signin(fmt.Sprintf("a redirect to another host, %d", status), redirect(status, "http://THIEF/"), 6, strange+fmt.Sprintf("status %d", status))
 	}
