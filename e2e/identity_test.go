@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -177,4 +180,128 @@ func contents(t *testing.T, file *os.File) string {
 	data, err := os.ReadFile(file.Name())
 	must(t, err)
 	return string(data)
+}
+
+// A login and its end: programs that do not know credential_process get the
+// credentials from exec; after a logout the keyring holds nothing of daypass's, and
+// the provider does not take the refresh token any more.
+func TestExecStatusLogout(t *testing.T) {
+	t.Parallel()
+	c := newComputer(t, options{})
+	c.configure("dev")
+	c.openDesktop("approve")
+	credentials(t, c.process("dev"))
+
+	c.env["AWS_PROFILE"] = "of something else"
+	r := c.say("exec", "--profile", "dev", "--", installed.aws, "sts", "get-caller-identity", "--endpoint-url", c.aws.STSEndpoint)
+	if r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
+		t.Errorf("%+v", r)
+	}
+	if c.items() == 0 {
+		t.Fatal("the Secret Service holds nothing after a login")
+	}
+	if r := c.say("status", "--profile", "dev"); r.code != 0 || !strings.Contains(r.stdout, "taro@example.com") {
+		t.Errorf("status: %+v", r)
+	}
+
+	if r := c.say("logout", "--profile", "dev"); r.code != 0 || !strings.Contains(r.stdout, "dev") {
+		t.Errorf("logout: %+v", r)
+	}
+	if n := c.items(); n != 0 {
+		t.Errorf("the Secret Service holds %d items after the logout", n)
+	}
+	if n := c.provider.count("/token/revocation", ""); n != 1 {
+		t.Errorf("%d revocations, want 1", n)
+	}
+	c.closeDesktop()
+	if r := c.process("dev"); r.code != 3 {
+		t.Errorf("after the logout process ends with %d: %s", r.code, r.stderr)
+	}
+}
+
+// items counts what the Secret Service keeps for daypass.
+func (c *computer) items() int {
+	c.t.Helper()
+	conn := connectBus(c.t, c.bus)
+	defer conn.Close()
+	var unlocked, locked []dbus.ObjectPath
+	err := conn.Object(secrets, secretsPath).
+		Call("org.freedesktop.Secret.Service.SearchItems", 0, map[string]string{"service": "daypass"}).
+		Store(&unlocked, &locked)
+	must(c.t, err)
+	return len(unlocked) + len(locked)
+}
+
+// An ID token that has ended is renewed without a person, and the refresh token
+// that comes with the new one is the one that is sent next: this provider ends a
+// login whose used refresh token comes again.
+func TestExpiredIDTokenIsRenewedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	const life = 4 * time.Second
+	c := newComputer(t, options{provider: providerOptions{IDTokenLife: int(life / time.Second)}})
+	roles := []string{"one", "two", "three", "four", "five"}
+	c.configure(roles...)
+	c.openDesktop("approve")
+	credentials(t, c.process(roles[0]))
+
+	c.env["DAYPASS_PROMPT"] = "never"
+	for _, role := range roles[1:] { // a role that is new needs an ID token
+		time.Sleep(life + time.Second)
+		before := c.asked()
+		credentials(t, c.process(role))
+		if n := c.asked() - before; n != 2 {
+			t.Errorf("renewal for role %s took %d requests, want 1 to the provider and 1 to STS", role, n)
+		}
+	}
+
+	held, refreshes := "", 0
+	for _, r := range c.provider.requests() {
+		if r.SentRefreshToken != "" {
+			refreshes++
+			if r.SentRefreshToken != held {
+				t.Errorf("refresh %d sent another token than the last one handed out", refreshes)
+			}
+			if r.Status != 200 {
+				t.Errorf("refresh %d ended with %d %s", refreshes, r.Status, r.Error)
+			}
+		}
+		if r.GotRefreshToken != "" {
+			held = r.GotRefreshToken
+		}
+	}
+	if refreshes != len(roles)-1 {
+		t.Errorf("%d refreshes, want %d", refreshes, len(roles)-1)
+	}
+	if n := c.provider.count("/device/auth", ""); n != 1 {
+		t.Errorf("%d device authorizations, want 1", n)
+	}
+}
+
+// The SDKs start daypass in their own ways: with another standard input, with a
+// time limit, with standard error passed on or swallowed.
+func TestSDKs(t *testing.T) {
+	t.Parallel()
+	clients := map[string][]string{
+		"go":         {installed.goSDK},
+		"javascript": {installed.node, filepath.Join(installed.folder, "jssdk/identity.mjs")},
+	}
+	for name, client := range clients {
+		t.Run(name, func(t *testing.T) {
+			c := newComputer(t, options{})
+			c.configure("dev", "staging")
+			tabs := c.openDesktop("approve")
+			for _, profile := range []string{"dev", "dev", "staging"} {
+				r := c.run(append(client, profile)...)
+				if r.code != 0 || strings.TrimSpace(r.stdout) != arn(profile) || r.stderr != "" {
+					t.Fatalf("profile %s: %+v", profile, r)
+				}
+			}
+			if opened := tabs(); len(opened) != 1 {
+				t.Errorf("%d tabs, want 1: %q", len(opened), opened)
+			}
+			if n := c.aws.Count("sts"); n != 2 {
+				t.Errorf("%d requests of daypass's to STS for two profiles, want 2", n)
+			}
+		})
+	}
 }

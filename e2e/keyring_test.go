@@ -10,10 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // busConfig names no service folders, so that the bus starts nothing by itself.
@@ -127,4 +131,115 @@ func unlockKeyring(t *testing.T, bus, password string) error {
 		ContentType       string
 	}{session, []byte{}, []byte(password), "text/plain"}
 	return service.Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.UnlockWithMasterPassword", 0, loginCollection, secret).Err
+}
+
+// A session bus that is not there is not started: with dbus-launch installed, no
+// command leaves a process behind.
+func TestNoCommandStartsASessionBus(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{})
+	c.aws.AutoApprove("taro")
+	config := ""
+	for _, storage := range []string{"keyring", "auto"} {
+		config += c.section(storage, "storage = "+storage) + c.profile("on-"+storage, storage)
+	}
+	c.writeConfig(config)
+	t.Cleanup(func() { // what "auto" kept in this user's kernel keyring
+		if r := c.say("logout", "--profile", "on-auto"); r.code != 0 {
+			t.Errorf("logout: %+v", r)
+		}
+	})
+	// In front of the real one, to see whether it is called.
+	launcher, err := exec.LookPath("dbus-launch")
+	must(t, err)
+	calls := filepath.Join(c.folder, "calls")
+	must(t, os.WriteFile(filepath.Join(c.folder, "dbus-launch"), []byte(fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s\nexec %s \"$@\"\n", calls, launcher)), 0o700))
+	c.env["PATH"] = c.folder + ":" + c.env["PATH"]
+	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
+
+	commands := [][]string{
+		{"login"}, {"process"}, {"status"}, {"token"}, {"doctor"}, {"trust-policy"},
+		{"console", "--print"}, {"exec", "--", "true"}, {"logout"},
+		{"configure", "--yes", "--dry-run", "--issuer", c.aws.Issuer, "--client-id", c.aws.ClientID, "--role-arn", c.aws.RoleARN},
+		{"completion", "bash"}, {"version"}, {"help"},
+	}
+	for _, command := range commands {
+		limit := make(chan struct{}, 4)
+		var runs sync.WaitGroup
+		for i := range 20 {
+			argv := append([]string{installed.daypass}, command...)
+			switch command[0] {
+			case "completion", "version", "help", "configure":
+			default:
+				profile := "--profile=on-keyring"
+				if i%2 == 0 {
+					profile = "--profile=on-auto"
+				}
+				argv = append(argv[:2], append([]string{profile}, argv[2:]...)...)
+			}
+			runs.Go(func() {
+				limit <- struct{}{}
+				defer func() { <-limit }()
+				r := c.run(argv...)
+				if r.code < 0 || r.code == 1 || r.code == 2 || strings.Contains(r.stderr, "dbus-launch") {
+					t.Errorf("%q: exit code %d\n%s", argv, r.code, r.stderr)
+				}
+			})
+		}
+		runs.Wait()
+		if left := processes(marker + "=" + c.folder); len(left) > 0 {
+			t.Fatalf("20 runs of %q left:\n%s", command, strings.Join(left, "\n"))
+		}
+	}
+	if _, err := os.Stat(calls); err == nil {
+		t.Error("dbus-launch was called")
+	}
+}
+
+// Where the keyring is locked and nobody can unlock it, process does not wait for
+// somebody: it answers within 3 s, whether it holds the login or not. doctor names
+// it, and does not guess at what needs it.
+func TestLockedKeyringIsToldWithinThreeSeconds(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{})
+	c.writeConfig(c.section("known", "storage = keyring") + c.profile("known", "known") +
+		c.section("new", "storage = keyring") + c.profile("new", "new") +
+		c.section("auto", "storage = auto") + c.profile("auto", "auto"))
+	c.startPerson()
+	for _, profile := range []string{"known", "auto"} {
+		if r := c.process(profile); r.code != 0 {
+			t.Fatalf("login: %+v", r)
+		}
+	}
+	c.keyring.stop()
+	startKeyring(t, c.environ(), c.bus, "")
+	asked := c.aws.Count("")
+	for _, profile := range []string{"known", "new", "auto"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		cmd := exec.CommandContext(ctx, installed.daypass, "process", "--profile", profile)
+		cmd.Env, cmd.SysProcAttr = c.environ(), &syscall.SysProcAttr{Setsid: true}
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		_ = cmd.Run() // the code says it
+		if code := cmd.ProcessState.ExitCode(); ctx.Err() != nil || stdout.Len() > 0 || code != 7 || !strings.Contains(stderr.String(), "locked") {
+			t.Errorf("profile %s: exit code %d, %v\n%s", profile, code, ctx.Err(), stderr.String())
+		}
+		cancel()
+	}
+	if n := c.aws.Count("") - asked; n != 0 {
+		t.Errorf("%d requests, want 0", n)
+	}
+
+	code, links := c.doctor("known")
+	if l := links["keyring"]; code != 7 || l.State != "FAIL" || !strings.Contains(l.Detail, "locked") || l.Advice == "" {
+		t.Errorf("exit code %d: %+v", code, l)
+	}
+	for link, state := range map[string]string{
+		"configuration": "ok", "credential_process": "ok", "provider": "ok", "issuer": "ok", "STS": "ok", "console": "ok",
+		"login": "-", "role": "-",
+	} {
+		if l := links[link]; l.State != state {
+			t.Errorf("want %q: %+v", state, l)
+		}
+	}
 }
