@@ -99,15 +99,11 @@ func TestConsoleRefusesBeforeAnythingElse(t *testing.T) {
 		part string
 	}{
 		{[]string{"https://evil.example/"}, "console of partition aws"},
-		{[]string{"https://console.amazonaws.cn/"}, "console of partition aws"},
-		{[]string{"//evil.example"}, "another host"},
 		{[]string{"lamda"}, "lambda, lightsail, logs"},
 		{[]string{"https://444455556666-ab.eu-west-1.console.aws.amazon.com/"}, "account 444455556666"},
-		{[]string{"arn:aws:s3:::bucket"}, "an ARN is not a page"},
 		{[]string{"s3", "ec2"}, "accepts at most 1 arg"},
 		{[]string{"--duration", "14m"}, "15m to 12h"},
 		{[]string{"--duration", "43201"}, "15m to 12h"},
-		{[]string{"--duration", "-1h"}, "15m to 12h"},
 		{[]string{"--duration", "900.5s"}, "15m to 12h"},
 		{[]string{"--duration", "long"}, "15m to 12h"},
 		{[]string{"--signin-endpoint", "http://evil.example"}, "https"},

@@ -101,24 +101,6 @@ func TestSilentRenewalIsTwoRequests(t *testing.T) {
 	}
 }
 
-func TestTwentyFiveAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.storage = "file"
-	for range 2 {
-		for _, err := range w.storm(25) {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		w.clock.Advance(24 * time.Hour)
-	}
-	w.counts(map[string]int{"device": 1, "token:device": 1, "token:refresh": 1, "sts": 2})
-	if w.tabs() != 1 {
-		t.Errorf("%d tabs, want 1", w.tabs())
-	}
-}
-
 // trustsNobody is the trust policy of a role that another provider's logins take.
 const trustsNobody = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
 	"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/elsewhere.example"},
@@ -214,7 +196,7 @@ func TestInterruptWhileOldCredentialsServe(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(50 * time.Minute)
 	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(http.ResponseWriter, *http.Request) bool { interrupt(); return false })
+	w.during("", interrupt)
 	w.failsIn(ctx, failure.ExitInterrupt, "interrupted")
 }
 

@@ -400,7 +400,7 @@ func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
 func TestLoginThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
-	noLogin := w.refuses("set login")
+	noLogin := w.failing("set login").with(w)
 	if _, err := w.run(noLogin); err != nil {
 		t.Errorf("not served this once: %v", err)
 	}
@@ -420,7 +420,7 @@ func TestAnotherPersonsKeyThatCannotBeStored(t *testing.T) {
 	w.mustRun()
 	w.clock.Advance(time.Minute)
 	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	noKey := w.refuses("set key")
+	noKey := w.failing("set key").with(w)
 	_, err := w.pipeline(noKey).Login(w.ctx(), true)
 	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
 	l, _, err := w.pipeline().readLogin(t.Context())
@@ -464,15 +464,12 @@ func TestNothingComesBetweenAnswerAndStore(t *testing.T) {
 	w.forgetDiscovery()
 	w.approve(w.shown[0].code)
 	stored := false
-	w.mustRun(w.faulty(func(_ int, call string) fault {
-		if call == "set login" && !stored {
-			stored = true
-			requests := w.box.Requests()
-			if last := requests[len(requests)-1]; last.Endpoint != "token:device" {
-				t.Errorf("a request to %s came between", last.Endpoint)
-			}
+	w.mustRun(w.at("set login", func() {
+		requests := w.box.Requests()
+		if last := requests[len(requests)-1]; !stored && last.Endpoint != "token:device" {
+			t.Errorf("a request to %s came between", last.Endpoint)
 		}
-		return works
+		stored = true
 	}).with(w))
 	if !stored {
 		t.Error("no login was stored")

@@ -270,14 +270,14 @@ func (w *world) at(name string, do func()) *faulty {
 	})
 }
 
-// refuses makes p a process whose keyring fails at each of those calls.
-func (w *world) refuses(calls ...string) func(*Pipeline) {
+// failing is a keyring that fails at that call.
+func (w *world) failing(at string) *faulty {
 	return w.faulty(func(_ int, call string) fault {
-		if slices.Contains(calls, call) {
+		if call == at {
 			return fails
 		}
 		return works
-	}).with(w)
+	})
 }
 
 // during does something while an endpoint is asked; "" is every one.

@@ -343,12 +343,7 @@ func TestKeyringFailsBetweenKeyAndLogin(t *testing.T) {
 	for _, broken := range []string{"get key", "get login"} {
 		w := newWorld(t, sandbox.Options{Rotate: true})
 		w.mustRun(longRole)
-		half := w.faulty(func(_ int, call string) fault {
-			if call == broken {
-				return fails
-			}
-			return works
-		})
+		half := w.failing(broken)
 		w.fails(failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).", half.with(w))
 		_, err := w.pipeline(half.with(w)).Login(w.ctx(), true)
 		w.failsWith(err, failure.ExitKeyring, "which this session cannot reach")
@@ -409,9 +404,7 @@ func TestStoreIsNotCancelled(t *testing.T) {
 			w.box.EndLogins()
 		}
 		ctx, interrupt := context.WithCancel(t.Context())
-		w.during("/token", func() {
-			interrupt()
-		})
+		w.during("/token", interrupt)
 		_, err := w.pipeline(w.on(cancellable{w.ring})).Credentials(ctx, ForSDK)
 		l := w.readLogin()
 		if refused {

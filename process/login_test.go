@@ -106,7 +106,7 @@ func TestVerifiedLoginWithoutANewKey(t *testing.T) {
 	w.failsWith(err, failure.ExitRefused, "cannot be used")
 	w.box.Set(func(o *sandbox.Options) { o.Algorithm, o.Claims = "", map[string]any{"sub": "somebody-else"} })
 	w.clock.Advance(renewalPause)
-	w.mustRun(longRole, w.refuses("set key"))
+	w.mustRun(longRole, w.failing("set key").with(w))
 	if l := w.readLogin(); l.token().Subject != "" || l.RefreshToken.Empty() {
 		t.Errorf("stored as %q's, refresh token kept: %v", l.token().Subject, !l.RefreshToken.Empty())
 	}
@@ -135,9 +135,7 @@ func TestInterruptWhileVerifying(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
 	ctx, interrupt := context.WithCancel(t.Context())
-	w.during("/keys", func() {
-		interrupt()
-	})
+	w.during("/keys", interrupt)
 	w.failsIn(ctx, failure.ExitInterrupt, "interrupted")
 	w.mustRun()
 	w.counts(map[string]int{"device": 1, "token:device": 1})

@@ -58,9 +58,7 @@ func TestRoleMadeDuringALogout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
-	w.during("/revoke", func() {
-		w.mustRun(longRole)
-	})
+	w.during("/revoke", func() { w.mustRun(longRole) })
 	w.mustLogout()
 	w.servesNobody()
 }
@@ -88,9 +86,7 @@ func TestLogoutWhileAWSIsAsked(t *testing.T) {
 		if c.refused {
 			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 		}
-		w.during("/sts", func() {
-			w.mustLogout()
-		})
+		w.during("/sts", w.mustLogout)
 		if _, err := w.pipeline().Credentials(w.ctx(), c.fresh); err == nil {
 			t.Errorf("%s: credentials of a login that is gone", c.name)
 		}
@@ -108,12 +104,7 @@ func TestLogoutThatCannotDelete(t *testing.T) {
 	w.mustRun(longRole)
 	ring := w.ring
 	for _, broken := range []string{"get login", "remove login", "remove key"} {
-		w.ring = &faulty{Keyring: ring, fault: func(_ int, call string) fault {
-			if call == broken {
-				return fails
-			}
-			return works
-		}}
+		w.ring = w.failing(broken)
 		_, err := w.pipeline().Logout(t.Context())
 		w.failsWith(err, failure.ExitKeyring, "the login of corp is in the disk, which this session cannot reach (input/output error).")
 		w.ring = ring
@@ -141,12 +132,11 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	w.failsWith(err, failure.ExitInterrupt, "interrupted")
 	w.counts(map[string]int{"revoke": 0})
 	lock.Unlock()
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+	w.during("", func() {
 		if lock, err := w.pipeline().Locks.TryLock(w.pipeline().loginLock()); err == nil {
 			lock.Unlock()
-			t.Errorf("the login's lock is free at %s", r.URL.Path)
+			t.Error("the login's lock is free during a request")
 		}
-		return false
 	})
 	if out, err := w.pipeline().Logout(t.Context()); err != nil || !out.Revoked {
 		t.Errorf("%+v, %v", out, err)
@@ -332,7 +322,7 @@ func TestInterruptDuringALogout(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun()
 	ctx, interrupt := context.WithCancel(t.Context())
-	w.box.Intercept(func(http.ResponseWriter, *http.Request) bool { interrupt(); return false })
+	w.during("", interrupt)
 	if _, err := w.pipeline().Logout(ctx); err != nil {
 		t.Error(err)
 	}

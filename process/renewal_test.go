@@ -301,10 +301,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	w.counts(map[string]int{"token:refresh": 0})
 	// Nor is a lost answer asked for again.
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/token") {
-			return false
-		}
+	w.during("/token", func() {
 		w.clock.Advance(5 * time.Second)
 		panic(http.ErrAbortHandler)
 	})
@@ -334,12 +331,7 @@ func TestInterruptBeforeAnExchange(t *testing.T) {
 	for _, moment := range []string{"get login", "set login"} {
 		w := dueWorld(t, sandbox.Options{})
 		ctx, interrupt := context.WithCancel(t.Context())
-		_, err := w.pipeline(w.faulty(func(_ int, call string) fault {
-			if call == moment {
-				interrupt()
-			}
-			return works
-		}).with(w)).Credentials(ctx, ForSDK)
+		_, err := w.pipeline(w.at(moment, interrupt).with(w)).Credentials(ctx, ForSDK)
 		w.failsWith(err, failure.ExitInterrupt, "interrupted")
 		w.counts(map[string]int{"token:refresh": 0})
 		if moment == "get login" && !w.readLogin().RefreshStarted.IsZero() {
@@ -391,15 +383,12 @@ func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
 	<-opened
 	w.clock.Advance(2 * time.Hour)
 	ahead := false
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/token") {
-			select {
-			case <-opened:
-				ahead = true
-			case <-time.After(10 * time.Second):
-			}
+	w.during("/token", func() {
+		select {
+		case <-opened:
+			ahead = true
+		case <-time.After(10 * time.Second):
 		}
-		return false
 	})
 	w.mustRun(there)
 	if !ahead || len(opened) != 0 {

@@ -82,9 +82,7 @@ func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 				w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 			}
 			w.byHanako()
-			w.during("/sts", func() {
-				w.mustLogin(true)
-			})
+			w.during("/sts", func() { w.mustLogin(true) })
 			_, err := w.run()
 			w.box.Intercept(nil)
 			if f := failure.From(err); err == nil || f.Exit != failure.ExitLogin || !strings.Contains(f.Lines[0], "removed or replaced") {
