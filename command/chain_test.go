@@ -39,9 +39,7 @@ source_profile = dev
 		}
 	}
 	fails("use --sub for profile dev", "trust-policy", "-p", "spoke", "--sub")
-	if err := l.box.Trust(spoke, l.mustRun("trust-policy", "-p", "spoke")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.box.Trust(spoke, l.mustRun("trust-policy", "-p", "spoke")))
 	l.login()
 	var document struct{ AccountId string }
 	if err := json.Unmarshal([]byte(l.mustRun("process", "--profile", "spoke")), &document); err != nil || document.AccountId != "444455556666" {

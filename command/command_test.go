@@ -24,9 +24,7 @@ func TestProcessTakesTheProfileFromItsFlagAlone(t *testing.T) {
 
 func TestProcessFromFlagsAloneNeedsNoFile(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
-	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(filepath.Join(l.home(), ".aws")))
 	l.box.AutoApprove("taro")
 	flags := []string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN,
 		"--sts-endpoint", l.box.STSEndpoint, "--storage", "file"}
@@ -87,9 +85,7 @@ func TestLogout(t *testing.T) {
 		t.Errorf("process after logout: exit %d", code)
 	}
 	l.login()
-	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(filepath.Join(l.home(), ".aws")))
 	if stdout := l.mustRun("logout", "--all"); !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked)") {
 		t.Errorf("logout --all without a configuration says %q", stdout)
 	}
@@ -140,9 +136,7 @@ func TestDebugFile(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	notes, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, part := range []string{"ask a person", "renew the login", "assume role", "read credentials", "store", "path=/sts", "path=/idp/token", "status=200"} {
 		if !strings.Contains(string(notes), part) {
 			t.Errorf("the notes lack %q:\n%s", part, notes)
@@ -163,18 +157,12 @@ func TestExecEnvironment(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.login()
 	p, err := loadProfile((&Environment{Getenv: func(n string) string { return l.env[n] }, Home: l.home()}).source(newVersion(nil)), "dev")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	e := l.environment(nil, nil)
 	s, err := e.session(p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	c, err := s.Credentials(t.Context(), func(time.Duration, time.Duration) bool { return true })
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	got := childEnvironment([]string{"PATH=/bin", "aws_profile=x", "AWS_PROFILE=x", "AWS_DEFAULT_PROFILE=x", "AWS_SECURITY_TOKEN=x",
 		"AWS_ACCESS_KEY_ID=old", "AWS_REGION=old"}, c, p.Region)
 	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),

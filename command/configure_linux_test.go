@@ -29,15 +29,9 @@ type typed struct {
 func (l *laptop) install() {
 	l.t.Helper()
 	self, err := filepath.Abs(os.Args[0])
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if err := os.Remove(l.installed()); err != nil {
-		l.t.Fatal(err)
-	}
-	if err := os.Symlink(self, l.installed()); err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, err)
+	must(l.t, os.Remove(l.installed()))
+	must(l.t, os.Symlink(self, l.installed()))
 	delete(l.env, "CI")
 	l.env["DAYPASS_TEST_IS_PROGRAM"] = "1"
 	l.env["GORACE"] = "atexit_sleep_ms=0"
@@ -57,9 +51,7 @@ func (l *laptop) terminal(args ...string) *typed {
 	l.t.Helper()
 	p := &typed{Terminal: ptytest.Open(l.t, 80, 24), t: l.t, cmd: exec.Command(l.installed(), args...)}
 	p.cmd.Env, p.cmd.Stdout = l.environ(), &p.stdout
-	if err := p.Start(p.cmd); err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, p.Start(p.cmd))
 	l.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // of a test that failed
 	return p
 }
@@ -249,9 +241,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 // echoes reports whether the terminal shows what is typed.
 func (p *typed) echoes() bool {
 	state, err := unix.IoctlGetTermios(int(p.Master.Fd()), unix.TCGETS)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	must(p.t, err)
 	return state.Lflag&unix.ECHO != 0
 }
 

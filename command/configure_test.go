@@ -18,9 +18,7 @@ import (
 func newBareLaptop(t *testing.T, o sandbox.Options) *laptop {
 	t.Helper()
 	l := newLaptop(t, o)
-	if err := os.RemoveAll(filepath.Join(l.home(), ".aws")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(filepath.Join(l.home(), ".aws")))
 	l.env["AWS_ENDPOINT_URL_STS"] = l.box.STSEndpoint
 	l.write(filepath.Join("bin", executableName()), "")
 	return l
@@ -49,9 +47,7 @@ func (l *laptop) answers(more ...string) []string {
 func (l *laptop) read(name string) string {
 	l.t.Helper()
 	text, err := os.ReadFile(filepath.Join(l.home(), name))
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, err)
 	return string(text)
 }
 

@@ -52,9 +52,7 @@ func (l *laptop) signsInTo(stdout string) string {
 func TestConsolePrint(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	role := "arn:aws-us-gov:iam::111122223333:role/Developer"
-	if err := l.box.Trust(role, ""); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.box.Trust(role, ""))
 	l.write(".aws/config", strings.NewReplacer(l.box.RoleARN, role, "eu-west-1", "us-gov-east-1").Replace(l.config()))
 	l.login()
 	const console = "https://us-gov-east-1.console.amazonaws-us-gov.com"

@@ -23,9 +23,7 @@ func newHealthyLaptop(t *testing.T, o sandbox.Options) *laptop {
 	t.Helper()
 	l := newLaptop(t, o)
 	l.write("bin/daypass.exe", "")
-	if err := os.Chmod(l.program(), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(l.program(), 0o755))
 	l.setLine(l.program() + " process --profile dev")
 	l.login()
 	return l
@@ -170,17 +168,11 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			if state == l.home() {
 				state = filepath.Join(l.home(), ".local/state/daypass")
 			}
-			if err := os.RemoveAll(filepath.Join(state, "items")); err != nil {
-				l.t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(state, "items"), nil, 0o600); err != nil {
-				l.t.Fatal(err)
-			}
+			must(l.t, os.RemoveAll(filepath.Join(state, "items")))
+			must(l.t, os.WriteFile(filepath.Join(state, "items"), nil, 0o600))
 		}, 7, []string{"keyring", "prompt"}, "is not a folder", ""},
 		{"role denied", func(l *laptop) {
-			if err := l.box.Trust(l.box.RoleARN, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}`); err != nil {
-				l.t.Fatal(err)
-			}
+			must(l.t, l.box.Trust(l.box.RoleARN, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}`))
 		}, 5, []string{"role"}, "its trust policy does not match this login", "daypass trust-policy --profile dev"},
 		{"provider down", down("/idp"), 6, []string{"provider"}, "cannot reach 127.0.0.1:", "HTTPS_PROXY"},
 		{"provider in trouble", func(l *laptop) {
@@ -234,9 +226,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 	program := l.program()
 	l.write("bin/other", "")
 	l.write("bin/a b", "")
-	if err := os.Chmod(filepath.Join(l.home(), "bin", "other"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(filepath.Join(l.home(), "bin", "other"), 0o755))
 	tests := []struct{ line, want string }{
 		{"", "has no credential_process"},
 		{"daypass process --profile dev", "is not an absolute path"},

@@ -29,9 +29,7 @@ func newLaptop(t *testing.T, o sandbox.Options) *laptop {
 	l := &laptop{t: t, keyrings: noKeyring(), clock: sandbox.NewClock(time.Now().Add(400 * 24 * time.Hour).UTC().Truncate(time.Second))}
 	o.Now = l.clock.Now
 	box, err := sandbox.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(box.Close)
 	home := t.TempDir()
 	l.box = box
@@ -63,12 +61,8 @@ func (l *laptop) home() string { return l.env["HOME"] }
 func (l *laptop) write(name, text string) {
 	l.t.Helper()
 	path := filepath.Join(l.home(), name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		l.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(l.t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 // environment is what a command of this laptop touches.
@@ -112,6 +106,14 @@ func (l *laptop) login() {
 	l.box.AutoApprove("taro")
 	l.mustRun("login", "--profile", "dev")
 	l.box.AutoApprove("")
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pieceSize is how many bytes of a secret in a row are a leak. All that people may

@@ -218,9 +218,7 @@ func rewritten(pattern string, change func(record map[string]any) any) func(*att
 		} else if err == nil {
 			err = login.SetRecord(a.t.Context(), text)
 		}
-		if err != nil {
-			a.t.Fatal(err)
-		}
+		must(a.t, err)
 		return nil
 	}
 }
@@ -232,9 +230,7 @@ func noteOf(note func(a *attack) any) func(*attack) func() {
 		if err == nil {
 			err = cache.WriteFile(a.kept().Dir(), "note.json", text)
 		}
-		if err != nil {
-			a.t.Fatal(err)
-		}
+		must(a.t, err)
 		return nil
 	}
 }
@@ -253,9 +249,7 @@ func openCode(members map[string]any) func(*attack) func() {
 		if err = errors.Join(err, keyErr); err == nil {
 			err = login.Seal(key, "authorization", text)
 		}
-		if err != nil {
-			a.t.Fatal(err)
-		}
+		must(a.t, err)
 		return nil
 	}
 }
@@ -283,17 +277,13 @@ func (a *attack) kept() *cache.Login {
 		a.t.Fatalf("%d logins are kept (%v)", len(keys), err)
 	}
 	login, err := storages.Login(keys[0], "file")
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	must(a.t, err)
 	return login
 }
 
 func (a *attack) stateDir() string {
 	dir, err := cache.StateDir(func(name string) string { return a.env[name] }, a.home())
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	must(a.t, err)
 	return dir
 }
 
@@ -316,9 +306,7 @@ func inLoginFolder(name string, put func(path string) error) func(*attack) func(
 		login := a.kept()
 		path := filepath.Join(login.Dir(), name)
 		if _, err := os.Lstat(path); err != nil {
-			if err := cache.WriteFile(login.Dir(), name, []byte("{}")); err != nil {
-				a.t.Fatal(err)
-			}
+			must(a.t, cache.WriteFile(login.Dir(), name, []byte("{}")))
 		}
 		return a.inPlaceOf(path, put)
 	}

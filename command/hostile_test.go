@@ -288,9 +288,7 @@ func (l *laptop) filesKept() map[string]string {
 		files[strings.TrimPrefix(path, l.home())] = string(text)
 		return err
 	})
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, err)
 	return files
 }
 

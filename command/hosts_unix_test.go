@@ -54,24 +54,18 @@ const corpIssuer = "https://login.corp.example/idp"
 func newInternet(t *testing.T) *internet {
 	t.Helper()
 	box, err := sandbox.Start(sandbox.Options{IDTokenLife: time.Second, Claims: map[string]any{"iss": corpIssuer}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(box.Close)
 	box.AutoApprove("taro")
 	n := &internet{t: t, box: box, hosts: map[string]int{}}
 	n.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	n.authority = &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "daypass test"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	n.address = listener.Addr().String()
 	server := &http.Server{Handler: n}
 	go func() { _ = server.Serve(listener) }()
@@ -192,12 +186,8 @@ func TestHostsContacted(t *testing.T) {
 	home := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(home, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must(t, os.WriteFile(path, []byte(text), 0o700))
 		return path
 	}
 	bundle := write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.certificate("")})))
@@ -315,9 +305,7 @@ func TestNothingElseConnects(t *testing.T) {
 		})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for name, uses := range found {
 		slices.Sort(uses)
 		if !slices.Equal(uses, allowed[name]) {

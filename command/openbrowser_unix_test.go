@@ -17,9 +17,7 @@ import (
 func TestFirstBrowser(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"there", "with space"} {
-		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(folder, name), nil, 0o700))
 	}
 	t.Setenv("PATH", folder)
 	spaced := filepath.Join(folder, "with space")

@@ -45,26 +45,18 @@ func TestProgramPath(t *testing.T) {
 	name := executableName()
 	file := func(parts ...string) string {
 		path := filepath.Join(append([]string{home}, parts...)...)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		return path
 	}
 	write := func(path string) string {
-		if err := os.WriteFile(path, nil, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(path, nil, 0o700))
 		return path
 	}
 	versioned := write(file("go-build1", "exe", name))
 	stable := file("bin", name)
-	if err := os.Link(versioned, stable); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Link(versioned, stable))
 	typed := file("share", "daypass-1.0", name)
-	if err := os.Link(versioned, typed); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Link(versioned, typed))
 	other := write(file("other", name))
 	built := write(file("src", name))
 	write(file("src", "go.mod"))

@@ -39,9 +39,7 @@ func newWatched(t *testing.T) *watched {
 		"mv \"" + w.home() + "/children/$$.part\" \"" + w.home() + "/children/${0##*/}-$$\"\n"
 	for _, name := range []string{"xdg-open", "chosen-browser", "browser-of-the-environment", "child-of-exec"} {
 		w.write("bin/"+name, record)
-		if err := os.Chmod(filepath.Join(w.home(), "bin", name), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Chmod(filepath.Join(w.home(), "bin", name), 0o700))
 	}
 	w.write("children/.keep", "")
 	w.env["PATH"] = filepath.Join(w.home(), "bin") + ":" + os.Getenv("PATH")
@@ -122,9 +120,7 @@ func (w *watched) looksAtFiles(command string) {
 		w.said = append(w.said, utterance{"file " + name + " after " + command, what})
 		return nil
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 }
 
 // looksAtRecord finds what no record is for: an access token is of no use to
@@ -150,9 +146,7 @@ func (w *watched) children(want int) (records []string) {
 				if err == nil {
 					err = os.Remove(name)
 				}
-				if err != nil {
-					w.t.Fatal(err)
-				}
+				must(w.t, err)
 				records = append(records, string(text))
 				w.said = append(w.said, utterance{"arguments and environment of " + filepath.Base(name), string(text)})
 			}
@@ -224,9 +218,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		_, address, _ := strings.Cut(text, "argument: http://")
 		address, _, _ = strings.Cut(address, "\n")
 		response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get("http://" + address)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		_ = response.Body.Close()
 		if !strings.Contains(response.Header.Get("Location"), "SigninToken=") {
 			t.Errorf("the browser was led to %q", response.Header.Get("Location"))
@@ -307,9 +299,7 @@ func TestReadableClientSecret(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.box.AutoApprove("taro")
 	l.write(".aws/config", strings.Replace(l.config(), "storage = file", "storage = file\nclient_secret = hunter2hunter2", 1))
-	if err := os.Chmod(filepath.Join(l.home(), ".aws/config"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(filepath.Join(l.home(), ".aws/config"), 0o644))
 	const warning = "daypass: other users of this machine can read the client_secret in "
 	for command, warns := range map[string]bool{"login --profile dev": true, "process --profile dev": false} {
 		if _, _, stderr := l.run(strings.Fields(command)...); strings.Contains(stderr, warning) != warns || strings.Contains(stderr, "hunter2") {

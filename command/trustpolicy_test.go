@@ -53,26 +53,20 @@ func TestTrustPolicyLetsTheLoginIn(t *testing.T) {
 					t.Fatalf("exit %d, stderr %q", code, stderr)
 				}
 				document(t, stdout)
-				if err := l.box.Trust(l.box.RoleARN, stdout); err != nil {
-					t.Fatal(err)
-				}
+				must(t, l.box.Trust(l.box.RoleARN, stdout))
 				// A session of its own, so that nothing cached is printed.
 				code, _, _ = l.run("process", "--profile", "dev", "--session-name", "session"+strings.Join(args, ""))
 				return code
 			}
 			// Nobody is trusted but by what is printed.
 			nobody := strings.ReplaceAll(l.mustRun("trust-policy", "-p", "dev"), l.box.ClientID, "nobody")
-			if err := l.box.Trust(l.box.RoleARN, nobody); err != nil {
-				t.Fatal(err)
-			}
+			must(t, l.box.Trust(l.box.RoleARN, nobody))
 			printedBefore := l.mustRun("trust-policy", "-p", "dev")
 			l.login()
 			if code, _, _ := l.run("process", "--profile", "dev"); code != 5 {
 				t.Errorf("with the wrong audience: exit %d", code)
 			}
-			if err := l.box.Trust(l.box.RoleARN, printedBefore); err != nil {
-				t.Fatal(err)
-			}
+			must(t, l.box.Trust(l.box.RoleARN, printedBefore))
 			l.clock.Advance(time.Second) // a refusal is shared with who was waiting for it
 			if code, _, stderr := l.run("process", "--profile", "dev"); code != test.before {
 				t.Errorf("with the policy from before the login: exit %d\n%s", code, stderr)

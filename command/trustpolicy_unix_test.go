@@ -25,9 +25,7 @@ func TestTrustPolicyCommands(t *testing.T) {
 	folder := t.TempDir()
 	record := filepath.Join(folder, "arguments")
 	aws := "#!/bin/sh\nprintf '%s\\0' \"$@\" >> '" + record + "'\nprintf '\\0' >> '" + record + "'\n"
-	if err := os.WriteFile(filepath.Join(folder, "aws"), []byte(aws), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(folder, "aws"), []byte(aws), 0o700))
 	for _, options := range [][]string{{"-n"}, {"-eu"}} {
 		sh := exec.Command("/bin/sh", options...)
 		sh.Stdin, sh.Env = strings.NewReader(script), []string{"PATH=" + folder}
@@ -36,9 +34,7 @@ func TestTrustPolicyCommands(t *testing.T) {
 		}
 	}
 	recorded, err := os.ReadFile(record)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var calls [][]string
 	for call := range strings.SplitSeq(strings.TrimSuffix(string(recorded), "\x00\x00"), "\x00\x00") {
 		calls = append(calls, strings.Split(call, "\x00"))

@@ -71,9 +71,7 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 func ecKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return key
 }
 
@@ -94,18 +92,20 @@ func publicKeys(keys map[string]any) string {
 func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, id string, payload []byte) secret.String {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: id}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	jws, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	compact, err := jws.CompactSerialize()
+	must(t, err)
+	return secret.New(compact)
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return secret.New(compact)
 }
 
 // goodClaims are those of a token that was just given out.
@@ -127,8 +127,6 @@ func idToken(t *testing.T, changes map[string]any) secret.String {
 		}
 	}
 	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return sign(t, jose.RS256, rsaKey(), "rsa", payload)
 }

@@ -66,9 +66,7 @@ func TestRefusals(t *testing.T) {
 		}
 		p.Will("/x", status(test.status, fmt.Sprintf(`{"error":%q,"error_description":"%s","correlation_id":"3f2c"}`, test.code, test.words)))
 		got, err := c.post(t.Context(), test.op, issuer+"/x", url.Values{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		err = got.Err()
 		checkWords(t, err)
 		if f := failure.From(err); f.Exit != test.exit || !strings.Contains(f.Lines[0], test.first) || !strings.Contains(f.Error(), test.after) {

@@ -47,9 +47,7 @@ func TestWhatWasSentIsKnown(t *testing.T) {
 		t.Cleanup(s.Close)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	closed := "http://" + listener.Addr().String()
 	listener.Close()
 
@@ -117,9 +115,7 @@ func TestEachPostHasItsOwnConnection(t *testing.T) {
 	defer server.Close()
 	c := &Client{Issuer: server.URL, Transport: server.Client().Transport, Now: time.Now}
 	for range 3 {
-		if err := c.Revoke(t.Context(), server.URL, secret.New("r3fresh")); err != nil {
-			t.Fatal(err)
-		}
+		must(t, c.Revoke(t.Context(), server.URL, secret.New("r3fresh")))
 	}
 	if n := connections.Load(); n != 3 {
 		t.Errorf("%d connections for 3 requests", n)

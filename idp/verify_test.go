@@ -21,9 +21,7 @@ import (
 func TestVerifyReadsTheClaims(t *testing.T) {
 	p := newFake(t)
 	got, err := p.client().Verify(t.Context(), idToken(t, map[string]any{"azp": clientID, "nbf": noon.Unix(), "groups": []int{12345678901234567}}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if n := got.All["groups"].([]any)[0].(json.Number).String(); n != "12345678901234567" {
 		t.Errorf("a large number became %s", n)
 	}
@@ -48,9 +46,7 @@ func compact(header, claims, signature []byte) string {
 
 func TestVerify(t *testing.T) {
 	payload, err := json.Marshal(goodClaims())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	at := func(d time.Duration) int64 { return noon.Add(d).Unix() }
 	set := func(name string, value any) map[string]any { return map[string]any{name: value} }
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

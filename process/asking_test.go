@@ -211,9 +211,7 @@ func TestCodeThatRanOut(t *testing.T) {
 	t.Parallel()
 	silent := func(w *world, p *Pipeline) {
 		flow, err := p.flow()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		network, polls := flow.Transport, 0
 		flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/token") {
@@ -384,9 +382,7 @@ func TestCodeThatCannotBeKept(t *testing.T) {
 		t.Fatalf("%v, shown: %v", err, w.shown)
 	}
 	w.box.Intercept(nil)
-	if err := os.Remove(place); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(place))
 	w.clock.Advance(time.Second)
 	w.mustRun()
 }

@@ -25,9 +25,7 @@ func (w *world) spoke(name string) func(*Pipeline) {
 	if err == nil {
 		err = w.box.Trust("arn:aws:iam::444455556666:role/"+name, string(policy.Document))
 	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	return change
 }
 

@@ -71,9 +71,7 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 		t.Errorf("status shows %s, which ran out", s.OpenCode.UserCode)
 	}
 	key, err := p.Kept.Key(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if n, a := p.readAttempt(key); a != nil || !n.Asked || n.Exit != failure.ExitLogin || !n.At.Equal(open.Expires) {
 		t.Errorf("%+v, %+v", n, a)
 	}

@@ -121,9 +121,7 @@ func TestOldCredentialsServeWhileTheyCan(t *testing.T) {
 		{"STS down", down("/sts"), failure.ExitNetwork},
 		{"login ended", func(w *world) { w.box.EndLogins() }, failure.ExitLogin},
 		{"role denied", func(w *world) {
-			if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
-				w.t.Fatal(err)
-			}
+			must(w.t, w.box.Trust(w.box.RoleARN, trustsNobody))
 		}, failure.ExitAWS},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -253,9 +251,7 @@ func TestSTSRefusalIsSharedWithWaitersOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
-	if err := w.box.Trust(w.box.RoleARN, trustsNobody); err != nil {
-		t.Fatal(err)
-	}
+	must(t, w.box.Trust(w.box.RoleARN, trustsNobody))
 	w.clock.Advance(2 * time.Hour)
 	for _, err := range w.storm(10) { // the clock does not move, so all have begun by then
 		w.failsWith(err, failure.ExitAWS, "AWS refused role")
@@ -332,9 +328,7 @@ func TestVersion1(t *testing.T) {
 		t.Fatalf("not one line: %q, %v", document, err)
 	}
 	var got map[string]any
-	if err := json.Unmarshal(document, &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(document, &got))
 	want := map[string]any{
 		"Version": 1.0, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": `wJal<&>"rX\Utn`, "SessionToken": "IQoJ==",
 		"Expiration": "2026-11-22T04:11:28Z", "AccountId": "012345678901",

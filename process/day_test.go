@@ -30,9 +30,7 @@ func TestADayOfCommandsCostsFewRequests(t *testing.T) {
 			}
 			login := w.box.Count("")
 			for i := range roles {
-				if err := w.box.Trust(roleOfTheDay(i), ""); err != nil {
-					t.Fatal(err)
-				}
+				must(t, w.box.Trust(roleOfTheDay(i), ""))
 			}
 			chance := rand.New(rand.NewPCG(1, 2)) // the same day each time
 			moments := make([]time.Duration, commands)

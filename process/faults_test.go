@@ -441,9 +441,7 @@ func TestRoleThatCannotBeStored(t *testing.T) {
 		}
 	})
 	first := w.mustRun()
-	if err := os.Remove(place); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(place))
 	second := w.mustRun()
 	if first.AccessKeyID == second.AccessKeyID {
 		t.Error("credentials that were not stored came again")

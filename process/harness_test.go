@@ -50,20 +50,24 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	c := sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
 	o.Now = c.Now
 	box, err := sandbox.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(box.Close)
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(dir, 0o700))
 	w := &world{
 		t: t, box: box, clock: c, dir: dir, ring: &memory{items: map[string][]byte{}}, storage: "auto",
 		person: Person{Terminal: true, Browser: true},
 	}
 	w.answer = w.approve
 	return w
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // memory is a keyring that takes no time.
@@ -136,9 +140,7 @@ func (w *world) on(ring cache.Keyring) func(*Pipeline) {
 func (w *world) kept(p profile.Profile) *cache.Login {
 	w.t.Helper()
 	kept, err := w.storages().Login(LoginKey(p.IDP), w.storage)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	return kept
 }
 
@@ -162,9 +164,7 @@ func dueWorld(t *testing.T, o sandbox.Options) *world {
 func (w *world) readLogin() *login {
 	w.t.Helper()
 	l, _, err := w.pipeline().readLogin(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	return l
 }
 
@@ -173,9 +173,7 @@ func (w *world) openCode() *authorization {
 	w.t.Helper()
 	p := w.pipeline()
 	key, err := p.Kept.Key(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	open, _ := p.readAuthorization(key)
 	return open
 }
@@ -294,9 +292,7 @@ func (w *world) during(endpoint string, do func()) {
 func (w *world) lock(name string) *cache.Lock {
 	w.t.Helper()
 	lock, err := cache.Locks{Dir: w.dir}.TryLock(name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	return lock
 }
 
@@ -318,9 +314,7 @@ func (w *world) mustLogout() {
 func (w *world) mustReadRole() *role {
 	w.t.Helper()
 	r, err := w.pipeline().readRole(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	must(w.t, err)
 	return r
 }
 
@@ -365,9 +359,7 @@ func (w *world) forgetDiscovery() {
 		w.t.Fatalf("nothing is remembered of the provider (%v)", err)
 	}
 	for _, path := range remembered {
-		if err := os.Remove(path); err != nil {
-			w.t.Fatal(err)
-		}
+		must(w.t, os.Remove(path))
 	}
 }
 

@@ -337,9 +337,7 @@ func TestRevocation(t *testing.T) {
 	w.mustRun(withSecret)
 	p := w.pipeline(withSecret)
 	flow, err := p.flow()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	network := flow.Transport
 	flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 		if until, ok := r.Context().Deadline(); !ok || time.Until(until) > revokeTime {

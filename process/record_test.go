@@ -81,9 +81,7 @@ func TestNoteOfRubbish(t *testing.T) {
 		`{"exit":3,"failed":true,` + at + `}`, `{"exit":3,"lines":["a","a","a","a"],` + at + `}`,
 		`{"exit":3,"lines":["a"],"at":"2027-01-01T00:00:00Z"}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", noteMax) + `"]}`} {
 		for _, name := range []string{loginNote, p.roleNote()} {
-			if err := cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)))
 		}
 		if f := p.lastFailure(); f != nil {
 			t.Errorf("%.20q: %+v", rubbish, f)

@@ -175,9 +175,7 @@ func TestLostAnswers(t *testing.T) {
 		if c.marked {
 			l := w.readLogin()
 			l.RefreshStarted = w.clock.Now() // of a process that was killed then
-			if err := w.pipeline().putLogin(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
+			must(t, w.pipeline().putLogin(t.Context(), l))
 		}
 		w.drop("/token", c.acted, 1)
 		_, err := w.run()
@@ -307,9 +305,7 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	})
 	l := w.readLogin()
 	l.RefreshStarted = time.Time{} // of a process that had the time
-	if err := w.pipeline().putLogin(t.Context(), l); err != nil {
-		t.Fatal(err)
-	}
+	must(t, w.pipeline().putLogin(t.Context(), l))
 	w.failsIn(in(w, exchangeTime+2*time.Second), failure.ExitNetwork, "")
 	w.counts(map[string]int{"token:refresh": 1})
 	if w.readLogin().RefreshStarted.IsZero() {

@@ -180,9 +180,7 @@ func TestNothingIsStoredAfterALogout(t *testing.T) {
 	w.mustRun()
 	p := w.pipeline(longRole)
 	l, _, err := p.readLogin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	role := w.mustReadRole()
 	w.mustLogout()
 	w.failsWith(p.Fill(p.storeRole(t.Context(), role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")

@@ -249,9 +249,7 @@ func TestSTSThatCannotBeReached(t *testing.T) {
 	secured.StartTLS()
 	defer secured.Close()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_ = nobody.Close()
 	const bundle = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile dev."
 	for _, c := range []struct{ endpoint, first, then string }{

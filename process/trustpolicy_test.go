@@ -34,9 +34,7 @@ func statement(t *testing.T, p TrustPolicy) (match map[string]any, action any) {
 			Condition map[string]map[string]any
 		}
 	}
-	if err := json.Unmarshal(p.Document, &document); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(p.Document, &document))
 	if document.Version != "2012-10-17" || len(document.Statement) != 1 || document.Statement[0].Effect != "Allow" || len(document.Statement[0].Condition) != 1 {
 		t.Fatalf("%s", p.Document)
 	}
@@ -67,9 +65,7 @@ func TestTrustPolicyDocument(t *testing.T) {
 				"accounts.google.com:sub": "10769150350006150715113082367"}},
 	} {
 		policy, err := corp(t, c.change).TrustPolicy(t.Context(), c.sub)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		got, action := statement(t, policy)
 		if diff := cmp.Diff(c.want, got); diff != "" || action != "sts:AssumeRoleWithWebIdentity" {
 			t.Errorf("%s: want -, got +:\n%s\n%s", c.name, diff, policy.Document)
@@ -98,9 +94,7 @@ func TestTrustPolicyWarns(t *testing.T) {
 	} {
 		p := corp(t, func(p *profile.Profile) { p.IDP.Issuer = c.issuer })
 		open, err := p.TrustPolicy(t.Context(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		notes := strings.Join(strings.Fields(strings.Join(open.Notes, " ")), " ")
 		if !strings.Contains(notes, "WARNING: without --sub this lets in every") || !strings.Contains(notes, c.want) || !strings.Contains(notes, "Run: daypass login --profile dev") {
 			t.Errorf("%s:\n%s", c.issuer, notes)
