@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,13 +33,15 @@ import (
 // and may not be found in any file afterwards.
 const marker = "MARK-7f3a9c51"
 
+const plainCommand = "process --profile dev"
+
 // hostile is one row: a bad answer from a server, or a fault on the machine.
 type hostile struct {
 	name    string
 	at      string // where: a server's endpoint as of [isFor], or "config", "environment", "storage"
 	answer  answer
 	fault   func(*attack) (mend func()) // nothing to mend: nil
-	command string                      // default "process --profile dev"
+	command string                      // "": plainCommand
 	exit    int
 	// says is how the first line of the error begins, behind "daypass: ", with
 	// HOST for the servers' host and CONFIG for the configuration file; "" where exit
@@ -97,26 +100,16 @@ func runHostile(t *testing.T, rows []hostile) {
 }
 
 func (h hostile) run(t *testing.T) {
-	a := h.prepare(t)
-	codes := a.box.Count("device")
-	a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
-		if h.answer == nil || !isFor(h.at, r) {
-			return false
-		}
-		h.answer(a, w, r)
-		return true
-	})
+	a := h.begin(t)
 	h.forget(a)
+	codes := a.box.Count("device")
 	mend := func() {}
 	if h.fault != nil {
 		if f := h.fault(a); f != nil {
 			mend = f
 		}
 	}
-	command := h.command
-	if command == "" {
-		command = "process --profile dev"
-	}
+	command := cmp.Or(h.command, plainCommand)
 	requests, started, clock := a.box.Count(""), time.Now(), a.clock.Now()
 	code, stdout, stderr := a.run(strings.Fields(command)...)
 	if took := time.Since(started); took > 8*time.Second {
@@ -134,6 +127,19 @@ func (h hostile) run(t *testing.T) {
 	}
 	mend()
 	h.checkAfter(t, a)
+}
+
+// begin is prepare, and from then on the bad answers come.
+func (h hostile) begin(t *testing.T) *attack {
+	a := h.prepare(t)
+	a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if h.answer == nil || !isFor(h.at, r) {
+			return false
+		}
+		h.answer(a, w, r)
+		return true
+	})
+	return a
 }
 
 // forget removes what is remembered of the provider, for rows about discovery: it
@@ -522,18 +528,7 @@ func TestServersThatSayNothing(t *testing.T) {
 	attacks, outcomes := make([]*attack, len(rows)), make([]outcome, len(rows))
 	var all sync.WaitGroup
 	for i, row := range rows {
-		a := row.prepare(t)
-		a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
-			if !isFor(row.at, r) {
-				return false
-			}
-			row.answer(a, w, r)
-			return true
-		})
-		command := row.command
-		if command == "" {
-			command = "process --profile dev"
-		}
+		a, command := row.begin(t), cmp.Or(row.command, plainCommand)
 		attacks[i] = a
 		all.Go(func() {
 			o, started := &outcomes[i], time.Now()

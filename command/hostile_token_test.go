@@ -2,7 +2,6 @@ package command
 
 import (
 	"maps"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -121,15 +120,8 @@ func TestABadRenewalIsNotRepeatedAtOnce(t *testing.T) {
 		"keys":           {at: "keys", answer: page(500)},
 	} {
 		row.options = func(o *sandbox.Options) { o.Rotate = true }
-		a := row.prepare(t)
+		a := row.begin(t)
 		row.forget(a)
-		a.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
-			if !isFor(row.at, r) {
-				return false
-			}
-			row.answer(a, w, r)
-			return true
-		})
 		code, _, stderr := a.run("process", "--profile", "dev")
 		requests := a.box.Count("")
 		a.clock.Advance(10 * time.Second)

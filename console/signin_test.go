@@ -165,30 +165,19 @@ func TestHostileAnswers(t *testing.T) {
 		requests int
 	}{
 		"a web page":         {body(200, "\n <html>log in to the wifi</html>"), network, "a web page", 1},
-		"an empty body":      {body(200, ""), network, "no sign-in token", 1},
-		"null":               {body(200, `{"SigninToken":null}`), network, "no sign-in token", 1},
 		"another type":       {body(200, `{"SigninToken":["a"]}`), network, "no sign-in token", 1},
 		"a token of 1 MB":    {body(200, `{"SigninToken":"`+strings.Repeat("a", 1<<20)+`"}`), network, "no sign-in token", 1},
 		"control characters": {body(200, `{"SigninToken":"a\r\nb"}`), network, "no sign-in token", 1},
-		"other letters":      {body(200, `{"SigninToken":"ä"}`), network, "no sign-in token", 1},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, network, "status 307", 1},
 		"forbidden": {body(403, "<html>blocked</html>"), refused, "(status 403)", 1},
 		"not found": {body(404, "no\x1b[2Jthing\n.."), refused, "status 404", 1},
-		"what was sent": {func(w http.ResponseWriter, r *http.Request) {
-			body(400, r.PostForm.Get("Session")+" "+r.PostForm.Encode())(w, r)
-		}, refused, "status 400", 1},
 		"what was sent, in words": {func(w http.ResponseWriter, r *http.Request) {
 			body(400, "bad credentials "+strings.NewReplacer(`"`, " ", ",", " ", ":", " ").Replace(r.PostForm.Get("Session")))(w, r)
 		}, refused, "bad credentials", 1},
-		"too busy":             {body(429, ""), network, "status 429", 3},
 		"in trouble":           {body(502, "<html>"), network, "status 502", 3},
 		"a dropped connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, network, "EOF", 3},
-		"a body that breaks off": {func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", "100")
-			body(200, `{"SigninToken":"a"}`)(w, r)
-		}, network, "EOF", 3},
 		"no HTTP": {func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -197,9 +186,6 @@ func TestHostileAnswers(t *testing.T) {
 			_, _ = io.WriteString(conn, r.PostForm.Encode()+"\r\n\r\n")
 			_ = conn.Close()
 		}, network, "malformed HTTP", 3},
-		"headers without end": {func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X", strings.Repeat("a", 100<<10))
-		}, network, "cannot reach AWS sign-in", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFederation(t, test.answer)

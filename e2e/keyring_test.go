@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -131,69 +130,6 @@ func unlockKeyring(t *testing.T, bus, password string) error {
 		ContentType       string
 	}{session, []byte{}, []byte(password), "text/plain"}
 	return service.Call("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface.UnlockWithMasterPassword", 0, loginCollection, secret).Err
-}
-
-// A session bus that is not there is not started: with dbus-launch installed, no
-// command leaves a process behind.
-func TestNoCommandStartsASessionBus(t *testing.T) {
-	t.Parallel()
-	c := newSandboxComputer(t, sandbox.Options{})
-	c.aws.AutoApprove("taro")
-	config := ""
-	for _, storage := range []string{"keyring", "auto"} {
-		config += c.section(storage, "storage = "+storage) + c.profile("on-"+storage, storage)
-	}
-	c.writeConfig(config)
-	t.Cleanup(func() { // what "auto" kept in this user's kernel keyring
-		if r := c.say("logout", "--profile", "on-auto"); r.code != 0 {
-			t.Errorf("logout: %+v", r)
-		}
-	})
-	// In front of the real one, to see whether it is called.
-	launcher, err := exec.LookPath("dbus-launch")
-	must(t, err)
-	calls := filepath.Join(c.folder, "calls")
-	must(t, os.WriteFile(filepath.Join(c.folder, "dbus-launch"), []byte(fmt.Sprintf("#!/bin/sh\necho \"$@\" >> %s\nexec %s \"$@\"\n", calls, launcher)), 0o700))
-	c.env["PATH"] = c.folder + ":" + c.env["PATH"]
-	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
-
-	commands := [][]string{
-		{"login"}, {"process"}, {"status"}, {"token"}, {"doctor"}, {"trust-policy"},
-		{"console", "--print"}, {"exec", "--", "true"}, {"logout"},
-		{"configure", "--yes", "--dry-run", "--issuer", c.aws.Issuer, "--client-id", c.aws.ClientID, "--role-arn", c.aws.RoleARN},
-		{"completion", "bash"}, {"version"}, {"help"},
-	}
-	for _, command := range commands {
-		limit := make(chan struct{}, 4)
-		var runs sync.WaitGroup
-		for i := range 20 {
-			argv := append([]string{installed.daypass}, command...)
-			switch command[0] {
-			case "completion", "version", "help", "configure":
-			default:
-				profile := "--profile=on-keyring"
-				if i%2 == 0 {
-					profile = "--profile=on-auto"
-				}
-				argv = append(argv[:2], append([]string{profile}, argv[2:]...)...)
-			}
-			runs.Go(func() {
-				limit <- struct{}{}
-				defer func() { <-limit }()
-				r := c.run(argv...)
-				if r.code < 0 || r.code == 1 || r.code == 2 || strings.Contains(r.stderr, "dbus-launch") {
-					t.Errorf("%q: exit code %d\n%s", argv, r.code, r.stderr)
-				}
-			})
-		}
-		runs.Wait()
-		if left := processes(marker + "=" + c.folder); len(left) > 0 {
-			t.Fatalf("20 runs of %q left:\n%s", command, strings.Join(left, "\n"))
-		}
-	}
-	if _, err := os.Stat(calls); err == nil {
-		t.Error("dbus-launch was called")
-	}
 }
 
 // Where the keyring is locked and nobody can unlock it, process does not wait for

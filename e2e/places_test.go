@@ -66,6 +66,10 @@ func TestLogoutOverSSH(t *testing.T) {
 		t.Errorf("secret-tool finds no key (%d bytes)", len(key))
 	}
 
+	// A bus that is not there is not started, though a program is there that would.
+	launched := filepath.Join(c.folder, "launched")
+	must(t, os.WriteFile(filepath.Join(c.folder, "dbus-launch"), []byte("#!/bin/sh\necho \"$@\" >> "+launched+"\n"), 0o700))
+	c.env["PATH"] = c.folder + ":" + c.env["PATH"]
 	bus := c.env["DBUS_SESSION_BUS_ADDRESS"]
 	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
 	const away = "the login of corp is in the Secret Service, which this session cannot reach (there is no D-Bus session bus in this session)."
@@ -76,6 +80,15 @@ func TestLogoutOverSSH(t *testing.T) {
 	}
 	if n := c.aws.Count("") - before; n != 0 {
 		t.Errorf("%d requests, want 0", n)
+	}
+	for _, argv := range []string{"doctor --profile dev", "trust-policy --profile dev", "configure --yes --dry-run --idp corp --role-arn " + c.aws.RoleARN + " --profile new",
+		"completion bash", "version", "help"} {
+		if r := c.say(strings.Fields(argv)...); r.code == 1 || strings.Contains(r.stderr, "dbus-launch") {
+			t.Errorf("daypass %s: %+v", argv, r)
+		}
+	}
+	if _, err := os.Stat(launched); err == nil {
+		t.Error("dbus-launch was called")
 	}
 
 	c.env["DBUS_SESSION_BUS_ADDRESS"] = bus
