@@ -134,13 +134,6 @@ func TestEditBesideTheCompanys(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
