@@ -17,17 +17,24 @@ import (
 
 func newExec(e *Environment) *cobra.Command {
 	var name string
+	var serve bool
 	cmd := &cobra.Command{
-		Use:   "exec [-p PROFILE] -- COMMAND [ARGUMENT ...]",
+		Use:   "exec [-p PROFILE] [--serve] -- COMMAND [ARGUMENT ...]",
 		Short: "Run a command with credentials in its environment",
 		Long: `Runs a command with the profile's credentials in AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and
 AWS_ACCOUNT_ID, and the region, if there is one, in AWS_REGION and
 AWS_DEFAULT_REGION. It is for programs that cannot run a credential_process: the
 credentials are not renewed while the command runs. daypass ends with the
-command's exit status.`,
-		Example: "  daypass exec --profile dev -- terraform plan",
-		Args:    cobra.MinimumNArgs(1),
+command's exit status.
+
+With --serve, the command gets no credentials but an address of this machine
+where its AWS SDK asks for them: AWS_CONTAINER_CREDENTIALS_FULL_URI, with
+AWS_CONTAINER_AUTHORIZATION_TOKEN. They are renewed for as long as the command
+runs.`,
+		Example: "  daypass exec --profile dev -- terraform plan\n" +
+			"  daypass exec --profile dev --serve -- ./train.py",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := exec.LookPath(args[0])
 			if err != nil {
@@ -45,11 +52,20 @@ command's exit status.`,
 				if err := cmd.Context().Err(); err != nil {
 					return failure.Interrupted(err)
 				}
+				if serve {
+					server, err := e.startServer(cmd.Context(), p)
+					if err != nil {
+						return err
+					}
+					defer server.close()
+					return superviseChild(cmd.Context(), path, args, server.environment(e.Environ()))
+				}
 				return runChild(path, args, childEnvironment(e.Environ(), credentials, s.Profile.Region))
 			})
 		},
 	}
 	profileFlag(cmd, &name)
+	cmd.Flags().BoolVar(&serve, "serve", false, "give the command credentials that are renewed while it runs")
 	cmd.Flags().SetInterspersed(false)
 	addSettings(cmd)
 	return cmd
@@ -73,15 +89,20 @@ func childEnvironment(environ []string, c process.Credentials, region string) []
 		name, _, _ := strings.Cut(assignment, "=")
 		dropped = append(dropped, name)
 	}
+	return append(without(environ, dropped), set...)
+}
+
+// without is the environment without those variables. Their case does not count, for
+// Windows compares variables so.
+func without(environ, dropped []string) []string {
 	var result []string
 	for _, assignment := range environ {
 		name, _, _ := strings.Cut(assignment, "=")
-		// Without case, for Windows compares variables so.
 		if !slices.ContainsFunc(dropped, func(d string) bool { return strings.EqualFold(d, name) }) {
 			result = append(result, assignment)
 		}
 	}
-	return append(result, set...)
+	return result
 }
 
 // childExit carries the exit status of the command that exec ran.

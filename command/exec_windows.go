@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -24,4 +25,8 @@ func runChild(path string, args, environ []string) error {
 		return cannotRun(args[0], err)
 	}
 	return nil
+}
+
+func superviseChild(_ context.Context, path string, args, environ []string) error {
+	return runChild(path, args, environ)
 }

@@ -48,6 +48,7 @@ if [ "$(uname -m)" = x86_64 ]; then
 	have wine || need 'wine wine64' 'runs the Windows program, with its Credential Manager'
 	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that every Go program loads and Wine lacks'
 fi
+/usr/bin/python3 -c 'import boto3' 2>/dev/null || need python3-boto3 'the AWS SDK for Python'
 have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
 
 if [ -n "$packages" ]; then

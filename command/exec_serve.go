@@ -1,0 +1,163 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/secret"
+)
+
+// credentialServer gives one command the profile's credentials over the protocol of
+// the SDKs' container credential providers: whoever has its token gets them, for as
+// long as the command runs.
+//
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+type credentialServer struct {
+	env     *Environment
+	profile profile.Profile
+	host    string
+	token   secret.String
+
+	server http.Server
+	ends   context.CancelFunc
+	until  context.Context // the end of the command
+	one    sync.Mutex      // one request at a time looks, and renews if it must
+}
+
+// servedPath is the path of the credentials.
+const servedPath = "/credentials"
+
+// startServer starts a server on loopback.
+func (e *Environment) startServer(ctx context.Context, p profile.Profile) (*credentialServer, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, failure.New(failure.ExitUnexpected, err, fmt.Sprintf("no port of this machine can be served on: %v.", err), "Run it without --serve.")
+	}
+	c := &credentialServer{env: e, profile: p, host: listener.Addr().String(), token: secret.New(rand.Text() + rand.Text())}
+	// Signals are the command's: they do not end a renewal.
+	c.until, c.ends = context.WithCancel(context.WithoutCancel(ctx))
+	c.server = http.Server{
+		Handler: c, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(io.Discard, "", 0), // stderr is the command's
+	}
+	go func() { _ = c.server.Serve(listener) }()
+	return c, nil
+}
+
+// close ends the server. A renewal that has begun is finished, for its answer holds
+// the only copy of the new refresh token.
+func (c *credentialServer) close() {
+	_ = c.server.Close()
+	c.ends()
+	c.one.Lock()
+	defer c.one.Unlock()
+}
+
+// environment is the command's, which has the server in place of whatever else
+// names credentials.
+func (c *credentialServer) environment(environ []string) []string {
+	set := []string{
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://" + c.host + servedPath,
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + c.token.Reveal(),
+		"AWS_ACCOUNT_ID=" + c.profile.AccountID, // newer SDKs make endpoints of it
+	}
+	if region := c.profile.Region; region != "" {
+		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
+	}
+	dropped := []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+	}
+	for _, assignment := range set {
+		name, _, _ := strings.Cut(assignment, "=")
+		dropped = append(dropped, name)
+	}
+	return append(without(environ, dropped), set...)
+}
+
+// ServeHTTP answers the command and nobody else: neither a scanner nor a page that
+// the person has open in a browser, which can send requests here but not read the
+// environment.
+func (c *credentialServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	authorization := r.Header["Authorization"]
+	switch {
+	case len(authorization) != 1 || !c.token.Equal(secret.New(authorization[0])):
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	case r.Host != c.host, r.RequestURI != servedPath:
+		w.WriteHeader(http.StatusNotFound)
+		return
+	case r.Method != http.MethodGet:
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	// A client that gives up before a person has answered asks again, and finds what
+	// has come of it.
+	answered := make(chan func(), 1)
+	go func() {
+		credentials, err := c.credentials()
+		answered <- func() { writeAnswer(w, credentials, err) }
+	}()
+	select {
+	case write := <-answered:
+		write()
+	case <-r.Context().Done():
+	}
+}
+
+// credentials are as daypass process would print them.
+func (c *credentialServer) credentials() (credentials process.Credentials, err error) {
+	c.one.Lock()
+	defer c.one.Unlock()
+	err = c.env.withSession(c.profile, func(s *session) error {
+		ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
+		defer cancel()
+		credentials, err = s.Credentials(ctx, process.ForSDK)
+		return err
+	})
+	return credentials, err
+}
+
+// writeAnswer writes an answer of the protocol. SDKs show the code and the message of a
+// failure.
+func writeAnswer(w http.ResponseWriter, c process.Credentials, err error) {
+	var document any = struct {
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+		Token           string
+		Expiration      string
+		AccountID       string `json:"AccountId"`
+	}{c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(), c.Expires.UTC().Format(time.RFC3339), c.AccountID}
+	status := http.StatusOK
+	if err != nil {
+		f := failure.From(err)
+		// 4xx: most SDKs do not repeat those at once.
+		status = http.StatusForbidden
+		document = struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		}{strconv.Itoa(f.Exit), f.Error()}
+	}
+	body, marshalErr := json.Marshal(document)
+	if marshalErr != nil {
+		status, body = http.StatusInternalServerError, nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

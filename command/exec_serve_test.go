@@ -1,0 +1,162 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// served is a server for the laptop's profile dev, and a client that asks it as the
+// SDKs do.
+type served struct {
+	*credentialServer
+	l *laptop
+}
+
+func (l *laptop) serve(t *testing.T) served {
+	t.Helper()
+	var out bytes.Buffer
+	e := l.environment(&out, &out)
+	p, err := loadProfile(e.source(newExec(&e)), "dev")
+	must(t, err)
+	c, err := e.startServer(t.Context(), p)
+	must(t, err)
+	t.Cleanup(c.close)
+	return served{c, l}
+}
+
+func (s served) ask(change func(*http.Request)) (status int, answer map[string]string, body string) {
+	s.l.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.host+servedPath, nil)
+	must(s.l.t, err)
+	request.Header.Set("Authorization", s.token.Reveal())
+	if change != nil {
+		change(request)
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	must(s.l.t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	must(s.l.t, err)
+	_ = json.Unmarshal(text, &answer)
+	return response.StatusCode, answer, string(text)
+}
+
+// The command has credentials for as long as it runs, renewed by the rules of
+// process.
+func TestServe(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	s := l.serve(t)
+	var keys []string
+	for range 3 {
+		status, answer, body := s.ask(nil)
+		expires, err := time.Parse(time.RFC3339, answer["Expiration"])
+		if status != 200 || err != nil || answer["SecretAccessKey"] == "" || answer["Token"] == "" || answer["AccountId"] != "111122223333" || expires.Before(l.clock.Now()) {
+			t.Fatalf("%d %s", status, body)
+		}
+		keys = append(keys, answer["AccessKeyId"])
+		l.clock.Advance(50 * time.Minute)
+	}
+	if keys[0] == keys[1] || keys[1] == keys[2] || l.box.Count("sts") != 3 {
+		t.Errorf("%q, %d calls of STS", keys, l.box.Count("sts"))
+	}
+	s.ask(nil)
+	if n := l.box.Count("sts"); n != 4 {
+		t.Errorf("%d calls of STS", n)
+	}
+	s.ask(nil)
+	if n := l.box.Count("sts"); n != 4 {
+		t.Error("fresh credentials were renewed")
+	}
+	l.mustRun("logout", "--profile", "dev")
+	status, answer, body := s.ask(nil)
+	if status != http.StatusForbidden || answer["code"] != "3" || !strings.Contains(answer["message"], "needs a login") {
+		t.Errorf("%d %s", status, body)
+	}
+	s.close()
+	if _, err := http.Get("http://" + s.host + servedPath); err == nil {
+		t.Error("the port is open after the end of the command")
+	}
+}
+
+// Whoever scans the port, or sends requests from a page in the browser, gets nothing.
+func TestServeRefuses(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	l.mustRun("process", "--profile", "dev")
+	s := l.serve(t)
+	token := s.token.Reveal()
+	for name, change := range map[string]func(*http.Request){
+		"no token":       func(r *http.Request) { r.Header.Del("Authorization") },
+		"an empty token": func(r *http.Request) { r.Header.Set("Authorization", "") },
+		"another token":  func(r *http.Request) { r.Header.Set("Authorization", token[:len(token)-1]) },
+		"a bearer token": func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) },
+		"two tokens":     func(r *http.Request) { r.Header.Add("Authorization", "x") },
+		"another host":   func(r *http.Request) { r.Host = strings.Replace(s.host, "127.0.0.1", "localhost", 1) },
+		"a foreign host": func(r *http.Request) { r.Host = "evil.example" },
+		"another path":   func(r *http.Request) { r.URL.Path = "/" },
+		"a longer path":  func(r *http.Request) { r.URL.Path += "/" },
+		"a query":        func(r *http.Request) { r.URL.RawQuery = "x" },
+		"POST":           func(r *http.Request) { r.Method = http.MethodPost },
+		"HEAD":           func(r *http.Request) { r.Method = http.MethodHead },
+		"OPTIONS":        func(r *http.Request) { r.Method = http.MethodOptions },
+	} {
+		if status, _, body := s.ask(change); status < 400 || body != "" {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+	}
+	for i := range 200 {
+		if status, _, body := s.ask(func(r *http.Request) {
+			r.Header.Set("Authorization", fmt.Sprint(i))
+			r.URL.Path = fmt.Sprint("/", i)
+		}); status < 400 || body != "" {
+			t.Fatalf("%d %q", status, body)
+		}
+	}
+	if status, _, _ := s.ask(nil); status != 200 {
+		t.Errorf("the command gets %d", status)
+	}
+}
+
+// A client that does not wait for the answer finds it when it asks again.
+func TestServeAfterAClientGaveUp(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	s := l.serve(t)
+	asked, goOn := make(chan bool), make(chan bool)
+	l.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/sts") {
+			asked <- true
+			<-goOn
+		}
+		return false
+	})
+	ctx, giveUp := context.WithCancel(t.Context())
+	gone := make(chan bool)
+	go func() {
+		defer close(gone)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.host+servedPath, nil)
+		if err == nil {
+			request.Header.Set("Authorization", s.token.Reveal())
+			if _, err = http.DefaultClient.Do(request); err == nil {
+				t.Error("there was an answer")
+			}
+		}
+	}()
+	<-asked
+	giveUp()
+	<-gone
+	close(goOn)
+	if status, _, body := s.ask(nil); status != 200 || l.box.Count("sts") != 1 {
+		t.Errorf("%d %s, %d calls of STS", status, body, l.box.Count("sts"))
+	}
+}

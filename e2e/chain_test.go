@@ -1,0 +1,76 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// The AWS CLI and SDKs have a chained role by credential_process, and renewed twice
+// while one command runs by daypass exec --serve.
+func TestChainedRoleInTheSDKs(t *testing.T) {
+	t.Parallel()
+	const spoke = "arn:aws:iam::111122223333:role/spoke"
+	// Old versions do not read the variable.
+	identity := installed.aws + " sts get-caller-identity --query Arn --output text --endpoint-url $AWS_ENDPOINT_URL_STS"
+	for name, client := range map[string]struct{ once, often []string }{
+		"aws": {[]string{"sh", "-c", identity + " --profile spoke"}, []string{"sh", "-c", "for i in 1 2 3 4; do " + identity + "; sleep 3; done"}},
+		"boto3": {[]string{"/usr/bin/python3", filepath.Join(installed.folder, "boto3.py"), "spoke"},
+			[]string{"/usr/bin/python3", filepath.Join(installed.folder, "boto3.py"), "", "3"}},
+		"go": {[]string{installed.goSDK, "spoke"}, []string{installed.goSDK, "", "3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newSandboxComputer(t, sandbox.Options{})
+			c.writeConfig(c.section("corp") + c.profile("hub", "corp") + strings.NewReplacer(
+				"daypass_idp = corp", "daypass_source_profile = hub").Replace(c.profile("spoke", "corp")))
+			c.aws.AutoApprove("taro")
+			if r := c.say("login", "--profile", "spoke"); r.code != 0 {
+				t.Fatalf("%+v", r)
+			}
+			must(t, c.aws.Trust(spoke, c.say("trust-policy", "--profile", "spoke").stdout))
+			c.env["AWS_ENDPOINT_URL_STS"] = c.aws.STSEndpoint // for the SDKs
+			c.aws.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.PostForm.Get("Action") != "AssumeRole" {
+					return false
+				}
+				answer := httptest.NewRecorder()
+				c.aws.Serve(answer, r)
+				ends := time.Now().Add(4 * time.Second).UTC().Format(time.RFC3339)
+				w.Header().Set("Content-Type", "text/xml")
+				w.WriteHeader(answer.Code)
+				_, _ = w.Write(regexp.MustCompile("<Expiration>.*</Expiration>").ReplaceAll(answer.Body.Bytes(), []byte("<Expiration>"+ends+"</Expiration>")))
+				return true
+			})
+			const want = "arn:aws:sts::111122223333:assumed-role/spoke/taro@example.com\n"
+			if r := c.run(client.once...); r.code != 0 || r.stdout != want {
+				t.Errorf("%+v", r)
+			}
+			before := c.aws.Count("sts:chained")
+			r := c.say(append([]string{"exec", "--serve", "--profile", "spoke", "--"}, client.often...)...)
+			if r.code != 0 || r.stdout != strings.Repeat(want, 4) {
+				t.Errorf("%+v", r)
+			}
+			if n := c.aws.Count("sts:chained") - before; n < 3 {
+				t.Errorf("%d sessions, want it renewed twice", n)
+			}
+			// Signals pass, and so does how the command ends.
+			for command, code := range map[string]int{"kill -TERM $PPID; sleep 20": 143, "exit 7": 7} {
+				if r := c.say("exec", "--serve", "--profile", "spoke", "--", "sh", "-c", command); r.code != code {
+					t.Errorf("%s: %+v", command, r)
+				}
+			}
+			if n := c.aws.Count("sts"); n != 1 {
+				t.Errorf("%d sessions of the hub", n)
+			}
+		})
+	}
+}
