@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +33,11 @@ func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, addres
 	command := p.IDP.BrowserCommand
 	if list := e.Getenv("BROWSER"); len(command) == 0 && list != "" {
 		command = firstBrowser(list)
-		if err := profile.CheckBrowserCommand(command); err != nil {
+		if len(command) > 0 && filepath.Base(command[0]) == "wslview" {
+			command = nil // what it opens, the system opens without its PowerShell
+		}
+		// Without %s the address is put at the end.
+		if err := profile.CheckBrowserCommand(append(slices.Clone(command), "{url}")); err != nil {
 			return fmt.Errorf("BROWSER: %w; name the browser alone", err)
 		}
 	}

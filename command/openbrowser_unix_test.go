@@ -36,13 +36,25 @@ func TestFirstBrowser(t *testing.T) {
 	}
 }
 
-// Nobody's shell reads an address that a provider has chosen, from BROWSER neither.
+// Nobody's shell reads an address that a provider has chosen, from BROWSER neither,
+// also where the address is put at the end. What wslview opens, the system's own
+// opener does.
 func TestShellInBROWSER(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
-	l.env["BROWSER"] = "sh -c 'firefox %s'"
 	e := l.environment(nil, nil)
-	err := e.openBrowser(t.Context(), profile.Profile{}, "https://corp.example/")
-	if err == nil || !strings.HasPrefix(err.Error(), "BROWSER: sh would read the address") {
-		t.Error(err)
+	t.Setenv("PATH", t.TempDir())
+	for list, want := range map[string]string{
+		"sh -c 'firefox %s'":   "BROWSER: sh would read the address",
+		"sh -c":                "BROWSER: sh would read the address",
+		"cmd.exe /c start":     "BROWSER: cmd would read the address",
+		"ssh desktop firefox":  "BROWSER: ssh would read the address",
+		"wslview":              "no program opens a browser here",
+		"missing:/bin/wslview": "no program opens a browser here",
+		"firefox":              `"firefox": not found in PATH`,
+	} {
+		l.env["BROWSER"] = list
+		if err := e.openBrowser(t.Context(), profile.Profile{}, "https://corp.example/"); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", list, err, want)
+		}
 	}
 }

@@ -55,19 +55,25 @@ func splitWords(text string, escapes bool) (words []string, err error) {
 	return words, nil
 }
 
-// CheckBrowserCommand refuses a command in which a shell would read the address
-// as a part of its script: "&" and "$(" are legal in a URL, and the provider
-// chooses it. The address replaces "{url}" in the words.
+// CheckBrowserCommand refuses a command in which a program would read the address
+// as a part of a script: "&" and "$(" are legal in a URL, and the provider chooses
+// it. The address replaces "{url}" in the words.
 func CheckBrowserCommand(words []string) error {
 	holds := func(word string) bool { return strings.Contains(word, "{url}") }
 	for i, word := range words {
-		rest := words[i+1:]
+		rest, script := words[i+1:], false
 		name := strings.ToLower(path.Base(strings.ReplaceAll(word, `\`, "/")))
-		script := false
 		switch name = strings.TrimSuffix(name, ".exe"); name {
-		case "cmd", "powershell", "pwsh": // they join all that follows
+		// They join what follows for a shell: their own, or at the far end. wslview and
+		// wsl-open give it to PowerShell.
+		case "cmd", "powershell", "pwsh", "wsl", "wslview", "wsl-open", "ssh", "slogin", "autossh", "rsh", "plink", "dbclient", "adb":
 			script = slices.ContainsFunc(rest, holds)
-		case "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "su", "script":
+		case "sudo": // its shell expands variables
+			shell := func(option string) bool {
+				return option == "-i" || option == "-s" || option == "--login" || option == "--shell"
+			}
+			script = slices.ContainsFunc(rest, shell) && slices.ContainsFunc(rest, holds)
+		case "sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "su", "runuser", "script":
 			at := slices.IndexFunc(rest, func(option string) bool {
 				return strings.HasPrefix(option, "-") && !strings.HasPrefix(option, "--") && strings.Contains(option, "c") || option == "--command"
 			})
@@ -76,12 +82,15 @@ func CheckBrowserCommand(words []string) error {
 			}
 			script = at >= 0 && at+1 < len(rest) && holds(rest[at+1])
 			script = script || slices.ContainsFunc(rest, func(word string) bool { return strings.HasPrefix(word, "--command=") && holds(word) })
-		case "env": // env -S splits its argument into a command of its own
-			script = slices.ContainsFunc(rest, func(word string) bool { return holds(word) && strings.ContainsAny(word, " \t") })
 		}
 		if script {
 			return fmt.Errorf("%s would read the address as a part of a script", name)
 		}
+	}
+	// Whatever takes a word of several parts takes it apart: env -S, xterm -e, tmux,
+	// python -c, osascript -e.
+	if slices.ContainsFunc(words, func(word string) bool { return holds(word) && strings.ContainsAny(word, " \t'\"`();|<>") }) {
+		return fmt.Errorf("%s would read the address as a part of a script", path.Base(words[0]))
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func (s *settings) browserCommand() []string {
 		s.fail(got.wrong("", "want a command that holds {url}, as in: firefox -P work {url}"))
 	}
 	if err := CheckBrowserCommand(words); err != nil {
-		s.fail(got.wrong("Write the browser alone, as in: firefox {url}", "%v", err))
+		s.fail(got.wrong("Write the browser alone, as in: firefox {url}. Or leave the line out: then the system's browser opens.", "%v", err))
 	}
 	return words
 }
