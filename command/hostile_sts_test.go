@@ -83,6 +83,10 @@ func TestHostileSTS(t *testing.T) {
 	sts("a code with control characters", stsRefusal(400, "Bad&#x9b;2J\r\nCode&#x202e;", "x"), 5, refused)
 	sts("a code of 500 kB", stsRefusal(400, strings.Repeat("x", 500000), "x"), 5, refused)
 	sts("a refusal that repeats the token", stsEcho, 5, refused)
+	sts("a refusal that repeats the token in pieces", func(a *attack, w http.ResponseWriter, r *http.Request) {
+		stsRefusal(400, "NoSuchThing", "bad token "+strings.ReplaceAll(inPieces(r)[20:], " ", "&#x200b; "))(a, w, r)
+	}, 5, refused)
+	sts("the token instead of HTTP", notHTTP, 6, away)
 	sts("a request id with control characters", stsRefusalWithID("x&#x9b;2J\r\n"), 5, "AWS refused role ")
 	sts("a refusal without words", xml(400, "<ErrorResponse/>"), 6, unusable)
 	sts("a web page with status 403", page(403), 6, unusable)
@@ -132,6 +136,10 @@ func TestHostileSignIn(t *testing.T) {
 	signin("a refusal that repeats the credentials", func(_ *attack, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.PostForm.Get("Session"), http.StatusForbidden)
 	}, 5, "AWS sign-in refused the credentials")
+	signin("a refusal that repeats the credentials in pieces", func(a *attack, w http.ResponseWriter, r *http.Request) {
+		http.Error(w, inPieces(r), http.StatusForbidden)
+	}, 5, "AWS sign-in refused the credentials")
+	signin("the credentials instead of HTTP", notHTTP, 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: no HTTP answer)")
 	signin("a refusal of 8 MB", saying(400, "text/plain", strings.Repeat("no ", 1<<21)), 5, "AWS sign-in refused the credentials")
 	signin("status 500", page(500), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: status 500)")
 	signin("status 503, once", once(page(503)), 0, "")

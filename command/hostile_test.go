@@ -176,6 +176,7 @@ func (h hostile) prepare(t *testing.T) *attack {
 	a.login()
 	a.clock.Advance(25 * time.Hour)
 	a.box.AutoApprove("taro")
+	a.env["DAYPASS_DEBUG"] = filepath.Join(a.home(), "debug.log")
 	return a
 }
 
@@ -212,8 +213,12 @@ func (h hostile) check(t *testing.T, a *attack, code int, stdout, stderr string)
 			t.Errorf("a line of %d bytes", len(line))
 		}
 	}
-	if piece := leaked(stderr, a.box.Issued()); piece != "" {
+	if piece := leaked(stderr+strings.Join(strings.Fields(stderr), ""), a.box.Issued()); piece != "" {
 		t.Errorf("a piece of a secret is printed: %q", piece)
+	}
+	notes, _ := os.ReadFile(a.env["DAYPASS_DEBUG"])
+	if piece := leaked(string(notes), a.box.Issued()); piece != "" {
+		t.Errorf("a piece of a secret is in the debug log: %q", piece)
 	}
 	a.mu.Lock()
 	stolen, given := a.stolen, append([]string{marker}, a.given...)
@@ -386,6 +391,30 @@ func brokenOff(body string) answer {
 
 // dropped closes the connection without an answer.
 func dropped(*attack, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// notHTTP repeats what it was sent in a line that is not of HTTP, which net/http
+// quotes.
+func notHTTP(a *attack, w http.ResponseWriter, r *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		a.t.Error(err)
+		return
+	}
+	_, _ = io.WriteString(conn, strings.ReplaceAll(inPieces(r), " ", "")+"\r\n\r\n")
+	_ = conn.Close()
+}
+
+// inPieces are the secrets that a request brought, broken up by spaces.
+func inPieces(r *http.Request) string {
+	text := ""
+	for _, name := range []string{"refresh_token", "device_code", "code_verifier", "token", "WebIdentityToken", "Session"} {
+		for rest := r.PostForm.Get(name); rest != ""; {
+			n := min(15, len(rest))
+			text, rest = text+rest[:n]+" ", rest[n:]
+		}
+	}
+	return text
+}
 
 // redirect leads to another place; THIEF in it is a host that nobody has named.
 func redirect(status int, to string) answer {

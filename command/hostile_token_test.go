@@ -55,6 +55,7 @@ func TestHostileRefresh(t *testing.T) {
 	refresh("access_denied", oauthError(403, "access_denied", ""), 4, "HOST refused to renew the login: ")
 	refresh("an unknown error", oauthError(400, "no_such_thing", "x"), 4, "HOST refused to renew the login: x (")
 	refresh("an error that repeats what was sent", echoed("refresh_token", "client_id"), 4, "HOST refused to renew the login: [redacted] (")
+	refresh("the refresh token instead of HTTP", notHTTP, 6, lost)
 	refresh("an error of 1 MB", oauthError(400, strings.Repeat("x", 1<<19), strings.Repeat("y", 1<<18)), 4, "HOST refused to renew the login: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy")
 	refresh("an error with an escape sequence", oauthError(400, "x\x1b]0;title\a", "y\x9b2Jz\u200b\u202e\x00"), 4, "HOST refused to renew the login: y2Jz (")
 	refresh("slow_down", oauthError(400, "slow_down", ""), 6, "HOST asks to wait a few minutes (slow_down)")

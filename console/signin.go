@@ -101,7 +101,7 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 	}
 	host, problem := request.URL.Host, ""
 	if err != nil {
-		problem = cmp.Or(said(err.Error()), "no HTTP answer") // it can hold what the server sent
+		problem = cmp.Or(said(err.Error(), form), "no HTTP answer") // it can hold what the server sent
 	} else {
 		status = response.StatusCode
 		problem = fmt.Sprintf("status %d", status)
@@ -112,7 +112,7 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 			fmt.Sprintf("cannot reach AWS sign-in: %s does not answer (%d tries: %s).", host, tries, problem),
 			"Your login is kept. Try again later.")
 	case status >= 400:
-		if text := said(string(body)); text != "" {
+		if text := said(string(body), form); text != "" {
 			problem += ": " + text
 		}
 		return token, status, failure.New(failure.ExitAWS, nil,
@@ -141,13 +141,13 @@ func readToken(body []byte) (token secret.String, problem string) {
 	return secret.New(answer.SigninToken), ""
 }
 
-// said is a short text from outside. What is as long as a secret key is left out,
-// for a careless server repeats what it was sent; so are web pages.
-func said(text string) string {
-	text = text[:min(len(text), 200)]
-	if strings.Contains(text, "<") {
+// said is a short text from outside; nothing of a web page, or of what repeats the
+// credentials that were sent. What is as long as a secret key is left out.
+func said(text string, sent url.Values) string {
+	if strings.Contains(text, "<") || secret.Repeats(text, sent.Get("Session")) {
 		return ""
 	}
+	text = text[:min(len(text), 200)]
 	var words []string
 	for word := range strings.FieldsSeq(text) {
 		if len(word) > 24 {

@@ -43,7 +43,7 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 		return a
 	}
 	show := func(text string, max int) string {
-		if echoes(text, secrets) {
+		if secret.Repeats(text, secrets...) {
 			return secret.Redacted
 		}
 		// Entra goes on with a trace id, a correlation id and the time.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -253,21 +252,6 @@ func clean(text string, max int) string {
 	}, text)
 	text = strings.Join(strings.Fields(text), " ")
 	return strings.ToValidUTF8(text[:min(len(text), max)], "")
-}
-
-// echoes reports whether a text repeats a secret that its writer was sent, also
-// one that it breaks up with what clean takes away.
-func echoes(text string, secrets []string) bool {
-	squeezed := func(s string) string { return strings.ReplaceAll(clean(s, len(s)), " ", "") }
-	said := squeezed(text)
-	for _, s := range secrets {
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
-			if strings.Contains(said, squeezed(form)) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // plain is the text of an error on one line.

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/secret"
 )
 
 // The requests, as errors name them.
@@ -141,6 +143,9 @@ func (c *Client) send(request *http.Request, op string, secrets []string) (Answe
 		body, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	} else {
 		err = fromProxy(err)
+	}
+	if err != nil && secret.Repeats(err.Error(), secrets...) { // net/http quotes what is not HTTP
+		err = errors.New("no HTTP answer")
 	}
 	if err != nil {
 		// After a connection was there, the provider may have read the request.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -138,7 +139,13 @@ func (t notedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(r)
 	args := []any{"method", r.Method, "host", r.URL.Host, "path", r.URL.Path, "took", time.Since(started).Round(time.Millisecond)}
 	if err != nil {
-		t.p.debug("request", append(args, "error", reason(err))...)
+		why := "no HTTP answer" // what net/http says of one can quote it, and it can repeat the request
+		var network net.Error
+		var certificate *tls.CertificateVerificationError
+		if errors.As(err, &network) || errors.As(err, &certificate) || errors.Is(err, io.EOF) {
+			why = reason(err)
+		}
+		t.p.debug("request", append(args, "error", why)...)
 		return nil, err
 	}
 	t.p.debug("request", append(args, "status", response.StatusCode)...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/secret"
 )
 
 // stsRefusal is one way in which STS refuses, and what the reader is told.
@@ -144,7 +145,7 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		if errors.As(err, &certificate) {
 			advice = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile {profile}."
 		}
-		return failure.New(failure.ExitNetwork, err, "cannot reach AWS STS "+at+": "+reason(err)+".", advice)
+		return failure.New(failure.ExitNetwork, err, "cannot reach AWS STS "+at+": "+shortened(reason(err), l)+".", advice)
 	}
 	code, said := shortened(api.Code, l), shortened(api.Message, l)
 	full := code
@@ -203,15 +204,14 @@ func tokenLine(l *login, request string) string {
 }
 
 // shortened is a text of outside origin on one line of bounded length. One that
-// repeats the token that was sent, perhaps broken into words, is dropped, and so
-// is any long run of characters that tokens are made of.
+// repeats the token that was sent is dropped, and so is any long run of characters
+// that tokens are made of.
 func shortened(text string, l *login) string {
-	// First, for what is left out later would join what was around it.
-	text = strings.ToValidUTF8(text, string(utf8.RuneError))
-	sent := l.IDToken.Reveal()
-	if begin := sent[:min(len(sent), 40)]; begin != "" && strings.Contains(strings.Join(strings.Fields(text), ""), begin) {
+	if secret.Repeats(text, l.IDToken.Reveal()) {
 		return "..."
 	}
+	// First, for what is left out later would join what was around it.
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	// 80 characters of a JWT (RFC 7519) or of base64: names of roles and requests are
 	// shorter.
 	text = regexp.MustCompile(`[\w.=+-]{81,}`).ReplaceAllString(strings.Join(strings.Fields(text), " "), "...")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -123,5 +124,29 @@ func TestKeptSurvivesJSONAndDoesNotPrint(t *testing.T) {
 	slog.New(slog.NewTextHandler(&b, nil)).Info("m", "token", r.Token)
 	if leaks(b.String()) {
 		t.Errorf("slog prints the value: %s", b.String())
+	}
+}
+
+func TestRepeats(t *testing.T) {
+	const sent = "r3fresh/t0ken+of=27chars.abcdefgh_23456789"
+	for text, want := range map[string]bool{
+		"":                             false,
+		"the token is no longer good":  false,
+		"bad " + sent + ".":            true,
+		"bad " + url.QueryEscape(sent): true,
+		"bad " + url.PathEscape(sent):  true,
+		strings.Join(strings.Split(sent, ""), "\n "):    true,
+		strings.Join(strings.Split(sent, ""), "\u200b"): true,
+		strings.Join(strings.Split(sent, ""), "\u00e9"): true,
+		"begins with " + sent[:24] + " ...":             true,
+		"ends with " + sent[len(sent)-24:]:              true,
+		"begins with " + sent[:15]:                      false,
+		"sh0rt":                                         true,
+		"the s h 0 r t secret":                          true,
+		"sh0r":                                          false,
+	} {
+		if got := secret.Repeats(text, "sh0rt", sent, "", "--"); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
 	}
 }
