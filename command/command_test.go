@@ -3,12 +3,14 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -117,6 +119,23 @@ func TestStatus(t *testing.T) {
 	l.write(".aws/config", l.config()+strings.ReplaceAll(l.config()[strings.Index(l.config(), "[profile"):], "[profile dev]", "[profile other]"))
 	if got := l.mustRun("status"); !strings.HasPrefix(got, "dev\n") || !strings.Contains(got, "\n\nother\n") || strings.Count(got, "taro@example.com, renews by itself") != 2 {
 		t.Errorf("not a block for each profile:\n%s", got)
+	}
+}
+
+// No character in JSON changes what a terminal shows, and none is lost.
+func TestJSONIsFitForATerminal(t *testing.T) {
+	name := "taro\u009b2J\u200b\u202e\u2066\ufeff\u2028\U000e0041\ufe0f\u007f\t\u00e9"
+	l := newLaptop(t, sandbox.Options{Claims: map[string]any{"email": name, "name": name}})
+	l.login()
+	for _, command := range []string{"status --json", "doctor --profile dev --json"} {
+		_, stdout, stderr := l.run(strings.Fields(command)...)
+		if bad := strings.IndexFunc(strings.ReplaceAll(stdout, "\n", ""), func(r rune) bool { return !unicode.IsPrint(r) }); bad >= 0 || !strings.Contains(stdout, "\u00e9") {
+			t.Errorf("%s: unfit at %d:\n%+q%s", command, bad, stdout, stderr)
+		}
+		var all any
+		if err := json.Unmarshal([]byte(stdout), &all); err != nil || !strings.Contains(fmt.Sprint(all), name) {
+			t.Errorf("%s: %v, lacks the name: %+q", command, err, fmt.Sprint(all))
+		}
 	}
 }
 

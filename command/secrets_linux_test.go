@@ -2,12 +2,15 @@ package command
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,6 +180,9 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 	expect(0, "login", "-p", "dev", "--force", "--browser-command", filepath.Join(w.home(), "bin/chosen-browser")+" {url} {profile}")
 	w.env["BROWSER"] = filepath.Join(w.home(), "bin/browser-of-the-environment")
 	expect(0, "login", "-p", "dev", "--force")
+	if seen := w.said[0].text; !strings.HasSuffix(seen, "daypass: logged in as taro@example.com.\n") {
+		t.Errorf("process does not end with whose login it is:\n%s", seen)
+	}
 	if records := w.children(3); !strings.Contains(strings.Join(records, ""), "argument: "+w.box.VerificationURI+"?user_code=") {
 		t.Errorf("no browser got the address: %q", records)
 	}
@@ -291,6 +297,43 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 	}
 	if found := w.box.SecretsInURLs(); len(found) > 0 {
 		t.Errorf("%d requests have a secret in their URL, the first at %s", len(found), found[0].Endpoint)
+	}
+}
+
+// What is not a regular file of its own gets no debug log: a pipe would wait, and a
+// line in stdout is no longer JSON. /dev/stdout can be a regular file.
+func TestDebugFileRefused(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	file := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(l.home(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	pipe, stdout, stderr := filepath.Join(l.home(), "pipe"), file("stdout"), file("stderr")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		pipe: "is not a regular file", os.DevNull: "is not a regular file", l.home(): "is not a regular file",
+		fmt.Sprintf("/proc/self/fd/%d", stdout.Fd()): "is an output of this command", stderr.Name(): "is an output of this command",
+	} {
+		l.env["DAYPASS_DEBUG"] = path
+		e := l.environment(nil, nil, "process", "--profile", "dev")
+		e.Stdout, e.Stderr = stdout, stderr
+		code := Run(t.Context(), e)
+		said, err := os.ReadFile(stderr.Name())
+		if code != 2 || err != nil || !strings.Contains(string(said), says) || strings.Count(string(said), "\n") != 2 {
+			t.Errorf("%s: exit %d, %q, %v", path, code, said, err)
+		}
+		if err := errors.Join(stderr.Truncate(0), func() error { _, err := stderr.Seek(0, 0); return err }()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := stdout.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("stdout holds %d bytes, %v", info.Size(), err)
 	}
 }
 

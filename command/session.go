@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -267,9 +268,16 @@ func (e *Environment) debugLog() (*slog.Logger, error) {
 	if !filepath.IsAbs(path) {
 		return nil, usage("is not an absolute path")
 	}
-	// Before it is opened: a pipe would wait for its other end.
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, usage("is not a regular file")
+	if info, err := os.Stat(path); err == nil { // before it is opened: a pipe would wait for its other end
+		for _, output := range []io.Writer{e.Stdout, e.Stderr} { // /dev/stdout, led into a file
+			f, _ := output.(*os.File) // a nil file has no FileInfo
+			if there, err := f.Stat(); err == nil && os.SameFile(there, info) {
+				return nil, usage("is an output of this command")
+			}
+		}
+		if !info.Mode().IsRegular() {
+			return nil, usage("is not a regular file")
+		}
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -89,7 +89,12 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 			defer done()
 		}
 	}
-	return p.await(ctx, started, flow, r, metadata.RevocationEndpoint)
+	l, err := p.await(ctx, started, flow, r, metadata.RevocationEndpoint)
+	if err == nil && !r.how.typed() { // login says it itself
+		// Whoever saw the code may not be who approved it.
+		p.tell("daypass: logged in as " + who(l.token()) + ".")
+	}
+	return l, err
 }
 
 // nobodyAnswered reports whether the last code was refused or not answered.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,34 @@ func TestTakingACodeOver(t *testing.T) {
 		}
 	}
 	w.counts(map[string]int{"device": 1})
+}
+
+// A code that somebody else approved logs in as somebody else: whoever saw it is
+// told as whom, also by a process that took it over.
+func TestWhoApprovedIsTold(t *testing.T) {
+	t.Parallel()
+	for name, takenOver := range map[string]bool{"at once": false, "taken over": true} {
+		w := newWorld(t, sandbox.Options{})
+		approve := func(code string) {
+			if err := w.box.Approve(code, "naoko"); err != nil {
+				t.Error(err)
+			}
+		}
+		if w.answer = approve; takenOver {
+			w.answer = nil
+			w.fails(failure.ExitLogin, "not approved within")
+			w.clock.Advance(time.Second)
+			w.answer = approve
+		}
+		w.mustRun()
+		w.mustRun()
+		if _, err := w.pipeline().Login(w.ctx(), true); err != nil { // says it itself
+			t.Error(err)
+		}
+		if want := []string{"naoko@example.com."}; !slices.Equal(w.greeted, want) {
+			t.Errorf("%s: told %q, want %q", name, w.greeted, want)
+		}
+	}
 }
 
 // A code that cannot be polled before the process must end is not shown again: it

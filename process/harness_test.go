@@ -35,6 +35,8 @@ type world struct {
 	mu    sync.Mutex
 	shown []shown
 	told  []string
+	// greeted are those to whom it was said that they are logged in.
+	greeted []string
 	// answer is what the person does when a code is shown; nil: nothing.
 	answer func(code string)
 	person Person
@@ -207,7 +209,11 @@ func (w *world) pipeline(change ...func(*Pipeline)) *Pipeline {
 		Tell: func(line string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.told = append(w.told, line)
+			if who, greets := strings.CutPrefix(line, "daypass: logged in as "); greets {
+				w.greeted = append(w.greeted, who)
+			} else {
+				w.told = append(w.told, line)
+			}
 		},
 		Now: w.clock.Now, Sleep: w.clock.Sleep,
 	}
