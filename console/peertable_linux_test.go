@@ -16,12 +16,14 @@ func TestJudgePeer(t *testing.T) {
 	}{
 		{me, false, true},
 		{me + 1, false, false},
-		{-1, false, false},
+		{notFound, false, false},
+		{halfEnded, false, false},
 		{0, false, me == 0},
 		{me, true, true},
 		{me + 1, true, false},
 		{0, true, true},
-		{-1, true, true},
+		{notFound, true, true},
+		{halfEnded, true, false},
 	} {
 		if err := judgePeer(test.uid, test.wsl); (err == nil) != test.own {
 			t.Errorf("%+v: %v", test, err)
@@ -40,26 +42,26 @@ func TestOwnerIn(t *testing.T) {
 	good := row(local+":CFDA", local+":A10F", "01", "1000")
 	for name, test := range map[string]struct {
 		table string
-		uid   int64 // -1: not found
+		uid   int64
 	}{
 		"the peer's":            {good, 1000},
 		"after our own end":     {row(local+":A10F", local+":CFDA", "01", "0") + good, 1000},
 		"of an IPv6 socket":     {row(mapped+":CFDA", mapped+":A10F", "01", "1001"), 1001},
-		"our own end alone":     {row(local+":A10F", local+":CFDA", "01", "0"), -1},
-		"another port":          {row(local+":CFDB", local+":A10F", "01", "0"), -1},
-		"another server":        {row(local+":CFDA", local+":A110", "01", "0"), -1},
-		"another address":       {row("0200007F:CFDA", local+":A10F", "01", "0"), -1},
-		"closed by its program": {row(local+":CFDA", local+":A10F", "05", "0"), -1},
-		"in TIME_WAIT":          {row(local+":CFDA", local+":A10F", "06", "0"), -1},
-		"not a number":          {row(local+":CFDA", local+":A10F", "01", "x"), -1},
-		"cut off":               {good[:60], -1},
-		"empty":                 {"", -1},
+		"our own end alone":     {row(local+":A10F", local+":CFDA", "01", "0"), notFound},
+		"another port":          {row(local+":CFDB", local+":A10F", "01", "0"), notFound},
+		"another server":        {row(local+":CFDA", local+":A110", "01", "0"), notFound},
+		"another address":       {row("0200007F:CFDA", local+":A10F", "01", "0"), notFound},
+		"closed by its program": {row(local+":CFDA", local+":A10F", "05", "0"), halfEnded},
+		"in TIME_WAIT":          {row(local+":CFDA", local+":A10F", "06", "0"), halfEnded},
+		"not a number":          {row(local+":CFDA", local+":A10F", "01", "x"), notFound},
+		"cut off":               {good[:60], notFound},
+		"empty":                 {"", notFound},
 	} {
 		if uid := ownerIn(header+test.table, theirs, ours); uid != test.uid {
 			t.Errorf("%s: user %d, want %d\n%s", name, uid, test.uid, strings.TrimSpace(test.table))
 		}
 	}
-	if ownerIn(header+good, "@", ours) != -1 || ownerIn(header+row("00000000:0000", "00000000:0000", "01", "0"), "", "") != -1 {
+	if ownerIn(header+good, "@", ours) != notFound || ownerIn(header+row("00000000:0000", "00000000:0000", "01", "0"), "", "") != notFound {
 		t.Error("what is not an address has an owner")
 	}
 }
