@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -122,27 +123,84 @@ func TestRubbishBus(t *testing.T) {
 	}
 }
 
-// A bus of another user's gets nothing to read, and is not a bus.
-func TestForeignBus(t *testing.T) {
+// asSomebody runs act as the user 12345, with nobody's groups. Only root can.
+func asSomebody(t *testing.T, act func()) {
+	t.Helper()
 	if os.Geteuid() != 0 {
-		return // only root can be somebody else
+		t.Skip("only root can be somebody else")
 	}
-	heard := make(chan int64, 4)
-	socket := make(chan net.Listener)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		runtime.LockOSThread() // and never unlocked: the thread ends as it is
 		const somebody = 12345
-		_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), somebody, ^uintptr(0))
-		listener, err := net.Listen("unix", "@daypass-test-"+newID())
-		if errno != 0 || err != nil {
-			t.Error(errno, err)
-			close(socket)
+		_, _, groups := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)
+		_, _, group := unix.RawSyscall(unix.SYS_SETRESGID, ^uintptr(0), somebody, ^uintptr(0))
+		_, _, user := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), somebody, ^uintptr(0))
+		if groups != 0 || group != 0 || user != 0 {
+			t.Error(groups, group, user)
 			return
 		}
-		socket <- listener
+		act()
 	}()
-	listener, ok := <-socket
-	if !ok {
+	<-done
+}
+
+// Another user reads, replaces and locks nothing that daypass has made, in a home
+// that everybody may enter.
+func TestAnotherUserTakesNothing(t *testing.T) {
+	home, err := os.MkdirTemp("", "daypass-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+	dir := filepath.Join(home, "state")
+	s := Open(Options{StateDir: dir})
+	l, key := storeLogin(t, s, "file", "v1")
+	err = errors.Join(l.Seal(key, "role", nil), os.Chmod(home, 0o755), os.WriteFile(filepath.Join(home, "public"), nil, 0o644),
+		os.Chmod(dir, 0o777)) // as a careless copy would leave it
+	lock, lockErr := Locks{dir}.TryLock("login")
+	if err := errors.Join(err, lockErr); err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	var files []string
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		files = append(files, path)
+		return err
+	})
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	asSomebody(t, func() {
+		if f, err := os.Open(filepath.Join(home, "public")); err != nil {
+			t.Errorf("the home cannot be entered, so the test says nothing: %v", err)
+		} else {
+			f.Close()
+		}
+		for _, path := range files {
+			if f, err := os.Open(path); !errors.Is(err, fs.ErrPermission) {
+				f.Close()
+				t.Errorf("%s can be opened: %v", path, err)
+			}
+			if err := os.Rename(path, path+"-taken"); !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("%s can be replaced: %v", path, err)
+			}
+		}
+	})
+}
+
+// A bus of another user's gets nothing to read, and is not a bus.
+func TestForeignBus(t *testing.T) {
+	heard := make(chan int64, 4)
+	var listener net.Listener
+	asSomebody(t, func() {
+		var err error
+		if listener, err = net.Listen("unix", "@daypass-test-"+newID()); err != nil {
+			t.Error(err)
+		}
+	})
+	if listener == nil {
 		return
 	}
 	defer listener.Close()
