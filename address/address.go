@@ -17,8 +17,8 @@ import (
 // could not judge one.
 const Max = 2048
 
-// Check returns an error unless raw is an https address, or, where loopback is
-// set, an http one on this machine (127.0.0.0/8, ::1, localhost).
+// Check returns an error unless raw is an https address elsewhere, or, where loopback
+// is set, an https or http one on this machine (127.0.0.0/8, ::1, localhost).
 //
 // Only the characters of RFC 3986 are accepted, and only ASCII host names: one in
 // another script has to come in its xn-- form, where it cannot pass for a name that
@@ -47,14 +47,12 @@ func Check(raw string, loopback bool) error {
 		return fmt.Errorf("the address at host %q has a user name in front of the host", u.Host)
 	case u.Opaque != "" || !isHost(u.Hostname()) || !isPort(u.Port()):
 		return fmt.Errorf("%q does not name a host", WithoutQuery(raw))
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme != "http":
+	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q is not https", WithoutQuery(raw))
-	case !IsLoopback(u.Hostname()):
-		return fmt.Errorf("%q is not https; plain http is for this machine alone", WithoutQuery(raw))
-	case !loopback:
+	case IsLoopback(u.Hostname()) && !loopback:
 		return fmt.Errorf("%q is on this machine, and the provider is not", WithoutQuery(raw))
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
+		return fmt.Errorf("%q is not https; plain http is for this machine alone", WithoutQuery(raw))
 	}
 	return nil
 }

@@ -25,12 +25,14 @@ func TestCheck(t *testing.T) {
 		{"http://LOCALHOST/", true, ""},
 		{"http://[::1]:80/", true, ""},
 		{"http://127.9.9.9/", true, ""},
-		{"https://localhost/", false, ""},
+		{"https://localhost/", true, ""},
 
 		{"", true, "empty"},
 		{long, true, "bytes, more than 2048"},
 		{"http://127.0.0.1:8080/", false, "on this machine"},
 		{"http://localhost/", false, "on this machine"},
+		{"https://localhost:8443/", false, "on this machine"},
+		{"https://[::ffff:127.0.0.1]/", false, "on this machine"},
 		{"http://corp.example/", true, "not https"},
 		{"http://127.0.0.1.corp.example/", true, "not https"},
 		{"http://a.localhost/", true, "not https"},
@@ -86,8 +88,8 @@ func FuzzCheck(f *testing.F) {
 		if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("accepted %q", raw)
 		}
-		if !strings.HasPrefix(strings.ToLower(raw), "https://") && !(loopback && address.OnLoopback(raw)) {
-			t.Errorf("accepted %q, which is neither https nor on loopback", raw)
+		if here := address.OnLoopback(raw); here && !loopback || !here && !strings.HasPrefix(strings.ToLower(raw), "https://") {
+			t.Errorf("accepted %q with loopback %v", raw, loopback)
 		}
 	})
 }

@@ -89,7 +89,7 @@ func TestDestinationRefused(t *testing.T) {
 		"https://signin.aws.amazon.com/oauth?redirect_uri=x":        "host",
 		"https://console.amazonaws.cn/":                             "partition aws",
 		"https://x@evil.example/":                                   "user name",
-		"https://[::1]/":                                            "host",
+		"https://[::1]/":                                            "on this machine",
 		"https://444455556666-ab.eu-west-1.console.aws.amazon.com/": "account 444455556666",
 
 		// Not an address like the console's.

@@ -14,7 +14,6 @@ package idp
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,18 +53,10 @@ type Client struct {
 // Tokens is what a provider gave, raw and not verified. Either may be empty.
 type Tokens struct{ IDToken, RefreshToken secret.String }
 
-// CheckAddress returns an error unless a request may be sent to raw, and a person
-// to it: it is https, or http on this machine. Only a provider on this machine may
-// name an address on this machine.
+// CheckAddress returns an error unless a request may be sent to raw, and a person to
+// it, see [address.Check]: only a provider on this machine may name an address on it.
 func (c *Client) CheckAddress(raw string) error {
-	here := address.OnLoopback(c.Issuer)
-	if err := address.Check(raw, here); err != nil {
-		return err
-	}
-	if !here && address.OnLoopback(raw) {
-		return fmt.Errorf("%q is on this machine, and the provider is not", address.WithoutQuery(raw))
-	}
-	return nil
+	return address.Check(raw, address.OnLoopback(c.Issuer))
 }
 
 // Clock returns the wall time: a monotonic reading would not survive a suspended

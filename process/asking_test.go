@@ -123,6 +123,7 @@ func TestWhoApprovedIsTold(t *testing.T) {
 			w.answer = approve
 		}
 		w.mustRun()
+		w.clock.Advance(time.Second)
 		w.mustRun()
 		if _, err := w.pipeline().Login(w.ctx(), true); err != nil { // says it itself
 			t.Error(err)
