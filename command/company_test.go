@@ -36,6 +36,12 @@ func TestCompanySettings(t *testing.T) {
 	if _, text, _ := l.run("doctor", "-p", "dev"); !strings.Contains(text, said) {
 		t.Error(text)
 	}
+	// A file that is handed out does not lead the company's login elsewhere unseen.
+	l.write("handed-out.ini", "[daypass-idp company]\nissuer = https://evil.example\n")
+	want := "[daypass-idp company] issuer = https://evil.example, for a login that you have already"
+	if code, _, stderr := l.configure("--yes", "--import", filepath.Join(l.home(), "handed-out.ini")); code != 2 || !strings.Contains(stderr, want) {
+		t.Errorf("import: exit %d: %s", code, stderr)
+	}
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}

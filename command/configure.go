@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,7 +119,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	}
 	var harm []string
 	if imported != "" {
-		harm = warnings(changes)
+		harm = warnings(c.config, changes)
 	}
 	return c.finish(ctx, text, changes, harm)
 }
@@ -152,7 +153,7 @@ func (c *configurer) commandLine(name string) string {
 
 // warnings are about the changes with which a stranger's file could do more harm
 // than with a provider that nobody logs in at: each wants a yes of its own.
-func warnings(changes []profile.Change) []string {
+func warnings(config *profile.Config, changes []profile.Change) []string {
 	harm := map[string]string{
 		"browser_command":               "runs this program on your machine",
 		"daypass_sts_endpoint":          "gets your ID token",
@@ -172,6 +173,8 @@ func warnings(changes []profile.Change) []string {
 			all = append(all, said+", which was "+shownValue(c.Key, c.Old))
 		case !c.New && c.Key != "credential_process":
 			all = append(all, said+", in a section that you have already")
+		case c.New && c.IDP && (slices.Contains(config.CompanyIDPNames(), c.Name) || config.NamesUsing(c.Name) != nil):
+			all = append(all, said+", for a login that you have already")
 		case c.New && !c.IDP && c.Name == "default" && c.Key == "daypass_role_arn":
 			all = append(all, said+", which every AWS tool uses where no profile is named")
 		}
