@@ -133,8 +133,7 @@ func (c *credentialServer) credentials() (credentials process.Credentials, err e
 	return credentials, err
 }
 
-// writeAnswer writes an answer of the protocol. SDKs show the code and the message of a
-// failure.
+// writeAnswer writes an answer of the protocol.
 func writeAnswer(w http.ResponseWriter, c process.Credentials, err error) {
 	var document any = struct {
 		AccessKeyID     string `json:"AccessKeyId"`
@@ -151,7 +150,7 @@ func writeAnswer(w http.ResponseWriter, c process.Credentials, err error) {
 		document = struct {
 			Code    string `json:"code"`
 			Message string `json:"message"`
-		}{strconv.Itoa(f.Exit), f.Error()}
+		}{strconv.Itoa(f.Exit), strings.TrimSpace(cleaned(f.Error()))} // SDKs show it
 	}
 	body, marshalErr := json.Marshal(document)
 	if marshalErr != nil {

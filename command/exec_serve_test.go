@@ -77,6 +77,17 @@ func TestServe(t *testing.T) {
 	if n := l.box.Count("sts"); n != 4 {
 		t.Error("fresh credentials were renewed")
 	}
+	l.clock.Advance(2 * time.Hour)
+	l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if isFor("sts", r) {
+			stsRefusal(403, "AccessDenied", "no&#x9b;2J &#x202e;")(nil, w, r)
+		}
+		return isFor("sts", r)
+	})
+	if status, _, body := s.ask(nil); status != http.StatusForbidden || !strings.Contains(body, "no2J") || strings.ContainsFunc(body, unfit) {
+		t.Errorf("%d %+q", status, body)
+	}
+	l.box.Intercept(nil)
 	l.mustRun("logout", "--profile", "dev")
 	status, answer, body := s.ask(nil)
 	if status != http.StatusForbidden || answer["code"] != "3" || !strings.Contains(answer["message"], "needs a login") {
