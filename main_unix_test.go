@@ -45,8 +45,8 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	run := func(during func(*os.Process), args ...string) (int, string) {
 		t.Helper()
 		cmd := exec.Command(daypass, append(args, "--issuer", box.Issuer, "--client-id", box.ClientID, "--role-arn", box.RoleARN,
-			"--sts-endpoint", box.STSEndpoint, "--storage", "file")...)
-		cmd.Env = []string{"HOME=" + home, "CI=1"}
+			"--sts-endpoint", box.STSEndpoint, "--storage", "file", "--prompt", "never")...)
+		cmd.Env = []string{"HOME=" + home}
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if err := cmd.Start(); err != nil {

@@ -60,6 +60,16 @@ func TestProcessIsSilentOnSuccessAndBriefOnFailure(t *testing.T) {
 func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.box.AutoApprove("taro")
+	for _, barred := range []string{"CI=true", "DAYPASS_PROMPT=never"} {
+		name, value, _ := strings.Cut(barred, "=")
+		l.env[name] = value
+		code, _, stderr := l.run("login", "--profile", "dev")
+		if want := "daypass: a login needs a person, but nobody may be asked ("; code != 3 || !strings.HasPrefix(stderr, want) || l.box.Count("device") != 0 {
+			t.Errorf("%s: exit %d, %d codes\n%s", barred, code, l.box.Count("device"), stderr)
+		}
+		delete(l.env, name)
+	}
+	l.env["CI"] = "false"
 	code, stdout, stderr := l.run("login", "--profile", "dev")
 	if code != 0 || stdout != "daypass: logged in to corp as taro@example.com; renews by itself.\n" {
 		t.Errorf("exit %d, stdout %q", code, stdout)

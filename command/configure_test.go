@@ -199,7 +199,10 @@ func TestConfigureRefuses(t *testing.T) {
 		{name: "dry run of what does not load", config: "[profile dev]\ndaypass_duration = 99h\n", exit: 2, want: "[profile dev] daypass_duration",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--dry-run") }},
 		{name: "questions without a terminal", exit: 2, want: "configure has questions, and nobody may be asked (CI is set).",
-			change: func(_ *laptop, answers []string) []string { return answers[:len(answers)-1] }},
+			change: func(l *laptop, answers []string) []string {
+				l.env["CI"] = "1"
+				return answers[:len(answers)-1]
+			}},
 		{name: "import with answers", exit: 2, want: "--import takes every setting from the file",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--import", "x") }},
 	} {

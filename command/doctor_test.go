@@ -285,7 +285,7 @@ func TestDoctorSaysWhyALoginDoesNotRenew(t *testing.T) {
 				t.Errorf("%+v, want %q", f, test.want)
 			}
 			// Nobody can be asked here, and one day somebody must be.
-			if f := c.find("prompt"); f.State != stateBroken || !strings.Contains(f.Detail, "nobody may be asked (CI is set)") {
+			if f := c.find("prompt"); f.State != stateBroken || !strings.Contains(f.Detail, "nobody may be asked (prompt = never)") {
 				t.Errorf("%+v", f)
 			}
 		})

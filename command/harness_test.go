@@ -34,7 +34,7 @@ func newLaptop(t *testing.T, o sandbox.Options) *laptop {
 	home := t.TempDir()
 	l.box = box
 	l.env = map[string]string{
-		"HOME": home, "USERPROFILE": home, "LocalAppData": filepath.Join(home, "AppData"), "CI": "1",
+		"HOME": home, "USERPROFILE": home, "LocalAppData": filepath.Join(home, "AppData"),
 	}
 	l.write(".aws/config", l.config())
 	return l
@@ -45,6 +45,7 @@ func (l *laptop) config() string {
 issuer = %s
 client_id = %s
 storage = file
+prompt = never
 
 [profile dev]
 region = eu-west-1

@@ -97,7 +97,7 @@ func TestHostileConfig(t *testing.T) {
 	line("daypass-idp corp", "process_timeout = -5s", corp+"process_timeout ")
 	line("daypass-idp corp", "process_timeout = 1e999s", corp+"process_timeout ")
 	line("daypass-idp corp", "process_timeout = 99999999999999999999", corp+"process_timeout ")
-	line("daypass-idp corp", "prompt = always", corp+"prompt ")
+	value("prompt", "always", corp+"prompt ")
 	line("daypass-idp corp", "flow = password", corp+"flow: unknown key")
 	line("daypass-idp corp", "support = call\x1b[2J me", corp+"support: holds a control character")
 	line("profile dev", "daypass_duration = 13h", dev+"daypass_duration ")

@@ -195,6 +195,7 @@ func TestHostsContacted(t *testing.T) {
 issuer = %s
 client_id = %s
 storage = file
+prompt = never
 ca_bundle = %s
 
 [profile dev]
@@ -203,7 +204,7 @@ daypass_idp = corp
 daypass_role_arn = arn:aws:iam::111122223333:role/Developer
 credential_process = /usr/local/bin/daypass process --profile dev
 `, corpIssuer, n.box.ClientID, bundle))
-	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "CI=1", "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=http://" + n.address, "HTTP_PROXY=http://" + n.address}
+	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=http://" + n.address, "HTTP_PROXY=http://" + n.address}
 
 	const (
 		issuer, device, tokens, keys, revoke = "login.corp.example", "device.corp.example", "token.corp.example", "keys.corp.example", "revoke.corp.example"

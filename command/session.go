@@ -163,7 +163,7 @@ func (s *session) person() process.Person {
 	a := s.audience()
 	return process.Person{
 		// Whoever typed the command reads its stderr, if there is no terminal device.
-		Terminal: a.Terminal || s.typed,
+		Terminal: a.Terminal || s.typed && !a.Barred,
 		Browser:  a.Browser && !s.noBrowser,
 		Why:      a.Why,
 	}

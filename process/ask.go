@@ -45,6 +45,10 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, err
 	}
 	person := p.person()
+	if r.how.typed() && !person.Terminal && !person.Browser {
+		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
+			"If you are there to approve it, set DAYPASS_PROMPT=terminal and repeat: daypass login{flag}")
+	}
 	if r.taken = r.open != nil; !r.taken {
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err

@@ -41,6 +41,9 @@ func TestWhoIsAskedWhere(t *testing.T) {
 		w.person = Person{Why: why}
 		w.fails(failure.ExitLogin, "profile dev needs a login, but "+want+".")
 	}
+	w.person = Person{Why: "CI is set"}
+	_, err := w.pipeline().Login(w.ctx(), true)
+	w.failsWith(err, failure.ExitLogin, "a login needs a person, but CI is set.")
 	w.counts(map[string]int{"device": 0})
 	// After a login that ended, that is what is said.
 	w = dueWorld(t, sandbox.Options{})

@@ -14,6 +14,9 @@ type Audience struct {
 	// Why is the reason if it is neither. It completes "profile dev needs a login,
 	// but ".
 	Why string
+	// Barred says that it is neither because of the environment, which counts also for
+	// whoever types daypass login.
+	Barred bool
 }
 
 // Look finds out how a person can be reached from here.
@@ -34,11 +37,14 @@ func Look(mode string, getenv func(string) string) Audience {
 // decide is Look, where desktop says that the system always has a browser, and
 // noTerminal why there is no terminal; nil if there is one.
 func decide(mode string, getenv func(string) string, desktop bool, noTerminal error) Audience {
-	setting := "prompt = " + mode
-	if override := getenv("DAYPASS_PROMPT"); override != "" {
+	setting, barred := "prompt = "+mode, true
+	switch override, ci := getenv("DAYPASS_PROMPT"), getenv("CI"); {
+	case override != "":
 		mode, setting = override, "DAYPASS_PROMPT="+override
-	} else if ci := getenv("CI"); ci != "" && ci != "false" && ci != "0" {
+	case ci != "" && ci != "false" && ci != "0":
 		mode, setting = "never", "CI is set"
+	default:
+		barred = false
 	}
 	a := Audience{
 		Terminal: noTerminal == nil,
@@ -51,9 +57,9 @@ func decide(mode string, getenv func(string) string, desktop bool, noTerminal er
 	case "terminal":
 		a.Browser = false
 	case "never":
-		return Audience{Why: "nobody may be asked (" + setting + ")"}
+		return Audience{Barred: barred, Why: "nobody may be asked (" + setting + ")"}
 	default:
-		return Audience{Why: fmt.Sprintf("%q is not a prompt mode (auto, terminal, browser, never)", Clean(setting))}
+		return Audience{Barred: barred, Why: fmt.Sprintf("%q is not a prompt mode (auto, terminal, browser, never)", Clean(setting))}
 	}
 	if !a.Terminal && !a.Browser {
 		a.Why = noTerminal.Error()

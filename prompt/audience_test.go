@@ -38,17 +38,20 @@ func TestDecide(t *testing.T) {
 		{"browser mode with neither", "browser", nil, false, errNoTerminal, Audience{Why: "no terminal"}},
 		{"never", "never", nil, true, nil, Audience{Why: "prompt = never"}},
 
-		{"override never", "auto", map[string]string{"DAYPASS_PROMPT": "never"}, true, nil, Audience{Why: "DAYPASS_PROMPT=never"}},
+		{"override never", "auto", map[string]string{"DAYPASS_PROMPT": "never"}, true, nil, Audience{Barred: true, Why: "DAYPASS_PROMPT=never"}},
 		{"override terminal", "never", map[string]string{"DAYPASS_PROMPT": "terminal"}, true, nil, Audience{Terminal: true}},
-		{"misspelt override", "auto", map[string]string{"DAYPASS_PROMPT": "termial\n"}, true, nil, Audience{Why: `"DAYPASS_PROMPT=termial " is not a prompt mode`}},
-		{"CI", "browser", map[string]string{"CI": "true"}, true, nil, Audience{Why: "CI is set"}},
+		{"misspelt override", "auto", map[string]string{"DAYPASS_PROMPT": "termial\n"}, true, nil, Audience{Barred: true, Why: `"DAYPASS_PROMPT=termial " is not a prompt mode`}},
+		{"CI", "browser", map[string]string{"CI": "true"}, true, nil, Audience{Barred: true, Why: "CI is set"}},
 		{"CI, for one call", "auto", map[string]string{"CI": "1", "DAYPASS_PROMPT": "terminal"}, true, nil, Audience{Terminal: true}},
 		{"CI denied", "auto", map[string]string{"CI": "false"}, true, nil, both},
+		{"CI denied, nobody to ask", "never", map[string]string{"CI": "0"}, true, nil, Audience{Why: "prompt = never"}},
 	} {
 		got := decide(test.mode, environment(test.env), test.desktop, test.noTerminal)
-		whyFits := (got.Why == "") == (test.want.Why == "") && strings.Contains(got.Why, test.want.Why)
-		if got.Terminal != test.want.Terminal || got.Browser != test.want.Browser || !whyFits {
-			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
+		why := got.Why
+		whyFits := (why == "") == (test.want.Why == "") && strings.Contains(why, test.want.Why)
+		got.Why, test.want.Why = "", ""
+		if got != test.want || !whyFits {
+			t.Errorf("%s: %+v, want %+v; reason: %q", test.name, got, test.want, why)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func TestDumbTerminalGetsPlainLines(t *testing.T) {
 func TestLookFindsTheTerminal(t *testing.T) {
 	environment := []string{"CI=", "DAYPASS_PROMPT="}
 	seen, captured := runOn(t, ptytest.Open(t, 80, 24), environment, "look")
-	if seen != "" || captured != "{Terminal:true Browser:false Why:}\n" {
+	if seen != "" || captured != "{Terminal:true Browser:false Why: Barred:false}\n" {
 		t.Errorf("seen %q, found %q", seen, captured)
 	}
 	seen, captured = runOn(t, ptytest.Open(t, 80, 24), environment, "as-background-job", "look")
