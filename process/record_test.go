@@ -83,7 +83,7 @@ func TestNoteOfRubbish(t *testing.T) {
 		for _, name := range []string{loginNote, p.roleNote()} {
 			must(t, cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)))
 		}
-		if f := p.lastFailure(); f != nil {
+		if f := p.lastFailure(nil); f != nil {
 			t.Errorf("%.20q: %+v", rubbish, f)
 		}
 	}

@@ -73,12 +73,12 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	s := Status{
 		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
 		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), Company: p.Profile.IDP.Company,
-		LastFailure: p.lastFailure(),
 	}
 	if p.Profile.Source != nil {
 		s.SourceProfile = p.Profile.Source.Name
 	}
 	l, key, err := p.readLogin(ctx)
+	s.LastFailure = p.lastFailure(l)
 	if err != nil && !notThere(err) {
 		errors.As(p.Fill(p.keyringFailure(ctx, err)), &s.Failure)
 		s.Problem = s.Failure.Lines[0]
@@ -99,10 +99,11 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	return s
 }
 
-// lastFailure is the profile's last failure, or nil.
-func (p *Pipeline) lastFailure() *LastFailure {
+// lastFailure is the profile's last failure, or nil. What was not AWS's refusal is
+// over if the login has been made or renewed since then.
+func (p *Pipeline) lastFailure(l *login) *LastFailure {
 	n := p.readNote(p.roleNote())
-	if n.Exit == 0 {
+	if l != nil && !n.FromAWS && l.Obtained.After(n.At) || n.Exit == 0 {
 		n = p.readNote(loginNote)
 	}
 	if n.Exit == 0 {

@@ -24,11 +24,29 @@ func TestStatusOfEachState(t *testing.T) {
 	}
 	w.approve(w.shown[0].code)
 	w.mustRun()
-	requests, codes := w.box.Count(""), len(w.shown)
 	s := w.pipeline().Status(t.Context())
 	if s.Login == nil || s.Login.Who != "taro@example.com" || !s.Login.Renews || s.Credentials == nil || s.NeedsPerson || s.OpenCode != nil || s.LastFailure != nil {
 		t.Errorf("after a success: %+v", s)
 	}
+	// What a login has mended is over, for every profile; what AWS said is not.
+	w.clock.Advance(20 * time.Hour)
+	w.box.EndLogins()
+	w.fails(failure.ExitLogin, "", func(p *Pipeline) { p.Person = nil })
+	w.clock.Advance(time.Second)
+	w.answer = w.approve
+	w.mustLogin(false)
+	if s := w.pipeline().Status(t.Context()); s.LastFailure != nil {
+		t.Errorf("after a login: %+v", s.LastFailure)
+	}
+	w.answerWith("/sts", 403, `<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>`)
+	w.fails(failure.ExitAWS, "")
+	w.clock.Advance(time.Second)
+	w.mustLogin(false)
+	if s := w.pipeline().Status(t.Context()); s.LastFailure == nil || s.LastFailure.Exit != failure.ExitAWS {
+		t.Errorf("after a login that AWS does not accept: %+v", s.LastFailure)
+	}
+	w.box.Intercept(nil)
+	requests, codes := w.box.Count(""), len(w.shown)
 	w.clock.Advance(20 * time.Hour)
 	if s := w.pipeline().Status(t.Context()); s.Login == nil || s.Credentials != nil || s.NeedsPerson {
 		t.Errorf("a day later: %+v", s)
