@@ -114,6 +114,11 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
 		}
 	}
+	for _, change := range changes {
+		if change.Key == "browser_command" && err == nil {
+			err = c.findBrowser(change)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -122,6 +127,19 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 		harm = warnings(c.config, changes)
 	}
 	return c.finish(ctx, text, changes, harm)
+}
+
+// findBrowser refuses a browser_command whose program is not on this machine.
+func (c *configurer) findBrowser(change profile.Change) error {
+	p, err := c.settings("browser-command", change.Value)
+	if err == nil {
+		err = prompt.Browser{Command: p.IDP.BrowserCommand}.Find()
+	}
+	if err != nil {
+		return failure.New(failure.ExitUsage, err, fmt.Sprintf("browser_command of [daypass-idp %s] would not start: %v.", change.Name, err),
+			"Install the program, or correct or leave out browser_command.")
+	}
+	return nil
 }
 
 // readImport reads the sections of a file that a company hands out. The first

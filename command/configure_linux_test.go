@@ -167,11 +167,11 @@ func TestImportAsksForEachWarning(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
 	l.write(".aws/config", "[default]\nregion = eu-west-1\n\n[profile dev]\noutput = json\n")
 	before := l.read(".aws/config")
-	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nbrowser_command = firefox {url}\n"+
+	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nbrowser_command = "+os.Args[0]+" {url}\n"+
 		"[profile dev]\ndaypass_idp = corp\noutput = text\ndaypass_role_arn = "+l.box.RoleARN+"\n")
 	l.install()
 	questions := []string{
-		"Warning: [daypass-idp corp] browser_command = firefox {url}, which runs this program on your machine. Accept? [y/N]: ",
+		"Warning: [daypass-idp corp] browser_command = " + os.Args[0] + " {url}, which runs this program on your machine. Accept? [y/N]: ",
 		"Warning: [profile dev] daypass_idp = corp, in a section that you have already. Accept? [y/N]: ",
 		"Warning: [profile dev] output = text, which was json. Accept? [y/N]: ",
 		"Warning: [profile dev] daypass_role_arn = " + l.box.RoleARN + ", in a section that you have already. Accept? [y/N]: ",

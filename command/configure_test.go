@@ -193,6 +193,10 @@ func TestConfigureRefuses(t *testing.T) {
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--profile", "a b") }},
 		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", exit: 2, want: "--issuer is missing",
 			change: func(_ *laptop, answers []string) []string { return append(answers[4:], "--idp", "nope") }},
+		{name: "browser that is not there", exit: 2, want: `browser_command of [daypass-idp company] would not start: "no-such-firefox {url}": not found in PATH.`,
+			change: func(_ *laptop, answers []string) []string {
+				return append(answers, "--browser-command", "no-such-firefox {url}")
+			}},
 		{name: "file that the AWS CLI refuses", config: "[default]\njunk\n", exit: 2, want: "config: line 2: this is neither a setting nor a section header"},
 		{name: "import of a folder", exit: 2, want: "this is a folder, not a file",
 			change: func(l *laptop, _ []string) []string { return []string{"--import", l.home()} }},
@@ -327,9 +331,9 @@ func TestConfigureImport(t *testing.T) {
 
 func TestImportOfALoginAlone(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
-	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nclient_secret = hunter2\nbrowser_command = rm {url}\n")
+	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nclient_secret = hunter2\nbrowser_command = "+os.Args[0]+" {url}\n")
 	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes", "--force")
-	if code != 0 || !strings.HasSuffix(stdout, "Next: daypass configure --idp corp\n") || !strings.Contains(stdout, "browser_command = rm {url}, which runs this program on your machine") {
+	if code != 0 || !strings.HasSuffix(stdout, "Next: daypass configure --idp corp\n") || !strings.Contains(stdout, "browser_command = "+os.Args[0]+" {url}, which runs this program on your machine") {
 		t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s", code, stdout, stderr)
 	}
 	if strings.Contains(stdout, "hunter2") || !strings.Contains(l.read(".aws/config"), "hunter2") {

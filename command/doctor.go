@@ -316,7 +316,14 @@ func (x *examination) checkKeyring(ctx context.Context) finding {
 // checkPrompt comes after the login: nobody need be asked while it renews.
 func (x *examination) checkPrompt(context.Context) finding {
 	a := x.session.audience()
+	browser, err := x.env.browser(x.session.Profile)
+	if err == nil {
+		err = browser.Find()
+	}
 	switch {
+	case a.Browser && err != nil:
+		return broken(failure.ExitUsage, fmt.Sprintf("the browser would not start (%v).", err),
+			"Correct browser_command in "+x.names.Section+", or BROWSER. For no browser at all, set prompt = terminal there.")
 	case a.Terminal && a.Browser:
 		return ok("on the terminal and in a browser")
 	case a.Terminal:

@@ -188,6 +188,8 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 		{"console down", down("/signin"), 6, []string{"console"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
 		{"login ended", func(l *laptop) { l.box.EndLogins(); l.clock.Advance(11 * time.Hour) }, 3,
 			[]string{"login", "prompt"}, "has ended (invalid_grant)", "daypass login --profile dev"},
+		{"browser that is not there", func(l *laptop) { l.env["DAYPASS_PROMPT"], l.env["BROWSER"] = "browser", "no-such-firefox -P x" }, 2,
+			[]string{"prompt"}, `the browser would not start ("no-such-firefox -P x": not found in PATH).`, "Correct browser_command in [daypass-idp corp], or BROWSER."},
 		{"never logged in", func(l *laptop) { l.mustRun("logout", "-p", "dev") }, 3,
 			[]string{"login", "prompt"}, "needs a login", "daypass login --profile dev"},
 	} {

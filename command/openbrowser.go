@@ -27,9 +27,18 @@ func newOpenBrowser(*Environment) *cobra.Command {
 	}
 }
 
-// openBrowser opens an address for a profile: with its browser_command, else
-// BROWSER, else the system's browser.
+// openBrowser opens an address for a profile.
 func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, address string) error {
+	b, err := e.browser(p)
+	if err != nil {
+		return err
+	}
+	return b.Open(ctx, address)
+}
+
+// browser is what opens addresses for a profile: its browser_command, else BROWSER,
+// else the system's browser.
+func (e *Environment) browser(p profile.Profile) (prompt.Browser, error) {
 	command := p.IDP.BrowserCommand
 	if list := e.Getenv("BROWSER"); len(command) == 0 && list != "" {
 		command = firstBrowser(list)
@@ -38,10 +47,10 @@ func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, addres
 		}
 		// Without %s the address is put at the end.
 		if err := profile.CheckBrowserCommand(append(slices.Clone(command), "{url}")); err != nil {
-			return fmt.Errorf("BROWSER: %w; name the browser alone", err)
+			return prompt.Browser{}, fmt.Errorf("BROWSER: %w; name the browser alone", err)
 		}
 	}
-	return prompt.Browser{Command: command, Profile: p.Name, Self: e.Executable, Getenv: e.Getenv, Sleep: e.Sleep}.Open(ctx, address)
+	return prompt.Browser{Command: command, Profile: p.Name, Self: e.Executable, Getenv: e.Getenv, Sleep: e.Sleep}, nil
 }
 
 // firstBrowser returns the words of the first command that exists in a list of the

@@ -50,30 +50,16 @@ func (b Browser) Open(ctx context.Context, target string) error {
 	if err := address.Check(target, true); err != nil {
 		return err
 	}
-	argv, name := b.arguments(target), strconv.Quote(strings.Join(b.Command, " "))
-	if len(b.Command) == 0 {
-		var err error
-		if argv, err = b.systemArguments(target); err != nil {
-			return err
-		}
-		name = "the system's browser"
+	argv, name, err := b.find(target)
+	if err != nil {
+		return err
 	}
 	cmd := exec.Command(argv[0], argv[1:]...) // nil descriptors are the null device
-	// cmd.exe runs batch files, and takes "&" in an address for the end of a command.
-	if kind := strings.ToLower(filepath.Ext(cmd.Path)); runtime.GOOS == "windows" && (kind == ".bat" || kind == ".cmd") {
-		return fmt.Errorf("%s: a batch file cannot be given an address safely; name the program itself", name)
-	}
 	undo := detach(cmd)
-	err := cmd.Start()
+	err = cmd.Start()
 	undo()
-	if cause := errors.Unwrap(err); cause != nil {
-		err = cause // without the program's name
-	}
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%s: not found in PATH", name)
-	case err != nil:
-		return fmt.Errorf("%s: %w", name, err)
+	if err != nil {
+		return notStarted(name, err)
 	}
 	starting, ended := context.WithCancelCause(ctx)
 	go func() { ended(cmd.Wait()) }() // leaves no zombie while we go on
@@ -82,6 +68,42 @@ func (b Browser) Open(ctx context.Context, target string) error {
 		return fmt.Errorf("%s: it ended at once (%w)", name, failed)
 	}
 	return nil
+}
+
+// Find returns the error with which Open would fail because there is no such program.
+func (b Browser) Find() error {
+	_, _, err := b.find("")
+	return err
+}
+
+// find returns what to run to open an address, and what errors call it.
+func (b Browser) find(target string) (argv []string, name string, err error) {
+	if len(b.Command) == 0 {
+		argv, err = b.systemArguments(target)
+		return argv, "the system's browser", err
+	}
+	argv, name = b.arguments(target), strconv.Quote(strings.Join(b.Command, " "))
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return nil, "", notStarted(name, err)
+	}
+	// cmd.exe runs batch files, and takes "&" in an address for the end of a command.
+	if kind := strings.ToLower(filepath.Ext(path)); runtime.GOOS == "windows" && (kind == ".bat" || kind == ".cmd") {
+		return nil, "", fmt.Errorf("%s: a batch file cannot be given an address safely; name the program itself", name)
+	}
+	return argv, name, nil
+}
+
+// notStarted is why a program did not start, with its command line in place of its
+// path.
+func notStarted(name string, err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%s: not found in PATH", name)
+	}
+	if cause := errors.Unwrap(err); cause != nil {
+		err = cause
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // RunOpener opens an address with the system's program for it, and returns when
