@@ -201,7 +201,10 @@ func (x *examination) checkConfiguration(context.Context) finding {
 	if p.Name == "" {
 		return ok("from flags, role " + p.RoleARN)
 	}
-	if x.file, err = profile.Open(x.src); err != nil {
+	if x.file, err = profile.Open(x.src); err == nil {
+		err = x.file.Refused()
+	}
+	if err != nil {
 		return brokenBy(err)
 	}
 	advice := p.IDP.Warnings
@@ -280,6 +283,9 @@ func (x *examination) checkOtherKeys(context.Context) finding {
 		if x.env.Getenv(variable) != "" {
 			set = append(set, variable)
 		}
+	}
+	if web := []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}; x.env.Getenv(web[0]) != "" && x.env.Getenv(web[1]) != "" {
+		set = append(set, web...)
 	}
 	if set != nil {
 		advice := "Run: unset " + strings.Join(set, " ")

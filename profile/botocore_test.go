@@ -16,7 +16,8 @@ type reading map[string]string
 //	    botocore.configloader.raw_config_parse(path, parse_subsections=False))["profiles"].get("dev")
 //
 // said in botocore 1.43.11 and 1.29.27 (Python 3.11): nil where it has no such
-// profile. refused says that it refused the file (ConfigParseError). ours is set
+// profile. refused says that it refused the file (ConfigParseError), as the AWS CLI
+// reads it, which is with parse_subsections. ours is set
 // where daypass reads something else on purpose, and why says the reason.
 var oddFiles = []struct {
 	name     string
@@ -101,7 +102,10 @@ var oddFiles = []struct {
 		ours: reading{"region": "a"}, why: "as above"},
 	{name: "no key", text: "[profile dev]\n= junk\nregion = a\n", refused: true,
 		ours: reading{"region": "a"}, why: "as above"},
-	{name: "nested key without delimiter", text: "[profile dev]\ns3 =\n  junk\nregion = a\n", botocore: reading{"s3": "\njunk", "region": "a"}},
+	{name: "nested key without delimiter", text: "[profile dev]\ns3 =\n  junk\nregion = a\n", refused: true,
+		ours: reading{"s3": "junk", "region": "a"}, why: "other SDKs read on"},
+	{name: "JSON below its key", text: "[profile dev]\nk =\n  {\n  \"a\": 1\n  }\n", refused: true,
+		ours: reading{"k": `{ "a": 1 }`}, why: "as above"},
 }
 
 // Python's reader joins the lines of one value by line breaks, ours by spaces.

@@ -229,8 +229,8 @@ func ReadImport(path string, stdin io.Reader) ([]Block, error) {
 		return nil, err
 	}
 	c.path, c.text.mark = path, "" // the mark is not taken over
-	if p := c.text.problem(); p != "" {
-		return nil, fault(plain(path), p, "Correct the file: AWS tools refuse it.")
+	if err := c.Refused(); err != nil {
+		return nil, err
 	}
 	var logins, profiles []Block
 	for _, s := range c.order {

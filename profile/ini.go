@@ -123,6 +123,20 @@ func cutComment(value string) string {
 	return value
 }
 
+// notNested returns the first line of a value that begins below its key and holds
+// something else than settings, which botocore takes it for; 0 if there is none.
+func (d *document) notNested(e entry) int {
+	if _, first, _ := cutSetting(d.lines[e.first]); e.isHeader || first != "" {
+		return 0
+	}
+	for i := e.first + 1; i <= e.last; i++ {
+		if content := strings.TrimSpace(d.lines[i]); !isBlank(content) && !strings.Contains(content, "=") {
+			return i
+		}
+	}
+	return 0
+}
+
 // problem returns what is first in the file for which botocore, and with it the AWS
 // CLI, refuses the whole file, as in "line 12: ..."; "" if there is nothing. daypass
 // itself reads on past most of it. A line that is not a setting is never quoted: it
@@ -151,6 +165,9 @@ func (d *document) problem() string {
 		}
 		if text != "" {
 			return fmt.Sprintf("line %d: %s", e.first+1, text)
+		}
+		if line := d.notNested(e); line != 0 {
+			return fmt.Sprintf("line %d: this is not a setting, and the value of %s begins on a line of its own", line+1, plain(e.key))
 		}
 		seen[this] = true
 	}

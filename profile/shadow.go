@@ -71,6 +71,9 @@ func (c *Config) Shadows(name string) ([]Shadow, error) {
 			return nil, fault(plain(path), "not in the form of an AWS file", "Correct it, or move it away.")
 		}
 		credentials.path = path
+		if err := credentials.Refused(); err != nil {
+			return nil, err
+		}
 		if s := credentials.headers[name]; s != nil {
 			note(credentials, s, append(others, "credential_process")...)
 		}

@@ -42,12 +42,21 @@ func OpenToEdit(src Source) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p := c.text.problem(); p != "" {
-		return nil, fault(plain(path), p, "Correct it first: the AWS CLI refuses the whole file.")
-	}
 	c.old = []byte(text)
+	if err := c.Refused(); err != nil {
+		return nil, err
+	}
 	c.company, err = src.openCompany()
 	return c, err
+}
+
+// Refused returns an error if botocore refuses the whole file, and with it the AWS
+// CLI, though daypass reads it.
+func (c *Config) Refused() error {
+	if p := c.text.problem(); p != "" {
+		return fault(plain(c.path), p, "Correct it first: the AWS CLI refuses the whole file.")
+	}
+	return nil
 }
 
 // Replace replaces the file that OpenToEdit read by text, in one step: whoever
