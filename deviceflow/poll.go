@@ -1,6 +1,7 @@
 package deviceflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 
 // How waiting for a person ends, other than well.
 var (
-	// ErrOutOfTime says that the context leaves no time for another poll. The code
-	// stays open. It may come with why the last poll brought no answer.
+	// ErrOutOfTime says that the context's deadline has come. The code stays open. It
+	// may come with why the last poll brought no answer.
 	ErrOutOfTime = errors.New("no time is left to wait for the approval of the login")
 	// ErrExpired says that the code ran out. It may come with why the last poll
 	// brought no answer.
@@ -32,18 +33,14 @@ var errPending = errors.New("the login is not approved yet")
 // slowDown is what slow_down adds to the interval (RFC 8628 section 3.5).
 const slowDown = 5 * time.Second
 
-// pollTime is what must be left before a deadline for a poll to start: the poll
-// itself, and a moment to store what it brings.
-const pollTime = idp.RequestTime + 2*time.Second
-
 // Await polls until the person has answered, the code has expired or ctx ends.
 // keep is called with the answer, on a context that is not cancelled and bounded
 // by keep alone: what the provider gave must be stored before anything else can
 // happen. changed, which may be nil, is called when a.Interval has changed, so
 // that a successor does not poll faster.
 //
-// If ctx leaves no time for another poll, the error is [ErrOutOfTime]. If a refresh
-// token came without an ID token, keep is called with it, and Await returns what
+// At ctx's deadline the error is [ErrOutOfTime]; a poll that is under way then is
+// finished first. If a refresh token came without an ID token, keep is called with it, and Await returns what
 // keep returned, else the error about the missing token.
 func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization), keep func(context.Context, idp.Tokens) error) error {
 	var trouble *failure.Error // why the last poll brought no answer
@@ -84,12 +81,13 @@ func because(end error, cause *failure.Error) error {
 	return fmt.Errorf("%w: %w", end, cause)
 }
 
-// waitForPoll sleeps until the next poll is due.
+// waitForPoll sleeps until the next poll is due, or ctx's deadline has come.
 func (f *Flow) waitForPoll(ctx context.Context, a *Authorization) error {
 	// A clock that was set back must not make this wait for hours.
 	wait := min(max(a.NextPoll.Sub(f.Clock()), 0), maxInterval)
-	if deadline, ok := ctx.Deadline(); ok && f.Clock().Add(wait+pollTime).After(deadline) {
-		return context.DeadlineExceeded
+	deadline, bounded := ctx.Deadline()
+	if left := max(deadline.Sub(f.Clock()), 0); bounded && wait > left {
+		return cmp.Or(f.Sleep(ctx, left), context.DeadlineExceeded)
 	}
 	if err := ctx.Err(); err != nil || wait == 0 {
 		return err

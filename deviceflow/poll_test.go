@@ -213,13 +213,13 @@ func TestAwaitTellsTheInterval(t *testing.T) {
 	}
 }
 
-func TestAwaitLeavesTimeForAPoll(t *testing.T) {
+func TestAwaitUntilItsDeadline(t *testing.T) {
 	p := newFake(t)
 	p.Will("/token", refusal(400, "authorization_pending"))
 	// The fake clock runs in the real time's future, so that this deadline never ends
 	// by itself.
 	p.Clock.Advance(time.Since(noon).Round(0) + time.Hour)
-	ctx, cancel := context.WithDeadline(t.Context(), p.Clock.Now().Add(50*time.Second))
+	ctx, cancel := context.WithDeadline(t.Context(), p.Clock.Now().Add(48*time.Second))
 	defer cancel()
 	a := p.open()
 	started := p.Clock.Now()
@@ -227,7 +227,7 @@ func TestAwaitLeavesTimeForAPoll(t *testing.T) {
 	if !errors.Is(err, ErrOutOfTime) {
 		t.Errorf("error %v", err)
 	}
-	if got := p.Clock.Now().Sub(started); got != 35*time.Second || strings.Count(p.Paths(), "token") != 7 {
+	if got := p.Clock.Now().Sub(started); got != 48*time.Second || strings.Count(p.Paths(), "token") != 9 {
 		t.Errorf("gave up after %v and %s", got, p.Paths())
 	}
 

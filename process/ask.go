@@ -56,7 +56,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		if err := p.authorize(ctx, flow, &r); err != nil {
 			return nil, err
 		}
-	} else if !p.timeFor(ctx, r.open.Interval+exchangeTime) {
+	} else if !p.timeFor(ctx, r.open.Interval) {
 		return nil, p.gaveUp(r.open.Authorization, p.Now().Sub(started))
 	} else {
 		// Whoever takes a code over cannot know when it was last polled.

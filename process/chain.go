@@ -31,6 +31,8 @@ func (p *Pipeline) renewChainedRole(ctx context.Context, started time.Time, how 
 	if err != nil {
 		return nil, p.onTheWay(source, err)
 	}
+	ctx, cancel := p.timeForSTS(ctx, by.Issued, started)
+	defer cancel()
 	renewed, err := p.assumeChainedRole(ctx, by)
 	if isStale(err) && by.Issued.Before(started) {
 		never := func(time.Duration, time.Duration) bool { return false }

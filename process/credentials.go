@@ -194,6 +194,8 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := p.timeForSTS(ctx, l.Obtained, started)
+	defer cancel()
 	renewed, err := p.assumeRole(ctx, l)
 	p.debug("assume role", "role", p.Profile.RoleARN, "ok", err == nil)
 	switch {

@@ -28,6 +28,9 @@ const (
 	stsTries = 3
 	// stsRequestTime bounds one request to STS.
 	stsRequestTime = 10 * time.Second
+	// afterLoginTime is what is left for STS if a person answered at the last moment: a
+	// Go SDK waits for 60 s, of which 45 s are for the person and 10 s for the poll.
+	afterLoginTime = 5 * time.Second
 	// stsAnswerMax bounds the body of an answer, in bytes; a real one is below 8 kB.
 	stsAnswerMax = 1 << 20
 )
@@ -50,6 +53,22 @@ func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
 		return nil, asBadAnswer(err)
 	}
 	return p.role(output.Credentials, output.AssumedRoleUser)
+}
+
+// timeForSTS is ctx with at least [afterLoginTime] to its deadline if what STS is to
+// be sent was obtained since the process started: that may be the last moment. It still
+// ends with an interruption of ctx.
+func (p *Pipeline) timeForSTS(ctx context.Context, obtained, started time.Time) (context.Context, context.CancelFunc) {
+	if obtained.Before(started) || p.timeFor(ctx, afterLoginTime) {
+		return ctx, func() {}
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterLoginTime)
+	context.AfterFunc(ctx, func() {
+		if interrupted(ctx) {
+			cancel()
+		}
+	})
+	return bounded, cancel
 }
 
 func (p *Pipeline) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, error) {
