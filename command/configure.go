@@ -23,8 +23,8 @@ func newConfigure(e *Environment) *cobra.Command {
 		Use:   "configure",
 		Short: "Set up a profile, with questions and answers",
 		Long: `Asks for the identity provider, the client and the role, asks the provider
-whether people can log in there with a code, shows the lines for ~/.aws/config
-and writes them. Everything else in that file stays as it is.
+whether people can log in with that client and a code, shows the lines for
+~/.aws/config and writes them. Everything else in that file stays as it is.
 
 A setting that is given as a flag is not asked for (all of them: daypass help
 settings). With --yes nothing is asked and nobody is needed at the terminal. A

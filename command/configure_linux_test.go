@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,6 +101,9 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer("is not https\n", "")
 	p.answer(issuer, strings.TrimSuffix(l.box.Issuer, "/")+"\n")
 	p.answer("The provider spells itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
+	p.answer("Client id: ", "nobody\n")
+	p.answer("Client secret, Enter if the client has none (not shown): ", "s3cret\n")
+	p.answer("does not accept client nobody (invalid_client: the client is not known, or its secret is wrong).\n  Is the client id right?", "")
 	p.answer("Client id: ", l.box.ClientID+"\n")
 	p.answer("Client secret, Enter if the client has none (not shown): ", "\n")
 	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "Developer\n")
@@ -144,7 +148,7 @@ func TestConfigureEndedEarlyWritesNothing(t *testing.T) {
 	}{
 		{"Ctrl-C", "\x03", 130, "daypass: interrupted; nothing was written.\n"},
 		{"Ctrl-D", "\x04", 2, "daypass: input ended; nothing was written.\n"},
-		{"three bad answers", "ftp://x\nftp://x\nftp://x\n", 2, "is not https\n"},
+		{"bad answers and Ctrl-D", strings.Repeat("ftp://x\n", 5) + "\x04", 2, "daypass: input ended; nothing was written.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newBareLaptop(t, sandbox.Options{})
@@ -248,6 +252,10 @@ func (p *typed) echoes() bool {
 // GitLab has a device endpoint, and does not name it.
 func TestConfigureSetsGitLabsDeviceEndpoint(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
+	l.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		r.URL.Path = strings.Replace(r.URL.Path, "/oauth/authorize_device", "/device_authorization", 1)
+		return false
+	})
 	l.install()
 	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
 	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")

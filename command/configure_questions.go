@@ -61,7 +61,7 @@ func (c *configurer) askLogin(ctx context.Context) error {
 		}
 		return "", c.discover(ctx, login)
 	}
-	if issuer == "" && exists(wanted) {
+	if issuer == "" && (exists(wanted) || c.yes && wanted != "") {
 		_, err := use(wanted)
 		return err
 	}
@@ -82,13 +82,56 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	if err != nil || c.answers["issuer"] == "" {
 		return err
 	}
-	if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
+	return c.askClient(ctx, issuer == "")
+}
+
+// askClient settles the client, which the provider has to accept. withSecret is
+// false for whoever gives flags, and is asked as little as possible.
+func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
+	for {
+		if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
+			return err
+		}
+		if withSecret {
+			if err := c.askClientSecret(ctx); err != nil {
+				return err
+			}
+		}
+		err := c.tryClient(ctx)
+		if err == nil || c.yes || failure.From(err).Exit != failure.ExitRefused {
+			return err
+		}
+		talk, failed := c.conversation()
+		if failed == nil {
+			failed = talk.Say("  " + strings.ReplaceAll(err.Error(), "\n", "\n  ") + "\n")
+		}
+		if failed != nil {
+			return ended(ctx, failed)
+		}
+		withSecret = true
+		delete(c.answers, "client-id")
+	}
+}
+
+// tryClient asks the provider for a code, which nobody is shown: it runs out.
+func (c *configurer) tryClient(ctx context.Context) error {
+	p, err := c.settings("", "")
+	if err != nil {
 		return err
 	}
-	if issuer != "" { // whoever gives flags is asked as little as possible
-		return nil
+	p.IDP.ClientSecret = c.secret
+	if known := c.sameLogin(); c.secret.Empty() {
+		p.IDP.ClientSecret = known.ClientSecret
 	}
-	return c.askClientSecret(ctx)
+	return c.env.withSession(profile.Profile{IDP: p.IDP}, func(s *session) error {
+		err := s.TryClient(ctx)
+		var failed *failure.Error
+		if errors.As(err, &failed) && failed.Exit == failure.ExitRefused {
+			return failure.New(failed.Exit, err, failed.Lines[0],
+				"Is the client id right? Its application must be a public (native) one, or have a secret.", "What to enable: "+idp.ProviderOf(p.IDP.Issuer).SwitchOn+".")
+		}
+		return err
+	})
 }
 
 // checkIssuer asks the provider how it spells itself, and whether it has the device
@@ -178,7 +221,7 @@ func (c *configurer) useGitLabs(ctx context.Context, issuer string) error {
 // askClientSecret asks for a secret where the login is new. No flag accepts one:
 // argument lists are public.
 func (c *configurer) askClientSecret(ctx context.Context) error {
-	if _, has := c.sameLogin(); has || c.yes {
+	if c.yes || !c.sameLogin().ClientSecret.Empty() {
 		return nil
 	}
 	talk, err := c.conversation()
@@ -191,16 +234,16 @@ func (c *configurer) askClientSecret(ctx context.Context) error {
 	return nil
 }
 
-// sameLogin returns the section of the login that is being set up, "" if it is new,
-// and whether it has a client secret.
-func (c *configurer) sameLogin() (name string, hasSecret bool) {
+// sameLogin returns the login that is being set up as the file has it, the zero value
+// if it is new.
+func (c *configurer) sameLogin() profile.IDP {
 	for _, name := range c.config.IDPNames() {
-		idp, err := c.config.LoadIDP(name)
-		if err == nil && idp.Issuer == c.answers["issuer"] && idp.ClientID == c.answers["client-id"] {
-			return name, !idp.ClientSecret.Empty()
+		login, err := c.config.LoadIDP(name)
+		if err == nil && login.Issuer == c.answers["issuer"] && login.ClientID == c.answers["client-id"] {
+			return login
 		}
 	}
-	return "", false
+	return profile.IDP{}
 }
 
 // freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
@@ -264,7 +307,7 @@ func (c *configurer) usualRegion() string {
 // freeSection offers a name for [daypass-idp NAME]: that of the same login, else a
 // new one.
 func (c *configurer) freeSection() string {
-	if name, _ := c.sameLogin(); name != "" {
+	if name := c.sameLogin().Name; name != "" {
 		return name
 	}
 	free := "company"
@@ -310,7 +353,7 @@ type question struct {
 
 // ask settles the answer to a question: what its flag says, else with --yes the
 // default, else what the person types. A bad answer is explained, and the question
-// asked again, three times in all.
+// asked again.
 func (c *configurer) ask(ctx context.Context, q question) (err error) {
 	if q.check == nil {
 		q.check = func(answer string) (string, error) {
@@ -335,7 +378,7 @@ func (c *configurer) ask(ctx context.Context, q question) (err error) {
 	if err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
+	for {
 		answer, err := talk.Ask(ctx, q.text, q.byDefault)
 		if err != nil {
 			return ended(ctx, err)
@@ -350,10 +393,10 @@ func (c *configurer) ask(ctx context.Context, q question) (err error) {
 				return nil
 			}
 		}
-		if ctx.Err() != nil || try == 3 {
+		if ctx.Err() != nil {
 			return ended(ctx, wrong)
 		}
-		said := strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag+" ")
+		said := strings.TrimLeft(strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag), ": ")
 		if err := talk.Say("  " + said + "\n"); err != nil {
 			return ended(ctx, err)
 		}

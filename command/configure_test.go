@@ -191,7 +191,13 @@ func TestConfigureRefuses(t *testing.T) {
 			}},
 		{name: "name of a profile for a shell", exit: 2, want: "the name \"a b\": want letters",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--profile", "a b") }},
-		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", exit: 2, want: "--issuer is missing",
+		{name: "no such client", exit: 4, want: "does not accept client nobody (invalid_client: ",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--client-id", "nobody") }},
+		{name: "no such client, dry run", exit: 4, want: "does not accept client nobody (invalid_client: ",
+			change: func(_ *laptop, answers []string) []string {
+				return append(answers, "--client-id", "nobody", "--dry-run")
+			}},
+		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", exit: 2, want: `--idp "nope": there is no section [daypass-idp nope] in `,
 			change: func(_ *laptop, answers []string) []string { return append(answers[4:], "--idp", "nope") }},
 		{name: "browser that is not there", exit: 2, want: `browser_command of [daypass-idp company] would not start: "no-such-firefox {url}": not found in PATH.`,
 			change: func(_ *laptop, answers []string) []string {

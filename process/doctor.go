@@ -79,6 +79,16 @@ func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
 	return d, p.Fill(err)
 }
 
+// TryClient asks the provider whether it lets the client log people in: for a code,
+// which nobody is shown.
+func (p *Pipeline) TryClient(ctx context.Context) error {
+	flow, err := p.flow()
+	if err == nil {
+		_, err = flow.Authorize(ctx)
+	}
+	return p.Fill(err)
+}
+
 // Identity is a login as AWS sees it.
 type Identity struct {
 	idp.Token
