@@ -3,7 +3,8 @@
 //
 // The rules of output, kept by every command:
 //   - stdout holds the named product of the command, built whole and written once;
-//   - stderr stays empty on success, and holds at most three lines on failure;
+//   - stderr stays empty on success, but for the warnings of trust-policy, and holds
+//     at most three lines on failure;
 //   - what a person must act on goes to the terminal device, because SDKs hide or
 //     merge stderr.
 package command

@@ -69,11 +69,13 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 				if err != nil {
 					return err
 				}
-				// JSON has no room for comments, and stderr stays empty.
-				if format == "json" && len(policy.Notes) > 0 {
-					s.tell("daypass: " + strings.Join(policy.Notes, "\n"))
+				if err := e.print(form(policy)); err != nil {
+					return err
 				}
-				return e.print(form(policy))
+				if format == "json" && len(policy.Notes) > 0 { // it has no room for comments
+					_, _ = fmt.Fprint(e.Stderr, cleaned("daypass: "+strings.Join(policy.Notes, "\n")))
+				}
+				return nil
 			})
 		},
 	}
