@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -227,7 +228,7 @@ func (x *examination) checkCredentialProcess(context.Context) finding {
 		program = "/usr/local/bin/daypass"
 	}
 	line := x.file.CredentialProcess(name)
-	advice := "Write into [profile " + name + "]:\ncredential_process = " + program + " process --profile " + name
+	advice := "Write into " + profile.Section{Name: name}.Header() + ":\ncredential_process = " + program + " process --profile " + profile.Word(name)
 	if line == "" {
 		return broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
 	}
@@ -242,6 +243,9 @@ func (x *examination) lineProblem(line string) string {
 	special := "\"'`~$|;&<>()*?%\\"
 	if runtime.GOOS == "windows" {
 		special = "\"'`$|;&<>()*?%^"
+	}
+	if name := x.session.Profile.Name; !strings.ContainsAny(name, special) {
+		line = strings.Replace(line, strconv.Quote(name), "NAME", 1) // a space in it works in these quotes alone
 	}
 	if at := strings.IndexAny(line, special); at >= 0 {
 		return fmt.Sprintf("SDKs do not agree on what %c means in it.", line[at])

@@ -272,6 +272,23 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 			t.Errorf("%s\nexit %d: %+v", line, c.exit, c.find("credential_process"))
 		}
 	}
+
+	// A name with a space: advice that would break the line is none.
+	for line, exit := range map[string]int{program + ` process --profile "my dev"`: 0, program + " process": 2} {
+		l.setLine(line)
+		l.write(".aws/config", strings.Replace(l.read(".aws/config"), "[profile dev]", `[profile "my dev"]`, 1))
+		c := l.doctor("--profile", "my dev")
+		f := c.find("credential_process")
+		if c.exit != exit || exit != 0 && !strings.HasSuffix(f.Advice, "[profile \"my dev\"]:\ncredential_process = "+program+` process --profile "my dev"`) {
+			t.Errorf("%s\nexit %d: %+v", line, c.exit, f)
+		}
+	}
+	l.mustRun("logout", "--profile", "my dev")
+	for _, command := range []string{"process", "status", "doctor"} {
+		if _, stdout, stderr := l.run(command, "--profile", "my dev"); !strings.Contains(stdout+stderr, `daypass login --profile "my dev"`) {
+			t.Errorf("%s advises:\n%s%s", command, stdout, stderr)
+		}
+	}
 }
 
 func TestDoctorSaysWhyALoginDoesNotRenew(t *testing.T) {

@@ -61,7 +61,7 @@ func loggedIn(p profile.Profile, in process.LoggedIn, now time.Time) string {
 	text := fmt.Sprintf("daypass: %s to %s as %s until %s, then asks again\n", verb, at, who, prompt.Clock(in.Until, now))
 	why := "daypass doctor"
 	if p.Name != "" {
-		why += " --profile " + p.Name
+		why += " --profile " + profile.Word(p.Name)
 	}
 	return text + "  (no refresh token came; why: " + prompt.Clean(why) + ").\n"
 }

@@ -92,7 +92,7 @@ func firstNeed(all []process.Status) error {
 		case s.Failure != nil:
 			need = s.Failure
 		case s.NeedsPerson:
-			need = failure.New(failure.ExitLogin, nil, "profile "+s.Profile+" needs a login.", "Run: daypass login --profile "+s.Profile)
+			need = failure.New(failure.ExitLogin, nil, "profile "+s.Profile+" needs a login.", "Run: daypass login --profile "+profile.Word(s.Profile))
 		}
 	}
 	return need
@@ -148,7 +148,7 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, f.Line))
 		}
 		if s.NeedsPerson && s.Problem == "" {
-			line("next", "daypass login --profile "+s.Profile)
+			line("next", "daypass login --profile "+profile.Word(s.Profile))
 		}
 	}
 	return b.Bytes(), nil

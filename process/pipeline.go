@@ -127,10 +127,10 @@ func (p *Pipeline) Names() failure.Names {
 		n.Host = u.Host
 	}
 	if name := p.Profile.IDP.Name; name != "" {
-		n.Section, n.Flag = "[daypass-idp "+name+"]", " --idp "+name
+		n.Section, n.Flag = profile.Section{IDP: true, Name: name}.Header(), " --idp "+profile.Word(name)
 	}
 	if name := p.Profile.Name; name != "" {
-		n.Profile, n.Flag = name, " --profile "+name
+		n.Profile, n.Flag = name, " --profile "+profile.Word(name)
 	}
 	return n
 }

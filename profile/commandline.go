@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -53,6 +54,15 @@ func splitWords(text string, escapes bool) (words []string, err error) {
 		words = append(words, word.String())
 	}
 	return words, nil
+}
+
+// Word returns a name as it is written in a command line or a header: in double
+// quotes if it needs some.
+func Word(name string) string {
+	if CheckName(name) == nil {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // CheckBrowserCommand refuses a command in which a program would read the address

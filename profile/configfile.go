@@ -36,14 +36,14 @@ func (s Section) Header() string {
 	if s == (Section{Name: "default"}) {
 		return "[default]" // some SDKs know no [profile default]
 	}
-	return "[" + s.bareHeader() + "]"
+	return "[" + s.kind() + " " + Word(s.Name) + "]"
 }
 
-func (s Section) bareHeader() string {
+func (s Section) kind() string {
 	if s.IDP {
-		return "daypass-idp " + s.Name
+		return "daypass-idp"
 	}
-	return "profile " + s.Name
+	return "profile"
 }
 
 // Config is the config file, read once, with what overrides it. It serves any
@@ -212,14 +212,14 @@ func readHeader(header string) (id Section, ok bool) {
 
 // find returns a section, or nil. The same header twice is an error: botocore
 // refuses such a file, other SDKs merge the two, and so nobody can say which
-// setting is meant. So is a header with a name of two words, which botocore takes
-// for no profile.
+// setting is meant. So is a header with a name of two words, which botocore does not
+// take for a profile.
 func (c *Config) find(id Section) (*section, error) {
-	s, bare := c.sections[id], id.bareHeader()
+	s, bare := c.sections[id], id.kind()+" "+id.Name
 	switch {
 	case s == nil && strings.ContainsAny(id.Name, " \t") && c.headers[bare] != nil:
-		return nil, fault(plain(c.path)+": "+plain("["+bare+"]"), "no AWS tool reads a name with a space there",
-			fmt.Sprintf("Rename it, or put the name in quotes: [%s %q].", strings.TrimSuffix(bare, " "+id.Name), id.Name))
+		return nil, fault(plain(c.path)+": "+plain("["+bare+"]"), "a name with a space is not read without quotes",
+			"Rename it, or put the name in quotes: "+id.Header()+".")
 	case s != nil && s.twice:
 		return nil, fault(c.place(s), "the section is there twice", "Put its settings into one section; the AWS CLI refuses such a file too.")
 	}

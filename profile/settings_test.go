@@ -265,6 +265,13 @@ func TestNameWithASpace(t *testing.T) {
 	}
 	_, err := load(t, strings.Replace(config, inProfile, "[profile my dev]", 1), "my dev", nil, nil)
 	wantError(t, err, "[profile my dev]", "Rename it", `[profile "my dev"]`)
+
+	text = strings.Replace(instead("daypass_idp", "daypass_idp = two words"), inIDP, "[daypass-idp \"two words\"]", 1)
+	if p, err := load(t, text, "dev", nil, nil); err != nil || p.IDP.Name != "two words" {
+		t.Errorf("%q, %v", p.IDP.Name, err)
+	}
+	_, err = load(t, strings.ReplaceAll(text, `"`, ""), "dev", nil, nil)
+	wantError(t, err, "[daypass-idp two words]", "Rename it", `[daypass-idp "two words"]`)
 }
 
 func TestClientSecretThatOthersCanRead(t *testing.T) {
