@@ -63,10 +63,10 @@ browser_command, in which {profile} stands for the profile's name.
 			if in.Endpoint, err = signinEndpoint(p); err != nil {
 				return err
 			}
-			if in.Transport, err = process.NewTransport(p.AWSCABundle); err != nil {
-				return failure.New(failure.ExitUsage, err, fmt.Sprintf("AWS_CA_BUNDLE: %v.", err), "Point it at a PEM file, or unset it.")
-			}
-			return e.withSession(p, func(s *session) error {
+			return e.withSession(p, func(s *session) (err error) {
+				if in.Transport, err = process.AWSTransport(p); err != nil {
+					return s.Fill(err)
+				}
 				return s.Fill(s.console(cmd.Context(), in, printURL))
 			})
 		},

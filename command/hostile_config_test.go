@@ -127,8 +127,8 @@ func TestHostileConfig(t *testing.T) {
 	}
 	environment("AWS_ENDPOINT_URL", map[string]string{"AWS_ENDPOINT_URL": "https://evil.example"}, "AWS_ENDPOINT_URL ")
 	environment("AWS_ENDPOINT_URL_SIGNIN", map[string]string{"AWS_ENDPOINT_URL_SIGNIN": "https://evil.example"}, "AWS_ENDPOINT_URL_SIGNIN ")
-	environment("AWS_CA_BUNDLE, no such file", map[string]string{"AWS_CA_BUNDLE": "/no/such/file", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "AWS_CA_BUNDLE: ")
-	environment("AWS_CA_BUNDLE, no PEM", map[string]string{"AWS_CA_BUNDLE": os.Args[0], "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "AWS_CA_BUNDLE: ")
+	environment("AWS_CA_BUNDLE, no such file", map[string]string{"AWS_CA_BUNDLE": "/no/such/file", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "the CA bundle for AWS cannot be used: ")
+	environment("AWS_CA_BUNDLE, no PEM", map[string]string{"AWS_CA_BUNDLE": os.Args[0], "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "the CA bundle for AWS cannot be used: ")
 	environment("AWS_USE_FIPS_ENDPOINT=maybe", map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, "AWS_USE_FIPS_ENDPOINT ")
 	for _, bad := range []struct{ name, command, says string }{
 		{"a profile with an escape sequence", "process --profile \x1b[2Jdev", ""},

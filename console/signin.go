@@ -12,7 +12,9 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -100,6 +102,15 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 		body, err = io.ReadAll(io.LimitReader(response.Body, answerMax))
 	}
 	host, problem := request.URL.Host, ""
+	var proxy *failure.Error // of the transport
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &proxy):
+		return token, http.StatusOK, proxy
+	case errors.As(err, &certificate): // it will be no other at the next try
+		return token, http.StatusOK, failure.New(failure.ExitNetwork, err, fmt.Sprintf("the certificate of AWS sign-in, %s, is not trusted here (%v).", host, certificate.Err),
+			"Is this machine's clock right? If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or", "ca_bundle in profile {profile}.")
+	}
 	if err != nil {
 		problem = cmp.Or(said(err.Error(), form), "no HTTP answer") // it can hold what the server sent
 	} else {

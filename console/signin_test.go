@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -205,6 +206,28 @@ func TestNobodyAnswers(t *testing.T) {
 	f.Close()
 	if _, _, err := f.signIn(t, t.Context(), 0); exit(err) != failure.ExitNetwork || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A certificate that does not serve now will not serve at the next try, nor will a
+// proxy that refuses.
+func TestWhatIsNotTriedAgain(t *testing.T) {
+	f := newFederation(t, nil)
+	f.Close()
+	f.Server = httptest.NewUnstartedServer(http.NotFoundHandler())
+	f.Config.ErrorLog = log.New(io.Discard, "", 0)
+	f.StartTLS()
+	t.Cleanup(f.Close)
+	refused := failure.New(failure.ExitNetwork, nil, "the proxy refused.")
+	for want, transport := range map[string]*http.Transport{
+		"the certificate of AWS sign-in, " + strings.TrimPrefix(f.URL, "https://") + ", is not trusted here (x509: ": {},
+		"the proxy refused.": {Proxy: func(*http.Request) (*url.URL, error) { return nil, refused }},
+	} {
+		in := console.SignIn{Endpoint: f.URL, Transport: transport, Sleep: func(context.Context, time.Duration) error { t.Error("another try"); return nil }}
+		_, _, err := in.URL(t.Context(), "ASIAEXAMPLE", secret.New(key), secret.New(token))
+		if exit(err) != failure.ExitNetwork || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "ry again later") {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
 

@@ -150,7 +150,7 @@ func unreachable(e *ProviderError) []string {
 		certificate *tls.CertificateVerificationError
 		expired     x509.CertificateInvalidError
 		name        x509.HostnameError
-		proxy       proxyError
+		proxy       *failure.Error // of the transport
 		connect     *net.OpError
 		why         = plain(e.Cause)
 	)
@@ -165,7 +165,7 @@ func unreachable(e *ProviderError) []string {
 		return []string{"the certificate of " + e.Host + " is not trusted here (" + why + ").",
 			"If a company proxy or CA signs for it, set ca_bundle in {section}."}
 	case errors.As(e.Cause, &proxy):
-		return []string{"cannot reach " + e.Host + ": " + why + ".", "Correct HTTPS_PROXY, or ask whoever runs the proxy to allow " + e.Host + "."}
+		return proxy.Lines
 	case errors.As(e.Cause, &connect) && connect.Op == "proxyconnect":
 		return []string{"cannot reach the proxy for " + e.Host + ": " + why + ".", "Check HTTPS_PROXY."}
 	}

@@ -141,8 +141,6 @@ func (c *Client) send(request *http.Request, op string, secrets []string) (Answe
 		defer response.Body.Close()
 		c.measureSkew(response.Header)
 		body, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	} else {
-		err = fromProxy(err)
 	}
 	if err != nil && secret.Repeats(err.Error(), secrets...) { // net/http quotes what is not HTTP
 		err = errors.New("no HTTP answer")
@@ -153,27 +151,6 @@ func (c *Client) send(request *http.Request, op string, secrets []string) (Answe
 		return Answer{}, c.explain(&e)
 	}
 	return c.readAnswer(e, response, body, secrets), nil
-}
-
-// proxyError says what is wrong with the way to the provider.
-type proxyError string
-
-func (e proxyError) Error() string { return string(e) }
-
-// fromProxy recognises the errors that net/http has for a proxy: a variable that it
-// could not read, which it quotes although there may be a password in it, and the
-// bare reason of a proxy that refused to connect.
-func fromProxy(err error) error {
-	text := err.Error()
-	if strings.Contains(text, "invalid proxy address") {
-		return proxyError("HTTPS_PROXY does not hold a valid proxy address")
-	}
-	for status := 400; status < 600; status++ {
-		if text == http.StatusText(status) {
-			return proxyError(fmt.Sprintf("the proxy refused (%d %s)", status, text))
-		}
-	}
-	return err
 }
 
 // measureSkew compares clocks by the Date header, which has a resolution of one

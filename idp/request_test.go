@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -134,42 +134,26 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// A proxy in between is named, and its password is not.
+// A proxy in between is named, and its password is not. What the transport has to say
+// of it is said.
 func TestProxies(t *testing.T) {
-	refusing := func(status string) *httptest.Server {
-		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_, _ = conn.Write([]byte("HTTP/1.1 " + status + "\r\n\r\n"))
-				_ = conn.Close()
-			}
-		}))
-	}
-	closed := refusing("")
+	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	for name, test := range map[string]struct{ proxy, want string }{
-		"407":         {refusing("407 Proxy Authentication Required").URL, "the proxy refused (407 Proxy Authentication Required)"},
-		"403":         {refusing("403 Forbidden").URL, "the proxy refused (403 Forbidden)"},
-		"nobody":      {closed.URL, "cannot reach the proxy"},
-		"not a URL":   {"http://user:hunter2@bad host:1", "HTTPS_PROXY does not hold a valid proxy address"},
-		"with a name": {strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1), "cannot reach the proxy"},
+	through, err := url.Parse(strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, proxy := range map[string]func(*http.Request) (*url.URL, error){
+		"cannot reach the proxy": http.ProxyURL(through),
+		"the proxy is closed.": func(*http.Request) (*url.URL, error) {
+			return nil, failure.New(failure.ExitNetwork, nil, "the proxy is closed.")
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			// As http.ProxyFromEnvironment, which reads the environment only once.
-			transport := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
-				u, err := url.Parse(test.proxy)
-				if err != nil {
-					return nil, fmt.Errorf("invalid proxy address %q: %w", test.proxy, err)
-				}
-				return u, nil
-			}}
-			err := refreshAt(t.Context(), issuer, transport)
-			if !IsUnreachable(err) || !strings.Contains(told(err), test.want) || strings.Contains(told(err), "hunter2") ||
-				strings.Contains(told(err), "Try again later") {
-				t.Errorf("%v", err)
-			}
-			checkWords(t, err)
-		})
+		err := refreshAt(t.Context(), issuer, &http.Transport{Proxy: proxy})
+		if !IsUnreachable(err) || !strings.Contains(told(err), want) || strings.Contains(told(err), "hunter2") || strings.Contains(told(err), "Try again later") {
+			t.Errorf("%v", err)
+		}
+		checkWords(t, err)
 	}
 }
 

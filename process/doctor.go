@@ -174,6 +174,10 @@ func (p *Pipeline) Reach(ctx context.Context, address string) error {
 		return p.Fill(err)
 	}
 	response, err := newClient(transport, stsAnswerMax, stsRequestTime).Do(request)
+	var proxy *failure.Error
+	if errors.As(err, &proxy) {
+		return p.Fill(proxy)
+	}
 	if err != nil {
 		return p.Fill(failure.New(failure.ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
 			"Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",

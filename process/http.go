@@ -11,7 +11,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/profile"
 )
 
 // dialTime bounds opening a connection, and as much again the TLS handshake on it.
@@ -23,7 +29,15 @@ const dialTime = 4 * time.Second
 // does in the AWS SDKs, or "".
 func NewTransport(bundle string) (*http.Transport, error) {
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy: proxy,
+		OnProxyConnectResponse: func(_ context.Context, by *url.URL, request *http.Request, response *http.Response) error {
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+			host := strings.TrimSuffix(request.Host, ":443")
+			return failure.New(failure.ExitNetwork, nil, "cannot reach "+host+": the proxy "+by.Host+" refused ("+http.StatusText(response.StatusCode)+").",
+				"Correct HTTPS_PROXY, or ask whoever runs the proxy to allow "+host+".")
+		},
 		DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
 		TLSHandshakeTimeout:   dialTime,
 		ResponseHeaderTimeout: 10 * time.Second,
@@ -46,6 +60,41 @@ func NewTransport(bundle string) (*http.Transport, error) {
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return t, nil
+}
+
+// AWSTransport is NewTransport to the hosts of AWS.
+func AWSTransport(at profile.Profile) (*http.Transport, error) {
+	t, err := NewTransport(at.AWSCABundle)
+	if err != nil {
+		err = failure.New(failure.ExitUsage, err, "the CA bundle for AWS cannot be used: "+reason(err)+".",
+			"Point AWS_CA_BUNDLE, or else ca_bundle in profile {profile}, at a PEM file, or leave it out.")
+	}
+	return t, err
+}
+
+// proxy is http.ProxyFromEnvironment, which takes a variable that it cannot read for
+// one that is not set, and a part of a password for a host.
+func proxy(r *http.Request) (*url.URL, error) {
+	name := strings.ToUpper(r.URL.Scheme) + "_PROXY"
+	if os.Getenv(name) == "" {
+		name = strings.ToLower(name)
+	}
+	if value := os.Getenv(name); value != "" && !isProxy(value) && !address.IsLoopback(r.URL.Hostname()) {
+		return nil, failure.New(failure.ExitNetwork, nil, "cannot reach "+r.URL.Host+": "+name+" is not the address of a proxy, as in http://proxy.example:8080.",
+			"Correct it. In a password, write # as %23, / as %2F, ? as %3F, @ as %40.")
+	}
+	return http.ProxyFromEnvironment(r)
+}
+
+// isProxy reports whether a proxy variable holds an address and nothing else; the
+// scheme may be left out.
+func isProxy(value string) bool {
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		u, err = url.Parse("http://" + value)
+	}
+	return err == nil && u.Hostname() != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == "" &&
+		slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 }
 
 // ahead is a transport with a connection for its first request that is being

@@ -137,9 +137,9 @@ func (p *Pipeline) STSURL(ctx context.Context) (string, error) {
 // stsTransport is the transport to STS, made once.
 func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 	if p.toSTS == nil {
-		t, err := NewTransport(p.Profile.AWSCABundle)
+		t, err := AWSTransport(p.Profile)
 		if err != nil {
-			return nil, failure.New(failure.ExitUsage, err, "AWS_CA_BUNDLE: "+reason(err)+".", "Point it at a PEM file, or unset it.")
+			return nil, err
 		}
 		p.toSTS = t
 	}
@@ -161,7 +161,7 @@ func (p *Pipeline) connectToSTS(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if t, err := NewTransport(p.Profile.AWSCABundle); err == nil {
+	if t, err := AWSTransport(p.Profile); err == nil {
 		p.toSTS = connectAhead(ctx, t, u)
 	}
 }
@@ -191,9 +191,10 @@ func stsRetryable(err error) aws.Ternary {
 		certificate *tls.CertificateVerificationError
 		silent      net.Error
 		tooLarge    *http.MaxBytesError
+		proxy       *failure.Error
 	)
 	switch api := asSTSError(err); {
-	case errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound, errors.As(err, &tooLarge):
+	case errors.As(err, &certificate), errors.As(err, &dns) && dns.IsNotFound, errors.As(err, &tooLarge), errors.As(err, &proxy):
 		return aws.FalseTernary
 	case api == nil:
 		if errors.As(err, &silent) {

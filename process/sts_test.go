@@ -251,7 +251,7 @@ func TestSTSThatCannotBeReached(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	_ = nobody.Close()
-	const bundle = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile dev."
+	const bundle = "Is this machine's clock right? If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile dev."
 	for _, c := range []struct{ endpoint, first, then string }{
 		{secured.URL, "certificate", bundle},
 		{"http://" + nobody.Addr().String(), "connection refused", notNeeded},
@@ -262,6 +262,6 @@ func TestSTSThatCannotBeReached(t *testing.T) {
 			t.Errorf("%s:\n%v", c.endpoint, err)
 		}
 	}
-	w.fails(failure.ExitUsage, `AWS_CA_BUNDLE: open "/does/not/exist"`, func(p *Pipeline) { p.Profile.AWSCABundle, p.Profile.Duration = "/does/not/exist", 20*time.Minute })
+	w.fails(failure.ExitUsage, `the CA bundle for AWS cannot be used: open "/does/not/exist"`, func(p *Pipeline) { p.Profile.AWSCABundle, p.Profile.Duration = "/does/not/exist", 20*time.Minute })
 	w.counts(map[string]int{"device": 1, "token:refresh": 0})
 }

@@ -143,7 +143,7 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		advice := notNeeded
 		var certificate *tls.CertificateVerificationError
 		if errors.As(err, &certificate) {
-			advice = "If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile {profile}."
+			advice = "Is this machine's clock right? If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or ca_bundle in profile {profile}."
 		}
 		return failure.New(failure.ExitNetwork, err, "cannot reach AWS STS "+at+": "+shortened(reason(err), l)+".", advice)
 	}
