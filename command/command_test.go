@@ -12,7 +12,9 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/process"
 )
 
 func TestProcessTakesTheProfileFromItsFlagAlone(t *testing.T) {
@@ -149,6 +151,21 @@ func TestJSONIsFitForATerminal(t *testing.T) {
 	}
 }
 
+// Status ends with what most needs doing, in whatever order the profiles are.
+func TestStatusExit(t *testing.T) {
+	well, person := process.Status{}, process.Status{NeedsPerson: true}
+	away := process.Status{Failure: failure.New(failure.ExitKeyring, nil, "away")}
+	for want, all := range map[int][]process.Status{0: {well}, failure.ExitLogin: {well, person, well}, failure.ExitKeyring: {person, away, person}} {
+		exit := 0
+		if err := firstNeed(all); err != nil {
+			exit = failure.From(err).Exit
+		}
+		if exit != want {
+			t.Errorf("exit %d, want %d", exit, want)
+		}
+	}
+}
+
 // The notes for DAYPASS_DEBUG tell the steps and hold no secret.
 func TestDebugFile(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
@@ -199,6 +216,9 @@ func TestExecEnvironment(t *testing.T) {
 		"AWS_ACCOUNT_ID=111122223333", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%d variables, want %d", len(got), len(want))
+	}
+	if got := strings.Join(childEnvironment(nil, c, ""), "\n"); strings.Contains(got, "REGION") {
+		t.Error("a region where nobody has named one")
 	}
 }
 
