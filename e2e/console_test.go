@@ -29,18 +29,6 @@ func chromiumArguments(profile string) []string {
 	}
 }
 
-// visit has the person open a link in Chromium, and returns the page.
-func (c *computer) visit(link string) string {
-	c.t.Helper()
-	// Not in the computer's folder: the history of a browser holds what was visited.
-	argv := append([]string{installed.chromium}, chromiumArguments(c.t.TempDir())...)
-	r := c.run(append(argv, link)...)
-	if r.code != 0 {
-		c.t.Fatalf("Chromium: %s", r.stderr)
-	}
-	return r.stdout
-}
-
 // checkConsole fails the test unless a page is the console, for role dev and a
 // service, and the credentials went to AWS in the body of a POST alone.
 func (c *computer) checkConsole(page, destination string) {
@@ -65,25 +53,6 @@ func (c *computer) checkConsole(page, destination string) {
 	if asked != 1 || c.aws.Count("login") != 1 || c.aws.Count("console") != 1 {
 		c.t.Errorf("%d requests for a sign-in token, %d sign-ins, %d pages; want 1 of each", asked, c.aws.Count("login"), c.aws.Count("console"))
 	}
-}
-
-// The printed URL leads a browser that knows nothing yet to the console.
-func TestConsoleURLLeadsToTheConsole(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, options{})
-	c.configure("dev")
-	c.openDesktop("approve")
-	if r := c.say("login", "--profile", "dev"); r.code != 0 {
-		t.Fatalf("login: %+v", r)
-	}
-	c.closeDesktop()
-
-	r := c.run(installed.daypass, "console", "--print", "--profile", "dev")
-	link, rest, _ := strings.Cut(r.stdout, "\n")
-	if r.code != 0 || r.stderr != "" || rest != "" || !strings.HasPrefix(link, c.aws.SigninEndpoint+"/federation?") {
-		t.Fatalf("exit code %d, %d bytes on standard output, standard error:\n%s", r.code, len(r.stdout), r.stderr)
-	}
-	c.checkConsole(c.visit(link), "https://eu-west-1.console.aws.amazon.com/")
 }
 
 // The browser gets a one-time address that leads there: nobody who lists the

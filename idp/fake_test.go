@@ -29,7 +29,6 @@ var (
 	status     = idptest.Status
 	page       = idptest.Page
 	withHeader = idptest.WithHeader
-	refuse     = idptest.Refusal
 	redirect   = idptest.Redirect
 	told       = idptest.Told
 	checkWords = idptest.CheckWords
