@@ -3,19 +3,14 @@
 package command
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"io/fs"
 	"maps"
@@ -26,11 +21,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -39,11 +37,11 @@ import (
 // knows a provider with a host for each endpoint and AWS's own hosts, and writes
 // down every host that is asked for, whether it knows it or not.
 type internet struct {
-	t         *testing.T
-	box       *sandbox.Sandbox
-	address   string
-	authority *x509.Certificate
-	key       *ecdsa.PrivateKey
+	t           *testing.T
+	box         *sandbox.Sandbox
+	proxy       *httptest.Server
+	servers     *httptest.Server // all of them
+	certificate []byte
 
 	mu    sync.Mutex
 	hosts map[string]int
@@ -58,39 +56,25 @@ func newInternet(t *testing.T) *internet {
 	t.Cleanup(box.Close)
 	box.AutoApprove("taro")
 	n := &internet{t: t, box: box, hosts: map[string]int{}}
-	n.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	n.authority = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "daypass test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{"*.corp.example", "sts.eu-west-1.amazonaws.com", "eu-west-1.signin.aws.amazon.com"},
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	n.certificate, err = x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	must(t, err)
-	n.address = listener.Addr().String()
-	server := &http.Server{Handler: n}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
+	n.servers = httptest.NewUnstartedServer(http.HandlerFunc(n.play))
+	n.servers.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{n.certificate}, PrivateKey: key}}}
+	n.servers.StartTLS()
+	t.Cleanup(n.servers.Close)
+	n.proxy = httptest.NewServer(http.HandlerFunc(n.connect))
+	t.Cleanup(n.proxy.Close)
 	return n
 }
 
-// certificate signs a certificate for a host, the authority's own for "".
-func (n *internet) certificate(host string) []byte {
-	c := n.authority
-	if host != "" {
-		c = &x509.Certificate{
-			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-			NotBefore: n.authority.NotBefore, NotAfter: n.authority.NotAfter,
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, n.authority, n.key.Public(), n.key)
-	if err != nil {
-		n.t.Error(err)
-	}
-	return der
-}
-
-// ServeHTTP is the proxy: what it is asked to connect to, it plays itself.
-func (n *internet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// connect is the proxy.
+func (n *internet) connect(w http.ResponseWriter, r *http.Request) {
 	host, _, _ := net.SplitHostPort(r.Host)
 	if r.Method != http.MethodConnect {
 		host = "plain http: " + r.URL.Host
@@ -102,52 +86,34 @@ func (n *internet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not without TLS", http.StatusForbidden)
 		return
 	}
-	plain, _, err := http.NewResponseController(w).Hijack()
+	there, err := net.Dial("tcp", n.servers.Listener.Addr().String())
 	if err != nil {
 		n.t.Error(err)
 		return
 	}
-	defer plain.Close()
-	_, _ = io.WriteString(plain, "HTTP/1.1 200 OK\r\n\r\n")
-	conn := tls.Server(plain, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{n.certificate(host)}, PrivateKey: n.key}}})
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	for requests := bufio.NewReader(conn); ; {
-		request, err := http.ReadRequest(requests)
-		if err != nil {
-			return
-		}
-		body, _ := io.ReadAll(request.Body)
-		answer := n.play(host, request, body)
-		response := &http.Response{StatusCode: answer.Code, ProtoMajor: 1, ProtoMinor: 1, Header: answer.Header(), Body: io.NopCloser(answer.Body), ContentLength: int64(answer.Body.Len())}
-		if response.Write(conn) != nil || request.Close {
-			return
-		}
+	defer there.Close()
+	here, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		n.t.Error(err)
+		return
 	}
+	defer here.Close()
+	_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
+	go func() { _, _ = io.Copy(here, there) }()
+	_, _ = io.Copy(there, here)
 }
 
 // play answers in the place of a host.
-func (n *internet) play(host string, r *http.Request, body []byte) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	switch {
+func (n *internet) play(w http.ResponseWriter, r *http.Request) {
+	switch host := r.Host; {
 	case strings.HasSuffix(host, ".corp.example"):
-		own, err := http.NewRequest(r.Method, n.box.URL+r.URL.Path, strings.NewReader(string(body)))
-		if err != nil {
-			n.t.Error(err)
-			return w
-		}
-		own.Header = r.Header
-		answer, err := http.DefaultTransport.RoundTrip(own)
-		if err != nil {
-			n.t.Error(err)
-			return w
-		}
-		defer answer.Body.Close()
-		text, _ := io.ReadAll(answer.Body)
-		maps.Copy(w.Header(), answer.Header)
+		_ = r.ParseForm()
+		own := httptest.NewRecorder()
+		n.box.Serve(own, r)
+		maps.Copy(w.Header(), own.Header())
 		w.Header().Del("Content-Length")
-		w.WriteHeader(answer.StatusCode)
-		_, _ = w.WriteString(n.named(string(text)))
+		w.WriteHeader(own.Code)
+		_, _ = io.WriteString(w, n.named(own.Body.String()))
 	case host == "sts.eu-west-1.amazonaws.com" && r.Method == http.MethodPost:
 		stsAnswer(nil)(&attack{laptop: &laptop{t: n.t, clock: sandbox.NewClock(time.Now())}}, w, r)
 	case host == "eu-west-1.signin.aws.amazon.com" && r.Method == http.MethodPost:
@@ -155,7 +121,6 @@ func (n *internet) play(host string, r *http.Request, body []byte) *httptest.Res
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
-	return w
 }
 
 // named gives each endpoint of the sandbox's provider a host of its own.
@@ -190,7 +155,7 @@ func TestHostsContacted(t *testing.T) {
 		must(t, os.WriteFile(path, []byte(text), 0o700))
 		return path
 	}
-	bundle := write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.certificate("")})))
+	bundle := write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.certificate})))
 	write(".aws/config", fmt.Sprintf(`[daypass-idp corp]
 issuer = %s
 client_id = %s
@@ -204,7 +169,7 @@ daypass_idp = corp
 daypass_role_arn = arn:aws:iam::111122223333:role/Developer
 credential_process = /usr/local/bin/daypass process --profile dev
 `, corpIssuer, n.box.ClientID, bundle))
-	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=http://" + n.address, "HTTP_PROXY=http://" + n.address}
+	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=" + n.proxy.URL, "HTTP_PROXY=" + n.proxy.URL}
 
 	const (
 		issuer, device, tokens, keys, revoke = "login.corp.example", "device.corp.example", "token.corp.example", "keys.corp.example", "revoke.corp.example"
@@ -262,59 +227,40 @@ credential_process = /usr/local/bin/daypass process --profile dev
 // variables, and so through the proxy of TestHostsContacted: nothing else in the
 // program makes connections.
 func TestNothingElseConnects(t *testing.T) {
-	root := ".."
-	allowed := map[string][]string{
-		"process/http.go":              {"http.Client", "http.Transport", "net.Dialer"},
-		"cache/secretservice_linux.go": {"net.Dialer"}, // the session bus
-		"console/handover.go":          {"net.Listen"}, // on loopback, for the browser
-		"command/exec_serve.go":        {"net.Listen"}, // on loopback, for the command
+	allowed := map[string]string{
+		"process/http.go":              "http.Client http.Transport net.Dialer",
+		"cache/secretservice_linux.go": "net.Dialer", // the session bus
+		"console/handover.go":          "net.Listen", // on loopback, for the browser
+		"command/exec_serve.go":        "net.Listen", // on loopback, for the command
 	}
-	connects := func(name string) bool {
-		pkg, what, _ := strings.Cut(name, ".")
-		switch pkg {
-		case "net":
-			return strings.HasPrefix(what, "Dial") || strings.HasPrefix(what, "Listen") || strings.HasPrefix(what, "Lookup") || what == "Resolver" || what == "DefaultResolver"
-		case "http":
-			return slices.Contains([]string{"Get", "Head", "Post", "PostForm", "Client", "DefaultClient", "Transport", "DefaultTransport", "ListenAndServe"}, what)
-		case "tls", "smtp", "rpc", "textproto":
-			return strings.HasPrefix(what, "Dial") || strings.HasPrefix(what, "Listen")
-		}
-		return false
-	}
-	found := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		name, _ := filepath.Rel(root, path)
-		name = filepath.ToSlash(name)
+	connects := regexp.MustCompile(`\b(net\.(Dial|Listen|Lookup)\w*|net\.(Default)?Resolver|(tls|smtp|rpc|textproto)\.(Dial|Listen)\w*|` +
+		`http\.(Get|Head|Post|PostForm|Client|DefaultClient|Transport|DefaultTransport|ListenAndServe\w*))\b`)
+	found := map[string]string{}
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		name := filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (slices.Contains([]string{"internal", "e2e", "examples"}, name) || strings.HasPrefix(entry.Name(), ".") && name != "."):
+		case entry.IsDir() && (slices.Contains([]string{"internal", "e2e", "examples"}, name) || strings.HasPrefix(name, ".") && name != ".."):
 			return filepath.SkipDir
 		case entry.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(node ast.Node) bool {
-			if s, ok := node.(*ast.SelectorExpr); ok {
-				if pkg, ok := s.X.(*ast.Ident); ok && connects(pkg.Name+"."+s.Sel.Name) && !slices.Contains(found[name], pkg.Name+"."+s.Sel.Name) {
-					found[name] = append(found[name], pkg.Name+"."+s.Sel.Name)
+		text, err := os.ReadFile(path)
+		uses := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "//") {
+				for _, use := range connects.FindAllString(line, -1) {
+					uses[use] = true
 				}
 			}
-			return true
-		})
-		return nil
-	})
-	must(t, err)
-	for name, uses := range found {
-		slices.Sort(uses)
-		if !slices.Equal(uses, allowed[name]) {
-			t.Errorf("%s uses %q, want %q", name, uses, allowed[name])
 		}
-	}
-	if len(found) != len(allowed) {
-		t.Errorf("%d files make connections, want %d", len(found), len(allowed))
+		if len(uses) > 0 {
+			found[name] = strings.Join(slices.Sorted(maps.Keys(uses)), " ")
+		}
+		return err
+	})
+	if diff := cmp.Diff(allowed, found); diff != "" || err != nil {
+		t.Errorf("%v: what makes connections: want -, got +:\n%s", err, diff)
 	}
 }
