@@ -17,15 +17,6 @@ import (
 	"github.com/daypass/daypass/process"
 )
 
-func TestProcessTakesTheProfileFromItsFlagAlone(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.env["AWS_PROFILE"] = "dev"
-	code, stdout, stderr := l.run("process")
-	if code != 2 || stdout != "" || !strings.Contains(stderr, "--profile") {
-		t.Errorf("exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
-	}
-}
-
 func TestProcessFromFlagsAloneNeedsNoFile(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	must(t, os.RemoveAll(filepath.Join(l.home(), ".aws")))

@@ -141,7 +141,10 @@ func TestHostileConfig(t *testing.T) {
 		{"an STS endpoint on the command line", "process --profile dev --sts-endpoint http://evil.example", "--sts-endpoint: "},
 		{"a role on the command line", "process --profile dev --role-arn x", "--role-arn "},
 	} {
-		rows = append(rows, hostile{name: bad.name, at: "flags", command: bad.command, exit: 2, says: bad.says})
+		rows = append(rows, hostile{name: bad.name, at: "flags", command: bad.command, exit: 2, says: bad.says, fault: func(a *attack) func() {
+			a.env["AWS_PROFILE"] = "dev" // which SDKs do not hand on, and process does not read
+			return nil
+		}})
 	}
 	runHostile(t, rows)
 }

@@ -37,20 +37,6 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
-// Recent is within the time, and not from the future but for the second by which
-// clocks are set.
-func TestRecent(t *testing.T) {
-	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	for ago, want := range map[time.Duration]bool{
-		0: true, time.Minute - 1: true, time.Minute: false, time.Hour: false,
-		-time.Second + 1: true, -time.Second: false, -time.Hour: false,
-	} {
-		if got := recent(now.Add(-ago), now, time.Minute); got != want {
-			t.Errorf("%s ago: %v", ago, got)
-		}
-	}
-}
-
 // A code that ran out while no process looked counts as unanswered from the moment
 // it ran out, and is not shown to those who wait.
 func TestCodeThatRanOutUnseen(t *testing.T) {
