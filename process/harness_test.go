@@ -57,7 +57,7 @@ func newWorld(t *testing.T, o sandbox.Options) *world {
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o700))
 	w := &world{
-		t: t, box: box, clock: c, dir: dir, ring: &memory{items: map[string][]byte{}}, storage: "auto",
+		t: t, box: box, clock: c, dir: dir, ring: newMemory("memory"), storage: "auto",
 		person: Person{Terminal: true, Browser: true},
 	}
 	w.answer = w.approve
@@ -74,9 +74,12 @@ func must(t testing.TB, err error) {
 
 // memory is a keyring that takes no time.
 type memory struct {
+	kind  string
 	mu    sync.Mutex
 	items map[string][]byte
 }
+
+func newMemory(kind string) *memory { return &memory{kind: kind, items: map[string][]byte{}} }
 
 func (m *memory) Get(_ context.Context, item string) ([]byte, error) {
 	m.mu.Lock()
@@ -112,8 +115,8 @@ func (m *memory) List(context.Context) ([]string, error) {
 
 func (*memory) Unlock(context.Context, ...string) error { return nil }
 func (*memory) CanAsk() bool                            { return true }
-func (*memory) Kind() string                            { return "memory" }
-func (*memory) Name() string                            { return "memory" }
+func (m *memory) Kind() string                          { return m.kind }
+func (m *memory) Name() string                          { return m.kind }
 
 // storages are those that a new process opens.
 func (w *world) storages() *cache.Storages {

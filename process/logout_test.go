@@ -143,15 +143,6 @@ func TestLogoutWaitsForTheLogin(t *testing.T) {
 	}
 }
 
-// named is a keyring under another name.
-type named struct {
-	cache.Keyring
-	kind string
-}
-
-func (n named) Kind() string { return n.kind }
-func (n named) Name() string { return "the " + n.kind }
-
 // away is a keyring that cannot be reached.
 type away struct{ cache.Keyring }
 
@@ -168,14 +159,12 @@ func (a away) CanAsk() bool                                      { return false 
 // files, each with a refresh token of its own.
 func moved(t *testing.T) (w *world, rings []cache.Keyring) {
 	w = newWorld(t, sandbox.Options{Rotate: true})
-	rings = []cache.Keyring{named{&memory{items: map[string][]byte{}}, "first"}, named{&memory{items: map[string][]byte{}}, "second"}}
+	rings = []cache.Keyring{newMemory("first"), newMemory("kernel")}
 	w.ring = rings[0]
 	w.mustRun()
 	w.rings, w.ring = []cache.Keyring{away{rings[0]}, rings[1]}, nil
 	w.clock.Advance(time.Minute)
 	w.storage = "kernel" // which the second stands for
-	w.rings[1] = named{rings[1], "kernel"}
-	rings[1] = w.rings[1]
 	w.mustRun()
 	w.clock.Advance(time.Minute)
 	w.storage = "file"
