@@ -36,6 +36,7 @@ func (l *laptop) install() {
 	l.env["DAYPASS_PROMPT"] = "auto"
 	l.env["DAYPASS_TEST_IS_PROGRAM"] = "1"
 	l.env["GORACE"] = "atexit_sleep_ms=0"
+	l.env["GOCOVERDIR"] = l.t.TempDir() // else go test -cover has it warn on stderr
 	l.env["TERM"] = "xterm"
 }
 
