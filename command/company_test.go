@@ -42,9 +42,7 @@ func TestCompanySettings(t *testing.T) {
 	if code, _, stderr := l.configure("--yes", "--import", filepath.Join(l.home(), "handed-out.ini")); code != 2 || !strings.Contains(stderr, want) {
 		t.Errorf("import: exit %d: %s", code, stderr)
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(path, 0o666))
 	before := len(l.box.Requests())
 	for _, args := range [][]string{{"process", "--profile", "dev"}, {"status"}, {"login"}, {"logout"}, {"console"}, {"exec", "--", "true"}, {"token"}} {
 		if code, _, stderr := l.run(args...); code != 2 || !strings.Contains(stderr, "so it may not say where you log in") {

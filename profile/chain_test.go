@@ -16,9 +16,7 @@ func chained(name, source string, more ...string) string {
 func TestChain(t *testing.T) {
 	text := config + chained("spoke", "dev", "daypass_external_id = a:b/c@d", "region = us-west-2", "daypass_duration = 30m") + chained("rim", "spoke")
 	rim, err := load(t, text, "rim", nil, map[string]string{"prompt": "never", "policy-arns": "arn:aws:iam::aws:policy/A"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	spoke := rim.Source
 	if spoke == nil || spoke.Source == nil || spoke.Name != "spoke" || spoke.Source.Name != "dev" || spoke.Source.Source != nil {
 		t.Fatalf("%+v", rim)

@@ -15,9 +15,7 @@ import (
 func company(t *testing.T, own, companys string) (src Source, path string) {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "daypass")
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(folder, 0o755))
 	path = filepath.Join(folder, "config")
 	put(t, path, companys, 0o644)
 	return source(t, own, map[string]string{companyVariable: path}, nil), path
@@ -46,9 +44,7 @@ daypass_role_arn = arn:aws:iam::111122223333:role/dev
 func TestCompanySettings(t *testing.T) {
 	src, path := company(t, companyProfile, companys)
 	p, err := Load(src, "dev")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if p.IDP.Issuer != "https://corp.example" || p.IDP.ClientID != "c1" || p.IDP.ClientSecret.Reveal() != "s3cret" || p.IDP.Support != "Ask in #aws" || p.IDP.Warnings != nil ||
 		p.IDP.Company != "client_id, client_secret, issuer, scopes, support from "+path {
 		t.Errorf("%+v", p.IDP)
@@ -125,9 +121,7 @@ func TestCompanyFileRefused(t *testing.T) {
 func TestEditBesideTheCompanys(t *testing.T) {
 	src, _ := company(t, "", companys)
 	c, err := OpenToEdit(src)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text, _, err := c.Edit(Compose("dev", "/x/daypass process --profile dev", map[string]string{"idp": "corp", "role-arn": "arn:aws:iam::111122223333:role/dev"}, secret.String{}))
 	if err != nil || strings.Contains(string(text), "daypass-idp") || !strings.Contains(string(text), "daypass_idp = corp") {
 		t.Errorf("%s, %v", text, err)

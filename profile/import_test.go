@@ -20,9 +20,7 @@ func TestReadImport(t *testing.T) {
 		t.Errorf("imported:\n%s", made)
 	}
 	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer file.Close()
 	if piped, err := ReadImport("-", file); err != nil || !cmp.Equal(piped, blocks) {
 		t.Errorf("from standard input: %+v, %v", piped, err)
