@@ -195,57 +195,6 @@ func TestDesktopLogin(t *testing.T) {
 	}
 }
 
-func TestDesktopLocked(t *testing.T) {
-	d := startDesktop(t)
-	d.startDaemon(t, "")
-	dir := t.TempDir()
-	l, key := storeLogin(t, desktopLogin(t, dir).storages, "keyring", "{}")
-	items, err := l.Items()
-	must(t, err)
-
-	// The bus starts another daemon, which is locked. One process has its
-	// connection still from before, the other is new.
-	d.endDaemon(t)
-	start := time.Now()
-	for _, l := range []*Login{l, desktopLogin(t, dir)} {
-		service := l.candidates[0].(*secretService)
-		wantUnreachable(t, service, true, "")
-		_, keyErr := l.Key(t.Context())
-		_, newErr := l.NewKey(t.Context())
-		for call, err := range map[string]error{
-			"key": keyErr, "new key": newErr, "set": l.SetRecord(t.Context(), nil), "delete": items[0].Delete(t.Context()),
-		} {
-			var unreachable *UnreachableError
-			if !errors.Is(err, errItemLocked) || !errors.As(err, &unreachable) || !unreachable.Locked {
-				t.Errorf("%s: %v, want %v", call, err, errItemLocked)
-			}
-		}
-		if _, err := service.Get(t.Context(), "other"); !errors.Is(err, errCollectionLocked) {
-			t.Errorf("no item in a locked keyring: %v, want %v", err, errCollectionLocked)
-		}
-		if err := l.Unlock(t.Context()); !errors.Is(err, errNoDisplay) || l.CanAsk() {
-			t.Errorf("unlock: %v, want %v", err, errNoDisplay)
-		}
-	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("a locked keyring took %v in all", took)
-	}
-	// A display that is not there: the dialog cannot be shown.
-	t.Setenv("DISPLAY", ":99")
-	ctx, cancel := bounded(t.Context(), 3*time.Second)
-	defer cancel()
-	var unreachable *UnreachableError
-	if err := l.Unlock(ctx); !errors.As(err, &unreachable) || !unreachable.Locked {
-		t.Errorf("unlock on a dead display: %v, want Locked", err)
-	}
-
-	// Unlocked again, by another daemon still.
-	d.startDaemon(t, "")
-	if got, err := l.Key(t.Context()); err != nil || !got.Equal(key.String) {
-		t.Errorf("after unlocking: %v", err)
-	}
-}
-
 // With the disk full under the keyring, what is there is still read, what is not
 // stored is not said to be, and nothing is half there.
 func TestDesktopDiskFull(t *testing.T) {
