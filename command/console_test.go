@@ -1,14 +1,11 @@
 package command
 
 import (
-	"bytes"
-	"context"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,21 +16,6 @@ import (
 func (l *laptop) openDesktop() {
 	l.env["DAYPASS_PROMPT"] = "auto"
 	l.env["BROWSER"] = "is-not-asked" // there is one, also on a machine without a screen
-}
-
-// runPatiently is run with a clock on which the wait for a browser does not end.
-func (l *laptop) runPatiently(ctx context.Context, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	e := l.environment(&out, &errs, args...)
-	e.Sleep = func(ctx context.Context, d time.Duration) error {
-		if d < 30*time.Second {
-			return l.clock.Sleep(ctx, d)
-		}
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	code = Run(ctx, e)
-	return code, out.String(), errs.String()
 }
 
 // signsInTo checks that stdout is one sign-in URL, and returns its destination.
@@ -164,12 +146,6 @@ func TestConsoleWithoutAnAnswerFromTheBrowser(t *testing.T) {
 	code, stdout, stderr = l.run("console", "-p", "dev", "--browser-command", "no-such-program {url}")
 	if code != 2 || stdout != "" || !strings.Contains(stderr, "no-such-program") || strings.Contains(stderr, "127.0.0.1") || !strings.HasSuffix(stderr, printIt) {
 		t.Errorf("no browser: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(time.Second, cancel)
-	code, stdout, stderr = l.runPatiently(ctx, "console", "-p", "dev", "--browser-command", os.Args[0]+" -test.run=^$ {url}")
-	if code != 130 || stdout != "" || stderr != "daypass: interrupted.\n" {
-		t.Errorf("Ctrl-C: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
 }
 

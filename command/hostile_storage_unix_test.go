@@ -89,6 +89,7 @@ func TestHostileStorage(t *testing.T) {
 		})
 	}
 	storage("note, a failure without an exit code", note(0, "x"), 0, "", loginKept)
+	storage("note, an exit code that is none", note(999, "x"), 0, "", loginKept)
 	storage("note, lines with escape sequences", note(6, "x\x1b[2J\r\ny\u202e", "z"), 6, "x", loginKept)
 	storage("note, 1000 lines", note(6, strings.Split(strings.Repeat("x\n", 1000), "\n")...), 0, "", loginKept)
 	storage("note, placeholders", note(6, "{profile} {nothing}", "{flag}"), 6, "dev {nothing}", loginKept)

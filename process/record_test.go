@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
@@ -68,24 +66,4 @@ func TestNamesHoldWhatChangesTheAnswer(t *testing.T) {
 	if names(same) != names(base) {
 		t.Error("the region, or how long to wait, changes the names, and the credentials do not depend on it")
 	}
-}
-
-// A file that somebody has changed is no note, and keeps nobody from credentials.
-func TestNoteOfRubbish(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	p := w.pipeline()
-	at := `"at":"` + w.clock.Now().Format(time.RFC3339) + `"`
-	for _, rubbish := range []string{"", "{", "null", `{"lines":7}`, `{"exit":3}`, `{"exit":3,` + at + `}`, `{"exit":-1,"lines":["a"],` + at + `}`,
-		`{"exit":0,"failed":true,"lines":["a"],` + at + `}`, `{"exit":0,"failed":true,` + at + `}`, `{"exit":999,"failed":true,"lines":["a"],` + at + `}`,
-		`{"exit":3,"failed":true,` + at + `}`, `{"exit":3,"lines":["a","a","a","a"],` + at + `}`,
-		`{"exit":3,"lines":["a"],"at":"2027-01-01T00:00:00Z"}`, `{"exit":3,` + at + `,"lines":["` + strings.Repeat("a", noteMax) + `"]}`} {
-		for _, name := range []string{loginNote, p.roleNote()} {
-			must(t, cache.WriteFile(p.Kept.Dir(), name, []byte(rubbish)))
-		}
-		if f := p.lastFailure(nil); f != nil {
-			t.Errorf("%.20q: %+v", rubbish, f)
-		}
-	}
-	w.mustRun()
 }
