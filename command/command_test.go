@@ -48,6 +48,12 @@ func TestProcessIsSilentOnSuccessAndBriefOnFailure(t *testing.T) {
 	if again := l.mustRun("process", "--profile", "dev"); again != stdout || l.box.Count("") != before {
 		t.Errorf("the warm call made %d requests", l.box.Count("")-before)
 	}
+	if token := l.mustRun("token", "--profile", "dev"); !strings.Contains(l.mustRun("token", "--profile", "dev", "--format", "json"), strings.TrimSpace(token)) {
+		t.Error("the token as JSON is another one")
+	}
+	if code, stdout, _ := l.run("token", "--profile", "dev", "--format", "xml"); code != 2 || stdout != "" {
+		t.Errorf("the token as XML: exit %d", code)
+	}
 }
 
 func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {

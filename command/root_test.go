@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/profile"
 )
 
 // Only the subcommand that is asked for is made: it must be found under its name,
@@ -108,6 +109,16 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 		if !strings.Contains(cmd.Example, "daypass "+cmd.Name()) {
 			t.Errorf("%s has no example of itself: %q", cmd.CommandPath(), cmd.Example)
+		}
+	}
+	l := newLaptop(t, sandbox.Options{})
+	if version := l.mustRun("version"); !strings.HasPrefix(version, "daypass ") || !strings.Contains(version, runtime.Version()) {
+		t.Errorf("version: %q", version)
+	}
+	settings := l.mustRun("help", "settings")
+	for _, flag := range profile.Flags() {
+		if !strings.Contains(settings, "--"+flag.Name) {
+			t.Errorf("help settings lacks --%s", flag.Name)
 		}
 	}
 }
