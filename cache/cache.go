@@ -61,14 +61,18 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // lockedError is a reason why a locked storage stays locked.
-type lockedError string
+type lockedError struct{ error }
 
-func (e lockedError) Error() string { return string(e) }
+func (e lockedError) Unwrap() error { return e.error }
 
-// What became of the dialog that [Login.Unlock] raised.
-const (
-	ErrDismissed  lockedError = "its password was not given"
-	ErrUnanswered lockedError = "nobody answered the dialog that asks for its password"
+// ErrConfirms says that the storage is unlocked, but gives the record only to a
+// process that a person has allowed to have it, as KeePassXC can.
+var ErrConfirms error = lockedError{errors.New("it asks before it gives the record to a program")}
+
+// What became of a dialog of the storage's, at [Login.Unlock] or a deletion.
+var (
+	ErrDismissed  = errors.New("its dialog was dismissed")
+	ErrUnanswered = errors.New("nobody answered its dialog")
 )
 
 // Name makes a name of parts for a login's folder or a lock: the hexadecimal

@@ -68,7 +68,7 @@ var (
 	errShut = &UnreachableError{Where: "the keyring", Locked: true, Err: errItemShut}
 )
 
-const errItemShut lockedError = "shut"
+var errItemShut error = lockedError{errors.New("shut")}
 
 // testStorages are two keyrings, "first" and "kernel", and files.
 func testStorages(t *testing.T) (s *Storages, first, kernel *memory) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,13 +26,11 @@ const (
 	secretAPI   = "org.freedesktop.Secret." // begins the names of interfaces
 )
 
-const (
-	errItemLocked       lockedError = "it is locked, and holds the record"
-	errCollectionLocked lockedError = "it is locked, and may hold the record"
-	errNoDisplay        lockedError = "there is no display to ask for its password on"
-)
-
 var (
+	errItemLocked       error = lockedError{errors.New("it is locked, and holds the record")}
+	errCollectionLocked error = lockedError{errors.New("it is locked, and may hold the record")}
+	errNoDisplay        error = lockedError{errors.New("there is no display to ask for its password on")}
+
 	errNoCollection = errors.New("it has no collection to keep a record in")
 	errNoBus        = errors.New("there is no D-Bus session bus in this session")
 )
@@ -120,7 +119,11 @@ func (s *secretService) Set(ctx context.Context, item, label string, value []byt
 }
 
 func (s *secretService) Remove(ctx context.Context, item string) error {
-	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
+	bound := writeBound
+	if s.CanAsk() {
+		bound = dialogBound // KeePassXC asks whether to delete
+	}
+	return s.talk(ctx, bound, func(ctx context.Context, conn *dbus.Conn) error {
 		found, err := find(ctx, conn, item)
 		for _, path := range found {
 			if err == nil {
@@ -175,7 +178,11 @@ func (s *secretService) unlock(ctx context.Context, conn *dbus.Conn, locked ...d
 	if promptOf(answer) != "" && !s.CanAsk() {
 		return errNoDisplay
 	}
-	return complete(ctx, conn, answer)
+	err := complete(ctx, conn, answer)
+	if errors.Is(err, ErrDismissed) || errors.Is(err, ErrUnanswered) {
+		err = lockedError{err}
+	}
+	return err
 }
 
 // promptOf returns the prompt with which the service wants its answer completed:
@@ -230,11 +237,14 @@ func attributes(item string) map[string]string {
 }
 
 // find returns where the item is, in one place normally: ErrMiss if it is missing,
-// but errItemLocked or errCollectionLocked if it is locked or may be.
+// but ErrConfirms, errItemLocked or errCollectionLocked if it is locked or may be.
 func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
 	found, locked, err := search(ctx, conn, attributes(item))
 	if err == nil && len(locked) > 0 {
 		err = errItemLocked
+		if isUnlocked(ctx, conn, dbus.ObjectPath(path.Dir(string(locked[0])))) {
+			err = ErrConfirms
+		}
 	}
 	if err == nil && len(found) == 0 {
 		// Some services find nothing in a collection that is locked.
@@ -245,7 +255,12 @@ func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath,
 	return found, err
 }
 
+// search does not ask a service whose collections are all locked, which is
+// errCollectionLocked: KeePassXC has its database unlocked before it answers.
 func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
+	if _, err := unlockedHome(ctx, conn); errors.Is(err, errCollectionLocked) && !anyUnlocked(ctx, conn) {
+		return nil, nil, err
+	}
 	err = call(ctx, conn, secretsPath, "Service.SearchItems", attributes).Store(&unlocked, &locked)
 	return unlocked, locked, err
 }
@@ -280,6 +295,20 @@ func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectP
 	return collection, err
 }
 
+// anyUnlocked reports whether a collection is unlocked. GNOME Keyring always has
+// one, for the session.
+func anyUnlocked(ctx context.Context, conn *dbus.Conn) bool {
+	var all []dbus.ObjectPath
+	err := property(ctx, conn, secretsPath, "Service", "Collections", &all)
+	return err == nil && slices.ContainsFunc(all, func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) })
+}
+
+func isUnlocked(ctx context.Context, conn *dbus.Conn, collection dbus.ObjectPath) bool {
+	locked := true
+	err := property(ctx, conn, collection, "Collection", "Locked", &locked)
+	return err == nil && !locked
+}
+
 func property(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
 	object := conn.Object(secretsName, path)
 	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, secretAPI+iface, name).Store(value)
@@ -306,8 +335,8 @@ func (s *secretService) talk(ctx context.Context, bound time.Duration, conversat
 	errors.As(err, &answer)
 	locked := errors.As(err, &reason) || answer.Name == secretAPI+"Error.IsLocked"
 	// If it cannot write its file, the service says no more for people.
-	full := bound == writeBound && answer.Name == "org.freedesktop.DBus.Error.Failed"
-	if !locked && ctx.Err() != nil {
+	full := bound != s.read && answer.Name == "org.freedesktop.DBus.Error.Failed"
+	if !locked && !errors.Is(err, ErrUnanswered) && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return &UnreachableError{Where: s.Name(), Locked: locked, Full: full, Err: err}

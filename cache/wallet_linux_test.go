@@ -216,10 +216,13 @@ func TestUnlockDialog(t *testing.T) {
 		s := desktopService(t)
 		before := errCollectionLocked
 		if !tt.collection {
-			before = errItemLocked
+			before = ErrConfirms
 		}
 		if _, err := s.Get(t.Context(), "k"); (tt.collection || tt.item) && !errors.Is(err, before) {
 			t.Errorf("%+v: before: %v, want %v", tt, err, before)
+		}
+		if names, _ := s.List(t.Context()); tt.collection && slices.Contains(wallet.seen(), "SearchItems") {
+			t.Errorf("%+v: a locked service was searched, and found %q: KeePassXC raises a dialog then", tt, names)
 		}
 		ctx, cancel := patience(t, tt.want)
 		err := s.Unlock(ctx, "k", "k2")
@@ -264,7 +267,8 @@ func TestWritePrompt(t *testing.T) {
 			ctx, cancel := patience(t, tt.want)
 			err := f(ctx)
 			cancel()
-			if !errors.Is(err, tt.want) {
+			var unreachable *UnreachableError
+			if !errors.Is(err, tt.want) || tt.want != nil && (!errors.As(err, &unreachable) || unreachable.Locked != tt.locked) {
 				t.Errorf("%s, answer %q: %v, want %v", call, tt.answer, err, tt.want)
 			}
 			wallet.wantPrompts(t, tt.prompts)

@@ -106,6 +106,16 @@ func find(names []string, usable func(path string) bool) string {
 	return ""
 }
 
+// program returns the path of a program that few tests need.
+func program(t *testing.T, names ...string) string {
+	t.Helper()
+	path := find(names, func(string) bool { return true })
+	if path == "" {
+		t.Fatalf("%s is missing; run: sh e2e/install.sh", filepath.Base(names[0]))
+	}
+	return path
+}
+
 func isAWSVersion2(path string) bool {
 	version, err := exec.Command(path, "--version").CombinedOutput()
 	return err == nil && strings.HasPrefix(string(version), "aws-cli/2.")

@@ -60,23 +60,14 @@ func newLockedComputer(t *testing.T) (*computer, *screen) {
 func startScreen(t *testing.T, c *computer) *screen {
 	t.Helper()
 	s := &screen{t: t, c: c, marks: make(chan struct{}, 1), calls: map[string]int{}, readers: map[string]bool{}}
-	programs := map[string]string{}
-	for _, names := range [][]string{ // Debian's places, and others'
-		{"Xvfb"}, {"xdotool"}, {"/usr/libexec/gcr-prompter", "/usr/lib/gcr-prompter", "/usr/lib/gcr/gcr-prompter"},
-	} {
-		path := find(names, func(string) bool { return true })
-		if path == "" {
-			t.Fatalf("%s is missing; run: sh e2e/install.sh", filepath.Base(names[0]))
-		}
-		programs[filepath.Base(path)] = path
-	}
-	s.xdotool = programs["xdotool"]
-	c.env["DISPLAY"] = startXServer(t, programs["Xvfb"])
+	s.xdotool = program(t, "xdotool")
+	prompterPath := program(t, "/usr/libexec/gcr-prompter", "/usr/lib/gcr-prompter", "/usr/lib/gcr/gcr-prompter") // Debian's place, and others'
+	c.env["DISPLAY"] = startXServer(t, program(t, "Xvfb"))
 
 	services := filepath.Join(c.folder, "services")
 	must(t, os.Mkdir(services, 0o700))
 	const prompter = "org.gnome.keyring.SystemPrompter"
-	write(t, filepath.Join(services, prompter+".service"), "[D-BUS Service]\nName="+prompter+"\nExec="+programs["gcr-prompter"]+"\n")
+	write(t, filepath.Join(services, prompter+".service"), "[D-BUS Service]\nName="+prompter+"\nExec="+prompterPath+"\n")
 	config := fmt.Sprintf(busConfig, filepath.Join(c.folder, "bus"))
 	write(t, filepath.Join(c.folder, "bus.conf"), strings.Replace(config, "</busconfig>", "<servicedir>"+services+"</servicedir></busconfig>", 1))
 	s.bus = connectBus(t, c.bus)

@@ -37,7 +37,7 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrUnanswered}
 		}
-		if err == nil && p.stillLocked(ctx) != nil {
+		if still := p.stillLocked(ctx); err == nil && still != nil && !errors.Is(still, cache.ErrConfirms) {
 			lock.Unlock()
 			return dismissed
 		}
@@ -99,8 +99,13 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 	switch {
 	case keyring.Locked && (errors.Is(err, cache.ErrDismissed) || errors.Is(err, cache.ErrUnanswered)):
 		return new("the keyring that holds the login of "+login+" is locked: "+why+".", unlockAdvice())
+	case errors.Is(err, cache.ErrConfirms):
+		return new("the keyring asks before it gives the login of "+login+" to a program, and no dialog is shown here.",
+			"Repeat your command on the desktop, and let the keyring remember your answer.")
 	case keyring.Locked:
-		return new("the keyring that holds the login of "+login+" is locked, and no dialog can be shown here.", unlockAdvice())
+		return new("the keyring that holds the login of "+login+" is locked, and no dialog is shown here.", unlockAdvice())
+	case errors.Is(err, cache.ErrDismissed), errors.Is(err, cache.ErrUnanswered):
+		return new("the "+keyring.Where+" has not deleted the login of "+login+": "+why+".", "Repeat your command, and confirm it there.")
 	case keyring.Full:
 		return new(keyring.Where+" cannot store anything more: "+why+".", "Is the disk of your home folder full? Free some space, then repeat your command.")
 	case errors.Is(err, syscall.EDQUOT):

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,6 +27,7 @@ type lockable struct {
 	onAsk   func()
 	blind   bool   // there is no display for the dialog
 	only    string // how the names of items begin that are locked; "" is all
+	why     error  // nil: errors.New("locked")
 }
 
 func (s *lockable) CanAsk() bool { return !s.blind }
@@ -38,7 +40,7 @@ func (s *lockable) Ready(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.locked {
-		return s.lockedErr(errors.New("locked"))
+		return s.lockedErr(cmp.Or(s.why, errors.New("locked")))
 	}
 	return nil
 }
@@ -88,8 +90,8 @@ func (w *world) lockRing(opens bool) *lockable {
 }
 
 const (
-	notGiven    = "the keyring that holds the login of corp is locked: its password was not given."
-	cannotShown = "the keyring that holds the login of corp is locked, and no dialog can be shown here."
+	notGiven    = "the keyring that holds the login of corp is locked: its dialog was dismissed."
+	cannotShown = "the keyring that holds the login of corp is locked, and no dialog is shown here."
 )
 
 // A dialog that is dismissed is not raised again for those who waited behind it. It
@@ -162,7 +164,7 @@ func TestOneDialogForTwo(t *testing.T) {
 				if opens && err != nil {
 					t.Errorf("two %s: %v", name, err)
 				} else if !opens {
-					w.failsWith(err, failure.ExitKeyring, "is locked: its password was not given.")
+					w.failsWith(err, failure.ExitKeyring, "is locked: its dialog was dismissed.")
 				}
 			}
 			if ring.dialogs != 1 {
@@ -171,6 +173,38 @@ func TestOneDialogForTwo(t *testing.T) {
 			w.counts(map[string]int{"sts": 2})
 		}
 	}
+}
+
+// A keyring that asks about each process asks about the second one as well, which
+// does not take the answer to the first one's dialog for its own.
+func TestEachProcessHasItsDialogWhereTheKeyringConfirms(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.mustRun(longRole)
+	plain := w.ring
+	first := w.lockRing(true)
+	second := &lockable{Keyring: plain, locked: true, opens: true}
+	first.why, second.why = cache.ErrConfirms, cache.ErrConfirms
+	behind := make(chan error)
+	first.onAsk = func() {
+		waits := make(chan struct{})
+		ctx := signal{w.ctx(), sync.OnceFunc(func() { close(waits) })}
+		go func() {
+			_, err := w.pipeline(longRole, w.on(second)).Credentials(ctx, ForSDK)
+			behind <- err
+		}()
+		<-waits
+	}
+	w.mustRun()
+	if err := <-behind; err != nil || first.dialogs != 1 || second.dialogs != 1 {
+		t.Errorf("the second process: %v; %d and %d dialogs", err, first.dialogs, second.dialogs)
+	}
+	w.counts(map[string]int{"sts": 2})
+
+	second.locked = true
+	w.person = Person{}
+	w.fails(failure.ExitKeyring, "asks before it gives the login of corp to a program", w.on(second))
 }
 
 // Whoever waits behind a dialog until the end is told that nobody answered it.
@@ -183,7 +217,7 @@ func TestNobodyAtTheDialog(t *testing.T) {
 	defer lock.Unlock()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	w.failsIn(short, failure.ExitKeyring, "is locked: nobody answered the dialog that asks for its password.")
+	w.failsIn(short, failure.ExitKeyring, "is locked: nobody answered its dialog.")
 	if ring.dialogs != 0 {
 		t.Errorf("%d dialogs", ring.dialogs)
 	}

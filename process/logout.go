@@ -166,7 +166,11 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 		p.revoke(ctx, l, &out)
 	}
 	for _, items := range places {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		limit := storeTime
+		if items.CanAsk() {
+			limit = unlockTime // the keyring may ask whether to delete
+		}
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		err := items.Delete(bounded)
 		cancel()
 		if err != nil {
