@@ -3,6 +3,7 @@ package idp
 import (
 	"bytes"
 	"encoding/json"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,7 +37,7 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 	case len(body) > maxBody:
 		a.Description = "the answer has more than 1 MiB"
 	default:
-		a.fields, a.Description = readFields(a.body)
+		a.fields, a.Description = readFields(response.Header, a.body)
 	}
 	if a.fields == nil {
 		a.Unreadable = true
@@ -57,8 +58,20 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 	return a
 }
 
-// readFields reads a JSON object. Without fields, it says what the body is instead.
-func readFields(body []byte) (fields map[string]json.RawMessage, instead string) {
+// readFields reads a JSON object, or a form, as older servers answer. Without
+// fields, it says what the body is instead.
+func readFields(header http.Header, body []byte) (fields map[string]json.RawMessage, instead string) {
+	if kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); kind == formType && !json.Valid(body) {
+		form, err := url.ParseQuery(string(body))
+		fields = map[string]json.RawMessage{}
+		for name := range form {
+			fields[name], _ = json.Marshal(form.Get(name)) // a string
+		}
+		if err == nil && len(fields) > 0 {
+			return fields, ""
+		}
+		fields = nil
+	}
 	err := json.Unmarshal(body, &fields)
 	switch {
 	case err == nil && fields != nil:

@@ -1,13 +1,55 @@
 package idp
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/daypass/daypass/secret"
 )
+
+// What is read of an answer besides JSON.
+func TestAnswersInOtherForms(t *testing.T) {
+	gzipped := func(text string) string {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, _ = w.Write([]byte(text)) // into memory
+		_ = w.Close()
+		return packed.String()
+	}
+	const both = `{"access_token":"a","id_token":"i.d.t","refresh_token":"n3w"}`
+	for name, r := range map[string]reply{
+		"a byte order mark": ok("\xef\xbb\xbf" + both),
+		"x-gzip":            withHeader(ok(gzipped(both)), "Content-Encoding", "x-gzip"),
+		"a form":            withHeader(ok("access_token=a&expires_in=3600&id_token=i.d.t&refresh_token=n3w"), "Content-Type", formType+"; charset=utf-8"),
+	} {
+		p := newFake(t)
+		p.Will("/token", r)
+		got, err := p.client().Refresh(t.Context(), secret.New("r3fresh"))
+		if err != nil || got.IDToken.Reveal() != "i.d.t" || got.RefreshToken.Reveal() != "n3w" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, r := range map[string]reply{
+		"not x-gzip":     withHeader(ok(both), "Content-Encoding", "x-gzip"),
+		"x-gzip of 8 MB": withHeader(ok(gzipped(`{"id_token":"`+strings.Repeat("x", 8<<20)+`"}`)), "Content-Encoding", "x-gzip"),
+	} {
+		p := newFake(t)
+		p.Will("/token", r)
+		if _, err := p.client().Refresh(t.Context(), secret.New("r3fresh")); !IsLost(err) {
+			t.Errorf("%s: %v, want a lost answer", name, err)
+		}
+	}
+	p := newFake(t)
+	p.Will("/token", withHeader(status(400, "error=invalid_grant&error_description=it+has+ended"), "Content-Type", formType))
+	if _, err := p.client().Refresh(t.Context(), secret.New("r3fresh")); !IsInvalidGrant(err) {
+		t.Errorf("an error in a form: %v", err)
+	}
+}
 
 func TestRefreshSends(t *testing.T) {
 	p := newFake(t)

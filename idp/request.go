@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ const (
 	OpDiscovery  = "discovery"
 	OpKeys       = "keys"
 )
+
+const formType = "application/x-www-form-urlencoded"
 
 // maxBody bounds an answer, in bytes, after decompression.
 const maxBody = 1 << 20
@@ -65,7 +68,7 @@ func (c *Client) post(ctx context.Context, op, endpoint string, form url.Values)
 	if err != nil {
 		return Answer{}, err
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Content-Type", formType)
 	// A connection kept from poll to poll may be closed by the provider (Node does
 	// it after 5 s, the usual interval) at the very moment the next request goes
 	// out, and then it is not known whether that arrived.
@@ -140,7 +143,7 @@ func (c *Client) send(request *http.Request, op string, secrets []string) (Answe
 	if err == nil {
 		defer response.Body.Close()
 		c.measureSkew(response.Header)
-		body, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+		body, err = readBody(response)
 	}
 	if err != nil && secret.Repeats(err.Error(), secrets...) { // net/http quotes what is not HTTP
 		err = errors.New("no HTTP answer")
@@ -151,6 +154,20 @@ func (c *Client) send(request *http.Request, op string, secrets []string) (Answe
 		return Answer{}, c.explain(&e)
 	}
 	return c.readAnswer(e, response, body, secrets), nil
+}
+
+// readBody reads a byte more than maxBody at most. What net/http leaves compressed
+// is gzip by its old name (RFC 9110 section 8.4.1.3).
+func readBody(response *http.Response) ([]byte, error) {
+	body := io.Reader(response.Body)
+	if strings.EqualFold(response.Header.Get("Content-Encoding"), "x-gzip") {
+		unpacked, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, err
+		}
+		body = unpacked
+	}
+	return io.ReadAll(io.LimitReader(body, maxBody+1))
 }
 
 // measureSkew compares clocks by the Date header, which has a resolution of one
