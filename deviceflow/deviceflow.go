@@ -55,7 +55,8 @@ type Authorization struct {
 	// wall time.
 	NextPoll time.Time `json:"next_poll"`
 	// Unanswered is true once the answer to a poll was lost: it may have held the
-	// tokens, and then the code is spent.
+	// tokens, and then the code is spent. In a stored one it says that the last poll
+	// had no answer.
 	Unanswered   bool        `json:"unanswered,omitempty"`
 	Issued       time.Time   `json:"issued"`
 	Expires      time.Time   `json:"expires"`

@@ -118,6 +118,8 @@ func (p *Pipeline) mayAsk(r request, person Person) error {
 		return nil
 	case n.Refused:
 		return needsLogin("the login of " + p.clockTime(n.LastCode) + " was refused, so profile {profile} does not ask again.")
+	case n.nobodyAnswered() && !n.Asked && n.Exit == failure.ExitNetwork:
+		return needsLogin(p.silent(n.LastCode) + ", so profile {profile} does not ask again.")
 	case n.nobodyAnswered():
 		return needsLogin("nobody answered the login of " + p.clockTime(n.LastCode) + ", so profile {profile} does not ask again.")
 	case r.ended != nil:
@@ -203,7 +205,11 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 	case interrupted(ctx):
 		return nil, failure.Interrupted(err)
 	case !expired && (errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.DeadlineExceeded)):
-		if idp.IsLost(err) || idp.IsUnreachable(err) {
+		if unanswered := idp.IsLost(err) || idp.IsUnreachable(err); unanswered != r.open.Unanswered {
+			r.open.Unanswered = unanswered
+			_ = p.putAuthorization(r.key, r.open) // or whoever finds that it ran out would blame the person
+		}
+		if r.open.Unanswered {
 			return nil, err // nobody could have approved it
 		}
 		return nil, p.gaveUp(open, p.Now().Sub(started))
@@ -299,6 +305,11 @@ func (l *login) isOf(t idp.Token) bool {
 // codeRanOut is the answer when a code expires that nobody approved.
 func (p *Pipeline) codeRanOut(a deviceflow.Authorization) *failure.Error {
 	return needsLogin("nobody answered the login of " + p.clockTime(a.Issued) + ": its code " + a.UserCode + " ran out.")
+}
+
+// silent says that a code could not be approved, for the provider's sake.
+func (p *Pipeline) silent(issued time.Time) string {
+	return "{host} did not answer as it should to the login of " + p.clockTime(issued)
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.

@@ -302,11 +302,11 @@ func TestCodeThatRanOut(t *testing.T) {
 		next   string // what a later process says
 	}{
 		{"by our clock", func(*world, *Pipeline) {}, failure.ExitLogin, "ran out", "nobody answered the login of"},
-		{"by our clock, with the provider silent at last", silent, failure.ExitNetwork, "127.0.0.1", "nobody answered the login of"},
+		{"by our clock, with the provider silent at last", silent, failure.ExitNetwork, "127.0.0.1", "127.0.0.1:PORT did not answer as it should to the login of"},
 		{"by the provider's", func(w *world, _ *Pipeline) { w.answerWith("/token", 400, `{"error":"expired_token"}`) },
 			failure.ExitLogin, "ran out", "nobody answered the login of"},
 		{"with answers that cannot be read", func(w *world, _ *Pipeline) { w.answerWith("/token", 200, `<html>`) },
-			failure.ExitNetwork, "127.0.0.1", "nobody answered the login of"},
+			failure.ExitNetwork, "127.0.0.1", "127.0.0.1:PORT did not answer as it should to the login of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{CodeLife: 20 * time.Second})
@@ -314,7 +314,7 @@ func TestCodeThatRanOut(t *testing.T) {
 			w.fails(c.exit, c.first, func(p *Pipeline) { c.change(w, p) })
 			w.box.Intercept(nil)
 			w.clock.Advance(time.Minute)
-			w.fails(failure.ExitLogin, c.next)
+			w.fails(failure.ExitLogin, strings.ReplaceAll(c.next, "127.0.0.1:PORT", strings.TrimPrefix(w.box.URL, "http://")))
 			if w.tabs() != 1 {
 				t.Errorf("%d tabs", w.tabs())
 			}
@@ -514,4 +514,13 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	}
 	w.fails(failure.ExitLogin, "nobody answered the login of")
 	w.counts(map[string]int{"device": 1})
+
+	// Whose polls had no answer at last is the provider's failure.
+	w = newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
+	w.person = Person{Browser: true}
+	w.answer = func(string) { w.answerWith("/token", 200, "<html>") }
+	w.fails(failure.ExitNetwork, "does not answer as it should")
+	w.box.Intercept(nil)
+	w.clock.Advance(10 * time.Minute)
+	w.fails(failure.ExitLogin, "did not answer as it should to the login of")
 }

@@ -367,13 +367,17 @@ func (p *Pipeline) putNote(name string, n note) {
 
 // readAttempt reads what is known of asking for this login: the note, and the
 // authorization that waits, which may be nil. One whose code has run out is what
-// it is: a code that nobody answered.
+// it is: a code that nobody answered, or the provider did not.
 func (p *Pipeline) readAttempt(key cache.Key) (note, *authorization) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)
 	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
-		n = n.ended(ranOut.Expires, p.codeRanOut(ranOut.Authorization))
-		n.Asked = true
+		f := p.codeRanOut(ranOut.Authorization)
+		if ranOut.Unanswered {
+			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[1])
+		}
+		n = n.ended(ranOut.Expires, f)
+		n.Asked = n.Asked || !ranOut.Unanswered
 	}
 	return n, open
 }
