@@ -47,7 +47,7 @@ func TestHostileRefresh(t *testing.T) {
 		gone()
 	}
 	refresh("invalid_client", oauthError(401, "invalid_client", ""), 4, "HOST does not accept client daypass-sandbox (invalid_client)")
-	refresh("unauthorized_client", oauthError(400, "unauthorized_client", ""), 4, "HOST does not accept client daypass-sandbox (unauthorized_client)")
+	refresh("unauthorized_client", oauthError(400, "unauthorized_client", ""), 4, "HOST refused to renew the login: ")
 	refresh("invalid_request", oauthError(400, "invalid_request", "what?"), 4, "HOST refused to renew the login: what? (")
 	refresh("invalid_scope", oauthError(400, "invalid_scope", ""), 4, "HOST refuses the scopes of [daypass-idp corp] (invalid_scope)")
 	refresh("invalid_scope, once", once(oauthError(400, "invalid_scope", "")), 0, "")

@@ -120,6 +120,7 @@ func (r refusal) matches(e *ProviderError) bool {
 //
 // https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
 func refusals() []refusal {
+	notRenewed := []string{"{host} refused to renew the login: {words}.", "Ask whoever runs {host}, or run: daypass login{flag}"}
 	return []refusal{{
 		said: []string{"AADSTS53003:", "AADSTS530036:"},
 		lines: []string{"your company's sign-in policy blocks device codes ({event}).",
@@ -154,6 +155,9 @@ func refusals() []refusal {
 		lines: []string{"your login at {host} has ended ({code}).",
 			"Usual causes: password changed, session ended by an admin, or idle too long.", "Run: daypass login{flag}"},
 	}, {
+		said: []string{"unauthorized_client"}, op: OpRefresh, // this client has logged in
+		lines: notRenewed,
+	}, {
 		said: []string{"invalid_client", "unauthorized_client"},
 		lines: []string{"{host} does not accept client {client} ({said}).",
 			"Its application must be a public (native) one; check client_id in {section}.", "What to enable: {enable}."},
@@ -165,7 +169,7 @@ func refusals() []refusal {
 		lines: []string{"{host} asks to wait {wait} ({said}).", loginKept},
 	}, {
 		op:    OpRefresh,
-		lines: []string{"{host} refused to renew the login: {words}.", "Ask whoever runs {host}, or run: daypass login{flag}"},
+		lines: notRenewed,
 	}, {
 		said: []string{"access_denied", "authorization_declined"},
 		lines: []string{"the login at {host} was refused ({said}).",

@@ -40,7 +40,7 @@ func TestRefusals(t *testing.T) {
 		{OpRefresh, 400, "interaction_required", "", 3, "your login at {host} has ended (interaction_required).", "daypass login{flag}"},
 		{OpRefresh, 400, "invalid_request", "", 4, "{host} refused to renew the login: invalid_request.", "run: daypass login{flag}"},
 		{OpRefresh, 403, "access_denied", "", 4, "{host} refused to renew the login: access_denied.", "run: daypass login{flag}"},
-		{OpRefresh, 400, "unauthorized_client", "", 4, "{host} does not accept client J1oXg0 (unauthorized_client).", "check client_id"},
+		{OpRefresh, 400, "unauthorized_client", "", 4, "{host} refused to renew the login: unauthorized_client.", "run: daypass login{flag}"},
 		{OpRefresh, 400, "mfa_required", "", 4, "{host} refused to renew the login: mfa_required.", "daypass login{flag}"},
 		{OpRefresh, 429, "invalid_grant", "", 6, "{host} asks to wait", "login is kept"},
 

@@ -86,7 +86,9 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 	}
 	s.NeedsPerson = true
 	if l != nil {
-		t, renews := l.token(), !l.RefreshToken.Empty() && !l.NeedsPerson
+		n := p.readNote(loginNote)
+		refused := n.Failed && (n.Exit == failure.ExitLogin || n.Exit == failure.ExitRefused) // the last renewal
+		t, renews := l.token(), !l.RefreshToken.Empty() && !l.NeedsPerson && !refused
 		s.Login = &LoginStatus{Who: who(t), Subject: t.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
 		s.NeedsPerson = !renews && !l.Expires.After(now)
 	}

@@ -60,3 +60,29 @@ func TestStatusOfEachState(t *testing.T) {
 		t.Error("status asked somebody")
 	}
 }
+
+// A login that the provider did not renew is not said to renew by itself; one that it
+// could not be asked about is.
+func TestStatusAfterAFailedRenewal(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status  int
+		body    string
+		refused bool
+	}{
+		"invalid_request":     {400, `{"error":"invalid_request"}`, true},
+		"unauthorized_client": {400, `{"error":"unauthorized_client"}`, true},
+		"no ID token":         {200, `{"access_token":"a"}`, true},
+		"down":                {503, "down", false},
+	} {
+		w := dueWorld(t, sandbox.Options{})
+		w.answerWith("/token", c.status, c.body)
+		_, err := w.run()
+		if err == nil || c.refused != strings.Contains(err.Error(), "un: daypass login --profile dev") || strings.Contains(err.Error(), "client_id") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s := w.pipeline().Status(t.Context()); s.Login == nil || s.Login.Renews == c.refused || s.NeedsPerson != c.refused {
+			t.Errorf("%s: %+v, %+v", name, s.Login, s)
+		}
+	}
+}
