@@ -178,6 +178,9 @@ func readKeys(published json.RawMessage, id string) (keys []crypto.PublicKey, un
 	if json.Unmarshal(published, &set) != nil {
 		return nil, true
 	}
+	if set.Keys == nil { // a key without a set around it
+		set.Keys = []json.RawMessage{published}
+	}
 	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
 		var fields map[string]any
 		_ = json.Unmarshal(raw, &fields)

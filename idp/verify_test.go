@@ -210,6 +210,10 @@ func TestKeysOfNoUse(t *testing.T) {
 		{"behind a thousand others", ok(`{"keys":[` + strings.Repeat("{},", 1000) + string(key) + `]}`), "are unreadable"},
 		{"a bad certificate beside the key", ok(`{"keys":[` + with("x5c", []string{"%%%"}) + `]}`), ""},
 		{"standard base64 with padding", ok(`{"keys":[` + with("n", base64.StdEncoding.EncodeToString(rsaKey().N.Bytes())) + `]}`), ""},
+		{"without an id", ok(`{"keys":[` + with("kid", nil) + `]}`), ""},
+		{"a key without a set", ok(string(key)), ""},
+		{"an object without keys", ok(`{"kid":"rsa"}`), "are unreadable"},
+		{"no keys", ok(`{"keys":[]}`), "does not publish"},
 		{"another key's id", ok(`{"keys":[` + with("kid", "other") + `]}`), "does not publish"},
 	}
 	for _, test := range tests {
