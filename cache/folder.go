@@ -54,11 +54,21 @@ func StateDir(getenv func(string) string, home string) (string, error) {
 	return dir, nil
 }
 
+// ForeignError says that a folder or a file belongs to another user.
+type ForeignError struct {
+	Path       string
+	Owner, Own int // user ids
+}
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%q belongs to user id %d, and this is user id %d", e.Path, e.Owner, e.Own)
+}
+
 // checkOwner refuses what belongs to another user. Root is not an exception: it
 // would leave files that the person cannot use.
 func checkOwner(path string, info fs.FileInfo) error {
 	if uid := owner(info); uid != os.Geteuid() {
-		return fmt.Errorf("%q belongs to user id %d, and this is user id %d", path, uid, os.Geteuid())
+		return &ForeignError{path, uid, os.Geteuid()}
 	}
 	return nil
 }

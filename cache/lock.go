@@ -62,8 +62,6 @@ func (l Locks) TryLock(name string) (*Lock, error) {
 		switch {
 		case errors.Is(err, syscall.EINTR): // on a network file system
 			continue
-		case errors.Is(err, syscall.ENOLCK):
-			return nil, fmt.Errorf("the file system of %q gives no locks; set XDG_STATE_HOME to a folder on a local disk (%w)", path, err)
 		case err != nil:
 			return nil, err
 		case !locked:

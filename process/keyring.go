@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"syscall"
@@ -113,7 +114,7 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 			"Log out of logins that you do not need, or raise kernel.keys.maxbytes.", "Or "+file+".")
 	}
 	if keyring.Where == "file" || strings.HasPrefix(keyring.Where, "the state folder") {
-		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", "Check that the folder is yours, writable, and not full.")
+		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", folderAdvice(err))
 	}
 	is := "is in"
 	if !placed {
@@ -144,5 +145,19 @@ func (p *Pipeline) folderFailure(err error) *failure.Error {
 		return loginGone()
 	}
 	return failure.New(failure.ExitUnexpected, err, "nothing can be written to the folder "+p.Kept.Dir()+": "+reason(err)+".",
-		"Check that the folder is yours, writable, and not full.")
+		folderAdvice(err))
+}
+
+// folderAdvice is what mends a folder that cannot be used.
+func folderAdvice(err error) string {
+	var foreign *cache.ForeignError
+	switch {
+	case errors.As(err, &foreign):
+		return fmt.Sprintf("Make it yours again: sudo chown -R %d %q", foreign.Own, foreign.Path)
+	case errors.Is(err, syscall.ENOLCK):
+		return "Its file system gives no locks. Set XDG_STATE_HOME to a folder on a local disk."
+	case errors.Is(err, syscall.ESTALE):
+		return "Its file server has lost it. Mount it again, or set XDG_STATE_HOME to a folder on a local disk."
+	}
+	return "Check that the folder is yours, writable, and not full."
 }

@@ -2,10 +2,14 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
@@ -191,6 +195,25 @@ func TestWaitingPastTheDeadline(t *testing.T) {
 	over, end := context.WithCancel(t.Context())
 	end()
 	w.failsIn(over, failure.ExitInterrupt, "interrupted")
+}
+
+// What is wrong with a folder has its own advice, whatever was done in it.
+func TestFolderAdvice(t *testing.T) {
+	t.Parallel()
+	p := newWorld(t, sandbox.Options{}).pipeline()
+	for want, cause := range map[string]error{
+		`sudo chown -R 1000 "/home/taro/.local/state/daypass"`: &cache.ForeignError{Path: "/home/taro/.local/state/daypass", Owner: 0, Own: 1000},
+		"gives no locks. Set XDG_STATE_HOME":                   syscall.ENOLCK,
+		"Mount it again":                                       syscall.ESTALE,
+		"yours, writable, and not full":                        syscall.EROFS,
+	} {
+		kept := &cache.UnreachableError{Where: "the state folder", Err: cause}
+		for _, err := range []error{p.lockFailure(t.Context(), fmt.Errorf("lock: %w", cause)), p.folderFailure(kept), p.keyringFailure(t.Context(), kept)} {
+			if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "storage = file") {
+				t.Errorf("%v: %v, want %q", cause, err, want)
+			}
+		}
+	}
 }
 
 // A process that waited ends with the note that was written since it began to wait,

@@ -226,7 +226,7 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 			"Repeat your command. If that does not help: daypass doctor{flag}")
 	default:
 		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("no lock could be taken in the folder %q: %v.", p.Locks.Dir, reason(err)),
-			"Check that the folder is yours, writable, and not full.")
+			folderAdvice(err))
 	}
 }
 
