@@ -39,7 +39,7 @@ What could do harm in it wants a yes of its own, or --force.`,
   daypass configure --issuer https://corp.eu.auth0.com/ --client-id J1oXg0 \
     --role-arn arn:aws:iam::111122223333:role/Developer --profile dev --yes
   daypass configure --import company.ini`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.answers = e.source(cmd).Flags
 			if name != "" {

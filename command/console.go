@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,10 @@ func newConsole(e *Environment) *cobra.Command {
 		Use:   "console [DESTINATION] [-p PROFILE]",
 		Short: "Open the AWS console",
 		Long: `Opens the AWS console in the browser, signed in as the profile's role.
-DESTINATION is a service, a path of the console, or a whole console address of
-the same partition. With --print, and on a terminal without a browser, it prints
-the URL that signs in: whoever opens that within 15 minutes is signed in.
+DESTINATION is a service, a path of the console, the ARN of a resource, or a
+whole console address of the same partition. With --print, and on a terminal
+without a browser, it prints the URL that signs in: whoever opens that within 15
+minutes is signed in.
 
 The session ends with the credentials, or after --duration. If AWS refuses a
 duration, the terminal says so and the session ends with the credentials.
@@ -42,6 +44,9 @@ browser_command, in which {profile} stands for the profile's name.
 			return console.Services(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && !slices.Contains(console.Services(), args[0]) && e.isProfile(args[0]) {
+				return meantProfile(args[0])
+			}
 			src := e.source(cmd)
 			p, err := loadProfile(src, name)
 			if err != nil {
@@ -74,6 +79,7 @@ browser_command, in which {profile} stands for the profile's name.
 	profileFlag(cmd, &name)
 	cmd.Flags().BoolVar(&printURL, "print", false, "print the URL that signs in, and open nothing")
 	addSettings(cmd)
+	cmd.Flags().Lookup("region").Hidden = false
 	duration := cmd.Flags().Lookup("duration")
 	duration.Hidden, duration.Usage = false, "of the console session: 15m to 12h, or seconds (default: as long as the credentials)"
 	return cmd

@@ -36,7 +36,7 @@ the login if it must be renewed, but logs nobody in and prints no secret.
 
 It ends with the exit code of the first broken link.`,
 		Example: "  daypass doctor --profile dev\n  daypass doctor --profile dev --json",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			x := &examination{env: e, src: e.source(cmd), name: name}
 			findings, err := x.examine(cmd.Context())

@@ -34,10 +34,14 @@ AWS_CONTAINER_AUTHORIZATION_TOKEN. They are renewed for as long as the command
 runs.`,
 		Example: "  daypass exec --profile dev -- terraform plan\n" +
 			"  daypass exec --profile dev --serve -- ./train.py",
-		Args: cobra.MinimumNArgs(1),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: files,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := exec.LookPath(args[0])
-			if err != nil {
+			switch {
+			case len(args) > 1 && args[1] == "--", err != nil && e.isProfile(args[0]):
+				return meantProfile(args[0])
+			case err != nil:
 				return cannotRun(args[0], err)
 			}
 			p, err := loadProfile(e.source(cmd), name)
@@ -68,6 +72,7 @@ runs.`,
 	cmd.Flags().BoolVar(&serve, "serve", false, "give the command credentials that are renewed while it runs")
 	cmd.Flags().SetInterspersed(false)
 	addSettings(cmd)
+	cmd.Flags().Lookup("region").Hidden = false
 	return cmd
 }
 

@@ -24,19 +24,6 @@ func newSettings(*Environment) *cobra.Command {
 	return &cobra.Command{Use: "settings", Short: "The settings of a profile, as flags", Long: text.String()}
 }
 
-// completeNames has the shell complete the names of profiles and of logins in
-// every command that takes one.
-func completeNames(e *Environment, root *cobra.Command) {
-	for _, cmd := range root.Commands() {
-		if cmd.Flags().Lookup("profile") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("profile", e.completion((*profile.Config).Names))
-		}
-		if cmd.Flags().Lookup("idp") != nil {
-			_ = cmd.RegisterFlagCompletionFunc("idp", e.completion((*profile.Config).IDPNames))
-		}
-	}
-}
-
 // completion offers the names that begin with what was typed. A file that cannot
 // be read offers none: this is no place for errors.
 func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
@@ -62,18 +49,20 @@ func newVersion(e *Environment) *cobra.Command {
 		Short:   "Print the version",
 		Long:    "Prints the version, the commit it was built from as far as known, and Go's\nversion.",
 		Example: "  daypass version",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			version, commit := "(devel)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, setting := range info.Settings {
-					if setting.Key == "vcs.revision" {
-						commit = " " + setting.Value
-					}
-				}
-			}
-			return e.print(fmt.Appendf(nil, "daypass %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH))
-		},
+		Args:    noArguments,
+		RunE:    func(*cobra.Command, []string) error { return e.printVersion() },
 	}
+}
+
+func (e *Environment) printVersion() error {
+	version, commit := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				commit = " " + setting.Value
+			}
+		}
+	}
+	return e.print(fmt.Appendf(nil, "daypass %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }

@@ -135,7 +135,7 @@ func TestHostileConfig(t *testing.T) {
 		{"a profile of 100 kB", "process --profile " + strings.Repeat("x", 100000), ""},
 		{"a profile that is a path", "process --profile ../../etc/passwd", ""},
 		{"no profile", "process", "--profile: missing"},
-		{"an argument", "process --profile dev extra", "unknown command \"extra\""},
+		{"an argument", "process --profile dev extra", "unexpected argument \"extra\""},
 		{"an unknown flag", "process --profile dev --no-such-flag=\x1b[2J", "unknown flag: --no-such-flag"},
 		{"an issuer on the command line", "process --profile dev --issuer http://evil.example", "--issuer: "},
 		{"an STS endpoint on the command line", "process --profile dev --sts-endpoint http://evil.example", "--sts-endpoint: "},

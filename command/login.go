@@ -23,7 +23,7 @@ the code is good. Every profile that names the same [daypass-idp] section then
 works. A login that still renews by itself is kept. Ctrl-C keeps the code: the
 next login or command goes on waiting for it.`,
 		Example: "  daypass login --profile dev\n  daypass login --idp corp --force",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := loadLogin(e.source(cmd), name)
 			if err != nil {

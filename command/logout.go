@@ -25,7 +25,7 @@ made from it, in every place that it was kept in. If one of them cannot be
 reached or is locked, nothing is deleted, and daypass ends with 7. It acts on the
 login, so on every profile that names the same [daypass-idp] section.`,
 		Example: "  daypass logout --profile dev\n  daypass logout --all",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			src := e.source(cmd)
 			var p profile.Profile

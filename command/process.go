@@ -22,7 +22,7 @@ never on stdin, stdout or stderr.
 The profile is taken from --profile alone: an SDK does not tell which profile it
 resolves, and AWS_PROFILE may name another.`,
 		Example: "  credential_process = /usr/local/bin/daypass process --profile dev",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := profile.Load(e.source(cmd), name)
 			if err != nil {

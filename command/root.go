@@ -105,7 +105,7 @@ func Run(ctx context.Context, e Environment) int {
 	if errors.As(err, &child) {
 		return child.code
 	}
-	return report(e.Stderr, cmd, err)
+	return report(e.Stderr, cmd, err, e.Args)
 }
 
 func (e *Environment) catchSignals() {
@@ -116,11 +116,10 @@ func (e *Environment) catchSignals() {
 
 // report prints how a command failed, the first line behind the program's name, and
 // returns the exit code.
-func report(w io.Writer, cmd *cobra.Command, err error) int {
+func report(w io.Writer, cmd *cobra.Command, err error, args []string) int {
 	var failed *failure.Error
 	if !errors.As(err, &failed) {
-		// What is left comes from cobra: an unknown command, flag or argument.
-		failed = failure.New(failure.ExitUsage, err, err.Error(), "Run: "+cmd.CommandPath()+" --help")
+		failed = usage(cmd, err, args)
 	}
 	text := "daypass: "
 	for _, line := range failed.Lines {
@@ -164,22 +163,26 @@ func newRoot(e *Environment, subs ...subcommand) *cobra.Command {
 		Long: `daypass gives AWS credentials to everybody who can log in at the company's
 identity provider. Name it as credential_process in ~/.aws/config; log in once,
 and every aws command, SDK and Terraform run works.`,
-		Args:          cobra.NoArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // ours fit one line, see usage
 		// A subcommand alone answers sooner without it.
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: len(subs) == 1},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	version := root.Flags().BoolP("version", "v", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
+			return e.printVersion()
+		}
+		return cmd.Help()
 	}
 	for _, sub := range subs {
 		root.AddCommand(sub.make(e))
 	}
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
-	completeNames(e, root)
-	root.InitDefaultCompletionCmd()
-	if completion, _, err := root.Find([]string{"completion"}); err == nil && completion != root {
-		completion.RunE = func(*cobra.Command, []string) error { return errors.New("completion for which shell?") }
+	if len(subs) > 1 {
+		finish(e, root)
 	}
 	return root
 }

@@ -33,7 +33,7 @@ func TestASubcommandAloneAnswersAsAmongAll(t *testing.T) {
 				root.SetOut(&out)
 				root.SetErr(&out)
 				if cmd, err := root.ExecuteContextC(t.Context()); err != nil {
-					report(&out, cmd, err)
+					report(&out, cmd, err, line)
 				}
 				return out.String()
 			}
@@ -71,6 +71,48 @@ func TestSignalsAreCaughtWhereThereIsSomethingToFinish(t *testing.T) {
 	}
 }
 
+// What was meant is named: commands, flags, and a profile without its flag.
+func TestDidYouMean(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.write(".aws/config", l.config()+strings.ReplaceAll(l.config()[strings.Index(l.config(), "[profile"):], "[profile dev]", "[profile other]"))
+	for line, want := range map[string]string{
+		"lgin":              `unknown command "lgin" for "daypass"; did you mean login?`,
+		"procss --foo":      "did you mean process?",
+		"nothinglikeit":     `unknown command "nothinglikeit" for "daypass"` + "\n",
+		"help nope":         `unknown command "nope" for "daypass"` + "\n",
+		"help lgout":        "did you mean logout?",
+		"completion nope":   `unknown command "nope" for "daypass completion"` + "\n",
+		"login --forse":     "unknown flag: --forse; did you mean --force?",
+		"exec --rol-arn x":  "did you mean --role-arn?",
+		"login -x":          "unknown shorthand flag: 'x' in -x\n",
+		"version x":         `unexpected argument "x"` + "\n",
+		"login dev":         `unexpected argument "dev"; did you mean --profile dev?`,
+		"process dev":       "did you mean --profile dev?",
+		"status dev":        "did you mean --profile dev?",
+		"trust-policy dev":  "did you mean --profile dev?",
+		"exec dev -- true":  "did you mean --profile dev?",
+		"exec dev":          "did you mean --profile dev?",
+		"exec dev true":     "did you mean --profile dev?",
+		"console dev":       "did you mean --profile dev?",
+		"console lightsail": "--profile: missing",
+	} {
+		code, stdout, stderr := l.run(strings.Fields(line)...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 2 {
+			t.Errorf("daypass %s: exit %d, want %q\n%s%s", line, code, want, stdout, stderr)
+		}
+	}
+	for _, flag := range []string{"--version", "-v"} {
+		if got, want := l.mustRun(flag), l.mustRun("version"); got != want {
+			t.Errorf("daypass %s: %q, want %q", flag, got, want)
+		}
+	}
+	for _, command := range []string{"exec", "console"} {
+		if !strings.Contains(l.mustRun(command, "--help"), "--region") {
+			t.Errorf("the help of %s lacks --region", command)
+		}
+	}
+}
+
 func TestCompletionOfNames(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.write(".aws/config", l.config()+"[profile demo]\ndaypass_idp = corp\n[profile other]\nregion = x\n[daypass-idp cloud]\n")
@@ -83,8 +125,13 @@ func TestCompletionOfNames(t *testing.T) {
 		{[]string{"process", "--profile", "dem"}, []string{"demo"}},
 		{[]string{"configure", "--profile", ""}, []string{"dev", "demo"}},
 		{[]string{"logout", "--idp", "c"}, []string{"corp", "cloud"}},
+		{[]string{"token", "--format", ""}, []string{"raw", "json"}},
+		{[]string{"console", "--duration", ""}, nil},
 	} {
 		out := l.mustRun(append([]string{"__complete"}, test.line...)...)
+		if !strings.HasSuffix(out, ":4\n") {
+			t.Errorf("%v: file names are offered: %q", test.line, out)
+		}
 		var got []string
 		for line := range strings.Lines(out) {
 			if line = strings.TrimSpace(line); !strings.HasPrefix(line, ":") {
@@ -93,6 +140,11 @@ func TestCompletionOfNames(t *testing.T) {
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%v: %v, want %v", test.line, got, test.want)
+		}
+	}
+	for _, line := range [][]string{{"exec", ""}, {"login", "--ca-bundle", ""}} {
+		if out := l.mustRun(append([]string{"__complete"}, line...)...); !strings.HasSuffix(out, ":0\n") {
+			t.Errorf("%v: file names are not offered: %q", line, out)
 		}
 	}
 	l.write(".aws/config", "[broken\n")
@@ -104,7 +156,7 @@ func TestCompletionOfNames(t *testing.T) {
 // Who reads --help looks for a line to copy.
 func TestEveryCommandHasAnExample(t *testing.T) {
 	for _, cmd := range Tree().Commands() {
-		if cmd.Hidden || cmd.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" {
+		if cmd.Hidden || cmd.IsAdditionalHelpTopicCommand() || cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}
 		if !strings.Contains(cmd.Example, "daypass "+cmd.Name()) {
@@ -134,9 +186,13 @@ func TestCompletionScriptsParse(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	bash := exec.Command("bash", "-n")
-	bash.Stdin = strings.NewReader(l.mustRun("completion", "bash"))
-	if out, err := bash.CombinedOutput(); err != nil {
-		t.Errorf("bash -n: %v\n%s", err, out)
+	// Without the package bash-completion, as in --norc.
+	bash := exec.Command("bash", "--norc", "-c", l.mustRun("completion", "bash")+`
+daypass() { echo login; echo :4; }
+compopt() { true; } # which wants to be called by the shell alone
+COMP_WORDS=(daypass lo) COMP_CWORD=1 COMP_LINE="daypass lo" COMP_POINT=10
+__start_daypass; echo "${COMPREPLY[@]}"`)
+	if out, err := bash.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "login" {
+		t.Errorf("bash: %v\n%s", err, out)
 	}
 }

@@ -25,7 +25,7 @@ network, no prompt, no unlocking.
 
 It ends with 7 if a login cannot be reached, else with 3 if one needs a person.`,
 		Example: "  daypass status\n  daypass status --profile dev --json",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := e.statuses(cmd, name)
 			if err != nil {

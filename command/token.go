@@ -19,7 +19,7 @@ func newToken(e *Environment) *cobra.Command {
 		Long: `Prints the login's ID token, renewed if it is about to expire. It is a bearer
 token: whoever has it can take the roles that trust it.`,
 		Example: "  daypass token --idp corp\n  daypass token --profile dev --format json",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "raw" && format != "json" {
 				return fmt.Errorf("--format %q is not raw or json", format)
@@ -53,5 +53,6 @@ token: whoever has it can take the roles that trust it.`,
 	}
 	loginFlags(cmd, &name)
 	cmd.Flags().StringVar(&format, "format", "raw", "raw or json")
+	formats(cmd, "raw", "json")
 	return cmd
 }

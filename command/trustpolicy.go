@@ -34,11 +34,11 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			"  daypass trust-policy --profile dev --sub\n" +
 			"  daypass trust-policy --profile dev --format terraform --sub='auth0|64f0c2'",
 		// The value of --sub may also follow a space, like that of other flags.
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args) == 1 && sub == theLoginsOwn {
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && sub == theLoginsOwn {
 				return nil
 			}
-			return fmt.Errorf("unexpected argument %q", args[0])
+			return noArguments(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			form, known := trustForms()[format]
@@ -81,6 +81,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 	}
 	profileFlag(cmd, &name)
 	cmd.Flags().StringVar(&format, "format", "json", "json, cli, cloudformation or terraform")
+	formats(cmd, "json", "cli", "cloudformation", "terraform")
 	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or whoever is logged in")
 	cmd.Flags().Lookup("sub").NoOptDefVal = theLoginsOwn
 	addSettings(cmd)

@@ -61,6 +61,7 @@ func (p Place) region() (string, error) {
 //   - "": the console's home;
 //   - the name of a service, see [Services];
 //   - a path of the console, "/lambda/home#/functions/x";
+//   - the ARN of a resource in the account;
 //   - a whole address of the same partition's console. Its region may be another;
 //     the account, if the address names one, may not.
 //
@@ -74,7 +75,7 @@ func (p Place) Destination(what string) (found string, err error) {
 	case strings.HasPrefix(what, "/"):
 		found, err = p.address("https://" + region + "." + p.Partition.Console + what)
 	case strings.HasPrefix(what, "arn:"):
-		err = errors.New("an ARN is not a page of the console; name the service")
+		found, err = p.resource(what)
 	case strings.ContainsAny(what, ":/"):
 		found, err = p.address(what)
 	default:
@@ -82,9 +83,29 @@ func (p Place) Destination(what string) (found string, err error) {
 	}
 	if err != nil {
 		return "", failure.New(failure.ExitUsage, err, fmt.Sprintf("destination %s: %v.", quoted(what), err),
-			"Want a service (s3), a path (/lambda/home) or an address of the console.", "Run: daypass console --help")
+			"Want a service (s3), a path (/lambda/home), an ARN or an address of the console.", "Run: daypass console --help")
 	}
 	return found, nil
+}
+
+// resource returns the address under which the console finds the page of an ARN.
+func (p Place) resource(arn string) (string, error) {
+	parts := strings.SplitN(arn, ":", 6) // arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
+	switch {
+	case len(parts) < 6 || parts[2] == "" || parts[5] == "":
+		return "", errors.New("it is not a whole ARN")
+	case parts[1] != p.Partition.Name:
+		return "", fmt.Errorf("it is in partition %s, but the profile's role is in %s", quoted(parts[1]), p.Partition.Name)
+	case p.Partition.Name != "aws":
+		return "", fmt.Errorf("daypass does not know the page for ARNs in partition %s", p.Partition.Name)
+	case parts[4] != "" && parts[4] != p.Account:
+		return "", p.foreign(quoted(parts[4]))
+	}
+	return p.address("https://" + p.Partition.Console + "/go/view?arn=" + url.QueryEscape(arn))
+}
+
+func (p Place) foreign(account string) error {
+	return fmt.Errorf("it belongs to account %s, but the profile's role is in %s", account, p.Account)
 }
 
 // address checks a whole address, and returns it without what belongs to the
@@ -118,7 +139,7 @@ func (p Place) address(what string) (string, error) {
 		// With multi-session support the console puts account and session in
 		// front: 111122223333-p2f4gusb.eu-west-1.console.aws.amazon.com.
 		if account != p.Account {
-			return "", fmt.Errorf("it belongs to account %s, but the profile's role is in %s", account, p.Account)
+			return "", p.foreign(account)
 		}
 		labels = region
 	}

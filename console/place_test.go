@@ -65,6 +65,9 @@ func TestDestination(t *testing.T) {
 		{ireland(), "quicksight", "https://eu-west-1.quicksight.aws.amazon.com/sn/start"},
 		{gov, "iam", "https://console.amazonaws-us-gov.com/iam/home"},
 
+		{ireland(), "arn:aws:s3:::a b&c/x", "https://console.aws.amazon.com/go/view?arn=arn%3Aaws%3As3%3A%3A%3Aa+b%26c%2Fx"},
+		{ireland(), "arn:aws:sqs:us-west-2:111122223333:q", "https://console.aws.amazon.com/go/view?arn=arn%3Aaws%3Asqs%3Aus-west-2%3A111122223333%3Aq"},
+
 		{ireland(), "/", "https://eu-west-1.console.aws.amazon.com/"},
 		{ireland(), "/lambda/home?region=us-west-2#/functions/a%2Fb?tab=code", "https://eu-west-1.console.aws.amazon.com/lambda/home?region=us-west-2#/functions/a%2Fb?tab=code"},
 		{ireland(), "/x@evil.example:1//y", "https://eu-west-1.console.aws.amazon.com/x@evil.example:1//y"},
@@ -138,11 +141,14 @@ func TestDestinationRefused(t *testing.T) {
 		"https:taro:s3cret@console.aws.amazon.com":                                 "https://",
 
 		// Not a service; those like it are named.
-		"lamda":                    "with l there are lambda, lightsail, logs",
-		"?":                        "no such service",
-		strings.Repeat("s3", 1000): "no such service",
-		"arn:aws:s3:::bucket":      "an ARN is not a page",
-		"\x1b]0;title\x07":         "no such service",
+		"lamda":                                "with l there are lambda, lightsail, logs",
+		"?":                                    "no such service",
+		strings.Repeat("s3", 1000):             "no such service",
+		"arn:aws:s3":                           "not a whole ARN",
+		"arn:aws-cn:s3:::bucket":               `partition "aws-cn"`,
+		"arn:aws:sqs:eu-west-1:444455556666:q": `account "444455556666"`,
+		"arn:aws:s3:::" + strings.Repeat("x", 3000): "more than 2048",
+		"\x1b]0;title\x07":                          "no such service",
 	} {
 		got, err := ireland().Destination(what)
 		if got != "" || err == nil || !strings.Contains(err.Error(), part) {

@@ -1,0 +1,129 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/profile"
+)
+
+// usage explains what cobra says of a command line: an unknown command, flag or
+// argument.
+func usage(cmd *cobra.Command, err error, args []string) *failure.Error {
+	says, known, typed, dashes := err.Error(), []string(nil), "", ""
+	if cmd.Name() == "help" {
+		cmd = cmd.Root()
+	}
+	var flag *pflag.NotExistError
+	if errors.As(err, &flag) && flag.GetSpecifiedShortnames() == "" {
+		typed, dashes = flag.GetSpecifiedName(), "--"
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	} else if !cmd.HasParent() && !errors.As(err, &flag) && len(args) > 0 {
+		typed = args[0]
+		if typed == "help" && len(args) > 1 {
+			typed = args[1]
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				known = append(known, sub.Name())
+			}
+		}
+	}
+	if meant := nearest(typed, known); meant != "" {
+		says += "; did you mean " + dashes + meant + "?"
+	}
+	return failure.New(failure.ExitUsage, err, says, "Run: "+cmd.CommandPath()+" --help")
+}
+
+// nearest is the name that takes the fewest edits to get to from what was typed,
+// or "" if that takes too many.
+func nearest(typed string, names []string) string {
+	best, fewest := "", 2+len(typed)/4
+	for _, name := range names {
+		if edits := profile.EditDistance(typed, name); edits < fewest {
+			best, fewest = name, edits
+		}
+	}
+	return best
+}
+
+// noArguments is for a command that takes flags alone.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.Flags().Lookup("profile") != nil:
+		return meantProfile(args[0])
+	}
+	return fmt.Errorf("unexpected argument %q", args[0])
+}
+
+func meantProfile(argument string) error {
+	return fmt.Errorf("unexpected argument %q; did you mean --profile %s?", argument, argument)
+}
+
+// isProfile reports whether there is such a profile that daypass serves.
+func (e *Environment) isProfile(name string) bool {
+	file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
+	return err == nil && slices.Contains(file.Names(), name)
+}
+
+// plainBash takes the place of what the completion script has from bash-completion,
+// where that is not installed.
+const plainBash = `
+declare -F _get_comp_words_by_ref >/dev/null || __daypass_init_completion()
+{
+    COMPREPLY=() words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    cur=${words[cword]} prev=${words[cword-1]}
+}
+`
+
+// finish is for when all commands are made: help ends with an error for what it
+// does not know, and completion offers names, and files only where one is wanted.
+func finish(e *Environment, root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				return err
+			}
+		case "completion":
+			cmd.RunE = func(*cobra.Command, []string) error { return errors.New("completion for which shell?") }
+			for _, shell := range cmd.Commands() {
+				if shell.Name() == "bash" {
+					shell.PostRunE = func(*cobra.Command, []string) error { return e.print([]byte(plainBash)) }
+				}
+			}
+		}
+		complete := map[string]cobra.CompletionFunc{"profile": e.completion((*profile.Config).Names), "idp": e.completion((*profile.Config).IDPNames)}
+		for name, list := range complete {
+			if cmd.Flags().Lookup(name) != nil {
+				_ = cmd.RegisterFlagCompletionFunc(name, list)
+			}
+		}
+		for _, file := range []string{"ca-bundle", "import"} {
+			if cmd.Flags().Lookup(file) != nil {
+				_ = cmd.RegisterFlagCompletionFunc(file, files)
+			}
+		}
+	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+}
+
+// files offers file names.
+func files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// formats offers the values of the flag --format.
+func formats(cmd *cobra.Command, names ...string) {
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
