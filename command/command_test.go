@@ -106,8 +106,13 @@ func TestStatus(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.run("process", "--profile", "dev")
 	code, stdout, stderr := l.run("status", "--profile", "dev")
-	if code != 3 || !strings.Contains(stdout, "none") || !strings.Contains(stdout, "exit 3: profile dev needs a login") || !strings.Contains(stderr, "daypass login --profile dev") {
+	if code != 3 || !strings.Contains(stdout, "none") || !strings.Contains(strings.Join(strings.Fields(stdout), " "), "exit 3: profile dev needs a login") || !strings.Contains(stderr, "daypass login --profile dev") {
 		t.Errorf("before: exit %d\n%s%s", code, stdout, stderr)
+	}
+	for line := range strings.Lines(stdout) {
+		if len(line) > 80+len("\n") {
+			t.Errorf("%d columns: %q", len(line), line)
+		}
 	}
 	l.login()
 	l.mustRun("process", "--profile", "dev")

@@ -21,8 +21,10 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
@@ -121,12 +123,32 @@ func report(w io.Writer, cmd *cobra.Command, err error, args []string) int {
 	if !errors.As(err, &failed) {
 		failed = usage(cmd, err, args)
 	}
-	text := "daypass: "
+	columns := 0 // not a terminal: whoever reads it breaks its lines
+	if f, ok := w.(*os.File); ok {
+		columns, _, _ = term.GetSize(int(f.Fd()))
+	}
+	text, before := "", "daypass: "
 	for _, line := range failed.Lines {
-		text += prompt.Clean(line) + "\n"
+		text += fit(before+prompt.Clean(line), columns) + "\n"
+		before = ""
 	}
 	_, _ = io.WriteString(w, text) // there is nobody left to tell
 	return failed.Exit
+}
+
+// fit breaks a line of more than so many columns between its words; 0 is any number.
+// A command at its end stays whole, to be copied.
+func fit(line string, columns int) string {
+	if columns <= 0 || utf8.RuneCountInString(line) <= columns {
+		return line
+	}
+	text := strings.TrimLeft(line, " ")
+	first := line[:len(line)-len(text)]
+	text, command, _ := strings.Cut(text, "Run: ")
+	if command != "" {
+		text += "Run:\x00" + strings.ReplaceAll(command, " ", "\x00")
+	}
+	return strings.ReplaceAll(prompt.Wrap(first, text, "  ", columns), "\x00", " ")
 }
 
 // subcommand is a subcommand that is made when it is needed.

@@ -71,6 +71,19 @@ func TestSignalsAreCaughtWhereThereIsSomethingToFinish(t *testing.T) {
 	}
 }
 
+func TestFit(t *testing.T) {
+	for line, want := range map[string]string{
+		"short":                          "short",
+		"daypass: one two three four":    "daypass: one two\n  three four",
+		"  https://corp.example/a/b/c/d": "  https://corp.example/a/b/c/d",
+		"Make it yours. Run: sudo chown -R 1000 /home/taro": "Make it yours.\n  Run: sudo chown -R 1000 /home/taro",
+	} {
+		if got := fit(line, 20); got != want || fit(line, 0) != line {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
 // What was meant is named: commands, flags, and a profile without its flag.
 func TestDidYouMean(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})

@@ -345,7 +345,7 @@ func TestReadableClientSecret(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(l.home(), ".aws/config"), 0o644))
 	const warning = "daypass: other users of this machine can read the client_secret in "
 	for command, warns := range map[string]bool{"login --profile dev": true, "process --profile dev": false} {
-		if _, _, stderr := l.run(strings.Fields(command)...); strings.Contains(stderr, warning) != warns || strings.Contains(stderr, "hunter2") {
+		if _, _, stderr := l.run(strings.Fields(command)...); strings.Contains(strings.Join(strings.Fields(stderr), " "), warning) != warns || strings.Contains(stderr, "hunter2") {
 			t.Errorf("%s: %q", command, stderr)
 		}
 	}

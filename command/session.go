@@ -226,6 +226,14 @@ func (s *session) waiting(ctx context.Context, open func() (deviceflow.Authoriza
 	if tty == nil {
 		return
 	}
+	// Of those who wait on one terminal, one tells.
+	name := fmt.Sprintf("tell-%d", prompt.Session())
+	lock, err := s.Locks.Lock(ctx, name)
+	if err != nil {
+		return
+	}
+	defer func() { _ = os.Remove(filepath.Join(s.Locks.Dir, name+".lock")) }() // sessions are many
+	defer lock.Unlock()
 	code := ""
 	tty.Waiting(ctx, func() string {
 		if code == "" { // each look is a read of the keyring
@@ -238,6 +246,11 @@ func (s *session) waiting(ctx context.Context, open func() (deviceflow.Authoriza
 
 // tell shows lines to the person, if one can be reached.
 func (s *session) tell(text string) {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = fit(line, 80)
+	}
+	text = strings.Join(lines, "\n")
 	if tty := s.tty(); tty != nil {
 		_ = tty.Say(text)
 	} else if s.typed {

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,7 +114,10 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 			b.WriteString("\n")
 		}
 		b.WriteString(prompt.Clean(s.Profile) + "\n")
-		line := func(what, text string) { fmt.Fprintf(&b, "  %-12s  %s\n", what, prompt.Clean(text)) }
+		line := func(what, text string) {
+			first := fmt.Sprintf("  %-12s  ", what)
+			b.WriteString(prompt.Wrap(first, prompt.Clean(text), strings.Repeat(" ", len(first)), 80) + "\n")
+		}
 		if s.RoleARN != "" {
 			line("role", s.RoleARN)
 		}

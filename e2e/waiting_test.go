@@ -48,3 +48,20 @@ func TestWaitersAreTold(t *testing.T) {
 		t.Errorf("%d device authorizations, want 1", n)
 	}
 }
+
+// Of several that wait on one terminal, one tells.
+func TestOneOfManyTells(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{})
+	c.writeConfig(c.section("corp", "storage = keyring") + c.profile("dev", "corp"))
+	leader := c.inTerminal(installed.daypass, "login", "--profile", "dev")
+	code := leader.waitFor(sandboxLink)[2]
+	others := c.inTerminal("sh", "-c", strings.Repeat(installed.daypass+" process --profile dev >/dev/null & ", 4)+"wait")
+	others.waitFor("waiting for the login with code " + code + ", 3 s")
+	must(t, c.aws.Approve(code, "taro"))
+	leader.wait()
+	others.wait()
+	if n := strings.Count(others.Screen(), "waiting for the login"); n > 6 { // each second
+		t.Errorf("told %d times:\n%q", n, others.Screen())
+	}
+}

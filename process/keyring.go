@@ -153,7 +153,7 @@ func folderAdvice(err error) string {
 	var foreign *cache.ForeignError
 	switch {
 	case errors.As(err, &foreign):
-		return fmt.Sprintf("Make it yours again: sudo chown -R %d %q", foreign.Own, foreign.Path)
+		return fmt.Sprintf("Make it yours again. Run: sudo chown -R %d %q", foreign.Own, foreign.Path)
 	case errors.Is(err, syscall.ENOLCK):
 		return "Its file system gives no locks. Set XDG_STATE_HOME to a folder on a local disk."
 	case errors.Is(err, syscall.ESTALE):

@@ -46,6 +46,9 @@ func (t *Terminal) Ask(ctx context.Context, question, byDefault string) (string,
 		return "", err
 	}
 	answer, err := untilDone(ctx, t.readLine)
+	if err != nil {
+		_ = t.write("\n", 0) // what follows does not belong behind the question and its ^C
+	}
 	if answer = strings.TrimSpace(answer); answer == "" {
 		answer = byDefault
 	}

@@ -39,7 +39,7 @@ func TestConversation(t *testing.T) {
 	if err := c.Say("two\x07\nlines"); err != nil {
 		t.Error(err)
 	}
-	want := "Name [default]: Name: Secret (not shown): \nSure? [y/N]:   y or n, please.\nSure? [y/N]: Sure? [Y/n]: Sure? [y/N]: More: More [x]: two\nlines\n"
+	want := "Name [default]: Name: Secret (not shown): \nSure? [y/N]:   y or n, please.\nSure? [y/N]: Sure? [Y/n]: Sure? [y/N]: More: More [x]: \ntwo\nlines\n"
 	if got := screen.raw.String(); got != want {
 		t.Errorf("screen:\n%q, want\n%q", got, want)
 	}
@@ -51,8 +51,8 @@ func TestConversationEndsWithItsContext(t *testing.T) {
 	screen.keys = silent
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Ask(ctx, "Name", "default"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Ask: %v", err)
+	if _, err := c.Ask(ctx, "Name", "default"); !errors.Is(err, context.Canceled) || !strings.HasSuffix(screen.raw.String(), ": \n") {
+		t.Errorf("Ask: %v, and it wrote %q", err, screen.raw.String())
 	}
 	if err := silent.Close(); err != nil { // ends the read that went on
 		t.Error(err)

@@ -31,6 +31,12 @@ func openTerminal() (*Terminal, error) {
 	return &Terminal{device: d, keys: file, size: d.size, dumb: kind == "" || kind == "dumb", utf8: speaksUTF8(os.Getenv)}, nil
 }
 
+// Session is the id of the process's session, which has one terminal.
+func Session() int {
+	id, _ := unix.Getsid(0)
+	return id
+}
+
 // device is /dev/tty.
 type device struct {
 	file     *os.File

@@ -31,6 +31,9 @@ func openTerminal() (*Terminal, error) {
 	return &Terminal{device: c, keys: in, size: c.size, dumb: err != nil, utf8: true}, nil
 }
 
+// Session is 0: a console has no number.
+func Session() int { return 0 }
+
 // console is CONOUT$, CONIN$ and the mode that the caller's program had set.
 type console struct {
 	*os.File

@@ -147,6 +147,9 @@ func (t *Terminal) write(text string, drawn int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.drawn
+	if before > 0 {
+		before += len("^C") // which the terminal may have put behind it
+	}
 	if width, _ := t.size(); width > 0 {
 		before = min(before, width-1)
 	}

@@ -192,6 +192,18 @@ func TestTerminalThatCannotRewrite(t *testing.T) {
 	}
 }
 
+// The terminal shows a Ctrl-C behind the line that is being rewritten.
+func TestNothingStaysOfACtrlC(t *testing.T) {
+	terminal, screen := newScreen(80, 24)
+	if err := terminal.write("waiting for approval", 20); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = screen.Write([]byte("^C"))
+	if err := terminal.Say("over"); err != nil || screen.text() != "over\n" {
+		t.Errorf("%v, screen %q", err, screen.text())
+	}
+}
+
 func TestCharactersThatTheTerminalLacks(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	terminal.utf8 = false

@@ -57,7 +57,7 @@ func Text(r Request, now time.Time) (string, error) {
 	if !r.Expires.IsZero() {
 		last += "Good until " + Clock(r.Expires, now) + "."
 	}
-	text := wrap(r.heading()) + "\n  " + where + "\n"
+	text := Wrap("", r.heading(), "  ", 80) + "\n  " + where + "\n"
 	if last = strings.TrimSpace(last); last != "" {
 		text += "  " + last + "\n"
 	}
@@ -110,21 +110,21 @@ func (r Request) heading() string {
 	return text
 }
 
-// wrap breaks text at spaces into lines of at most 80 columns, the second and
-// later ones indented. A longer word stays whole: it is an address or a name.
-func wrap(text string) string {
-	const columns = 80
+// Wrap breaks text at spaces into lines of at most so many columns. The first line
+// begins with first, the others with indent. A longer word stays whole: it is an
+// address or a name.
+func Wrap(first, text, indent string, columns int) string {
 	var whole strings.Builder
-	line := ""
+	line, begun := first, false
 	for word := range strings.FieldsSeq(text) {
-		if line != "" && utf8.RuneCountInString(line+" "+word) > columns {
+		if begun && utf8.RuneCountInString(line+" "+word) > columns {
 			whole.WriteString(line + "\n")
-			line = " "
+			line, begun = indent, false
 		}
-		if line != "" {
+		if begun {
 			line += " "
 		}
-		line += word
+		line, begun = line+word, true
 	}
 	return whole.String() + line
 }

@@ -119,6 +119,20 @@ func TestUnfitRequestIsNotShown(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	long := strings.Repeat("x", 30)
+	for text, want := range map[string]string{
+		"":                             "> ",
+		"one two three four five":      "> one two three four\n    five",
+		"one two three four fives six": "> one two three four\n    fives six",
+		"a " + long + " b":             "> a\n    " + long + "\n    b",
+	} {
+		if got := Wrap("> ", text, "    ", 20); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	for want, away := range map[string]time.Duration{
 		"09:27":            14 * time.Minute,
