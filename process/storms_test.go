@@ -82,7 +82,7 @@ func TestWaitersShareEveryFailure(t *testing.T) {
 		{"a person wanted", renewal, loggedIn(func(w *world) { nobody(w); w.answerRefresh(400, `{"error":"interaction_required"}`) }),
 			failure.ExitLogin, "has ended (", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"client not accepted any more", renewal, loggedIn(func(w *world) { w.answerRefresh(400, `{"error":"unauthorized_client"}`) }),
-			failure.ExitRefused, "does not accept client", map[string]int{"device": 1, "token:refresh": 1}, 1},
+			failure.ExitRefused, "refused to renew the login", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"ID token of no use", renewal, loggedIn(func(w *world) { w.box.Set(func(o *sandbox.Options) { o.Algorithm = "HS256" }) }),
 			failure.ExitRefused, "cannot be used", map[string]int{"device": 1, "token:refresh": 1}, 1},
 		{"no ID token", renewal, loggedIn(func(w *world) { nobody(w); w.box.Set(func(o *sandbox.Options) { o.NoIDTokenOnRefresh = true }) }),

@@ -32,6 +32,9 @@ func TestDemo(t *testing.T) {
 		`"SessionToken": "[900 characters, hidden]"`,
 		"requests: 0",
 		"get-caller-identity --profile demo",
+		"ok    console             http://127.0.0.1:",
+		"daypass console --print\n",
+		"daypass configure",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output lacks %q:\n%s", want, out.String())

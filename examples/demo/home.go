@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/daypass/daypass/internal/sandbox"
@@ -100,29 +101,35 @@ client_id = %s
 storage   = file
 
 [profile demo]
-region               = eu-west-1
-credential_process   = %s process --profile demo
-daypass_idp          = sandbox
-daypass_role_arn     = %s
-daypass_sts_endpoint = %s
-`, pretend.Issuer, pretend.ClientID, program, pretend.RoleARN, pretend.STSEndpoint)
+region                  = eu-west-1
+credential_process      = %s process --profile demo
+daypass_idp             = sandbox
+daypass_role_arn        = %s
+daypass_sts_endpoint    = %s
+daypass_signin_endpoint = %s
+`, pretend.Issuer, pretend.ClientID, program, pretend.RoleARN, pretend.STSEndpoint, pretend.SigninEndpoint)
 	if err := os.Mkdir(filepath.Dir(h.config), 0o700); err != nil {
 		return "", err
 	}
 	return text, os.WriteFile(h.config, []byte(text), 0o600)
 }
 
-// awsCommand is the command line with which the user goes on. It names the
-// temporary home, so that daypass finds the demo's login under the AWS CLI too.
-func (h *home) awsCommand(pretend *sandbox.Sandbox) string {
-	const call = "aws sts get-caller-identity --profile demo --endpoint-url "
+// settings are the lines that lead the commands of the user's shell to the temporary
+// home, so that daypass finds the demo's login there, under the AWS CLI too.
+func (h *home) settings() string {
+	names := []string{"HOME", "XDG_STATE_HOME"}
+	form, quote := "export %s=%s\n", func(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 	if runtime.GOOS == "windows" {
-		return fmt.Sprintf("$env:USERPROFILE='%[1]s'; $env:LocalAppData='%[1]s\\AppData\\Local'; $env:XDG_STATE_HOME='%[1]s\\.local\\state'; $env:AWS_CONFIG_FILE='%[2]s'\n%[3]s%[4]s",
-			strings.ReplaceAll(h.dir, "'", "''"), strings.ReplaceAll(h.config, "'", "''"), call, pretend.STSEndpoint)
+		names = []string{"USERPROFILE", "XDG_STATE_HOME"}
+		form, quote = "$env:%s=%s\n", func(path string) string { return "'" + strings.ReplaceAll(path, "'", "''") + "'" }
 	}
-	quote := func(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
-	return "HOME=" + quote(h.dir) + " XDG_STATE_HOME=" + quote(filepath.Join(h.dir, ".local", "state")) + " \\\n" +
-		"AWS_CONFIG_FILE=" + quote(h.config) + " \\\n  " + call + pretend.STSEndpoint
+	text := ""
+	for _, variable := range h.environ {
+		if name, value, _ := strings.Cut(variable, "="); slices.Contains(names, name) {
+			text += fmt.Sprintf(form, name, quote(value))
+		}
+	}
+	return text + fmt.Sprintf(form, "AWS_CONFIG_FILE", quote(h.config))
 }
 
 // remove removes the home and everything that daypass has left in it.

@@ -85,14 +85,25 @@ func (t trip) run(ctx context.Context) (err error) {
 	}
 	t.say("  the same credentials")
 
-	t.step("Go on with the real AWS CLI, against the pretend STS")
-	t.quote(h.awsCommand(pretend))
+	t.step("Check every link: daypass doctor --profile demo")
+	if err := h.run(ctx, t.out, t.errs, "doctor", "--profile", "demo"); err != nil {
+		return err
+	}
+
+	t.step("Try the rest in another window, while the demo runs: first these lines")
+	t.quote(h.settings())
+	t.say("  then, for example:")
+	t.quote("aws sts get-caller-identity --profile demo --endpoint-url " + pretend.STSEndpoint)
+	for _, command := range []string{"status", "console --print", "exec -- env", "logout"} {
+		t.quote(h.daypass + " " + command)
+	}
+	t.say("\n  For your own provider: daypass configure. The manual begins in docs/README.md.")
 	if t.enter == nil {
-		t.say("  (It works while the demo runs. To try it, start the demo in a terminal, without --yes.)")
+		t.say("  (With a terminal and without --yes, the demo waits here.)")
 		t.say("\nRemoving the temporary folder.")
 		return nil
 	}
-	t.say("  Try it in another window. Enter ends the demo here and removes everything.")
+	t.say("  Enter ends the demo here and removes everything.")
 	return waitForEnter(ctx, t.enter)
 }
 
