@@ -44,7 +44,8 @@ type secretService struct {
 	runtimeDir string        // where systemd puts the socket of the user's session bus
 	read       time.Duration // what a read may take
 	mu         sync.Mutex
-	conn       *dbus.Conn // dialed when first needed, then kept
+	conn       *dbus.Conn      // dialed when first needed, then kept
+	home       dbus.ObjectPath // the default collection when conn was dialed, "/" for none
 }
 
 // sessionSecret is the specification's structure Secret.
@@ -75,7 +76,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
 		var secret sessionSecret
 		opened := openSession(ctx, conn) // beside the search
-		found, err := find(ctx, conn, item)
+		found, err := s.find(ctx, conn, item)
 		session, failed := opened()
 		if err == nil {
 			err = failed
@@ -97,7 +98,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 func (s *secretService) Set(ctx context.Context, item, label string, value []byte) error {
 	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
 		var collection dbus.ObjectPath
-		found, err := find(ctx, conn, item)
+		found, err := s.find(ctx, conn, item)
 		if err == nil {
 			collection = dbus.ObjectPath(path.Dir(string(found[0])))
 		} else if err == ErrMiss {
@@ -124,7 +125,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 		bound = dialogBound // KeePassXC asks whether to delete
 	}
 	return s.talk(ctx, bound, func(ctx context.Context, conn *dbus.Conn) error {
-		found, err := find(ctx, conn, item)
+		found, err := s.find(ctx, conn, item)
 		for _, path := range found {
 			if err == nil {
 				err = complete(ctx, conn, call(ctx, conn, path, "Item.Delete"))
@@ -136,7 +137,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 
 func (s *secretService) List(ctx context.Context) (names []string, err error) {
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
-		unlocked, locked, err := search(ctx, conn, map[string]string{"service": service})
+		unlocked, locked, err := s.search(ctx, conn, map[string]string{"service": service})
 		for _, found := range append(unlocked, locked...) {
 			var has map[string]string
 			if property(ctx, conn, found, "Item", "Attributes", &has) == nil {
@@ -163,7 +164,7 @@ func (s *secretService) Unlock(ctx context.Context, items ...string) error {
 				return err
 			}
 			var locked []dbus.ObjectPath
-			_, locked, err = search(ctx, conn, attributes(item))
+			_, locked, err = s.search(ctx, conn, attributes(item))
 			all = append(all, locked...)
 		}
 		if err != nil || len(all) == 0 {
@@ -238,8 +239,8 @@ func attributes(item string) map[string]string {
 
 // find returns where the item is, in one place normally: ErrMiss if it is missing,
 // but ErrConfirms, errItemLocked or errCollectionLocked if it is locked or may be.
-func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
-	found, locked, err := search(ctx, conn, attributes(item))
+func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
+	found, locked, err := s.search(ctx, conn, attributes(item))
 	if err == nil && len(locked) > 0 {
 		err = errItemLocked
 		if isUnlocked(ctx, conn, dbus.ObjectPath(path.Dir(string(locked[0])))) {
@@ -257,9 +258,14 @@ func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath,
 
 // search does not ask a service whose collections are all locked, which is
 // errCollectionLocked: KeePassXC has its database unlocked before it answers.
-func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
-	if _, err := unlockedHome(ctx, conn); errors.Is(err, errCollectionLocked) && !anyUnlocked(ctx, conn) {
-		return nil, nil, err
+func (s *secretService) search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
+	s.mu.Lock()
+	home := s.home
+	s.mu.Unlock()
+	if !isUnlocked(ctx, conn, home) && !anyUnlocked(ctx, conn) {
+		if _, err := unlockedHome(ctx, conn); errors.Is(err, errCollectionLocked) {
+			return nil, nil, err
+		}
 	}
 	err = call(ctx, conn, secretsPath, "Service.SearchItems", attributes).Store(&unlocked, &locked)
 	return unlocked, locked, err
@@ -358,7 +364,7 @@ func (s *secretService) connect(ctx context.Context) (*dbus.Conn, error) {
 	// caller before it has noted who calls. A session that is opened or a property
 	// that is read that way makes it abort, with everybody's keyring open in it
 	// (https://github.com/basecamp/hey-cli/issues/352); this call does no harm.
-	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Err
+	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Store(&s.home)
 }
 
 // socket returns where the session bus listens, in the form of package net, or "".
