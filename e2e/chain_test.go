@@ -63,7 +63,7 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 				t.Errorf("%d sessions, want it renewed twice", n)
 			}
 			// Signals pass, and so does how the command ends.
-			for command, code := range map[string]int{"kill -TERM $PPID; sleep 20": 143, "exit 7": 7} {
+			for command, code := range map[string]int{"kill -TERM $PPID; while :; do sleep 0.1; done": 143, "exit 7": 7} {
 				if r := c.say("exec", "--serve", "--profile", "spoke", "--", "sh", "-c", command); r.code != code {
 					t.Errorf("%s: %+v", command, r)
 				}
