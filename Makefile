@@ -13,9 +13,14 @@ demo:
 test:
 	go test ./...
 
-# The binary as it is released, into ./daypass or $(BINARY).
+# The binary as it is released, into ./daypass or $(BINARY). In a checkout it gets
+# its version, commit and date from git; go's own record might be of a repository
+# around a source archive.
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BINARY) .
+	built=; if test -e .git; then \
+		built="$$(git describe --tags --always --dirty) $$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format='%H %cd')" || built=; \
+	fi; \
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -X 'github.com/daypass/daypass/command.built=$$built'" -o $(BINARY) .
 
 # The tables of docs/performance.md; takes some minutes. See bench/main.go.
 bench:

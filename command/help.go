@@ -43,11 +43,17 @@ func (e *Environment) completion(list func(*profile.Config) []string) cobra.Comp
 	}
 }
 
+// built is "VERSION COMMIT DATE", from whoever links the program: go itself stamps no
+// version in a git worktree, nor with -buildvcs=false in GOFLAGS. It is empty after
+// go install, which knows the version.
+var built string
+
 func newVersion(e *Environment) *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    "Prints the version, the commit it was built from as far as known, and Go's\nversion.",
+		Use:   "version",
+		Short: "Print the version",
+		Long: "Prints the version, and the commit that it was built from with its date, if they\n" +
+			"were recorded; then Go's version and the system.",
 		Example: "  daypass version",
 		Args:    noArguments,
 		RunE:    func(*cobra.Command, []string) error { return e.printVersion() },
@@ -55,14 +61,28 @@ func newVersion(e *Environment) *cobra.Command {
 }
 
 func (e *Environment) printVersion() error {
-	version, commit := "(devel)", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				commit = " " + setting.Value
-			}
+	var version, commit, date string
+	if n, _ := fmt.Sscan(built, &version, &commit, &date); n < 3 {
+		version, commit, date = recorded()
+	}
+	return e.print(fmt.Appendf(nil, "daypass %s (commit %s, %s) %s %s/%s\n",
+		version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+}
+
+// recorded is what go recorded of a build.
+func recorded() (version, commit, date string) {
+	version, commit, date = "(devel)", "not recorded", "date not recorded"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version, commit, date
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			commit = setting.Value
+		case "vcs.time":
+			date = setting.Value
 		}
 	}
-	return e.print(fmt.Appendf(nil, "daypass %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	return info.Main.Version, commit, date
 }
