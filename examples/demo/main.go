@@ -5,6 +5,7 @@
 //
 //	go run ./examples/demo          approve the login in your browser
 //	go run ./examples/demo --yes    the demo approves it, and does not wait
+//	go run ./examples/demo --daypass /usr/bin/daypass    runs an installed daypass
 package main
 
 import (
@@ -24,6 +25,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	yes := flag.Bool("yes", false, "approve the login without a browser, and do not wait at the end")
+	daypass := flag.String("daypass", "", "run this daypass `program` instead of building one")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q\n", flag.Arg(0))
@@ -32,7 +34,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
-	t := trip{out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ(), yes: *yes}
+	t := trip{out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ(), yes: *yes, daypass: *daypass}
 	if !*yes && term.IsTerminal(int(os.Stdin.Fd())) {
 		t.enter = os.Stdin
 	}

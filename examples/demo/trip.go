@@ -22,6 +22,7 @@ type trip struct {
 	environ   []string  // of the user
 	yes       bool      // approve without a person
 	enter     io.Reader // waited for at the end; nil: do not wait
+	daypass   string    // path of the program; "" builds one
 }
 
 func (t trip) run(ctx context.Context) (err error) {
@@ -37,10 +38,14 @@ func (t trip) run(ctx context.Context) (err error) {
 		}
 	}()
 
-	t.step("Build daypass into a temporary folder")
-	t.say("  go build -o %s github.com/daypass/daypass", h.daypass)
-	if err := h.build(ctx); err != nil {
-		return err
+	if t.daypass != "" {
+		h.daypass = t.daypass
+	} else {
+		t.step("Build daypass into a temporary folder")
+		t.say("  go build -o %s github.com/daypass/daypass", h.daypass)
+		if err := h.build(ctx); err != nil {
+			return err
+		}
 	}
 
 	t.step("Start the pretend parts")
