@@ -1,9 +1,11 @@
 # demo, test and build need only Go. check installs whatever else it needs.
 .POSIX:
-.PHONY: demo test build bench check install lint unit cross e2e soak
+.PHONY: demo test build dist packages bench check install lint unit cross e2e soak
 
 BINARY = daypass
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The next versions need a module that the module proxy does not serve, or a newer Go.
+GORELEASER = go run github.com/goreleaser/goreleaser/v2@v2.15.1
 
 # The whole trip on loopback: it needs no account and leaves nothing behind.
 demo:
@@ -21,6 +23,23 @@ build:
 		built="$$(git describe --tags --always --dirty) $$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format='%H %cd')" || built=; \
 	fi; \
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -X 'github.com/daypass/daypass/command.built=$$built'" -o $(BINARY) .
+
+# Everything that a release holds, in dist/: of the tag that is checked out, else a
+# snapshot. goreleaser wants a remote, orders manifests as archives get ready, and
+# dates winget's today.
+dist:
+	snapshot=--snapshot; ! git describe --tags --exact-match >/dev/null 2>&1 || snapshot=; \
+	git remote get-url origin >/dev/null 2>&1 || \
+		export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/daypass/daypass; \
+	$(GORELEASER) release --config packaging/goreleaser.yaml --clean --skip=publish --parallelism 1 $$snapshot
+	date=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%d --format=%cd); \
+	find dist/winget -name '*.yaml' | while read -r manifest; do \
+		sed "s/^ReleaseDate: .*/ReleaseDate: \"$$date\"/" "$$manifest" > dist/manifest && mv dist/manifest "$$manifest"; \
+	done
+
+# What dist builds, twice, installed and used: some minutes.
+packages: install
+	go test -tags e2e -count=1 -timeout 40m -v ./packaging
 
 # The tables of docs/performance.md; takes some minutes. See bench/main.go.
 bench:

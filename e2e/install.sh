@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make check` and `make bench` need beyond Go: Debian packages, and
-# npm packages into this folder. It says what it installs and why, asks nothing,
-# and does nothing if everything is there.
+# Installs what `make check`, `make packages` and `make bench` need beyond Go: Debian
+# packages, and npm packages into this folder. It says what it installs and why, asks
+# nothing, and does nothing if everything is there.
 set -eu
 cd "$(dirname "$0")"
 
@@ -50,6 +50,14 @@ if [ "$(uname -m)" = x86_64 ]; then
 	have x86_64-w64-mingw32-gcc || need gcc-mingw-w64-x86-64-win32 'compiles a DLL that every Go program loads and Wine lacks'
 fi
 /usr/bin/python3 -c 'import boto3' 2>/dev/null || need python3-boto3 'the AWS SDK for Python'
+have dpkg || need dpkg 'installs the deb'
+have rpm || need rpm 'lists the rpm'
+have rpm2cpio || need rpm2cpio 'unpacks the rpm'
+have cpio || need cpio 'unpacks the rpm'
+have man || need man-db 'reads the man pages'
+have zsh || need zsh 'loads its completions'
+have fish || need fish 'loads its completions'
+[ -e /usr/share/bash-completion/bash_completion ] || need bash-completion 'loads completions for bash'
 have valgrind || need valgrind 'counts the instructions of a warm start, which must not grow'
 
 if [ -n "$packages" ]; then

@@ -20,9 +20,11 @@ func main() {
 		os.Exit(2)
 	}
 	header := doc.GenManHeader{Title: "DAYPASS", Section: "1", Source: "daypass", Manual: "daypass", Date: date()}
+	tree := command.Tree()
+	tree.DisableAutoGenTag = true // it names cobra
 	err := os.MkdirAll(os.Args[1], 0o755)
 	if err == nil {
-		err = doc.GenManTree(command.Tree(), &header, os.Args[1])
+		err = doc.GenManTree(tree, &header, os.Args[1])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
