@@ -23,7 +23,7 @@ func newConfigure(e *Environment) *cobra.Command {
 		Use:   "configure",
 		Short: "Set up a profile, with questions and answers",
 		Long: `Asks for the identity provider, the client and the role, asks the provider
-whether people can log in with that client and a code, shows the lines for
+whether people can log in with that client, and how, shows the lines for
 ~/.aws/config and writes them. Everything else in that file stays as it is.
 
 A setting that is given as a flag is not asked for (all of them: daypass help
@@ -75,10 +75,11 @@ type configurer struct {
 	answers            map[string]string
 	yes, force, dryRun bool
 
-	program string          // the path for credential_process
-	config  *profile.Config // as it was read
-	secret  secret.String
-	talk    *prompt.Terminal // nil until something is asked
+	register string          // redirect addresses that the client needs at the provider
+	program  string          // the path for credential_process
+	config   *profile.Config // as it was read
+	secret   secret.String
+	talk     *prompt.Terminal // nil until something is asked
 }
 
 // file is where settings come from once they are written: no flag counts.
@@ -207,6 +208,9 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
 		shown = fmt.Sprintf("For %s:\n\n%s\n", path, difference(changes))
+	}
+	if c.register != "" {
+		shown += "People log in with a browser there. At the provider, the client needs the\nredirect address " + strings.ReplaceAll(c.register, " ", " and ") + "\n\n"
 	}
 	if c.force || c.dryRun {
 		for _, warning := range warnings {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -248,27 +247,4 @@ func (p *typed) echoes() bool {
 	state, err := unix.IoctlGetTermios(int(p.Master.Fd()), unix.TCGETS)
 	must(p.t, err)
 	return state.Lflag&unix.ECHO != 0
-}
-
-// GitLab has a device endpoint, and does not name it.
-func TestConfigureSetsGitLabsDeviceEndpoint(t *testing.T) {
-	l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
-	l.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		r.URL.Path = strings.Replace(r.URL.Path, "/oauth/authorize_device", "/device_authorization", 1)
-		return false
-	})
-	l.install()
-	p := l.terminal("configure", "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--region", "eu-west-1", "--profile", "dev", "--idp", "corp")
-	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")
-	p.answer("Is it a GitLab, whose is "+l.box.Issuer+"/oauth/authorize_device? [y/N]: ", "y\n")
-	p.answer("(not shown): ", "\n")
-	p.answer("Write this? [Y/n]: ", "\n")
-	p.answer("Log in and try the role now? [Y/n]: ", "\x04")
-	code, seen := p.end()
-	if want := "device_authorization_endpoint = " + l.box.Issuer + "/oauth/authorize_device\n"; code != 0 || !strings.Contains(l.read(".aws/config"), want) {
-		t.Errorf("exit %d, ~/.aws/config lacks %q:\n%s\n%s", code, want, l.read(".aws/config"), seen)
-	}
-	if want := "Next: daypass login --profile dev\n"; !strings.HasSuffix(p.stdout.String(), want) {
-		t.Errorf("stdout:\n%s", p.stdout.String())
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 )
@@ -113,7 +114,8 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 	}
 }
 
-// tryClient asks the provider for a code, which nobody is shown: it runs out.
+// tryClient asks the provider for a code, which nobody is shown: it runs out. Where
+// people log in with a browser, it settles the redirect addresses.
 func (c *configurer) tryClient(ctx context.Context) error {
 	p, err := c.settings("", "")
 	if err != nil {
@@ -124,7 +126,13 @@ func (c *configurer) tryClient(ctx context.Context) error {
 		p.IDP.ClientSecret = known.ClientSecret
 	}
 	return c.env.withSession(profile.Profile{IDP: p.IDP}, func(s *session) error {
-		err := s.TryClient(ctx)
+		flow, err := s.TryClient(ctx)
+		if flow == process.BrowserFlow && err == nil {
+			if c.answers["redirect-uri"] == "" {
+				c.answers["redirect-uri"] = idp.ProviderOf(p.IDP.Issuer).RedirectURIs
+			}
+			c.register = cmp.Or(c.answers["redirect-uri"], strings.Join(p.IDP.RedirectURIs, " "))
+		}
 		var failed *failure.Error
 		if errors.As(err, &failed) && failed.Exit == failure.ExitRefused {
 			return failure.New(failed.Exit, err, failed.Lines[0],
@@ -134,8 +142,7 @@ func (c *configurer) tryClient(ctx context.Context) error {
 	})
 }
 
-// checkIssuer asks the provider how it spells itself, and whether it has the device
-// flow.
+// checkIssuer asks the provider how it spells itself, and how people log in there.
 func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
 	checked, err := c.settings("issuer", issuer)
 	if err != nil {
@@ -175,7 +182,7 @@ func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered str
 	return talk.Confirm(ctx, "  The provider spells itself "+discovered+", and AWS compares each letter. Use that?", true)
 }
 
-// discover asks the provider whether people can log in there.
+// discover asks the provider how people log in there.
 func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	if c.talk != nil {
 		_ = c.talk.Say("  asking " + login.Issuer + " ...")
@@ -188,34 +195,17 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 			return ended(ctx, ctx.Err())
 		case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
 			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
-		case err == nil && s.Flow.DeviceEndpoint(published.Metadata) == "":
-			return c.useGitLabs(ctx, login.Issuer)
+		case err != nil:
+			return err
 		}
-		return err
+		if flow, _ := s.FlowFor(published.Metadata); flow == process.DeviceFlow && s.Flow.DeviceEndpoint(published.Metadata) == "" {
+			return failure.New(failure.ExitUsage, nil,
+				login.Issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
+				"Turn the device grant on for the client, at the provider.",
+				"If it is on, give --device-authorization-endpoint (GitLab: "+strings.TrimSuffix(login.Issuer, "/")+"/oauth/authorize_device).")
+		}
+		return nil
 	})
-}
-
-// useGitLabs writes down the device endpoint of a company's own GitLab, which has one
-// and does not name it. Nobody can log in at another provider that names none.
-func (c *configurer) useGitLabs(ctx context.Context, issuer string) error {
-	endpoint := strings.TrimSuffix(issuer, "/") + "/oauth/authorize_device"
-	is := false
-	if !c.yes {
-		talk, err := c.conversation()
-		if err == nil {
-			is, err = talk.Confirm(ctx, "  It names no device_authorization_endpoint. Is it a GitLab, whose is "+endpoint+"?", false)
-		}
-		if err != nil {
-			return ended(ctx, err)
-		}
-	}
-	if !is {
-		return failure.New(failure.ExitUsage, nil,
-			issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
-			"Turn the device grant on for the client, at the provider.", "If it is on, give --device-authorization-endpoint (GitLab: "+endpoint+").")
-	}
-	c.answers["device-authorization-endpoint"] = endpoint
-	return nil
 }
 
 // askClientSecret asks for a secret where the login is new. No flag accepts one:

@@ -114,6 +114,25 @@ daypass_duration = 2h
 	l.serves("prod")
 }
 
+// At a provider without device codes, the redirect address to register is named.
+func TestConfigureForTheBrowser(t *testing.T) {
+	for _, redirect := range []string{"", "http://localhost:8400/cb http://localhost:8401/cb"} {
+		l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
+		answers := l.answers("--yes")
+		if redirect != "" {
+			answers = append(answers, "--redirect-uri", redirect)
+		}
+		code, stdout, stderr := l.configure(answers...)
+		want := "the client needs the\nredirect address http://127.0.0.1/callback\n"
+		if redirect != "" {
+			want = "http://localhost:8400/cb and http://localhost:8401/cb\n"
+		}
+		if code != 0 || !strings.Contains(stdout, want) || strings.Contains(l.read(".aws/config"), "redirect_uri = "+redirect) != (redirect != "") {
+			t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s\n%s", code, stdout, stderr, l.read(".aws/config"))
+		}
+	}
+}
+
 func TestConfigureTakesTheProvidersSpelling(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{IssuerSlash: true})
 	answers := l.answers("--yes")
@@ -146,7 +165,7 @@ func TestConfigureRefuses(t *testing.T) {
 		{name: "another credential_process", config: "[profile dev]\ncredential_process = /usr/bin/other process --profile dev\n", exit: 2, want: "its credential_process runs another program"},
 		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", exit: 2, want: "[daypass-idp company] is the login at https://other.example.",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--idp", "company") }},
-		{name: "no device endpoint", box: sandbox.Options{OmitDeviceEndpoint: true}, exit: 2, want: "names no device_authorization_endpoint"},
+		{name: "no endpoint to log in at", box: sandbox.Options{OmitDeviceEndpoint: true, OmitAuthorization: true}, exit: 2, want: "names no device_authorization_endpoint"},
 		{name: "no issuer", exit: 2, want: "--issuer is missing",
 			change: func(_ *laptop, answers []string) []string { return answers[2:] }},
 		{name: "no role", exit: 2, want: "--role-arn is missing",

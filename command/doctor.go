@@ -102,6 +102,7 @@ type examination struct {
 	file         *profile.Config // nil if everything came as flags
 	diagnosis    idp.Diagnosis
 	diagnosisErr error             // why the diagnosis is not whole
+	flow         string            // from the provider on
 	identity     *process.Identity // from the login on
 }
 
@@ -121,7 +122,7 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		{name: "provider", needs: "configuration", check: x.checkProvider},
 		{name: "clock", needs: "provider", check: x.checkClock},
 		{name: "issuer", needs: "provider", check: x.checkIssuer},
-		{name: "device endpoint", needs: "issuer", check: x.checkDeviceEndpoint},
+		{name: "flow", needs: "issuer", check: x.checkFlow},
 		{name: "signing", needs: "issuer", check: x.checkSigning},
 		{name: "login", needs: "keyring", check: x.checkLogin},
 		{name: "claims", needs: "login", check: x.checkClaims},
@@ -334,6 +335,8 @@ func (x *examination) checkPrompt(context.Context) finding {
 	case a.Browser && err != nil:
 		return broken(failure.ExitUsage, fmt.Sprintf("the browser would not start (%v).", err),
 			"Correct browser_command in "+x.names.Section+", or BROWSER. For no browser at all, set prompt = terminal there.")
+	case a.Terminal && !a.Browser && x.flow == process.BrowserFlow:
+		return ok("on the terminal, with a browser on another machine: daypass login --no-browser" + x.names.Flag)
 	case a.Terminal && a.Browser:
 		return ok("on the terminal and in a browser")
 	case a.Terminal:
@@ -395,13 +398,22 @@ func (x *examination) checkIssuer(context.Context) finding {
 	return ok(x.session.Profile.IDP.Issuer)
 }
 
-func (x *examination) checkDeviceEndpoint(context.Context) finding {
-	endpoint := x.session.Flow.DeviceEndpoint(x.diagnosis.Metadata)
+// checkFlow is about how people log in, and what that needs.
+func (x *examination) checkFlow(context.Context) finding {
+	idp, d := x.session.Profile.IDP, x.diagnosis.Metadata
+	flow, why := x.session.FlowFor(d)
+	x.flow = flow
+	endpoint := x.session.Flow.DeviceEndpoint(d)
 	switch {
-	case x.session.Profile.IDP.DeviceAuthorizationEndpoint != "":
-		return ok(endpoint + ", from the configuration")
+	case flow == process.BrowserFlow && d.AuthorizationEndpoint == "":
+		return broken(failure.ExitUsage, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
+	case flow == process.BrowserFlow:
+		if err := x.session.CheckRedirect(); err != nil {
+			return brokenBy(err)
+		}
+		return ok("browser ("+why+"), which comes back to "+strings.Join(idp.RedirectURIs, " or "), "The client must have that redirect address at the provider.")
 	case endpoint != "":
-		return ok(endpoint)
+		return ok("device (" + why + "): " + endpoint)
 	}
 	return broken(failure.ExitUsage, x.names.Host+" names no device_authorization_endpoint.",
 		"Ask its admin to enable the device grant (device code). If it is enabled, set",

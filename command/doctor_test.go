@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -109,6 +110,36 @@ func TestDoctorFindsNothing(t *testing.T) {
 	}
 }
 
+// The doctor says which flow is used, and why, and whether a fixed port is free.
+func TestDoctorOnTheFlow(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, test := range []struct {
+		o           sandbox.Options
+		lines       string
+		state, says string
+	}{
+		{sandbox.Options{}, "", stateOK, "device (the provider has a device endpoint): http://127.0.0.1:"},
+		{sandbox.Options{}, "flow = browser\n", stateOK, "browser (the configuration says so), which comes back to http://127.0.0.1/callback"},
+		{sandbox.Options{OmitDeviceEndpoint: true}, "", stateOK, "browser (the provider has no device endpoint), which"},
+		{sandbox.Options{OmitDeviceEndpoint: true}, "flow = device\n", stateBroken, "names no device_authorization_endpoint"},
+		{sandbox.Options{OmitAuthorization: true}, "flow = browser\n", stateBroken, "names no authorization_endpoint"},
+		{sandbox.Options{}, "flow = browser\nredirect_uri = http://" + taken.Addr().String() + "/\n", stateBroken, "nothing can listen on " + taken.Addr().String()},
+	} {
+		l := newHealthyLaptop(t, sandbox.Options{})
+		l.box.Set(func(o *sandbox.Options) {
+			o.OmitDeviceEndpoint, o.OmitAuthorization = test.o.OmitDeviceEndpoint, test.o.OmitAuthorization
+		})
+		l.write(".aws/config", strings.Replace(l.read(".aws/config"), "storage =", test.lines+"storage =", 1))
+		if f := l.doctor().find("flow"); f.State != test.state || !strings.Contains(f.Detail, test.says) {
+			t.Errorf("%+v: %+v", test, f)
+		}
+	}
+}
+
 // Of a chain in which one thing is broken, the doctor names that thing.
 func TestDoctorNamesTheBreak(t *testing.T) {
 	down := func(part string) func(*laptop) {
@@ -147,8 +178,8 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			l.write(".aws/config", strings.Replace(l.config(), "issuer = "+l.box.Issuer, "issuer = "+l.box.URL+"/gone", 1)+
 				"credential_process = "+l.program()+" process --profile dev\n")
 		}, 2, []string{"issuer", "login", "prompt"}, "there is no discovery document below it", "[daypass-idp corp]"},
-		{"no device endpoint", set(func(o *sandbox.Options) { o.OmitDeviceEndpoint = true }), 2,
-			[]string{"device endpoint"}, "names no device_authorization_endpoint", "device_authorization_endpoint in [daypass-idp corp]"},
+		{"no endpoint to log in at", set(func(o *sandbox.Options) { o.OmitDeviceEndpoint, o.OmitAuthorization = true, true }), 2,
+			[]string{"flow"}, "names no device_authorization_endpoint", "device_authorization_endpoint in [daypass-idp corp]"},
 		{"HS256 tokens", set(func(o *sandbox.Options) { o.Algorithm = "HS256" }), 4,
 			[]string{"signing"}, "signs with HS256, which AWS STS does not accept", "RS256 or ES256"},
 		{"HS256 tokens on renewal", func(l *laptop) {

@@ -98,7 +98,16 @@ func TestHostileConfig(t *testing.T) {
 	line("daypass-idp corp", "process_timeout = 1e999s", corp+"process_timeout ")
 	line("daypass-idp corp", "process_timeout = 99999999999999999999", corp+"process_timeout ")
 	value("prompt", "always", corp+"prompt ")
-	line("daypass-idp corp", "flow = password", corp+"flow: unknown key")
+	line("daypass-idp corp", "flow = password", corp+`flow "password": want auto, device, browser`)
+	for _, bad := range []string{
+		"https://127.0.0.1/callback", "http://10.0.0.1/callback", "http://corp.example/", "http://127.0.0.1:0/", "http://127.0.0.1:08400/", "http://127.0.0.1:65536/", "http://127.0.0.1:/",
+		"http://127.0.0.1/?x=1", "http://127.0.0.1/#x", "http://me@127.0.0.1/", "127.0.0.1/callback", "http://127.0.0.1/a,http://127.0.0.1/b x", "http://localhost.corp.example/", "app:/callback",
+	} {
+		line("daypass-idp corp", "redirect_uri = http://127.0.0.1:8400/ "+bad, corp+"redirect_uri")
+	}
+	for _, own := range []string{"redirect_uri", "state", "nonce", "response_type", "response_mode", "code", "code_challenge"} {
+		line("daypass-idp corp", "extra_params = "+own+"=x", corp+"extra_params: "+own+" is a parameter of the protocol")
+	}
 	line("daypass-idp corp", "support = call\x1b[2J me", corp+"support: holds a control character")
 	line("profile dev", "daypass_duration = 13h", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = 1e9", dev+"daypass_duration ")

@@ -18,10 +18,13 @@ func newLogin(e *Environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login [-p PROFILE | --idp NAME]",
 		Short: "Log in at the identity provider",
-		Long: `Logs in now: shows a code and an address to approve it at, and waits as long as
-the code is good. Every profile that names the same [daypass-idp] section then
-works. A login that still renews by itself is kept. Ctrl-C keeps the code: the
-next login or command goes on waiting for it.`,
+		Long: `Logs in now: shows a code and an address to approve it at, or opens a browser
+tab, and waits as long as that is good. Every profile that names the same
+[daypass-idp] section then works. A login that still renews by itself is kept.
+Ctrl-C keeps a code: the next login or command goes on waiting for it.
+
+With --no-browser no tab is opened. Where there is no code, it prints an address
+for a browser on any machine, and asks for the address on which that ends up.`,
 		Example: "  daypass login --profile dev\n  daypass login --idp corp --force",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,6 +34,9 @@ next login or command goes on waiting for it.`,
 			}
 			return e.withSession(p, func(s *session) error {
 				s.typed, s.noBrowser = true, noBrowser
+				if noBrowser {
+					s.Paste = s.paste
+				}
 				for _, warning := range p.IDP.Warnings {
 					s.tell("daypass: " + warning)
 				}
@@ -44,7 +50,7 @@ next login or command goes on waiting for it.`,
 	}
 	loginFlags(cmd, &name)
 	cmd.Flags().BoolVar(&anew, "force", false, "start anew even if the login still renews")
-	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "open no browser tab")
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "open no browser tab; without a code, take the answer of a browser elsewhere")
 	return cmd
 }
 

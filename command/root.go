@@ -161,7 +161,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
 		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
-		{"configure", newConfigure}, {"open-browser", newOpenBrowser},
+		{"configure", newConfigure}, {"open-browser", newOpenBrowser}, {"browser-login", newBrowserLogin},
 		{"settings", newSettings},
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
@@ -128,7 +127,7 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	s.Pipeline = &process.Pipeline{
 		Profile: p, Kept: kept, Storages: e.storages, Locks: cache.Locks{Dir: e.stateDir},
 		Person: s.person, Show: s.show, Waiting: s.waiting, Tell: s.tell,
-		Now: e.Now, Sleep: e.Sleep,
+		Helper: s.startHelper, Now: e.Now, Sleep: e.Sleep,
 	}
 	s.Debug, err = e.debugLog()
 	return s, err
@@ -180,36 +179,40 @@ func (s *session) tty() *prompt.Terminal {
 }
 
 // show shows the authorization, and opens the tab.
-func (s *session) show(a deviceflow.Authorization, openTab bool) (func(), error) {
+func (s *session) show(a process.Open, openTab bool) (func(), error) {
 	nothing := func() {}
 	request := prompt.Request{
 		UserCode: a.UserCode, VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete, Expires: a.Expires,
-		Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID, QR: s.typed,
+		Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID,
+		Elsewhere: s.noBrowser, QR: s.typed && a.UserCode != "",
 	}
 	text, err := prompt.Text(request, s.env.Now())
 	if err != nil {
 		return nothing, fmt.Errorf("%w: %w", process.ErrUnfit, err)
 	}
+	var noTab error
 	if openTab {
-		err := s.env.openBrowser(context.Background(), s.Profile, cmp.Or(a.VerificationURIComplete, a.VerificationURI))
-		request.TabOpened = err == nil
+		err := s.env.openBrowser(context.Background(), s.Profile, cmp.Or(a.Start, a.VerificationURIComplete, a.VerificationURI))
+		if request.TabOpened = err == nil; err != nil {
+			noTab = fmt.Errorf("%w (%w)", process.ErrNoBrowser, err)
+		}
 		if err != nil && !s.person().Terminal {
-			return nothing, fmt.Errorf("%w (%w)", process.ErrNoBrowser, err)
+			return nil, noTab
 		}
 	}
 	tty := s.tty()
 	if tty == nil {
 		if !s.typed {
-			return nothing, nil
+			return nothing, noTab
 		}
 		_, err := fmt.Fprint(s.env.Stderr, text)
-		return nothing, err
+		return nothing, cmp.Or(err, noTab)
 	}
 	if err := tty.Show(request, s.env.Now()); err != nil {
 		return nothing, err
 	}
-	if !s.typed {
-		return nothing, nil
+	if !s.typed || a.UserCode == "" && s.noBrowser { // who is asked on the same line
+		return nothing, noTab
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -217,11 +220,11 @@ func (s *session) show(a deviceflow.Authorization, openTab bool) (func(), error)
 		defer close(ended)
 		tty.Countdown(ctx, a.UserCode, a.Expires, s.env.Now, s.env.Sleep)
 	}()
-	return func() { cancel(); <-ended }, nil
+	return func() { cancel(); <-ended }, noTab
 }
 
 // waiting tells that another process is logging in.
-func (s *session) waiting(ctx context.Context, open func() (deviceflow.Authorization, bool)) {
+func (s *session) waiting(ctx context.Context, open func() (process.Open, bool)) {
 	tty := s.tty()
 	if tty == nil {
 		return
@@ -234,13 +237,18 @@ func (s *session) waiting(ctx context.Context, open func() (deviceflow.Authoriza
 	}
 	defer func() { _ = os.Remove(filepath.Join(s.Locks.Dir, name+".lock")) }() // sessions are many
 	defer lock.Unlock()
-	code := ""
+	text := ""
 	tty.Waiting(ctx, func() string {
-		if code == "" { // each look is a read of the keyring
-			a, _ := open()
-			code = a.UserCode
+		if text != "" { // each look is a read of the keyring
+			return text
 		}
-		return code
+		switch a, is := open(); {
+		case is && a.UserCode != "":
+			text = "waiting for the login with code " + a.UserCode
+		case is && !a.Opened.IsZero():
+			text = "finish in the browser tab that was opened at " + prompt.Clock(a.Opened, s.env.Now())
+		}
+		return text
 	}, s.env.Now, s.env.Sleep)
 }
 

@@ -136,7 +136,9 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		default:
 			line("login", login.Who+", ended "+prompt.Clock(login.Until, now))
 		}
-		if c := s.OpenCode; c != nil {
+		if c := s.OpenCode; c != nil && c.UserCode == "" {
+			line("waiting", "a login in the browser, good "+until(c.Until))
+		} else if c != nil {
 			line("waiting", "code "+c.UserCode+" at "+c.Address+", good "+until(c.Until))
 		}
 		if s.Credentials != nil {

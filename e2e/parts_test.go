@@ -16,6 +16,7 @@ type parts struct {
 	daypass      string // built from this tree, as it is released
 	goSDK        string // e2e/gosdk, built
 	policyForms  string // e2e/policyforms, built
+	zitadel      string // e2e/zitadel, built
 	folder       string // e2e
 	node         string
 	aws          string
@@ -59,6 +60,7 @@ func findParts(built string) (parts, error) {
 		daypass:     filepath.Join(built, "daypass"),
 		goSDK:       filepath.Join(built, "gosdk"),
 		policyForms: filepath.Join(built, "policyforms"),
+		zitadel:     filepath.Join(built, "zitadel"),
 		folder:      folder,
 	}
 	there := func(string) bool { return true }
@@ -91,6 +93,9 @@ func findParts(built string) (parts, error) {
 		return parts{}, err
 	}
 	if err := build(p.goSDK, filepath.Join(folder, "gosdk")); err != nil {
+		return parts{}, err
+	}
+	if err := build(p.zitadel, filepath.Join(folder, "zitadel")); err != nil {
 		return parts{}, err
 	}
 	return p, build(p.policyForms, filepath.Join(folder, "policyforms"))

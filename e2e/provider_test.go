@@ -17,13 +17,15 @@ type providerOptions struct {
 	IDTokenLife int    `json:"idTokenLife,omitempty"` // seconds; 0: an hour
 	Padding     int    `json:"padding,omitempty"`     // bytes added to the ID token
 	Slash       bool   `json:"slash,omitempty"`       // the issuer ends in "/"
+
+	NoDeviceCodes bool `json:"noDeviceCodes,omitempty"` // there is only the browser flow
 }
 
-// provider is a running oidc-provider.
+// provider is a running provider.
 type provider struct {
 	t      *testing.T
 	issuer string
-	log    string
+	log    string // "" if it keeps none
 	stop   func()
 }
 
@@ -46,10 +48,23 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 	write(t, o.Log, "")
 	options, err := json.Marshal(o)
 	must(t, err)
+	p := runProvider(t, installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
+	p.log = o.Log
+	return p
+}
+
+// startZitadel starts the example provider of github.com/zitadel/oidc.
+func startZitadel(t *testing.T) *provider {
+	t.Helper()
+	return runProvider(t, installed.zitadel)
+}
+
+func runProvider(t *testing.T, argv ...string) *provider {
+	t.Helper()
 	var issuer string
 	d := startDaemon(t, part{
 		command: func() *exec.Cmd {
-			cmd := exec.Command(installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
+			cmd := exec.Command(argv[0], argv[1:]...)
 			if _, err := cmd.StdinPipe(); err != nil { // open until the test binary ends
 				t.Fatal(err)
 			}
@@ -61,13 +76,16 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 		},
 		what: "it named its issuer",
 	})
-	return &provider{t: t, issuer: issuer, log: o.Log, stop: d.stop}
+	return &provider{t: t, issuer: issuer, stop: d.stop}
 }
 
 // requests returns what the provider was asked by daypass so far. What the
 // person's browser asks is left out.
 func (p *provider) requests() []providerRequest {
 	p.t.Helper()
+	if p.log == "" {
+		return nil
+	}
 	data, err := os.ReadFile(p.log)
 	must(p.t, err)
 	var requests []providerRequest
@@ -77,7 +95,7 @@ func (p *provider) requests() []providerRequest {
 			p.t.Fatalf("log of the provider: %v", err)
 		}
 		switch r.Path {
-		case "/.well-known/openid-configuration", "/device/auth", "/token", "/jwks", "/token/revocation":
+		case "/.well-known/openid-configuration", "/device/auth", "/auth", "/token", "/jwks", "/token/revocation":
 			requests = append(requests, r)
 		}
 	}

@@ -32,7 +32,7 @@ const (
 type Error struct {
 	Exit  int
 	Lines []string
-	Err   error // the cause underneath, or nil
+	Err   error `json:"-"` // the cause underneath, or nil
 }
 
 // New returns an Error with those of the lines that are not empty.

@@ -43,19 +43,21 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 		a.Unreadable = true
 		return a
 	}
-	show := func(text string, max int) string {
-		if secret.Repeats(text, secrets...) {
-			return secret.Redacted
-		}
-		// Entra goes on with a trace id, a correlation id and the time.
-		text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-		text, _, _ = strings.Cut(text, "Trace ID:")
-		return clean(text, max)
-	}
-	a.Code = show(a.Text("error"), 64)
-	a.Description = show(a.Text("error_description"), 300)
-	a.CorrelationID = show(a.Text("correlation_id"), 64)
+	a.Code = show(a.Text("error"), 64, secrets)
+	a.Description = show(a.Text("error_description"), 300, secrets)
+	a.CorrelationID = show(a.Text("correlation_id"), 64, secrets)
 	return a
+}
+
+// show is what may be shown of the provider's text.
+func show(text string, max int, secrets []string) string {
+	if secret.Repeats(text, secrets...) {
+		return secret.Redacted
+	}
+	// Entra goes on with a trace id, a correlation id and the time.
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text, _, _ = strings.Cut(text, "Trace ID:")
+	return clean(text, max)
 }
 
 // readFields reads a JSON object, or a form, as older servers answer. Without

@@ -25,9 +25,10 @@ type Metadata struct {
 	TokenEndpoint               string   `json:"token_endpoint"`
 	RevocationEndpoint          string   `json:"revocation_endpoint"` // optional (RFC 7009)
 	JWKSURI                     string   `json:"jwks_uri"`
-	Scopes                      []string `json:"scopes_supported"`                      // nil says nothing
-	CodeChallengeMethods        []string `json:"code_challenge_methods_supported"`      // of PKCE (RFC 7636)
-	SigningAlgorithms           []string `json:"id_token_signing_alg_values_supported"` // of ID tokens; nil says nothing
+	Scopes                      []string `json:"scopes_supported"`                               // nil says nothing
+	CodeChallengeMethods        []string `json:"code_challenge_methods_supported"`               // of PKCE (RFC 7636)
+	IssParameter                bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	SigningAlgorithms           []string `json:"id_token_signing_alg_values_supported"`          // of ID tokens; nil says nothing
 }
 
 // TokenEndpoint returns m's, for [Client.Post].
@@ -215,6 +216,7 @@ func (c *Client) readMetadata(fields map[string]json.RawMessage) (Metadata, erro
 		JWKSURI:                     a.Text("jwks_uri"),
 		Scopes:                      list("scopes_supported"),
 		CodeChallengeMethods:        list("code_challenge_methods_supported"),
+		IssParameter:                string(fields["authorization_response_iss_parameter_supported"]) == "true",
 		SigningAlgorithms:           list("id_token_signing_alg_values_supported"),
 	}
 	for _, needed := range []struct{ name, url string }{{"token_endpoint", m.TokenEndpoint}, {"jwks_uri", m.JWKSURI}} {

@@ -73,6 +73,14 @@ func WantsPerson(err error) bool {
 	return refusedWith(err, "interaction_required", "login_required", "consent_required")
 }
 
+// RefusesDeviceCodes reports whether the provider knows the client, and does not give
+// it device codes. Entra says unauthorized_client of a client that it does not know.
+func RefusesDeviceCodes(err error) bool {
+	var e *ProviderError
+	return refusedWith(err, "unauthorized_client", "unsupported_grant_type") && errors.As(err, &e) && e.Op == OpDevice &&
+		!strings.Contains(e.Description, unknownToEntra)
+}
+
 func refusedWith(err error, codes ...string) bool {
 	var e *ProviderError
 	return errors.As(err, &e) && !e.Lost && e.Status != http.StatusTooManyRequests && slices.Contains(codes, e.Code)

@@ -10,6 +10,29 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
+// Only a provider that knows the client says that it may have no device codes.
+func TestRefusesDeviceCodes(t *testing.T) {
+	for _, test := range []struct {
+		e    ProviderError
+		want bool
+	}{
+		{ProviderError{Op: OpDevice, Status: 400, Code: "unauthorized_client"}, true},
+		{ProviderError{Op: OpDevice, Status: 403, Code: "unsupported_grant_type"}, true},
+		{ProviderError{Op: OpDevice, Status: 400, Code: "unauthorized_client", Description: "AADSTS700016: Application with identifier x was not found"}, false},
+		{ProviderError{Op: OpDevice, Status: 400, Code: "unauthorized_client", Description: "AADSTS7000218: x"}, true},
+		{ProviderError{Op: OpDevice, Status: 401, Code: "invalid_client"}, false},
+		{ProviderError{Op: OpDevice, Status: 429, Code: "unauthorized_client"}, false},
+		{ProviderError{Op: OpPoll, Status: 400, Code: "unauthorized_client"}, false},
+	} {
+		if got := RefusesDeviceCodes(new(Client).explain(&test.e)); got != test.want {
+			t.Errorf("%+v: %t", test.e, got)
+		}
+	}
+	if RefusesDeviceCodes(nil) {
+		t.Error("success refuses")
+	}
+}
+
 func TestNoErrorHoldsASecret(t *testing.T) {
 	const device, refresh, verifier, client = "d3v1ce/c0de+x", "r3fresh/t0ken", "v3rifier", "cl1ent&s3cret"
 	secrets := []string{device, refresh, verifier, client, "d3v1ce%2Fc0de%2Bx", "r3fresh%2Ft0ken", "cl1ent%26s3cret", "qu3ry"}

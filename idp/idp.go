@@ -93,6 +93,38 @@ func (c *Client) AuthorizationParams(scopes []string) url.Values {
 	return form
 }
 
+// AuthorizationURL returns the address of m's authorization endpoint with the
+// request of form, whose refresh token the provider may want to be asked for.
+func (c *Client) AuthorizationURL(m Metadata, form url.Values) string {
+	p := ProviderOf(c.Issuer)
+	if p.OfflineAccessType && !form.Has("access_type") {
+		form.Set("access_type", "offline")
+	}
+	offline := p.OfflineAccessType || slices.Contains(strings.Fields(form.Get("scope")), OfflineAccess)
+	if p.Consent && offline && !form.Has("prompt") {
+		form.Set("prompt", "consent")
+	}
+	form.Set("client_id", c.ClientID)
+	joint := "?"
+	if strings.Contains(m.AuthorizationEndpoint, "?") { // its query stays (RFC 6749 section 3.1)
+		joint = "&"
+	}
+	return m.AuthorizationEndpoint + joint + form.Encode()
+}
+
+// Refused returns the error for a refusal that a browser brings (RFC 6749 section
+// 4.1.2.1).
+func (c *Client) Refused(code, description string) error {
+	u, _ := url.Parse(c.Issuer)
+	return c.explain(&ProviderError{Op: OpAuthorize, Host: u.Host, Code: show(code, 64, nil), Description: show(description, 300, nil)})
+}
+
+// WrongNonce returns the error for an ID token that answers another request (OpenID
+// Connect Core section 3.1.3.7).
+func WrongNonce() error {
+	return badToken("Run: daypass login{flag}", "its nonce is not that of this login")
+}
+
 // Exchange returns the context of a request that spends a code or a token. It goes
 // on when ctx is cancelled, because an answer that nobody reads is a login lost;
 // it is bounded by [RequestTime].

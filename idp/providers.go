@@ -18,7 +18,17 @@ type Provider struct {
 	// scope offline_access, and with it one that outlives the logout.
 	NoOfflineAccess bool
 	BuiltIn         bool // AWS IAM knows the provider without being told
+	// Consent is set for a provider that gives a refresh token only to a browser login
+	// with prompt=consent, as OpenID Connect Core section 11 has it.
+	Consent bool
+	// OfflineAccessType is set for one that wants access_type=offline in place of the
+	// scope offline_access.
+	OfflineAccessType bool
 
+	// RedirectURIs is the redirect_uri to write, "" for the default. Providers that
+	// compare the port as well need fixed ones, and a second one in case the first is
+	// taken.
+	RedirectURIs string
 	// SwitchOn says what has to be enabled at the provider.
 	SwitchOn string
 	// Admits says who can get a token for the client, if only the provider itself
@@ -35,21 +45,25 @@ type Provider struct {
 // The provider for people that IAM knows without being told:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html
 func providers() []Provider {
+	const fixedPorts = "http://127.0.0.1:8400/callback http://127.0.0.1:18400/callback"
 	const everyUser = "every user of {host} who can log in to client {client}."
 	return []Provider{{
 		Name: "Auth0", hosts: []string{".auth0.com"},
-		SwitchOn: "in the application (type Native): Advanced Settings > Grant Types > Device Code and Refresh Token",
-		Admits:   "every user of {host}. If sign-up or a social login is on there, that is everybody.",
+		RedirectURIs: fixedPorts,
+		SwitchOn:     "in the application (type Native): Advanced Settings > Grant Types > Device Code and Refresh Token",
+		Admits:       "every user of {host}. If sign-up or a social login is on there, that is everybody.",
 	}, {
 		Name: "Okta", hosts: []string{".okta.com", ".oktapreview.com", ".okta-emea.com"},
-		SwitchOn: "in the application (type Native) and in the access policy rule of its authorization server: Device Authorization",
-		Admits:   everyUser,
+		RedirectURIs: fixedPorts,
+		SwitchOn:     "in the application (type Native) and in the access policy rule of its authorization server: Device Authorization",
+		Admits:       everyUser,
 	}, {
 		Name: "Entra ID", hosts: []string{"login.microsoftonline.", "sts.windows.net"},
-		SwitchOn: "in the app registration: Authentication > Allow public client flows",
-		Admits:   "every user and guest of the Entra tenant, unless its enterprise application demands an assignment.",
+		RedirectURIs: "http://localhost/callback", // of localhost, it ignores the port
+		SwitchOn:     "in the app registration: Authentication > Allow public client flows",
+		Admits:       "every user and guest of the Entra tenant, unless its enterprise application demands an assignment.",
 	}, {
-		Name: "Google", hosts: []string{"accounts.google.com"}, BuiltIn: true,
+		Name: "Google", hosts: []string{"accounts.google.com"}, BuiltIn: true, Consent: true, OfflineAccessType: true,
 		SwitchOn: "an OAuth client of the type \"TVs and Limited Input devices\"",
 		Admits:   "everybody with a Google account whom the consent screen of client {client} admits. User type External is the whole world.",
 	}, {
@@ -61,7 +75,12 @@ func providers() []Provider {
 		SwitchOn: "GitLab 17.9 or newer, and an application that is not confidential",
 		Admits:   "every user of gitlab.com, of any company. IAM may refuse a policy for gitlab.com without :sub.",
 	}, {
-		Name:     "another one",
+		Name: "Amazon Cognito", hosts: []string{"cognito-idp."}, NoOfflineAccess: true,
+		RedirectURIs: strings.ReplaceAll(fixedPorts, "127.0.0.1", "localhost"), // http for localhost alone
+		SwitchOn:     "in the app client (no secret): Login pages > Authorization code grant",
+		Admits:       "every user of the user pool. If self-registration is on there, that is everybody.",
+	}, {
+		Name: "another one", Consent: true,
 		SwitchOn: "the device grant (device code flow), for the client",
 		Admits:   everyUser,
 	}}
@@ -88,6 +107,9 @@ func (p Provider) owns(host, path string) bool {
 		return host == name || name[0] == '.' && strings.HasSuffix(host, name) || name[len(name)-1] == '.' && strings.HasPrefix(host, name)
 	}))
 }
+
+// unknownToEntra is how Entra says that it does not know the client.
+const unknownToEntra = "AADSTS700016:"
 
 // What to do about a provider or its settings.
 const (
@@ -122,13 +144,16 @@ func (r refusal) matches(e *ProviderError) bool {
 func refusals() []refusal {
 	notRenewed := []string{"{host} refused to renew the login: {words}.", "Ask whoever runs {host}, or run: daypass login{flag}"}
 	return []refusal{{
+		op: OpAuthorize, said: []string{"AADSTS53003:", "AADSTS53000:", "AADSTS53001:", "AADSTS53002:"},
+		lines: []string{"your company's sign-in policy refuses this login ({event}).", "Ask the Entra admin about application {client}."},
+	}, {
 		said: []string{"AADSTS53003:", "AADSTS530036:"},
 		lines: []string{"your company's sign-in policy blocks device codes ({event}).",
-			"Ask the Entra admin to allow device code flow for application {client}."},
+			"Set flow = browser in {section}, or ask the Entra admin to allow device code flow for application {client}."},
 	}, {
 		said: []string{"AADSTS53000:", "AADSTS53001:", "AADSTS53002:"},
 		lines: []string{"your company's sign-in policy wants a managed device ({event}).",
-			"A device code cannot prove one. Ask the Entra admin about application {client}."},
+			"A device code cannot prove one: set flow = browser in {section}."},
 	}, {
 		said:  []string{"AADSTS50105:"},
 		lines: []string{"you are not assigned to application {client} in Entra ({event}).", "Ask its admin to assign you or your group."},
@@ -137,7 +162,7 @@ func refusals() []refusal {
 		lines: []string{"{host} refused the login: {words}.",
 			"Ask the Entra admin to grant consent to application {client}. Then: daypass login{flag}"},
 	}, {
-		said:  []string{"AADSTS700016:"},
+		said:  []string{unknownToEntra},
 		lines: []string{"application {client} does not exist in this Entra tenant ({event}).", "Check client_id, and the tenant in issuer, of {section}."},
 	}, {
 		said: []string{"AADSTS7000218:"},

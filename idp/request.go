@@ -21,6 +21,7 @@ import (
 // The requests, as errors name them.
 const (
 	OpDevice     = "device authorization"
+	OpAuthorize  = "authorization" // in a browser
 	OpPoll       = "token"
 	OpRefresh    = "refresh"
 	OpRevocation = "revocation"
@@ -79,7 +80,7 @@ func (c *Client) post(ctx context.Context, op, endpoint string, form url.Values)
 // secretsIn are the values of a form that no error may repeat.
 func secretsIn(form url.Values) []string {
 	var secrets []string
-	for _, name := range []string{"client_secret", "device_code", "code_verifier", "refresh_token", "token"} {
+	for _, name := range []string{"client_secret", "device_code", "code", "code_verifier", "refresh_token", "token"} {
 		if value := form.Get(name); value != "" {
 			secrets = append(secrets, value)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
@@ -18,7 +19,8 @@ import (
 var (
 	// ErrUnfit says that the code or the address must not be shown.
 	ErrUnfit = errors.New("unfit to be shown")
-	// ErrNoBrowser wraps why no browser started, and there is no terminal either.
+	// ErrNoBrowser wraps why no browser started. Unless the authorization was shown on a
+	// terminal instead, nobody can see it.
 	ErrNoBrowser = errors.New("the browser did not start")
 )
 
@@ -35,10 +37,12 @@ type request struct {
 	taken bool           // open is an earlier process's
 	how   manner
 	ended *failure.Error // why the login no longer serves, or nil
+	anew  bool           // the helper of an earlier authorization was killed
 }
 
-// ask gets a login from a person: it takes up the device authorization that an
-// earlier process left open, or starts one if somebody is there to answer.
+// ask gets a login from a person: it takes up the authorization that an earlier
+// process left open, or starts one if somebody is there to answer. In the browser
+// flow the error is an [inTab]: the login comes to a helper.
 func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*login, error) {
 	flow, err := p.flow()
 	if err != nil {
@@ -49,56 +53,91 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
 			"If you are there to approve it, set DAYPASS_PROMPT=terminal and repeat: daypass login{flag}")
 	}
+	if r.open != nil && r.open.Browser != nil && !p.helperLives() {
+		// It was killed, which says nothing about the person, who is asked again, once.
+		r.anew = r.note.Codes <= 1 && !r.note.Asked
+		r.open = nil
+	}
 	if r.taken = r.open != nil; !r.taken {
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
-		if err := p.authorize(ctx, flow, &r); err != nil {
+		if err := p.authorize(ctx, flow, person, &r); err != nil {
 			return nil, err
 		}
+	} else if r.open.Browser != nil {
+		if r.open.Opened.IsZero() && !person.Browser && p.Paste == nil {
+			return nil, needsBrowser()
+		}
 	} else if !p.timeFor(ctx, r.open.Interval) {
-		return nil, p.gaveUp(r.open.Authorization, p.Now().Sub(started))
+		return nil, p.gaveUp(r.open.shown(), p.Now().Sub(started))
 	} else {
 		// Whoever takes a code over cannot know when it was last polled.
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
-	openTab := person.Browser && !r.open.Opened && (r.how.typed() || r.note.Codes <= 1 && !r.note.Asked)
-	r.open.Opened = r.open.Opened || openTab
-	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "code until", r.open.Expires)
+	openTab := person.Browser && r.open.Opened.IsZero() && (r.how.typed() || r.anew || r.note.Codes <= 1 && !r.note.Asked)
+	show := openTab || person.Terminal
+	if openTab {
+		r.open.Opened = wall(p.Now())
+	} else if r.open.Browser != nil && !r.open.shown().Opened.IsZero() {
+		show = person.Terminal && r.how.typed() // with a tab open, the others only wait
+	}
+	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.shown().Expires)
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
 	if !r.taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
+	if r.open.Browser != nil {
+		return nil, &inTab{key: r.key, authorization: r.open, show: show, openTab: openTab}
+	}
 	// Before the wait, for between the provider's answer and its store nothing else
 	// may take time.
 	metadata, _ := flow.Metadata(ctx)
-
-	if p.Show != nil && (person.Terminal || openTab) {
-		done, err := p.Show(r.open.Authorization, openTab)
-		switch {
-		case errors.Is(err, ErrNoBrowser):
-			r.open.Opened = false
-			_ = p.putAuthorization(r.key, r.open)
-			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
-				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
-		case errors.Is(err, ErrUnfit):
-			p.dropAuthorization() // or the next process would meet the same
-			fallthrough
-		case err != nil && !openTab: // with a tab open, the wait is not in vain
-			return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
+	if show {
+		done, err := p.show(r.key, r.open, openTab)
+		if err != nil {
+			return nil, err
 		}
-		if done != nil {
-			defer done()
-		}
+		defer done()
 	}
 	l, err := p.await(ctx, started, flow, r, metadata.RevocationEndpoint)
 	if err == nil && !r.how.typed() { // login says it itself
-		// Whoever saw the code may not be who approved it.
-		p.tell("daypass: logged in as " + who(l.token()) + ".")
+		p.tellWho(l)
 	}
 	return l, err
+}
+
+// tellWho tells whoever was shown a login as whom it was approved: that may be another.
+func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.token()) + ".") }
+
+// show shows an open authorization to the person.
+func (p *Pipeline) show(key cache.Key, a *authorization, openTab bool) (done func(), err error) {
+	done = func() {}
+	if p.Show == nil {
+		return done, nil
+	}
+	showing, err := p.Show(a.shown(), openTab)
+	switch {
+	case errors.Is(err, ErrNoBrowser) && showing != nil:
+		a.NoTab = true
+		_ = p.putAuthorization(key, a)
+	case errors.Is(err, ErrNoBrowser):
+		a.Opened = time.Time{}
+		_ = p.putAuthorization(key, a)
+		return done, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
+			"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
+	case errors.Is(err, ErrUnfit):
+		p.dropAuthorization() // or the next process would meet the same
+		fallthrough
+	case err != nil && !openTab: // with a tab open, the wait is not in vain
+		return done, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
+	}
+	if showing != nil {
+		done = showing
+	}
+	return done, nil
 }
 
 // nobodyAnswered reports whether the last code was refused or not answered.
@@ -110,7 +149,7 @@ func (n note) nobodyAnswered() bool { return n.Codes > 0 || n.Asked }
 func (p *Pipeline) mayAsk(r request, person Person) error {
 	n := r.note
 	switch {
-	case r.how.typed():
+	case r.how.typed(), r.anew && (person.Terminal || person.Browser):
 		return nil
 	case n.pauses(p.Now()) && n.Exit != failure.ExitLogin:
 		return n.failure()
@@ -135,23 +174,47 @@ func needsLogin(why string) *failure.Error {
 	return failure.New(failure.ExitLogin, nil, why, "Run: daypass login{flag}")
 }
 
-// authorize starts a device authorization, once it is sure that the login which
-// comes of it can be stored.
-func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, r *request) error {
+// needsBrowser is a failure after which somebody has to open a browser elsewhere.
+func needsBrowser() *failure.Error {
+	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login in a browser, and none can be opened here.",
+		"Run in a terminal: daypass login --no-browser{flag}")
+}
+
+// authorize starts an authorization, once it is sure that the login which comes of it
+// can be stored.
+func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person Person, r *request) error {
 	if !p.timeFor(ctx, exchangeTime) {
 		return outOfTime(ctx)
+	}
+	metadata, err := flow.Metadata(ctx)
+	if err != nil {
+		return p.renewalFailure(ctx, r.note, err)
+	}
+	kind, _ := p.FlowFor(metadata)
+	canOpen := person.Browser || p.Paste != nil
+	if kind == BrowserFlow && !canOpen {
+		return needsBrowser()
 	}
 	if err := p.prepareStore(ctx, r); err != nil {
 		return p.keyringFailure(ctx, err)
 	}
-	opened, err := flow.Authorize(ctx)
+	r.open = &authorization{Version: formVersion}
+	if kind != BrowserFlow {
+		r.open.Authorization, err = flow.Authorize(ctx)
+		if p.fallsBack(err, metadata) && canOpen {
+			p.tell("daypass: " + p.Names().Host + " gives this client no device codes, so you log in with the browser.")
+			kind = BrowserFlow
+		}
+	}
+	if kind == BrowserFlow {
+		r.open.Browser, err = p.startHelper(r)
+	}
 	if interrupted(ctx) {
 		return failure.Interrupted(ctx.Err()) // nothing is lost with a code that nobody saw
 	}
 	if err != nil {
 		return p.renewalFailure(ctx, r.note, err)
 	}
-	r.open = &authorization{Version: formVersion, Authorization: opened}
 	if !r.how.typed() {
 		r.note.Codes++
 	}
@@ -212,7 +275,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 		if r.open.Unanswered {
 			return nil, err // nobody could have approved it
 		}
-		return nil, p.gaveUp(open, p.Now().Sub(started))
+		return nil, p.gaveUp(r.open.shown(), p.Now().Sub(started))
 	}
 	return nil, p.endAttempt(r, open, err, expired)
 }
@@ -227,9 +290,9 @@ func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err erro
 		p.dropNote(loginNote)
 		return needsLogin("the code " + open.UserCode + " is no longer good, and no login came of it.")
 	}
-	asked := errors.Is(err, deviceflow.ErrDenied)
+	asked := errors.Is(err, deviceflow.ErrDenied) || errors.Is(err, browserflow.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it
-		f, asked = p.codeRanOut(open), true
+		f, asked = p.codeRanOut(r.open.shown()), true
 	}
 	n := r.note.ended(p.Now(), f)
 	n.Failed, n.Asked, n.Refused = !asked, n.Asked || asked, asked && !expired
@@ -302,9 +365,16 @@ func (l *login) isOf(t idp.Token) bool {
 	return l != nil && t.Subject != "" && l.Issuer == t.Issuer && l.token().Subject == t.Subject
 }
 
-// codeRanOut is the answer when a code expires that nobody approved.
-func (p *Pipeline) codeRanOut(a deviceflow.Authorization) *failure.Error {
-	return needsLogin("nobody answered the login of " + p.clockTime(a.Issued) + ": its code " + a.UserCode + " ran out.")
+// codeRanOut is the answer when an authorization expires that nobody approved.
+func (p *Pipeline) codeRanOut(open Open) *failure.Error {
+	if open.UserCode == "" {
+		return needsLogin("nobody finished the login of " + p.clockTime(open.Issued) + " in the browser.")
+	}
+	f := needsLogin("nobody answered the login of " + p.clockTime(open.Issued) + ": its code " + open.UserCode + " ran out.")
+	if p.Profile.IDP.Flow != DeviceFlow {
+		f.Lines = []string{f.Lines[0], "If the page did not take the code, set flow = browser in {section}.", f.Lines[1]}
+	}
+	return f
 }
 
 // silent says that a code could not be approved, for the provider's sake.
@@ -313,7 +383,15 @@ func (p *Pipeline) silent(issued time.Time) string {
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.
-func (p *Pipeline) gaveUp(a deviceflow.Authorization, waited time.Duration) *failure.Error {
+func (p *Pipeline) gaveUp(a Open, waited time.Duration) *failure.Error {
+	if a.UserCode == "" {
+		tab := "the browser tab that was opened at " + p.clockTime(a.Opened)
+		if a.Opened.IsZero() {
+			tab = "the address that was shown at " + p.clockTime(a.Issued)
+		}
+		return failure.New(failure.ExitLogin, nil, "not approved within "+whole(waited)+", but "+tab+" stays good until "+p.clockTime(a.Expires)+".",
+			"Finish the login there, then repeat your command. Or: daypass login{flag}")
+	}
 	address := cmp.Or(a.VerificationURIComplete, a.VerificationURI+"  and enter  "+a.UserCode)
 	return failure.New(failure.ExitLogin, nil,
 		"not approved within "+whole(waited)+". Code "+a.UserCode+" stays good until "+p.clockTime(a.Expires)+":",

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -73,7 +72,7 @@ func TestTakingACodeOver(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "Code "+w.shown[0].code+" stays good until ") || !strings.Contains(text, "user_code="+w.shown[0].code) {
 		t.Errorf("neither code nor address is named:\n%s", text)
 	}
-	if open := w.openCode(); open == nil || open.Interval != 10*time.Second || open.Opened {
+	if open := w.openCode(); open == nil || open.Interval != 10*time.Second || !open.Opened.IsZero() {
 		t.Fatalf("the slower interval was not stored: %+v", open)
 	}
 	w.person.Browser = true
@@ -81,8 +80,8 @@ func TestTakingACodeOver(t *testing.T) {
 	ended, begun := 0, w.clock.Now()
 	showing := func(answer func(code string)) func(*Pipeline) {
 		return func(p *Pipeline) {
-			p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
-				if open := w.openCode(); open == nil || open.UserCode != a.UserCode || openTab && !open.Opened {
+			p.Show = func(a Open, openTab bool) (func(), error) {
+				if open := w.openCode(); open == nil || open.UserCode != a.UserCode || openTab && open.Opened.IsZero() {
 					t.Errorf("shown before it was stored: %+v", open)
 				}
 				w.shown = append(w.shown, shown{a.UserCode, openTab})
@@ -199,10 +198,13 @@ func (e ending) Err() error {
 // the tab approves it.
 func (w *world) cannotShow(err error) func(*Pipeline) {
 	return func(p *Pipeline) {
-		p.Show = func(a deviceflow.Authorization, openTab bool) (func(), error) {
+		p.Show = func(a Open, openTab bool) (func(), error) {
 			w.shown = append(w.shown, shown{a.UserCode, openTab})
 			if openTab && !errors.Is(err, ErrNoBrowser) && !errors.Is(err, ErrUnfit) {
 				w.approve(a.UserCode)
+			}
+			if errors.Is(err, ErrNoBrowser) {
+				return nil, err // nor a terminal
 			}
 			return func() {}, err
 		}
@@ -239,7 +241,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 		}
 		w.clock.Advance(time.Second)
 	}
-	if open := w.openCode(); open == nil || open.Opened {
+	if open := w.openCode(); open == nil || !open.Opened.IsZero() {
 		t.Errorf("the code is not open, or opened: %+v", open)
 	}
 	w.counts(map[string]int{"device": 1, "token:device": 0})

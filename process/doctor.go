@@ -80,13 +80,21 @@ func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
 }
 
 // TryClient asks the provider whether it lets the client log people in: for a code,
-// which nobody is shown.
-func (p *Pipeline) TryClient(ctx context.Context) error {
+// which nobody is shown. It returns the flow. Without a person it cannot be known
+// whether the client may log in with a browser.
+func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 	flow, err := p.flow()
-	if err == nil {
+	if err != nil {
+		return "", p.Fill(err)
+	}
+	metadata, err := flow.Metadata(ctx)
+	if kind, _ = p.FlowFor(metadata); err == nil && kind == DeviceFlow {
 		_, err = flow.Authorize(ctx)
 	}
-	return p.Fill(err)
+	if p.fallsBack(err, metadata) {
+		return BrowserFlow, nil
+	}
+	return kind, p.Fill(err)
 }
 
 // Identity is a login as AWS sees it.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
@@ -199,7 +198,7 @@ func (w *world) pipeline(change ...func(*Pipeline)) *Pipeline {
 	p := &Pipeline{
 		Profile: w.profile(), Storages: w.storages(), Locks: cache.Locks{Dir: w.dir},
 		Person: func() Person { return w.person },
-		Show: func(a deviceflow.Authorization, openTab bool) (func(), error) {
+		Show: func(a Open, openTab bool) (func(), error) {
 			w.mu.Lock()
 			w.shown = append(w.shown, shown{a.UserCode, openTab})
 			answer := w.answer

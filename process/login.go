@@ -71,6 +71,24 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 	if err == nil && l.serves(p.Now(), rejected) && !l.key.Empty() && !how.typed() {
 		return l, nil
 	}
+	var tab *inTab
+	for {
+		l, err := p.lockedIDToken(ctx, started, how, rejected, tab != nil)
+		if err == nil && tab != nil && tab.show && !how.typed() {
+			p.tellWho(l)
+		}
+		if !errors.As(err, &tab) {
+			return l, err
+		}
+		if err := p.awaitTab(ctx, how, tab); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockedIDToken is idToken under the login's lock. waited says that this process has
+// waited for a browser tab, whose end it then tells.
+func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how manner, rejected secret.String, waited bool) (*login, error) {
 	lock, err := p.wait(ctx, p.loginLock(), how)
 	if err != nil {
 		return nil, err
@@ -99,8 +117,11 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 		return l, nil
 	}
 	n, open := p.readAttempt(key)
-	if n.fromProvider() && n.newerThan(started, p.Now()) && !how.typed() {
+	if n.fromProvider() && n.newerThan(started, p.Now()) && (waited || !how.typed()) {
 		return nil, n.failure() // it came while this process waited
+	}
+	if waited {
+		return nil, needsLogin("the login in the browser ended before it was finished.")
 	}
 
 	var ended *failure.Error

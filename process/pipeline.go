@@ -23,6 +23,7 @@ import (
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/secret"
 )
 
 // Pipeline serves one profile: it is the one face of this package to the commands.
@@ -44,13 +45,20 @@ type Pipeline struct {
 	// Person finds out how a person can be reached from here; nil: nobody can be. It
 	// is called when there is something to ask.
 	Person func() Person
-	// Show shows an open device authorization to the person, and opens a browser
+	// Show shows an open authorization to the person, and opens a browser
 	// tab for it if openTab is set. The function it returns ends the showing (a
-	// countdown, say). It is called after the authorization was stored.
-	Show func(a deviceflow.Authorization, openTab bool) (done func(), err error)
+	// countdown, say); with ErrNoBrowser, it is nil if there is no terminal either. It
+	// is called after the authorization was stored.
+	Show func(a Open, openTab bool) (done func(), err error)
 	// Waiting tells the person, until ctx ends, that another process is logging
 	// in. open returns the authorization that is waited for, if it is known yet.
-	Waiting func(ctx context.Context, open func() (deviceflow.Authorization, bool))
+	Waiting func(ctx context.Context, open func() (Open, bool))
+	// Helper starts [Pipeline.Listen] in a process of its own, which outlives this one,
+	// with the same Profile and anew, and returns what that has to say.
+	Helper func(anew bool) ([]byte, error)
+	// Paste asks the person for the address on which a browser on another machine ended
+	// up; nil: browsers are on this one.
+	Paste func(context.Context) (secret.String, error)
 	// Tell shows the person one line if there is a terminal; nil: nobody is told.
 	Tell func(line string)
 
@@ -194,7 +202,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 		shown := make(chan struct{})
 		go func() {
 			defer close(shown)
-			p.Waiting(told, func() (deviceflow.Authorization, bool) { return p.openAuthorization(told) })
+			p.Waiting(told, func() (Open, bool) { return p.openAuthorization(told) })
 		}()
 		defer func() { stop(); <-shown }()
 	}
@@ -218,8 +226,8 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 	case interrupted(ctx):
 		return failure.Interrupted(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		if a, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
-			return p.gaveUp(a, p.Profile.IDP.ProcessTimeout)
+		if open, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
+			return p.gaveUp(open, p.Profile.IDP.ProcessTimeout)
 		}
 		return failure.New(failure.ExitNetwork, err,
 			"another daypass is still renewing profile {profile} after "+whole(p.Profile.IDP.ProcessTimeout)+".",
@@ -230,13 +238,13 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 	}
 }
 
-// openAuthorization is the device authorization that another process waits for.
-func (p *Pipeline) openAuthorization(ctx context.Context) (deviceflow.Authorization, bool) {
+// openAuthorization is the authorization that another process waits for.
+func (p *Pipeline) openAuthorization(ctx context.Context) (Open, bool) {
 	key, _ := p.Kept.Key(ctx)
 	if a, _ := p.readAuthorization(key); a != nil {
-		return a.Authorization, true
+		return a.shown(), true
 	}
-	return deviceflow.Authorization{}, false
+	return Open{}, false
 }
 
 // clockTime is a time of today for people, or a date with it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
@@ -91,12 +92,39 @@ type role struct {
 	key cache.Key // that seals it; empty if it is not kept
 }
 
-// authorization is a device authorization that waits for a person, and that the
-// next process takes up.
+// authorization is one that waits for a person: of the device flow, which the next
+// process takes up, or of the browser flow, whose answer goes to a helper.
 type authorization struct {
 	Version int `json:"v"`
 	deviceflow.Authorization
-	Opened bool `json:"opened"` // a browser was told to open it
+	Browser *browserflow.Authorization `json:"browser,omitempty"` // in place of the other
+	Opened  time.Time                  `json:"opened,omitzero"`   // when a browser was told to open it
+	NoTab   bool                       `json:"no_tab,omitempty"`  // that did not start; the address was shown instead
+}
+
+// Open is an open authorization as a person sees it.
+type Open struct {
+	UserCode string // "" in the browser flow
+	// VerificationURI is the address to open, and VerificationURIComplete one that holds
+	// the code as well, or "". In the browser flow it is the provider's, and has to be
+	// opened on this machine.
+	VerificationURI, VerificationURIComplete string
+	// Start is what a browser is told to open in the browser flow, else "".
+	Start           string
+	Issued, Expires time.Time
+	Opened          time.Time // when the browser tab was; zero if none was
+}
+
+// shown is what a person sees of a.
+func (a *authorization) shown() Open {
+	open := Open{a.UserCode, a.VerificationURI, a.VerificationURIComplete, "", a.Issued, a.Expires, a.Opened}
+	if b := a.Browser; b != nil {
+		open = Open{VerificationURI: b.Address, Start: b.Start, Issued: b.Issued, Expires: b.Expires, Opened: a.Opened}
+	}
+	if a.NoTab {
+		open.Opened = time.Time{}
+	}
+	return open
 }
 
 // note is how asking for a login, or renewing something, last ended: one for each
@@ -323,7 +351,7 @@ func (p *Pipeline) readAuthorization(key cache.Key) (open, ranOut *authorization
 	switch {
 	case err != nil:
 		return nil, nil
-	case p.Now().Before(a.Expires):
+	case p.Now().Before(a.shown().Expires):
 		return a, nil
 	}
 	return nil, a
@@ -371,12 +399,12 @@ func (p *Pipeline) putNote(name string, n note) {
 func (p *Pipeline) readAttempt(key cache.Key) (note, *authorization) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)
-	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
-		f := p.codeRanOut(ranOut.Authorization)
+	if ranOut != nil && recent(ranOut.shown().Expires, p.Now(), noteKept) {
+		f := p.codeRanOut(ranOut.shown())
 		if ranOut.Unanswered {
-			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[1])
+			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
 		}
-		n = n.ended(ranOut.Expires, f)
+		n = n.ended(ranOut.shown().Expires, f)
 		n.Asked = n.Asked || !ranOut.Unanswered
 	}
 	return n, open

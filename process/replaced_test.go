@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -116,7 +115,7 @@ func TestBetweenTheKeyAndTheLogin(t *testing.T) {
 	between = sync.OnceFunc(func() {
 		go func() {
 			c, _ := w.pipeline(longRole, func(p *Pipeline) {
-				p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) { close(looked); <-ctx.Done() }
+				p.Waiting = func(ctx context.Context, _ func() (Open, bool)) { close(looked); <-ctx.Done() }
 			}).Credentials(w.ctx(), ForSDK)
 			served <- c
 		}()

@@ -25,7 +25,7 @@ type Status struct {
 
 	Login       *LoginStatus      `json:"login"`
 	Credentials *CredentialStatus `json:"credentials"`
-	// OpenCode is a user code that waits for approval.
+	// OpenCode is what waits for approval.
 	OpenCode *OpenCode `json:"open_code,omitempty"`
 	// LastFailure is how the profile last failed, or nil.
 	LastFailure *LastFailure `json:"last_failure,omitempty"`
@@ -52,10 +52,11 @@ type CredentialStatus struct {
 	Until       time.Time `json:"until"`
 }
 
-// OpenCode is a device authorization that waits for approval.
+// OpenCode is an authorization that waits for approval.
 type OpenCode struct {
-	UserCode string    `json:"user_code"`
-	Address  string    `json:"address"`
+	// UserCode and Address are "" in the browser flow.
+	UserCode string    `json:"user_code,omitempty"`
+	Address  string    `json:"address,omitempty"`
 	Until    time.Time `json:"until"`
 }
 
@@ -96,7 +97,7 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		s.Credentials = &CredentialStatus{AssumedRole: r.AssumedRole, Issued: r.Issued, Until: r.Expires}
 	}
 	if a, _ := p.readAuthorization(key); a != nil {
-		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.Expires}
+		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.shown().Expires}
 	}
 	return s
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -125,7 +124,7 @@ func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	lock := w.lock(w.pipeline().loginLock())
 	waiting := make(chan struct{}, 2)
 	watched := func(p *Pipeline) {
-		p.Waiting = func(ctx context.Context, _ func() (deviceflow.Authorization, bool)) {
+		p.Waiting = func(ctx context.Context, _ func() (Open, bool)) {
 			waiting <- struct{}{}
 			<-ctx.Done()
 		}
@@ -229,7 +228,7 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	lock := w.lock(w.pipeline().loginLock())
 	time.AfterFunc(100*time.Millisecond, lock.Unlock)
 	c := w.mustRun(func(p *Pipeline) {
-		p.Waiting = func(context.Context, func() (deviceflow.Authorization, bool)) { t.Error("a line on the terminal") }
+		p.Waiting = func(context.Context, func() (Open, bool)) { t.Error("a line on the terminal") }
 	})
 	if c.AccessKeyID == first.AccessKeyID {
 		t.Error("it did not wait")
@@ -246,7 +245,7 @@ func TestWaitingIsTold(t *testing.T) {
 		go func() {
 			over := false
 			_, err := w.pipeline(func(p *Pipeline) {
-				p.Waiting = func(ctx context.Context, open func() (deviceflow.Authorization, bool)) {
+				p.Waiting = func(ctx context.Context, open func() (Open, bool)) {
 					a, _ := open()
 					told <- a.UserCode
 					<-ctx.Done()

@@ -22,7 +22,7 @@ func TestExampleFile(t *testing.T) {
 	}
 	whole := strings.Join(all, "\n")
 	for _, k := range append(idpKeys(), profileKeys()...) {
-		if !strings.Contains(whole, "\n"+k.name+" ") && k.name != "flow" && !strings.HasPrefix(k.name, "use_") {
+		if !strings.Contains(whole, "\n"+k.name+" ") && !strings.HasPrefix(k.name, "use_") {
 			t.Errorf("the example does not show %s", k.name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -17,6 +18,8 @@ func (s *settings) idp(name string) (IDP, error) {
 		Issuer:       s.issuer(),
 		ClientID:     s.text(s.required("client_id", "the client id that the provider shows for daypass"), printableASCII, "the bare client id"),
 		ClientSecret: secret.New(clientSecret.value),
+		Flow:         s.oneOf("flow", "auto", "device", "browser"),
+		RedirectURIs: s.redirectURIs(),
 		Scopes:       strings.Join(strings.Fields(s.text(s.get("scopes"), isScopes, "scopes separated by single spaces, without quotes")), " "),
 		Audience:     s.get("audience").value,
 		ExtraParams:  s.extraParams(),
@@ -55,6 +58,29 @@ func (s *settings) issuer() string {
 	return got.value
 }
 
+// redirectURIs reads the addresses on which the browser flow waits for its answer
+// (RFC 8252 section 7.3).
+func (s *settings) redirectURIs() []string {
+	got := s.get("redirect_uri")
+	all := strings.Fields(got.value)
+	if len(all) == 0 {
+		return []string{"http://127.0.0.1/callback"}
+	}
+	for _, one := range all {
+		u, err := url.Parse(one)
+		if err == nil {
+			err = address.Check(one, true)
+		}
+		switch {
+		case err != nil:
+			s.fail(got.wrongUnseen("", "%v", err))
+		case u.Scheme != "http" || strings.ContainsAny(one, "?#") || u.Port() == "" && strings.HasSuffix(u.Host, ":") || strings.HasPrefix(u.Port(), "0"):
+			s.fail(got.wrong("", "want http addresses on this machine without query, such as http://127.0.0.1:8400/callback"))
+		}
+	}
+	return all
+}
+
 // printableASCII reports whether text is made of VSCHAR, as client ids and
 // secrets are (RFC 6749, appendix A.1 and A.2).
 func printableASCII(text string) bool {
@@ -64,13 +90,15 @@ func printableASCII(text string) bool {
 // isScopes checks the characters of RFC 6749, section 3.3.
 func isScopes(text string) bool { return printableASCII(text) && !strings.ContainsAny(text, `"\`) }
 
-// protocolParameters are what the device flow itself sends: RFC 8628 section
-// 3.1 and 3.4, RFC 7636 and RFC 7521.
+// protocolParameters are what the flows themselves send: RFC 8628 section 3.1 and
+// 3.4, RFC 6749 section 4.1, RFC 7636, RFC 7521, RFC 9101 and OpenID Connect Core
+// section 3.1.2.1.
 func protocolParameters() []string {
 	return []string{
 		"client_id", "client_secret", "scope", "grant_type", "device_code", "refresh_token",
 		"code_challenge", "code_challenge_method", "code_verifier",
 		"client_assertion", "client_assertion_type",
+		"redirect_uri", "state", "nonce", "response_type", "response_mode", "code", "request", "request_uri",
 	}
 }
 

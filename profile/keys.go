@@ -59,9 +59,11 @@ func idpKeys() []key {
 		{"issuer", "issuer URL of the identity provider, exactly as its discovery document says it"},
 		{"client_id", "client id of daypass at the provider"},
 		{"client_secret", ""}, // no flag: argument lists are public
+		{"flow", "how to log in: auto, device or browser (default auto)"},
+		{"redirect_uri", "loopback addresses of the browser flow, separated by spaces (default http://127.0.0.1/callback, any port)"},
 		{"scopes", "scopes to ask for, separated by spaces"},
 		{"audience", "audience to ask for, where a provider needs one"},
-		{"extra_params", "further parameters of the device authorization: k=v&k=v"},
+		{"extra_params", "further parameters of the authorization request: k=v&k=v"},
 		{"device_authorization_endpoint", "URL of the device authorization endpoint, where discovery lacks it"},
 		{"storage", "where logins are kept: auto, keyring, kernel or file (default auto)"},
 		{"prompt", "where a login is asked for: auto, terminal, browser or never (default auto)"},

@@ -23,7 +23,10 @@ type IDP struct {
 	Name         string        // of the section; "" when everything came as flags
 	Issuer       string        // byte for byte as written; https, or http on loopback
 	ClientID     string        // of a public or native client
-	ClientSecret secret.String // for providers that insist on one
+	ClientSecret secret.String `json:"-"` // for providers that insist on one
+
+	Flow         string   // auto, device or browser
+	RedirectURIs []string // of the browser flow: on loopback, tried in order; one without a port stands for any
 
 	Scopes      string // separated by spaces, as written; "" for the default
 	Audience    string // "" for none

@@ -73,11 +73,14 @@ func wantError(t testing.TB, err error, parts ...string) *failure.Error {
 	return e
 }
 
+// anyPort is the default of redirect_uri.
+var anyPort = []string{"http://127.0.0.1/callback"}
+
 var plainProfile = Profile{
 	Name: "dev",
 	IDP: IDP{
 		Name: "corp", Issuer: "https://dev-xyz.us.auth0.com/", ClientID: "J1oXg0",
-		Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second,
+		Flow: "auto", RedirectURIs: anyPort, Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second,
 	},
 	RoleARN: "arn:aws:iam::111122223333:role/dev", AccountID: "111122223333", RoleName: "dev", Partition: "aws",
 	Region: "eu-west-1", Duration: time.Hour,
@@ -116,6 +119,8 @@ daypass_signin_endpoint = http://[::1]:8080/signin
 issuer = http://localhost:1234/realms/x
 client_id = a b
 client_secret = s3cr3t#x
+flow = browser
+redirect_uri = http://localhost:8400/back   http://[::1]
 scopes = openid  email
 audience = urn:x
 extra_params = resource=a&resource=b&organization=o%20p
@@ -139,7 +144,7 @@ support = Ask #it-help, room 7
 		Name: "deploy",
 		IDP: IDP{
 			Name: "corp", Issuer: "http://localhost:1234/realms/x", ClientID: "a b",
-			ClientSecret: secret.New("s3cr3t#x"), Scopes: "openid email", Audience: "urn:x",
+			ClientSecret: secret.New("s3cr3t#x"), Flow: "browser", RedirectURIs: []string{"http://localhost:8400/back", "http://[::1]"}, Scopes: "openid email", Audience: "urn:x",
 			ExtraParams:                 "resource=a&resource=b&organization=o%20p",
 			DeviceAuthorizationEndpoint: "https://gitlab.example/oauth/authorize_device?x=1",
 			Storage:                     "file", Prompt: "never", BrowserCommand: []string{"firefox", "-P", "{profile}", "{url}"},
@@ -159,7 +164,7 @@ support = Ask #it-help, room 7
 
 func TestFlagsWin(t *testing.T) {
 	flags := map[string]string{
-		"issuer": "https://other.example", "client-id": "c2", "scopes": "openid", "audience": "a", "extra-params": "k=v",
+		"issuer": "https://other.example", "client-id": "c2", "flow": "device", "redirect-uri": "http://127.0.0.1:8400", "scopes": "openid", "audience": "a", "extra-params": "k=v",
 		"device-authorization-endpoint": "https://other.example/d", "storage": "keyring", "prompt": "browser",
 		"browser-command": "x {url}", "ca-bundle": "rel.pem", "process-timeout": "30s", "support": "s",
 		"idp": "second", "role-arn": "arn:aws:iam::444455556666:role/other", "duration": "900", "session-name": "{sub}",
@@ -180,7 +185,7 @@ func TestFlagsWin(t *testing.T) {
 	compare(t, Profile{
 		Name: "dev",
 		IDP: IDP{
-			Name: "second", Issuer: "https://other.example", ClientID: "c2", ClientSecret: secret.New("x"), Scopes: "openid",
+			Name: "second", Issuer: "https://other.example", ClientID: "c2", ClientSecret: secret.New("x"), Flow: "device", RedirectURIs: []string{"http://127.0.0.1:8400"}, Scopes: "openid",
 			Audience: "a", ExtraParams: "k=v", DeviceAuthorizationEndpoint: "https://other.example/d", Storage: "keyring",
 			Prompt: "browser", BrowserCommand: []string{"x", "{url}"}, CABundle: "rel.pem", ProcessTimeout: 30 * time.Second, Support: "s",
 		},
@@ -194,7 +199,7 @@ func TestFlagsAreEnough(t *testing.T) {
 	flags := map[string]string{"issuer": "https://idp.example", "client-id": "c", "role-arn": "arn:aws-cn:iam::111122223333:role/r"}
 	nowhere := Source{Flags: flags}
 	want := Profile{
-		IDP:     IDP{Issuer: "https://idp.example", ClientID: "c", Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second},
+		IDP:     IDP{Issuer: "https://idp.example", ClientID: "c", Flow: "auto", RedirectURIs: anyPort, Storage: "auto", Prompt: "auto", ProcessTimeout: 45 * time.Second},
 		RoleARN: "arn:aws-cn:iam::111122223333:role/r", AccountID: "111122223333", RoleName: "r", Partition: "aws-cn",
 		Duration: time.Hour,
 	}

@@ -55,7 +55,7 @@ func (b Browser) Open(ctx context.Context, target string) error {
 		return err
 	}
 	cmd := exec.Command(argv[0], argv[1:]...) // nil descriptors are the null device
-	undo := detach(cmd)
+	undo := Detach(cmd)
 	err = cmd.Start()
 	undo()
 	if err != nil {

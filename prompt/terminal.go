@@ -7,6 +7,7 @@
 package prompt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,19 +89,17 @@ func (t *Terminal) Countdown(ctx context.Context, userCode string, expires time.
 // Waiting says that another process holds the login, in one line that it
 // rewrites each second until ctx ends and clears then, as Countdown does.
 //
-// code is asked each second for that process's user code, and returns "" while
-// it is not known. Without a code nothing is written in the first three
-// seconds: a renewal that needs no person ends sooner.
-func (t *Terminal) Waiting(ctx context.Context, code func() string, now func() time.Time, sleep func(context.Context, time.Duration) error) {
+// what is asked each second for what is waited for, and returns "" while that is not
+// known. Then nothing is written in the first three seconds: a renewal that needs no
+// person ends sooner.
+func (t *Terminal) Waiting(ctx context.Context, what func() string, now func() time.Time, sleep func(context.Context, time.Duration) error) {
 	start := now()
 	t.rewrite(ctx, sleep, func() string {
-		whom, waited := "another daypass to log in", now().Sub(start)
-		if userCode := code(); userCode != "" {
-			whom = "the login with code " + userCode
-		} else if waited < 3*time.Second {
+		text, waited := what(), now().Sub(start)
+		if text == "" && waited < 3*time.Second {
 			return ""
 		}
-		return fmt.Sprintf("daypass: waiting for %s, %d s", whom, int(waited/time.Second))
+		return fmt.Sprintf("daypass: %s, %d s", cmp.Or(text, "waiting for another daypass to log in"), int(waited/time.Second))
 	})
 }
 

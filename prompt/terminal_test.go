@@ -160,7 +160,7 @@ func TestWaiting(t *testing.T) {
 		got = append(got, screen.text())
 		switch slept {
 		case 4:
-			code = "LBJX-WZVT"
+			code = "waiting for the login with code LBJX-WZVT"
 		case 5:
 			cancel()
 		}

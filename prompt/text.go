@@ -13,7 +13,7 @@ import (
 
 // Request is an open authorization, and whom and what it is for.
 type Request struct {
-	UserCode string // "" if the person has no code to compare or to enter
+	UserCode string // "" in the browser flow: there is no code to compare or to enter
 	// VerificationURI is the address to open. VerificationURIComplete is one that
 	// holds the code as well, or "".
 	VerificationURI, VerificationURIComplete string
@@ -26,6 +26,10 @@ type Request struct {
 
 	// TabOpened says that [Browser.Open] took the address.
 	TabOpened bool
+
+	// Elsewhere says, in the browser flow, that the browser is on another machine, and the
+	// address on which it ends up will be pasted.
+	Elsewhere bool
 
 	// QR asks for a QR code of the address below the text, on a terminal that has
 	// room for it.
@@ -43,7 +47,12 @@ func Text(r Request, now time.Time) (string, error) {
 	}
 	where, last := r.address(), ""
 	switch {
+	case r.UserCode == "" && r.TabOpened:
+		where = "in the browser tab that was opened"
+	case r.UserCode == "" && r.Elsewhere:
+		last = "Open it in any browser, then paste here the address on which that ends up. "
 	case r.UserCode == "":
+		last = "Open it in a browser on this machine. "
 	case r.VerificationURIComplete != "":
 		last = "Approve only if the page shows " + r.UserCode + ". "
 	default:
@@ -51,7 +60,7 @@ func Text(r Request, now time.Time) (string, error) {
 		// is nothing to compare.
 		where += "  and enter  " + r.UserCode
 	}
-	if r.TabOpened {
+	if r.TabOpened && r.UserCode != "" {
 		where += "   (tab opened)"
 	}
 	if !r.Expires.IsZero() {

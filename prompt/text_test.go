@@ -47,6 +47,18 @@ func TestText(t *testing.T) {
 			r.UserCode, r.VerificationURI, r.VerificationURIComplete = "", "http://127.0.0.1:41231/x", ""
 		}, `daypass: log in at 127.0.0.1:41231 for profile dev (Developer, 111122223333)
   http://127.0.0.1:41231/x
+  Open it in a browser on this machine. Good until 09:27.
+`},
+		{"browser flow, for a browser elsewhere", func(r *Request) {
+			r.UserCode, r.VerificationURI, r.VerificationURIComplete, r.Elsewhere = "", "https://corp.example/authorize?state=x", "", true
+		}, `daypass: log in at corp.example for profile dev (Developer, 111122223333)
+  https://corp.example/authorize?state=x
+  Open it in any browser, then paste here the address on which that ends up. Good until 09:27.
+`},
+		{"browser flow, tab opened", func(r *Request) {
+			r.UserCode, r.VerificationURI, r.VerificationURIComplete, r.TabOpened = "", "https://corp.example/authorize?state=x", "", true
+		}, `daypass: log in at corp.example for profile dev (Developer, 111122223333)
+  in the browser tab that was opened
   Good until 09:27.
 `},
 		{"code to be entered, tab opened, end unknown", func(r *Request) {

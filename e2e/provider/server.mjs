@@ -1,4 +1,4 @@
-// A certified OpenID provider (npm oidc-provider) on loopback, with the device grant and rotating refresh tokens.
+// A certified OpenID provider (npm oidc-provider) on loopback, with both flows and rotating refresh tokens.
 //
 //   node server.mjs '{"log":"/private/folder/requests"}'
 //
@@ -14,6 +14,7 @@ const options = {
   interval: 1, // seconds between two polls; 0: the answer does not name an interval
   idTokenLife: 3600, // seconds
   padding: 0, // bytes that the ID token carries besides its claims
+  noDeviceCodes: false,
   slash: false, // the issuer ends in "/"
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
@@ -32,21 +33,22 @@ const provider = new Provider(issuer, {
     client_name: 'daypass',
     application_type: 'native',
     token_endpoint_auth_method: 'none',
-    grant_types: [deviceCodeGrant, 'refresh_token'],
-    response_types: [],
-    redirect_uris: [],
+    grant_types: [...(options.noDeviceCodes ? [] : [deviceCodeGrant]), 'authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback'],
   }],
   jwks: { keys: [signingKey] },
   cookies: { keys: [randomUUID()] },
   features: {
-    deviceFlow: { enabled: true },
+    deviceFlow: { enabled: !options.noDeviceCodes },
     devInteractions: { enabled: true },
     revocation: { enabled: true },
   },
   claims: { openid: ['sub'], email: ['email', 'email_verified', 'padding'] },
   conformIdTokenClaims: false, // the e-mail goes into the ID token, as it does at Auth0
   rotateRefreshToken: true,
-  issueRefreshToken: async () => true,
+  // As by default: for a login that asked for offline_access, and got it. The device grant has no prompt=consent.
+  issueRefreshToken: async (ctx, client, code) => code.scopes.has('offline_access') || code.kind === 'DeviceCode',
   ttl: {
     AccessToken: 600,
     DeviceCode: 300,

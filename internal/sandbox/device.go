@@ -106,6 +106,9 @@ func (s *Sandbox) deviceAuthorization(r *http.Request) answer {
 	if refused := s.checkClient(r); refused != nil {
 		return *refused
 	}
+	if refusal := s.options.NoDeviceCodes; refusal != "" {
+		return s.oauthError(refusal, "this client gets no device codes")
+	}
 	form := r.PostForm
 	scopes := strings.Fields(form.Get("scope"))
 	for _, scope := range scopes {
@@ -175,7 +178,7 @@ func (s *Sandbox) redeem(form url.Values) answer {
 		return s.oauthError("access_denied", "the user refused the login")
 	case code.state == approved:
 		code.state = spent
-		return s.grantLogin(code.user, code.scopes)
+		return s.grantLogin(&login{user: code.user, scopes: code.scopes}, "")
 	}
 	if s.autoApprove != "" {
 		code.state, code.user = approved, s.autoApprove

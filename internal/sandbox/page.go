@@ -68,7 +68,7 @@ func (s *Sandbox) page(status int, name string, data any) answer {
 		header: http.Header{
 			"Content-Type":            {"text/html; charset=utf-8"},
 			"Cache-Control":           {"no-store"},
-			"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"},
+			"Content-Security-Policy": {"default-src 'none'; style-src 'unsafe-inline'; form-action 'self' http://127.0.0.1:* http://localhost:*; frame-ancestors 'none'; base-uri 'none'"},
 			"Referrer-Policy":         {"no-referrer"},
 		},
 		body: body.Bytes(),

@@ -70,8 +70,8 @@ func (s *Sandbox) discovery(*http.Request) answer {
 		"jwks_uri":                              endpoints + "/keys",
 		"scopes_supported":                      s.scopes(),
 		"code_challenge_methods_supported":      []string{"S256"},
-		"grant_types_supported":                 []string{grantDeviceCode, grantRefreshToken},
-		"response_types_supported":              []string{},
+		"grant_types_supported":                 []string{grantDeviceCode, grantCode, grantRefreshToken},
+		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{string(s.algorithm())},
 		"token_endpoint_auth_methods_supported": []string{"none"},
@@ -79,6 +79,10 @@ func (s *Sandbox) discovery(*http.Request) answer {
 	}
 	if s.options.ClientSecret != "" {
 		document["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+	}
+	if !s.options.OmitAuthorization {
+		document["authorization_endpoint"] = endpoints + "/authorize"
+		document["authorization_response_iss_parameter_supported"] = true
 	}
 	if !s.options.OmitDeviceEndpoint {
 		document["device_authorization_endpoint"] = s.DeviceEndpoint
@@ -125,8 +129,8 @@ func (s *Sandbox) verificationKey(id string) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// idToken signs an ID token for a user; s.mu is held.
-func (s *Sandbox) idToken(user string) (string, error) {
+// idToken signs an ID token for a user, with a nonce if there was one; s.mu is held.
+func (s *Sandbox) idToken(user, nonce string) (string, error) {
 	now := s.now()
 	email := user
 	if !strings.Contains(user, "@") {
@@ -142,6 +146,9 @@ func (s *Sandbox) idToken(user string) (string, error) {
 		"email_verified":     true,
 		"preferred_username": user,
 		"name":               user,
+	}
+	if nonce != "" {
+		claims["nonce"] = nonce
 	}
 	if s.options.TokenPadding > 0 {
 		claims["padding"] = strings.Repeat("x", s.options.TokenPadding)

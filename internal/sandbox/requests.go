@@ -36,7 +36,8 @@ func (s *Sandbox) Requests() []Request {
 }
 
 // Count returns how many requests an endpoint has got, answered or not, in the
-// words "discovery", "keys", "device", "token:device", "token:refresh",
+// words "discovery", "keys", "device", "token:device", "token:code", "token:refresh",
+// "authorize" (the page of the browser flow),
 // "revoke", "page" (the approval page), "sts" (AssumeRoleWithWebIdentity),
 // "identity" (GetCallerIdentity), "federation" (getSigninToken), "login" (the
 // sign-in URL) and "console" (the page it leads to). The empty word counts all.
@@ -149,6 +150,8 @@ func (s *Sandbox) route(r *http.Request) route {
 			return route{"discovery", http.MethodGet, s.discovery}
 		case "/keys":
 			return route{"keys", http.MethodGet, s.publicKeys}
+		case "/authorize":
+			return route{"authorize", "", s.authorizationPage}
 		case "/device_authorization":
 			return route{"device", http.MethodPost, s.deviceAuthorization}
 		case "/device":
@@ -160,6 +163,8 @@ func (s *Sandbox) route(r *http.Request) route {
 			switch r.PostForm.Get("grant_type") {
 			case grantDeviceCode:
 				endpoint = "token:device"
+			case grantCode:
+				endpoint = "token:code"
 			case grantRefreshToken:
 				endpoint = "token:refresh"
 			}

@@ -37,10 +37,20 @@ type Options struct {
 
 	ClientSecret string // demanded, in the form or as basic authentication, if not empty
 
+	// Redirects are the redirect addresses that the client has registered; nil: only
+	// http://127.0.0.1/callback. Of an IP address on loopback, one without a port stands
+	// for every port (RFC 8252, section 7.3).
+	Redirects []string
+
 	// Discovery.
 	Scopes             []string // scopes supported; nil: openid, profile, email, offline_access
 	OmitDeviceEndpoint bool     // discovery does not name the device endpoint, as at GitLab
+	OmitAuthorization  bool     // there is no authorization endpoint
 	OmitRevocation     bool     // there is no revocation endpoint, as at Entra
+
+	// NoDeviceCodes is the OAuth error with which every request for a device code is
+	// refused, as at a provider where the client may have none.
+	NoDeviceCodes string
 
 	// Device authorization.
 	CodeLife     time.Duration // of a device code; 0: 15 minutes
@@ -89,6 +99,7 @@ type Sandbox struct {
 	keys        []signingKey // the last one signs
 	codes       map[string]*deviceCode
 	autoApprove string
+	grants      map[string]*grant // by code
 	refresh     map[string]*refreshToken
 	reused      int
 
@@ -128,6 +139,7 @@ func Start(o Options) (*Sandbox, error) {
 		options:   o,
 		keys:      []signingKey{key},
 		codes:     map[string]*deviceCode{},
+		grants:    map[string]*grant{},
 		refresh:   map[string]*refreshToken{},
 		providers: map[string]iamProvider{},
 		roles:     map[string]trustPolicy{},

@@ -11,6 +11,7 @@ import (
 
 const (
 	grantDeviceCode   = "urn:ietf:params:oauth:grant-type:device_code"
+	grantCode         = "authorization_code"
 	grantRefreshToken = "refresh_token"
 )
 
@@ -53,21 +54,23 @@ func (s *Sandbox) token(r *http.Request) answer {
 	switch r.PostForm.Get("grant_type") {
 	case grantDeviceCode:
 		return s.redeem(r.PostForm)
+	case grantCode:
+		return s.redeemGrant(r.PostForm)
 	case grantRefreshToken:
 		return s.renew(r.PostForm)
 	case "":
 		return s.oauthError("invalid_request", "grant_type is missing")
 	}
-	return s.oauthError("unsupported_grant_type", "only device codes and refresh tokens are taken")
+	return s.oauthError("unsupported_grant_type", "only codes and refresh tokens are taken")
 }
 
-// grantLogin answers an approved device authorization; s.mu is held.
-func (s *Sandbox) grantLogin(user string, scopes []string) answer {
+// grantLogin answers an approved authorization; s.mu is held.
+func (s *Sandbox) grantLogin(of *login, nonce string) answer {
 	refresh := ""
-	if s.givesRefreshToken(scopes) {
-		refresh = s.newRefreshToken(&login{user: user, scopes: scopes})
+	if s.givesRefreshToken(of.scopes) {
+		refresh = s.newRefreshToken(of)
 	}
-	return s.tokens(user, scopes, slices.Contains(scopes, "openid"), refresh)
+	return s.tokens(of.user, nonce, of.scopes, slices.Contains(of.scopes, "openid"), refresh)
 }
 
 func (s *Sandbox) newRefreshToken(of *login) string {
@@ -112,11 +115,11 @@ func (s *Sandbox) renew(form url.Values) answer {
 	if s.options.Rotate {
 		next = s.newRefreshToken(of)
 	}
-	return s.tokens(of.user, scopes, slices.Contains(scopes, "openid") && !s.options.NoIDTokenOnRefresh, next)
+	return s.tokens(of.user, "", scopes, slices.Contains(scopes, "openid") && !s.options.NoIDTokenOnRefresh, next)
 }
 
 // tokens is a successful token answer; s.mu is held.
-func (s *Sandbox) tokens(user string, scopes []string, withIDToken bool, refresh string) answer {
+func (s *Sandbox) tokens(user, nonce string, scopes []string, withIDToken bool, refresh string) answer {
 	body := map[string]any{
 		"token_type":   "Bearer",
 		"access_token": s.issue("at-", 43),
@@ -124,7 +127,7 @@ func (s *Sandbox) tokens(user string, scopes []string, withIDToken bool, refresh
 		"scope":        strings.Join(scopes, " "),
 	}
 	if withIDToken {
-		idToken, err := s.idToken(user)
+		idToken, err := s.idToken(user, nonce)
 		if err != nil {
 			return textAnswer(http.StatusInternalServerError, err.Error())
 		}

@@ -1,4 +1,4 @@
-package console
+package handover
 
 // checkPeer has nothing to check: Windows shows the arguments of a program to its
 // own user and to administrators alone

@@ -1,4 +1,4 @@
-package console
+package handover
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ const (
 	halfEnded int64 = -2 // its program has closed the connection, or its own half of it
 )
 
-// checkPeer returns an error unless the far end of a connection over loopback, IPv4
+// checkPeer returns an error unless the far end of a connection over loopback,
 // addresses with ports, is a socket of our own user. So an address that every user
 // of the machine can read in an argument list serves nobody else. Any doubt is an
 // error, which says in a few words who sent the request.
@@ -74,15 +74,18 @@ func ownerIn(tables, theirs, ours string) int64 {
 	return notFound
 }
 
-// isAddress reports whether a column of the table is the address a, or a as an
-// IPv6 socket has it (::ffff:127.0.0.1). The table has the bytes of addresses as
+// isAddress reports whether a column of the table is the address a, also if an IPv6
+// socket has it (::ffff:127.0.0.1). The table has the bytes of addresses as
 // numbers of 32 bits in the order of the machine.
 func isAddress(column, a string) bool {
-	parsed, _ := netip.ParseAddrPort(a)
+	parsed, err := netip.ParseAddrPort(a)
+	if err != nil {
+		return false
+	}
 	mapped, hex := parsed.Addr().As16(), ""
 	for i := 0; i < len(mapped); i += 4 {
 		hex += fmt.Sprintf("%08X", binary.NativeEndian.Uint32(mapped[i:]))
 	}
 	hex += fmt.Sprintf(":%04X", parsed.Port())
-	return parsed.Addr().Unmap().Is4() && (column == hex || column == hex[24:])
+	return column == hex || parsed.Addr().Unmap().Is4() && column == hex[24:]
 }

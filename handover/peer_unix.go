@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package console
+package handover
 
 import (
 	"context"

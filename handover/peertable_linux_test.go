@@ -1,4 +1,4 @@
-package console
+package handover
 
 import (
 	"encoding/binary"
@@ -60,6 +60,11 @@ func TestOwnerIn(t *testing.T) {
 		if uid := ownerIn(header+test.table, theirs, ours); uid != test.uid {
 			t.Errorf("%s: user %d, want %d\n%s", name, uid, test.uid, strings.TrimSpace(test.table))
 		}
+	}
+	one := binary.NativeEndian.Uint32([]byte{0, 0, 0, 1})
+	ipv6 := fmt.Sprintf("000000000000000000000000%08X", one)
+	if uid := ownerIn(header+row(ipv6+":CFDA", ipv6+":A10F", "01", "1002"), "[::1]:53210", "[::1]:41231"); uid != 1002 {
+		t.Errorf("over IPv6: user %d", uid)
 	}
 	if ownerIn(header+good, "@", ours) != notFound || ownerIn(header+row("00000000:0000", "00000000:0000", "01", "0"), "", "") != notFound {
 		t.Error("what is not an address has an owner")

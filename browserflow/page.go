@@ -1,0 +1,46 @@
+package browserflow
+
+import (
+	"html"
+	"net/http"
+	"strings"
+)
+
+// Page is what the person sees in the browser. Its texts are plain: they are escaped.
+type Page struct {
+	Title, Text string
+	Failed      bool
+}
+
+// pageHTML runs no script and loads nothing; the policy in the header holds it to that.
+const pageHTML = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} - daypass</title>
+<style>
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem; overflow-wrap: anywhere }
+p { white-space: pre-line }
+</style>
+<h1>{title}</h1>
+<p>{text}</p>
+`
+
+// setHeaders is for every answer on the way of a login.
+func setHeaders(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+}
+
+func (p Page) write(w http.ResponseWriter) {
+	setHeaders(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if p.Failed {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	texts := strings.NewReplacer("{title}", html.EscapeString(p.Title), "{text}", html.EscapeString(p.Text))
+	_, _ = texts.WriteString(w, pageHTML) // a browser that has gone away is no fault of ours
+}

@@ -1,0 +1,88 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
+	"github.com/daypass/daypass/secret"
+)
+
+// helperTime is how long a helper may take until it has said what it has to say.
+const helperTime = 20 * time.Second
+
+// helperOrder is what a helper of the browser flow reads on its standard input. It
+// may hold a secret: argument lists and environments are public, a pipe is not.
+type helperOrder struct {
+	Profile      profile.Profile
+	ClientSecret secret.Kept
+	Anew         bool
+}
+
+// newBrowserLogin is what daypass runs itself again as, to wait for the answer of a
+// browser: whoever started daypass may kill it before the person is done.
+func newBrowserLogin(e *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:    "browser-login",
+		Short:  "Wait for the answer of a browser",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var order helperOrder
+			out, ok := e.Stdout.(io.WriteCloser)
+			if err := json.NewDecoder(e.Stdin).Decode(&order); err != nil || !ok {
+				return errors.New("daypass runs this command itself")
+			}
+			order.Profile.IDP.ClientSecret = order.ClientSecret.String
+			return e.withSession(order.Profile, func(s *session) error {
+				s.Person, s.Tell = nil, nil
+				return s.Listen(cmd.Context(), order.Anew, out)
+			})
+		},
+	}
+}
+
+// startHelper starts a helper in its own session, and returns what it says. It holds
+// the ends of two pipes that are closed then, and none of our other descriptors: SDKs
+// wait until the last holder of our stdout is gone.
+func (s *session) startHelper(anew bool) ([]byte, error) {
+	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret), anew})
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(s.env.Executable, "browser-login")
+	cmd.Stdin = bytes.NewReader(order)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	undo := prompt.Detach(cmd)
+	err = cmd.Start()
+	undo()
+	if err != nil {
+		return nil, err
+	}
+	hanging := time.AfterFunc(helperTime, func() { _ = cmd.Process.Kill() })
+	says, err := io.ReadAll(io.LimitReader(out, 1<<20))
+	hanging.Stop()
+	go func() { _ = cmd.Wait() }() // leaves no zombie while we go on
+	return says, err
+}
+
+// paste asks for the address on which a browser on another machine ended up. It holds
+// the code of the login.
+func (s *session) paste(ctx context.Context) (secret.String, error) {
+	tty := s.tty()
+	if tty == nil {
+		return secret.String{}, errors.New("there is no terminal to ask on")
+	}
+	return tty.AskSecret(ctx, "Address on which the browser ended up")
+}

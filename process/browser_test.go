@@ -1,0 +1,325 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
+)
+
+// browserWorld is a world whose provider has no device endpoint, with a person who
+// answers each tab.
+type browserWorld struct {
+	*world
+	tabs    []Open // that were opened
+	read    []Open // that were shown as text
+	answers func(Open)
+	kill    context.CancelFunc // ends the helper that was started last, as SIGKILL would
+	helpers sync.WaitGroup
+}
+
+func newBrowserWorld(t *testing.T, o sandbox.Options) *browserWorld {
+	t.Helper()
+	o.OmitDeviceEndpoint = true
+	w := &browserWorld{world: newWorld(t, o)}
+	w.answers = w.finish
+	t.Cleanup(w.helpers.Wait)
+	t.Cleanup(func() { w.kill() })
+	w.kill = func() {}
+	return w
+}
+
+// inBrowser makes p a process whose helpers are goroutines.
+func (w *browserWorld) inBrowser(p *Pipeline) {
+	p.Profile.IDP.RedirectURIs = []string{"http://127.0.0.1/callback"}
+	p.Helper = func(anew bool) ([]byte, error) {
+		helper := w.pipeline(w.inBrowser)
+		helper.Person = nil
+		fromHelper, out := io.Pipe()
+		ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+		w.mu.Lock()
+		w.kill = cancel
+		w.mu.Unlock()
+		w.helpers.Go(func() { _ = helper.Listen(ctx, anew, out) })
+		return io.ReadAll(fromHelper)
+	}
+	p.Show = func(a Open, openTab bool) (func(), error) {
+		w.mu.Lock()
+		answers := w.answers
+		if openTab {
+			w.tabs = append(w.tabs, a)
+		} else {
+			w.read = append(w.read, a)
+		}
+		w.mu.Unlock()
+		if answers != nil {
+			answers(a)
+		}
+		return nil, nil
+	}
+}
+
+// untilShown is the context of a process whose time is over once the person has been
+// shown the login, and does nothing.
+func (w *browserWorld) untilShown() context.Context {
+	over := make(chan struct{})
+	w.answers = func(Open) { close(over) }
+	return timeOver{w.ctx(), over}
+}
+
+type timeOver struct {
+	context.Context
+	over chan struct{}
+}
+
+func (o timeOver) Done() <-chan struct{} { return o.over }
+
+func (o timeOver) Err() error {
+	select {
+	case <-o.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// finish is the person in the browser, from the start address to the last page.
+func (w *browserWorld) finish(a Open) {
+	go func() {
+		address := get(w.t, a.Start).Header.Get("Location")
+		if address == "" {
+			address = a.VerificationURI // it was opened before
+		}
+		back, err := w.box.Authorize(address, "taro")
+		if err != nil {
+			w.t.Errorf("the provider's page says: %v", err)
+			return
+		}
+		last := get(w.t, back)
+		if where := last.Header.Get("Location"); last.StatusCode != http.StatusSeeOther || strings.ContainsAny(where, "?=") {
+			w.t.Errorf("the redirect got status %d, to %q", last.StatusCode, where)
+			return
+		}
+		page := get(w.t, strings.TrimSuffix(back[:strings.IndexByte(back, '?')], "/callback")+last.Header.Get("Location"))
+		if page.StatusCode != http.StatusOK {
+			w.t.Errorf("the last page has status %d", page.StatusCode)
+		}
+	}()
+}
+
+// get is one request, without redirects.
+func get(t *testing.T, address string) *http.Response {
+	request, err := http.NewRequest(http.MethodGet, address, nil)
+	var response *http.Response
+	if err == nil {
+		response, err = (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	}
+	if err != nil {
+		t.Error(err)
+		return &http.Response{Header: http.Header{}}
+	}
+	_ = response.Body.Close()
+	return response
+}
+
+// authorized is where the provider redirects a person who logs in.
+func (w *browserWorld) authorized(a Open) string {
+	w.t.Helper()
+	back, err := w.box.Authorize(a.VerificationURI, "taro")
+	must(w.t, err)
+	return back
+}
+
+// Without a device endpoint the browser is used, with nothing set but issuer and
+// client, and the login renews as any other.
+func TestBrowserLogin(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	w.mustRun(w.inBrowser)
+	w.counts(map[string]int{"device": 0, "token:code": 1, "token:device": 0})
+	if len(w.tabs) != 1 || len(w.read) != 0 {
+		t.Errorf("tabs %v, texts %v", w.tabs, w.read)
+	}
+	w.clock.Advance(2 * time.Hour)
+	w.person = Person{}
+	w.mustRun(w.inBrowser)
+	w.counts(map[string]int{"token:code": 1, "token:refresh": 1})
+	if open := w.openCode(); open != nil || w.pipeline().readNote(loginNote).Codes != 0 {
+		t.Errorf("left open: %+v", open)
+	}
+}
+
+// A caller that is killed leaves the tab good, and the next one needs nobody.
+func TestBrowserCallerIsKilled(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	_, err := w.pipeline(w.inBrowser).Credentials(w.untilShown(), ForSDK)
+	w.failsWith(err, failure.ExitLogin, "but the browser tab that was opened at 09:00 stays good until 09:10.")
+	w.finish(w.tabs[0])
+	w.helpers.Wait()
+	w.person = Person{}
+	w.mustRun(w.inBrowser)
+	w.counts(map[string]int{"token:code": 1})
+}
+
+// After the helper was killed, whoever waited is told, and the next call starts anew,
+// once.
+func TestBrowserHelperIsKilled(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.answers = func(Open) { w.kill() }
+	for range 2 {
+		w.fails(failure.ExitLogin, "the login in the browser ended before it was finished.", w.inBrowser)
+	}
+	w.person = Person{Browser: true}
+	w.fails(failure.ExitLogin, "nobody answered the login of", w.inBrowser)
+	if len(w.tabs) != 2 {
+		t.Errorf("%d tabs, want 2", len(w.tabs))
+	}
+	w.answers = w.finish
+	if _, err := w.pipeline(w.inBrowser).Login(w.ctx(), false); err != nil {
+		t.Error(err)
+	}
+}
+
+// The person's no is exit 4, and is not asked about again.
+func TestBrowserLoginIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.person = Person{Browser: true}
+	w.answers = func(a Open) {
+		go func() {
+			back, err := w.box.Authorize(a.VerificationURI, "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			get(t, back)
+		}()
+	}
+	w.fails(failure.ExitRefused, "the login at 127.0.0.1", w.inBrowser)
+	w.clock.Advance(time.Minute)
+	w.fails(failure.ExitLogin, "was refused, so profile dev does not ask again.", w.inBrowser)
+	_, err := w.pipeline(w.inBrowser).Login(w.ctx(), false)
+	w.failsWith(err, failure.ExitRefused, "the login at 127.0.0.1")
+	w.counts(map[string]int{"token:code": 0})
+}
+
+// Where no browser can be opened, nothing is started, and the way out is named.
+func TestBrowserElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.person = Person{Terminal: true}
+	err := w.fails(failure.ExitLogin, "needs a login in a browser, and none can be opened here.", w.inBrowser)
+	if !strings.Contains(err.Error(), "daypass login --no-browser --profile dev") {
+		t.Error(err)
+	}
+	w.answers = nil
+	pastes := 0
+	elsewhere := func(p *Pipeline) {
+		w.inBrowser(p)
+		p.Paste = func(ctx context.Context) (s secret.String, err error) {
+			if pastes++; pastes < 3 {
+				return secret.New([]string{"", "http://127.0.0.1:1/callback?code=x", "http://127.0.0.1/callback?state=y"}[pastes]), nil
+			}
+			if pastes > 3 {
+				return s, errors.New("asked again")
+			}
+			return secret.New(w.authorized(w.read[0])), nil
+		}
+	}
+	if _, err := w.pipeline(elsewhere).Login(w.ctx(), false); err != nil || pastes != 3 || len(w.tabs) != 0 {
+		t.Errorf("%v after %d pastes, %d tabs", err, pastes, len(w.tabs))
+	}
+}
+
+// A provider that knows the client and gives it no device codes gets a browser login,
+// and the person is told; any other refusal is what it is.
+func TestDeviceCodesAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		refusal, flow string
+		browser       bool
+		first         string // of the failure; "": it succeeds
+	}{
+		{"unauthorized_client", "auto", true, ""},
+		{"unsupported_grant_type", "", true, ""},
+		{"unauthorized_client", "device", true, "does not accept client"},
+		{"unauthorized_client", "auto", false, "does not accept client"},
+		{"invalid_client", "auto", true, "does not accept client"},
+		{"access_denied", "auto", true, "was refused"},
+	} {
+		w := newBrowserWorld(t, sandbox.Options{NoDeviceCodes: c.refusal})
+		w.box.Set(func(o *sandbox.Options) { o.OmitDeviceEndpoint = false })
+		w.person.Browser = c.browser
+		run := func(p *Pipeline) { w.inBrowser(p); p.Profile.IDP.Flow = c.flow }
+		if c.first != "" {
+			w.fails(failure.ExitRefused, c.first, run)
+			if len(w.tabs) != 0 {
+				t.Errorf("%+v: tabs %v", c, w.tabs)
+			}
+			continue
+		}
+		w.mustRun(run)
+		if len(w.tabs) != 1 || len(w.told) != 1 || !strings.HasSuffix(w.told[0], " gives this client no device codes, so you log in with the browser.") {
+			t.Errorf("%+v: tabs %v, told %q", c, w.tabs, w.told)
+		}
+	}
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.fails(failure.ExitUsage, "names no device_authorization_endpoint", func(p *Pipeline) { w.inBrowser(p); p.Profile.IDP.Flow = "device" })
+	w = newBrowserWorld(t, sandbox.Options{OmitAuthorization: true})
+	w.fails(failure.ExitUsage, "names no authorization_endpoint, so nobody can log in with a browser there.", func(p *Pipeline) { w.inBrowser(p); p.Profile.IDP.Flow = "browser" })
+}
+
+// A tab that nobody finishes ends after ten minutes; a logout ends it at once, and
+// what the person then answers brings no login.
+func TestBrowserLoginEnds(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.answers = func(Open) { w.clock.Advance(10 * time.Minute) }
+	w.fails(failure.ExitLogin, "nobody finished the login of 09:00 in the browser.", w.inBrowser)
+	w.helpers.Wait()
+
+	w = newBrowserWorld(t, sandbox.Options{})
+	back := ""
+	w.answers = func(a Open) {
+		back = w.authorized(a)
+		w.mustLogout()
+		if answer := get(t, back); answer.StatusCode != http.StatusSeeOther {
+			t.Errorf("status %d", answer.StatusCode)
+		}
+	}
+	w.fails(failure.ExitLogin, "the login in the browser ended before it was finished.", w.inBrowser)
+	w.helpers.Wait()
+	w.counts(map[string]int{"token:code": 0})
+}
+
+// A browser that does not start, with a terminal there, is no tab to finish in: the
+// address is what was shown, and the next process does not try the browser again.
+func TestNoTabWithATerminal(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	noTab := func(p *Pipeline) {
+		w.inBrowser(p)
+		show := p.Show
+		p.Show = func(a Open, openTab bool) (func(), error) {
+			_, _ = show(a, openTab)
+			return func() {}, ErrNoBrowser
+		}
+	}
+	for range 2 {
+		_, err := w.pipeline(noTab).Credentials(w.untilShown(), ForSDK)
+		w.failsWith(err, failure.ExitLogin, "but the address that was shown at 09:00 stays good until 09:10.")
+	}
+	if len(w.tabs) != 1 || len(w.read) != 1 || w.openCode().shown().Opened != (time.Time{}) {
+		t.Errorf("tabs %v, texts %v, %+v", w.tabs, w.read, w.openCode())
+	}
+}

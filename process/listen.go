@@ -1,0 +1,299 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/daypass/daypass/browserflow"
+	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/deviceflow"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
+)
+
+// The browser flow in two processes. An SDK may kill its credential_process at any
+// moment, and the person's tab must stay good: so a helper, one for each login, in a
+// process and a session of its own, listens for the answer of the browser.
+//
+//   - The caller, under the login's lock, starts the helper, which listens and says
+//     with which authorization. The caller stores that one, and opens the tab. If it dies
+//     before, the helper ends within seconds, for nobody could answer.
+//   - The caller then gives the lock back, and waits, as everybody who comes later,
+//     for the helper's own lock, which the helper holds until the login is over,
+//     however that ends: the system releases it if the helper is killed.
+//   - The helper alone redeems the code. It takes the login's lock for that, and
+//     checks that its authorization is still the one that is stored: a logout, or
+//     Ctrl-C at daypass login, deletes it, and the helper ends.
+//   - It leaves what every login leaves: the record, or the note of how asking ended.
+//     Whoever has waited takes the login's lock again, looks for these two, and asks
+//     nobody a second time.
+
+// The flows, as the setting flow names them.
+const (
+	DeviceFlow  = "device"
+	BrowserFlow = "browser"
+)
+
+const (
+	// helperTime bounds the start of a helper, whose discovery is remembered.
+	helperTime = 15 * time.Second
+	// redeemLockTime bounds the wait of an answer for the login's lock.
+	redeemLockTime = 30 * time.Second
+	// lookTime is between two looks of the helper at whether it is still wanted.
+	lookTime = 500 * time.Millisecond
+	// storeLooks is how many of these looks the caller has to store the authorization.
+	storeLooks = 10
+)
+
+// FlowFor returns the flow of a login at a provider that publishes m, and why it is that.
+func (p *Pipeline) FlowFor(m idp.Metadata) (flow, why string) {
+	switch {
+	case p.Profile.IDP.Flow == DeviceFlow, p.Profile.IDP.Flow == BrowserFlow:
+		return p.Profile.IDP.Flow, "the configuration says so"
+	case p.Flow.DeviceEndpoint(m) != "":
+		return DeviceFlow, "the provider has a device endpoint"
+	case m.AuthorizationEndpoint != "":
+		return BrowserFlow, "the provider has no device endpoint"
+	}
+	return DeviceFlow, "the provider names no endpoint for either"
+}
+
+// CheckRedirect reports whether the answer of a browser can be waited for.
+func (p *Pipeline) CheckRedirect() error {
+	flow, err := p.browser()
+	if err == nil {
+		err = flow.CheckRedirect()
+	}
+	return p.Fill(err)
+}
+
+// fallsBack reports whether the browser takes the place of the device codes that a
+// provider which publishes m has refused.
+func (p *Pipeline) fallsBack(err error, m idp.Metadata) bool {
+	return idp.RefusesDeviceCodes(err) && p.Profile.IDP.Flow != DeviceFlow && m.AuthorizationEndpoint != ""
+}
+
+func (p *Pipeline) helperLock() string { return "browser-" + LoginKey(p.Profile.IDP) }
+
+// helperLives reports whether a helper waits for a browser.
+func (p *Pipeline) helperLives() bool {
+	lock, err := p.Locks.TryLock(p.helperLock())
+	if err == nil {
+		lock.Unlock()
+	}
+	return err != nil
+}
+
+// helperSays is what a helper says once it listens, or why it does not.
+type helperSays struct {
+	Authorization *browserflow.Authorization
+	Failure       *failure.Error
+}
+
+// startHelper starts a helper.
+func (p *Pipeline) startHelper(r *request) (*browserflow.Authorization, error) {
+	var says helperSays
+	said, err := p.Helper(r.how == startingAnew)
+	if err == nil {
+		err = json.Unmarshal(said, &says)
+	}
+	if says.Failure != nil {
+		return nil, says.Failure
+	}
+	if err != nil || says.Authorization == nil {
+		return nil, failure.New(failure.ExitUnexpected, err, fmt.Sprintf("the login in the browser cannot be started: %v.", err), "Repeat your command.")
+	}
+	return says.Authorization, nil
+}
+
+// inTab is why asking has brought no login yet: it goes on in a browser.
+type inTab struct {
+	key           cache.Key
+	authorization *authorization
+	show, openTab bool // what the person is still to be shown
+}
+
+func (*inTab) Error() string { return "the login goes on in a browser" }
+
+// awaitTab waits for the end of the login in a browser tab, whatever it is. The
+// login's lock is free: the helper needs it, and a person can be through in no time.
+func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
+	telling := how
+	if tab.show {
+		done, err := p.show(tab.key, tab.authorization, tab.openTab)
+		if err != nil {
+			return err
+		}
+		defer done()
+		telling = silently // there is a line already
+	}
+	waiting, stop := context.WithCancel(ctx)
+	pasted := make(chan struct{})
+	go func() {
+		defer close(pasted)
+		p.paste(waiting, *tab.authorization.Browser)
+	}()
+	lock, err := p.wait(ctx, p.helperLock(), telling)
+	stop()
+	<-pasted
+	if err == nil {
+		lock.Unlock()
+	}
+	if interrupted(ctx) && how.typed() {
+		p.endTab(ctx)
+	}
+	return err
+}
+
+// paste brings what the person pastes to the helper, until it takes one.
+func (p *Pipeline) paste(ctx context.Context, a browserflow.Authorization) {
+	for p.Paste != nil && ctx.Err() == nil {
+		redirect, err := p.Paste(ctx)
+		if err != nil {
+			return
+		}
+		if err = a.Deliver(ctx, redirect); err == nil {
+			return
+		}
+		p.tell("daypass: that address does not serve: " + err.Error() + ".")
+	}
+}
+
+// endTab ends a login that the person has left, unless it is just being stored.
+func (p *Pipeline) endTab(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if lock, err := p.Locks.Lock(ctx, p.loginLock()); err == nil {
+		p.dropAuthorization()
+		lock.Unlock()
+	}
+}
+
+// Listen is the helper: it waits for a browser's answer, and stores the login that
+// comes of it. anew is that of [Pipeline.Login]. What it has to say, it writes to out,
+// which it closes.
+func (p *Pipeline) Listen(ctx context.Context, anew bool, out io.WriteCloser) error {
+	starting, cancel := context.WithTimeout(ctx, helperTime)
+	defer cancel()
+	l, lock, err := p.startListening(starting)
+	says := helperSays{}
+	if err == nil {
+		defer lock.Unlock()
+		defer l.Close()
+		says.Authorization = &l.Authorization
+	} else {
+		says.Failure = failure.From(err)
+	}
+	if err := errors.Join(json.NewEncoder(out).Encode(says), out.Close()); err != nil || says.Failure != nil {
+		return err
+	}
+	key, err := p.Kept.Key(ctx)
+	for patience := storeLooks; err == nil; {
+		if p.isOpen(key, l) {
+			patience = 0
+		} else if patience--; patience < 0 {
+			return nil
+		}
+		select {
+		case answer := <-l.Answers:
+			in, err := p.redeem(context.WithoutCancel(ctx), anew, l, answer)
+			lock.Unlock() // whoever waits need not wait for the page
+			l.Finish(p.lastPage(in, err))
+			return nil
+		case <-time.After(lookTime):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return err
+}
+
+// startListening makes an authorization, and takes the lock that tells others of it.
+func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, *cache.Lock, error) {
+	flow, err := p.browser()
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := p.Locks.Lock(ctx, p.helperLock())
+	if err != nil {
+		return nil, nil, p.lockFailure(ctx, err)
+	}
+	l, err := flow.Listen(ctx)
+	if err != nil {
+		lock.Unlock()
+	}
+	return l, lock, err
+}
+
+// redeem stores the login that comes of an answer, or notes why none does.
+func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listener, answer browserflow.Answer) (*login, error) {
+	bounded, cancel := context.WithTimeout(ctx, redeemLockTime)
+	defer cancel()
+	lock, err := p.Locks.Lock(bounded, p.loginLock())
+	if err != nil {
+		return nil, p.lockFailure(bounded, err)
+	}
+	defer lock.Unlock()
+	r := request{note: p.readNote(loginNote), how: asking}
+	if anew {
+		r.how = startingAnew
+	}
+	if r.login, r.key, err = p.readLogin(ctx); err != nil && !notThere(err) {
+		return nil, p.keyringFailure(ctx, err)
+	}
+	if !p.isOpen(r.key, l) {
+		return nil, needsLogin("this login was ended before it was finished.")
+	}
+	flow, err := p.browser()
+	if err != nil {
+		return nil, err
+	}
+	metadata, _ := flow.Metadata(ctx)
+	tokens, err := flow.Redeem(ctx, l.Authorization, answer)
+	var fresh *login
+	if err == nil || !tokens.RefreshToken.Empty() {
+		var failed error
+		if fresh, failed = p.storeLogin(ctx, r, tokens, metadata.RevocationEndpoint); failed != nil {
+			err = failed
+		}
+	}
+	if err == nil && fresh.unstored != nil {
+		err = p.keyringFailure(ctx, fresh.unstored)
+	}
+	if err != nil {
+		return nil, p.endAttempt(r, deviceflow.Authorization{}, err, false)
+	}
+	return fresh, nil
+}
+
+// lastPage says in the browser how the login ended.
+func (p *Pipeline) lastPage(in *login, err error) browserflow.Page {
+	if err == nil {
+		return browserflow.Page{Title: "You are logged in", Text: who(in.token()) + " is logged in to " + p.Names().Host + ".\nYou can close this tab."}
+	}
+	text := p.Fill(err).Error()
+	if again := "daypass login"; !strings.Contains(text, again) {
+		text += "\nTo try again, run in a terminal: " + again + p.Names().Flag
+	}
+	return browserflow.Page{Title: "The login failed", Text: text, Failed: true}
+}
+
+// browser is the browser flow of the profile's provider.
+func (p *Pipeline) browser() (*browserflow.Flow, error) {
+	flow, err := p.flow()
+	if err != nil {
+		return nil, err
+	}
+	return &browserflow.Flow{Client: flow.Client, RedirectURIs: p.Profile.IDP.RedirectURIs}, nil
+}
+
+// isOpen reports whether the authorization of a listener is the one that is stored.
+func (p *Pipeline) isOpen(key cache.Key, l *browserflow.Listener) bool {
+	open, _ := p.readAuthorization(key)
+	return open != nil && open.Browser != nil && open.Browser.State.Equal(l.State.String)
+}
