@@ -116,8 +116,10 @@ daypass_duration = 2h
 
 // At a provider without device codes, the redirect address to register is named.
 func TestConfigureForTheBrowser(t *testing.T) {
-	for _, redirect := range []string{"", "http://localhost:8400/cb http://localhost:8401/cb"} {
-		l := newBareLaptop(t, sandbox.Options{OmitDeviceEndpoint: true})
+	for redirect, o := range map[string]sandbox.Options{
+		"": {NoDeviceCodes: "unauthorized_client"}, "http://localhost:8400/cb http://localhost:8401/cb": {OmitDeviceEndpoint: true},
+	} {
+		l := newBareLaptop(t, o)
 		answers := l.answers("--yes")
 		if redirect != "" {
 			answers = append(answers, "--redirect-uri", redirect)

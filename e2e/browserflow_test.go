@@ -84,9 +84,15 @@ func TestCrowdWithOneBrowserTab(t *testing.T) {
 	if n := c.provider.count("/token", "authorization_code"); n != 1 || len(tabs()) != 1 {
 		t.Errorf("%d codes redeemed, tabs %q", n, tabs())
 	}
-	page, err := os.ReadFile(filepath.Join(c.folder, "browser.log"))
-	if err != nil || !strings.HasPrefix(string(page), "taro@example.com is logged in to 127.0.0.1:") || strings.ContainsAny(string(page), "?=") {
-		t.Errorf("the last page: %s (%v)", page, err)
+	var page string
+	await(t, "the last page", func() bool { // the callers do not wait for it
+		data, err := os.ReadFile(filepath.Join(c.folder, "browser.log"))
+		must(t, err)
+		page = string(data)
+		return strings.HasSuffix(page, "\n")
+	})
+	if !strings.HasPrefix(page, "taro@example.com is logged in to 127.0.0.1:") || strings.ContainsAny(page, "?=") {
+		t.Errorf("the last page: %s", page)
 	}
 }
 
