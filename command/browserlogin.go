@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,17 +56,13 @@ func newBrowserLogin(e *Environment) *cobra.Command {
 // wait until the last holder of our stdout is gone.
 func (s *session) startHelper(anew bool) ([]byte, error) {
 	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret), anew})
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.Command(s.env.Executable, "browser-login")
 	cmd.Stdin = bytes.NewReader(order)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
+	out, failed := cmd.StdoutPipe()
 	undo := prompt.Detach(cmd)
-	err = cmd.Start()
+	if err = cmp.Or(err, failed); err == nil {
+		err = cmd.Start()
+	}
 	undo()
 	if err != nil {
 		return nil, err

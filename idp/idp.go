@@ -96,13 +96,13 @@ func (c *Client) AuthorizationParams(scopes []string) url.Values {
 // AuthorizationURL returns the address of m's authorization endpoint with the
 // request of form, whose refresh token the provider may want to be asked for.
 func (c *Client) AuthorizationURL(m Metadata, form url.Values) string {
-	p := ProviderOf(c.Issuer)
-	if p.OfflineAccessType && !form.Has("access_type") {
-		form.Set("access_type", "offline")
-	}
-	offline := p.OfflineAccessType || slices.Contains(strings.Fields(form.Get("scope")), OfflineAccess)
-	if p.Consent && offline && !form.Has("prompt") {
-		form.Set("prompt", "consent")
+	offline, _ := url.ParseQuery(ProviderOf(c.Issuer).Offline)
+	// Google has access_type in place of the scope.
+	asked := offline.Has("access_type") || slices.Contains(strings.Fields(form.Get("scope")), OfflineAccess)
+	for name := range offline {
+		if asked && !form.Has(name) {
+			form.Set(name, offline.Get(name))
+		}
 	}
 	form.Set("client_id", c.ClientID)
 	joint := "?"

@@ -18,13 +18,9 @@ type Provider struct {
 	// scope offline_access, and with it one that outlives the logout.
 	NoOfflineAccess bool
 	BuiltIn         bool // AWS IAM knows the provider without being told
-	// Consent is set for a provider that gives a refresh token only to a browser login
-	// with prompt=consent, as OpenID Connect Core section 11 has it.
-	Consent bool
-	// OfflineAccessType is set for one that wants access_type=offline in place of the
-	// scope offline_access.
-	OfflineAccessType bool
-
+	// Offline is what a browser login sends besides for a refresh token, "" for nothing:
+	// prompt=consent, as OpenID Connect Core section 11 has it.
+	Offline string
 	// RedirectURIs is the redirect_uri to write, "" for the default. Providers that
 	// compare the port as well need fixed ones, and a second one in case the first is
 	// taken.
@@ -63,7 +59,7 @@ func providers() []Provider {
 		SwitchOn:     "in the app registration: Authentication > Allow public client flows",
 		Admits:       "every user and guest of the Entra tenant, unless its enterprise application demands an assignment.",
 	}, {
-		Name: "Google", hosts: []string{"accounts.google.com"}, BuiltIn: true, Consent: true, OfflineAccessType: true,
+		Name: "Google", hosts: []string{"accounts.google.com"}, BuiltIn: true, Offline: "access_type=offline&prompt=consent",
 		SwitchOn: "an OAuth client of the type \"TVs and Limited Input devices\"",
 		Admits:   "everybody with a Google account whom the consent screen of client {client} admits. User type External is the whole world.",
 	}, {
@@ -80,7 +76,7 @@ func providers() []Provider {
 		SwitchOn:     "in the app client (no secret): Login pages > Authorization code grant",
 		Admits:       "every user of the user pool. If self-registration is on there, that is everybody.",
 	}, {
-		Name: "another one", Consent: true,
+		Name: "another one", Offline: "prompt=consent",
 		SwitchOn: "the device grant (device code flow), for the client",
 		Admits:   everyUser,
 	}}

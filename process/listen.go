@@ -189,7 +189,7 @@ func (p *Pipeline) Listen(ctx context.Context, anew bool, out io.WriteCloser) er
 	} else {
 		says.Failure = failure.From(err)
 	}
-	if err := errors.Join(json.NewEncoder(out).Encode(says), out.Close()); err != nil || says.Failure != nil {
+	if err := errors.Join(err, json.NewEncoder(out).Encode(says), out.Close()); err != nil {
 		return err
 	}
 	key, err := p.Kept.Key(ctx)

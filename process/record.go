@@ -105,14 +105,11 @@ type authorization struct {
 // Open is an open authorization as a person sees it.
 type Open struct {
 	UserCode string // "" in the browser flow
-	// VerificationURI is the address to open, and VerificationURIComplete one that holds
-	// the code as well, or "". In the browser flow it is the provider's, and has to be
-	// opened on this machine.
+	// VerificationURIComplete holds the code as well, or is "".
 	VerificationURI, VerificationURIComplete string
-	// Start is what a browser is told to open in the browser flow, else "".
-	Start           string
-	Issued, Expires time.Time
-	Opened          time.Time // when the browser tab was; zero if none was
+	Start                                    string // what a browser is told to open in the browser flow, else ""
+	Issued, Expires                          time.Time
+	Opened                                   time.Time // when the browser tab was; zero if none was
 }
 
 // shown is what a person sees of a.
