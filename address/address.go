@@ -100,3 +100,10 @@ func isHost(host string) bool {
 func isPort(port string) bool {
 	return port == "" || len(port) <= 5 && (len(port) < 5 || port <= "65535")
 }
+
+// IsPrivate reports whether host is an IP address that is not routed on the
+// internet: on loopback, link-local, or private (RFC 1918, RFC 4193).
+func IsPrivate(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Zone() == "" && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsPrivate())
+}
