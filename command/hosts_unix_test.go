@@ -4,18 +4,10 @@ package command
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,7 +16,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,18 +24,12 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// internet is a proxy, the only way out for a daypass in a process of its own. It
-// knows a provider with a host for each endpoint and AWS's own hosts, and writes
-// down every host that is asked for, whether it knows it or not.
+// internet is the only way out for a daypass in a process of its own. It knows a
+// provider with a host for each endpoint and AWS's own hosts.
 type internet struct {
-	t           *testing.T
-	box         *sandbox.Sandbox
-	proxy       *httptest.Server
-	servers     *httptest.Server // all of them
-	certificate []byte
-
-	mu    sync.Mutex
-	hosts map[string]int
+	*sandbox.Internet
+	t   *testing.T
+	box *sandbox.Sandbox
 }
 
 const corpIssuer = "https://login.corp.example/idp"
@@ -55,52 +40,11 @@ func newInternet(t *testing.T) *internet {
 	must(t, err)
 	t.Cleanup(box.Close)
 	box.AutoApprove("taro")
-	n := &internet{t: t, box: box, hosts: map[string]int{}}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	n := &internet{t: t, box: box}
+	n.Internet, err = sandbox.StartInternet(http.HandlerFunc(n.play), "*.corp.example", "sts.eu-west-1.amazonaws.com", "eu-west-1.signin.aws.amazon.com")
 	must(t, err)
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		DNSNames: []string{"*.corp.example", "sts.eu-west-1.amazonaws.com", "eu-west-1.signin.aws.amazon.com"},
-	}
-	n.certificate, err = x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	must(t, err)
-	n.servers = httptest.NewUnstartedServer(http.HandlerFunc(n.play))
-	n.servers.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{n.certificate}, PrivateKey: key}}}
-	n.servers.StartTLS()
-	t.Cleanup(n.servers.Close)
-	n.proxy = httptest.NewServer(http.HandlerFunc(n.connect))
-	t.Cleanup(n.proxy.Close)
+	t.Cleanup(n.Close)
 	return n
-}
-
-// connect is the proxy.
-func (n *internet) connect(w http.ResponseWriter, r *http.Request) {
-	host, _, _ := net.SplitHostPort(r.Host)
-	if r.Method != http.MethodConnect {
-		host = "plain http: " + r.URL.Host
-	}
-	n.mu.Lock()
-	n.hosts[host]++
-	n.mu.Unlock()
-	if r.Method != http.MethodConnect {
-		http.Error(w, "not without TLS", http.StatusForbidden)
-		return
-	}
-	there, err := net.Dial("tcp", n.servers.Listener.Addr().String())
-	if err != nil {
-		n.t.Error(err)
-		return
-	}
-	defer there.Close()
-	here, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		n.t.Error(err)
-		return
-	}
-	defer here.Close()
-	_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
-	go func() { _, _ = io.Copy(here, there) }()
-	_, _ = io.Copy(there, here)
 }
 
 // play answers in the place of a host.
@@ -133,15 +77,6 @@ func (n *internet) named(text string) string {
 	return strings.ReplaceAll(text, own, corpIssuer)
 }
 
-// asked returns the hosts that were asked for since the last call.
-func (n *internet) asked() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	hosts := slices.Sorted(maps.Keys(n.hosts))
-	n.hosts = map[string]int{}
-	return hosts
-}
-
 // No command contacts a host but those that docs/security.md names for it: the
 // issuer's, those that the issuer's discovery document names, AWS STS and AWS
 // sign-in in the profile's region.
@@ -155,7 +90,7 @@ func TestHostsContacted(t *testing.T) {
 		must(t, os.WriteFile(path, []byte(text), 0o700))
 		return path
 	}
-	bundle := write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.certificate})))
+	bundle := write("ca.pem", string(n.Certificate))
 	write(".aws/config", fmt.Sprintf(`[daypass-idp corp]
 issuer = %s
 client_id = %s
@@ -169,7 +104,7 @@ daypass_idp = corp
 daypass_role_arn = arn:aws:iam::111122223333:role/Developer
 credential_process = /usr/local/bin/daypass process --profile dev
 `, corpIssuer, n.box.ClientID, bundle))
-	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=" + n.proxy.URL, "HTTP_PROXY=" + n.proxy.URL}
+	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=" + n.Proxy, "HTTP_PROXY=" + n.Proxy}
 
 	const (
 		issuer, device, tokens, keys, revoke = "login.corp.example", "device.corp.example", "token.corp.example", "keys.corp.example", "revoke.corp.example"
@@ -217,7 +152,7 @@ credential_process = /usr/local/bin/daypass process --profile dev
 		code := cmd.ProcessState.ExitCode()
 		want := append([]string{}, step.hosts...)
 		slices.Sort(want)
-		if got := n.asked(); code != step.exit && step.exit >= 0 || !slices.Equal(got, want) {
+		if got := n.Asked(); code != step.exit && step.exit >= 0 || !slices.Equal(got, want) {
 			t.Errorf("daypass %s: exit %d, asked %q, want %q\n%s", step.command, code, got, want, stderr.String())
 		}
 	}

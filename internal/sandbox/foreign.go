@@ -16,6 +16,7 @@ import (
 // iamProvider is an identity provider that IAM knows, in every account.
 type iamProvider struct {
 	audiences []string
+	builtIn   bool // IAM knows it without being told, and checks the audience by the trust policy alone
 	key       func(id string) (crypto.PublicKey, bool)
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -155,24 +154,7 @@ func (s *Sandbox) idToken(user, nonce string) (string, error) {
 	}
 	maps.Copy(claims, s.options.Claims)
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		return "", fmt.Errorf("claims: %w", err)
-	}
-	signer, err := s.signer()
-	if err != nil {
-		return "", err
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("sign ID token: %w", err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		return "", fmt.Errorf("serialize ID token: %w", err)
-	}
-	s.issued = append(s.issued, token)
-	return token, nil
+	return s.sign(claims)
 }
 
 // signer signs with the newest key; s.mu is held.

@@ -40,7 +40,9 @@ func (s *Sandbox) Requests() []Request {
 // "authorize" (the page of the browser flow),
 // "revoke", "page" (the approval page), "sts" (AssumeRoleWithWebIdentity),
 // "identity" (GetCallerIdentity), "federation" (getSigninToken), "login" (the
-// sign-in URL) and "console" (the page it leads to). The empty word counts all.
+// sign-in URL) and "console" (the page it leads to), "imds", "app-service",
+// "gcp-metadata", "github-actions", "google:token" (the exchange), "google:account"
+// (to act as the service account) and "google:project". The empty word counts all.
 func (s *Sandbox) Count(what string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,6 +172,19 @@ func (s *Sandbox) route(r *http.Request) route {
 			}
 			return route{endpoint, http.MethodPost, s.token}
 		}
+	}
+	if to, found := s.googleRoute(r.URL.Path); found {
+		return to
+	}
+	switch r.URL.Path {
+	case metadataPath:
+		return route{"imds", http.MethodGet, s.imds}
+	case appServicePath:
+		return route{"app-service", http.MethodGet, s.appService}
+	case gcpIdentityPath:
+		return route{"gcp-metadata", http.MethodGet, s.gcpIdentity}
+	case gitHubPath:
+		return route{"github-actions", http.MethodGet, s.gitHubToken}
 	}
 	switch strings.TrimSuffix(r.URL.Path, "/") {
 	case "/sts":

@@ -7,7 +7,7 @@
 // it hands out credentials. What deviates from one real provider to the next is
 // in [Options].
 //
-// Paths: /idp (the provider), /sts, /signin.
+// Paths: /idp (the provider), /sts, /signin, and those of metadata services.
 package sandbox
 
 import (
@@ -109,6 +109,8 @@ type Sandbox struct {
 	stsErrors []STSError
 	signins   map[string]signin // by sign-in token
 	consoles  map[string]signin // by console cookie
+
+	workloadSecret string // with which a workload asks GitHub's or App Service's endpoint
 }
 
 // Start starts a sandbox. IAM knows its provider with the one client, and the
@@ -156,6 +158,10 @@ func Start(o Options) (*Sandbox, error) {
 	s.STSEndpoint = s.URL + "/sts"
 	s.SigninEndpoint = s.URL + "/signin"
 	s.providers[s.Issuer] = iamProvider{audiences: []string{s.ClientID}, key: s.verificationKey}
+	s.providers[IssuerGitHub] = iamProvider{audiences: []string{"sts.amazonaws.com"}, key: s.verificationKey}
+	s.providers[IssuerAzure] = iamProvider{audiences: []string{AppIDURI}, key: s.verificationKey}
+	s.providers[IssuerGoogle] = iamProvider{builtIn: true, key: s.verificationKey}
+	s.workloadSecret = s.issue("job-", 60)
 	if err := s.Trust(s.RoleARN, ""); err != nil {
 		_ = listener.Close()
 		return nil, err
@@ -174,6 +180,9 @@ func Start(o Options) (*Sandbox, error) {
 	}()
 	return s, nil
 }
+
+// Handler answers and records requests as the sandbox does, for other servers.
+func (s *Sandbox) Handler() http.Handler { return http.HandlerFunc(s.handle) }
 
 // Close ends the sandbox and its connections.
 func (s *Sandbox) Close() {

@@ -145,7 +145,12 @@ func (s *Sandbox) allowed(r role, identity webIdentity, sessionName string) bool
 	context := map[string][]string{ // in lower case, for condition keys are matched without case
 		strings.ToLower(prefix + ":aud"): identity.audiences,
 		strings.ToLower(prefix + ":sub"): {identity.subject},
+		prefix + ":oaud":                 identity.asked,
 		"sts:rolesessionname":            {sessionName},
+	}
+	principal := r.provider(identity.issuer)
+	if identity.builtIn {
+		principal = prefix
 	}
 	needed := []string{"sts:AssumeRoleWithWebIdentity"}
 	if identity.hasTags {
@@ -155,7 +160,7 @@ func (s *Sandbox) allowed(r role, identity webIdentity, sessionName string) bool
 		needed = append(needed, "sts:SetSourceIdentity")
 	}
 	for _, action := range needed {
-		if !policy.allows(action, r.provider(identity.issuer), context) {
+		if !policy.allows(action, principal, context) {
 			return false
 		}
 	}

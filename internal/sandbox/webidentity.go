@@ -21,6 +21,8 @@ const (
 type webIdentity struct {
 	issuer, subject string
 	audiences       []string // what the :aud condition key holds: azp where it is there
+	asked           []string // what :oaud holds where azp is there: the claim aud
+	builtIn         bool     // the issuer is the principal
 	sourceIdentity  string
 	hasTags         bool
 }
@@ -80,9 +82,10 @@ func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
 		sourceIdentity: claims.SourceIdentity,
 	}
 	if claims.Azp != "" {
-		identity.audiences = []string{claims.Azp}
+		identity.audiences, identity.asked = []string{claims.Azp}, claims.Audience
 	}
-	if !slices.ContainsFunc(identity.audiences, func(a string) bool { return slices.Contains(provider.audiences, a) }) {
+	identity.builtIn = provider.builtIn
+	if !provider.builtIn && !slices.ContainsFunc(identity.audiences, func(a string) bool { return slices.Contains(provider.audiences, a) }) {
 		return invalid("Incorrect token audience")
 	}
 	for name := range all {
