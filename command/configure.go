@@ -179,6 +179,7 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 		"daypass_signin_endpoint":       "gets your AWS credentials",
 		"device_authorization_endpoint": "says where you log in",
 		"ca_bundle":                     "is trusted for connections",
+		"source":                        "names what goes to AWS as your ID token",
 	}
 	var all []string
 	for _, c := range changes {

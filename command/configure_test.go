@@ -343,3 +343,13 @@ func TestImportOfALoginAlone(t *testing.T) {
 		t.Errorf("the client secret: stdout\n%s\nfile\n%s", stdout, l.read(".aws/config"))
 	}
 }
+
+// A section of a workload is imported as it is, after a yes: it needs no provider.
+func TestImportOfAWorkload(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	l.write("company.ini", "[daypass-idp vm]\nsource = gcp-metadata\n[profile vm]\ndaypass_idp = vm\ndaypass_role_arn = "+l.box.RoleARN+"\n")
+	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes", "--force")
+	if code != 0 || !strings.Contains(stdout, "source = gcp-metadata, which names what goes to AWS as your ID token") || !strings.Contains(l.read(".aws/config"), "source = gcp-metadata") || l.box.Count("") != 0 {
+		t.Errorf("exit %d, %d requests, stdout:\n%s\nstderr:\n%s", code, l.box.Count(""), stdout, stderr)
+	}
+}

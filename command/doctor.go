@@ -21,6 +21,7 @@ import (
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
+	"github.com/daypass/daypass/workload"
 )
 
 func newDoctor(e *Environment) *cobra.Command {
@@ -124,7 +125,7 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		{name: "issuer", needs: "provider", check: x.checkIssuer},
 		{name: "flow", needs: "issuer", check: x.checkFlow},
 		{name: "signing", needs: "issuer", check: x.checkSigning},
-		{name: "login", needs: "keyring", check: x.checkLogin},
+		{name: "login", needs: "keyring", check: x.checkLogin}, // or the source
 		{name: "claims", needs: "login", check: x.checkClaims},
 		{name: "renewal", needs: "login", check: x.checkRenewal},
 		{name: "prompt", needs: "configuration", check: x.checkPrompt},
@@ -132,6 +133,9 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		{name: "role", needs: "login", also: "STS", check: x.checkRole},
 		{name: "console", needs: "configuration", check: x.checkConsole},
 	} {
+		if x.session != nil && x.session.Profile.IDP.Source != "" && slices.Contains([]string{"provider", "clock", "issuer", "device endpoint", "signing", "renewal", "prompt"}, link.name) {
+			continue
+		}
 		f := finding{State: stateUnchecked}
 		missing := ""
 		for _, need := range []string{link.also, link.needs} {
@@ -267,7 +271,7 @@ func (x *examination) lineProblem(line string) string {
 		return fmt.Sprintf("that is another program than this daypass, %s.", x.env.Executable)
 	}
 	named := slices.ContainsFunc(words, func(word string) bool {
-		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer")
+		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer") || strings.HasPrefix(word, "--source")
 	})
 	switch {
 	case !slices.Contains(words, "process"):
@@ -318,7 +322,11 @@ func (x *examination) checkOtherKeys(context.Context) finding {
 }
 
 func (x *examination) checkKeyring(ctx context.Context) finding {
-	if err := x.session.CheckStorage(ctx); err != nil {
+	err := x.session.CheckStorage(ctx)
+	if err != nil && x.session.Profile.IDP.Source != "" {
+		return ok("nothing can be kept here ("+failure.From(err).Lines[0]+")", "Each command asks for new credentials; that works.")
+	}
+	if err != nil {
 		return brokenBy(err)
 	}
 	return ok(x.session.Kept.Where() + " keeps records and returns them")
@@ -442,7 +450,11 @@ func (x *examination) checkLogin(ctx context.Context) finding {
 		return brokenBy(err)
 	}
 	x.identity = &identity
-	return ok(fmt.Sprintf("%s, ID token until %s", identity.Who, prompt.Clock(identity.Until, x.env.Now())))
+	who := identity.Who
+	if source := x.session.Profile.IDP.Source; source != "" {
+		who += " from " + workload.Describe(source)
+	}
+	return ok(fmt.Sprintf("%s, ID token until %s", who, prompt.Clock(identity.Until, x.env.Now())))
 }
 
 // checkClaims shows what an AWS admin compares with the trust policy.

@@ -10,6 +10,7 @@ import (
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
+	"github.com/daypass/daypass/workload"
 )
 
 func newLogin(e *Environment) *cobra.Command {
@@ -31,6 +32,10 @@ for a browser on any machine, and asks for the address on which that ends up.`,
 			p, err := loadLogin(e.source(cmd), name)
 			if err != nil {
 				return err
+			}
+			if p.IDP.Source != "" {
+				return e.print([]byte(fmt.Sprintf("daypass: no login is needed: the tokens of %s come from %s.\n",
+					cmp.Or(p.IDP.Name, "this profile"), prompt.Clean(workload.Describe(p.IDP.Source)))))
 			}
 			return e.withSession(p, func(s *session) error {
 				s.typed, s.noBrowser = true, noBrowser

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,7 +73,7 @@ func (w *watched) withoutProduct(args []string, stdout string) string {
 		_ = json.Unmarshal([]byte(stdout), &document)
 		stdout = strings.ReplaceAll(stdout, document.SessionToken, "")
 		stdout = strings.ReplaceAll(stdout, document.SecretAccessKey, "")
-	case args[0] == "token" && has("json"):
+	case args[0] == "token" && (has("json") || has("gcp")):
 		var document struct {
 			Token string `json:"id_token"`
 		}
@@ -190,7 +191,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		t.Helper()
 		for _, args := range [][]string{
 			{"process", "--profile", "dev"}, {"process", "--profile", "dev", "--duration", "30m"}, {"login", "-p", "dev"}, {"status"}, {"status", "--json"},
-			{"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"}, {"console", "-p", "dev", "--print"}, {"doctor", "-p", "dev"}, {"doctor", "-p", "dev", "--json"},
+			{"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"}, {"token", "-p", "dev", "--format", "gcp"}, {"console", "-p", "dev", "--print"}, {"doctor", "-p", "dev"}, {"doctor", "-p", "dev", "--json"},
 			{"trust-policy", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub", "--format", "cli"}, {"trust-policy", "-p", "dev", "--format", "terraform"}, {"trust-policy", "-p", "dev", "--format", "cloudformation"},
 			{"configure", "--yes", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Admin", "--profile", "admin", "--region", "eu-west-1"},
 			{"configure", "--yes", "--dry-run", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Other", "--profile", "other"},
@@ -270,6 +271,36 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		}
 		w.box.Intercept(nil)
 	}
+	// A source that repeats what it was sent, and one that works. Its token is kept
+	// nowhere.
+	for name, value := range w.box.WorkloadEnvironment("app-service", "") {
+		w.env[name] = value
+	}
+	login := w.read(".aws/config")
+	w.write(".aws/config", strings.Replace(regexp.MustCompile(`(?m)^(issuer|client_id|client_secret|prompt) = .*\n`).ReplaceAllString(login, ""),
+		"storage = file\n", "storage = file\nsource = azure-imds\naudience = "+sandbox.AppIDURI+"\n", 1))
+	for _, fails := range []bool{true, false} {
+		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !fails || !strings.HasPrefix(r.URL.Path, "/msi") {
+				return false
+			}
+			oauthError(400, "no_such_thing", r.Header.Get("X-Identity-Header")+r.Header.Get("X-Identity-Header"))(nil, rw, r)
+			return true
+		})
+		for _, args := range [][]string{
+			{"process", "--profile", "dev"}, {"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "gcp"}, {"login", "-p", "dev"}, {"status", "--json"},
+			{"doctor", "-p", "dev"}, {"trust-policy", "-p", "dev"}, {"exec", "-p", "dev", "--", "/no/such/program"}, {"logout", "-p", "dev"},
+		} {
+			w.runs(args...)
+		}
+	}
+	w.box.Intercept(nil)
+	w.write(".aws/config", login)
+	delete(w.env, "IDENTITY_HEADER") // the platform's, and so also that of children
+	if w.box.Count("app-service") < 8 {
+		t.Error("the source was not asked")
+	}
+
 	for _, args := range [][]string{ // nobody is logged in, and nobody approves
 		{"status", "-p", "dev"}, {"doctor", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub"}, {"logout", "-p", "dev"}, {"logout", "--all"},
 	} {

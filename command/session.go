@@ -45,7 +45,8 @@ func loadLogin(src profile.Source, name string) (profile.Profile, error) {
 
 // loadProfile reads the profile that a person named or meant.
 func loadProfile(src profile.Source, name string) (profile.Profile, error) {
-	if _, issuer := src.Flags["issuer"]; name != "" || issuer {
+	_, issuer := src.Flags["issuer"]
+	if _, source := src.Flags["source"]; name != "" || issuer || source {
 		return profile.Load(src, name)
 	}
 	file, err := profile.Open(src)
@@ -108,26 +109,33 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	if p.IDP.Storage == "" {
 		p.IDP.Storage = "auto" // no profile is named: logout --all
 	}
-	if e.storages == nil {
-		dir, err := cache.StateDir(e.Getenv, e.Home)
-		var known *failure.Error
-		if err != nil && !errors.As(err, &known) {
-			err = failure.New(failure.ExitUsage, err, err.Error()+".", "Set HOME (on Windows LocalAppData) to your own folder.")
-		}
-		if err != nil {
+	storages, dir := e.storages, e.stateDir
+	if storages == nil {
+		var err error
+		if dir, err = cache.StateDir(e.Getenv, e.Home); err != nil && p.IDP.Source == "" {
+			var known *failure.Error
+			if !errors.As(err, &known) {
+				err = failure.New(failure.ExitUsage, err, err.Error()+".", "Set HOME (on Windows LocalAppData) to your own folder.")
+			}
 			return nil, err
 		}
-		e.storages, e.stateDir = cache.Open(cache.Options{StateDir: dir, Getenv: e.Getenv, Keyrings: e.Keyrings}), dir
+		if err != nil {
+			dir = filepath.Join(os.DevNull, "daypass") // there can be no such folder: nothing is kept
+		}
+		storages = cache.Open(cache.Options{StateDir: dir, Getenv: e.Getenv, Keyrings: e.Keyrings})
+		if err == nil {
+			e.storages, e.stateDir = storages, dir
+		}
 	}
-	kept, err := e.storages.Login(process.LoginKey(p.IDP), p.IDP.Storage)
+	kept, err := storages.Login(process.LoginKey(p.IDP), p.IDP.Storage)
 	if err != nil {
 		return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("storage %q: %v.", p.IDP.Storage, err))
 	}
 	s := &session{env: e}
 	s.Pipeline = &process.Pipeline{
-		Profile: p, Kept: kept, Storages: e.storages, Locks: cache.Locks{Dir: e.stateDir},
+		Profile: p, Kept: kept, Storages: storages, Locks: cache.Locks{Dir: dir},
 		Person: s.person, Show: s.show, Waiting: s.waiting, Tell: s.tell,
-		Helper: s.startHelper, Now: e.Now, Sleep: e.Sleep,
+		Helper: s.startHelper, Getenv: e.Getenv, Now: e.Now, Sleep: e.Sleep,
 	}
 	s.Debug, err = e.debugLog()
 	return s, err

@@ -127,6 +127,8 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		switch login := s.Login; {
 		case s.Problem != "":
 			line("problem", s.Problem)
+		case s.Source != "device":
+			line("source", s.Source)
 		case login == nil:
 			line("login", "none")
 		case login.Renews:

@@ -55,7 +55,7 @@ func read(t *testing.T, path string) string {
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // products are the packages whose messages people read.
-var products = []string{"address", "browserflow", "cache", "command", "console", "deviceflow", "idp", "process", "profile", "prompt"}
+var products = []string{"address", "azure", "browserflow", "cache", "command", "console", "deviceflow", "google", "idp", "metadata", "process", "profile", "prompt", "workload"}
 
 // TestMessages holds troubleshooting.md to the program, both ways: the first line of
 // each failure is there, and each of its headings is a message of the program.

@@ -17,7 +17,7 @@ const (
 	ExitUsage      = 2   // usage or configuration
 	ExitLogin      = 3   // a person must log in, or did not in time
 	ExitRefused    = 4   // the person or the provider refused
-	ExitAWS        = 5   // AWS refused
+	ExitAWS        = 5   // AWS or another cloud refused
 	ExitNetwork    = 6   // network or time-out
 	ExitKeyring    = 7   // the keyring is out of reach
 	ExitInterrupt  = 130 // Ctrl-C

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxBody bounds an answer, in bytes: it holds one token.
+	// maxBody bounds what is read of an answer, in bytes: it holds one token.
 	maxBody = 256 << 10
 	// requestTime bounds one try.
 	requestTime = 10 * time.Second
@@ -55,14 +55,15 @@ func (c Client) Get(ctx context.Context, r Request) ([]byte, error) {
 	started := c.Now()
 	for try := 1; ; try++ {
 		status, body, err := c.try(ctx, r)
-		if status == http.StatusOK && err == nil {
+		if status == http.StatusOK {
 			return body, nil
 		}
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, failure.Interrupted(ctx.Err())
-		}
 		wait := time.Second << min(try-1, 4)
-		if try >= tries(status) || c.Now().Add(wait).Sub(started) > c.Patience || c.Sleep(ctx, wait) != nil {
+		ended := try >= tries(status) || c.Now().Add(wait).Sub(started) > c.Patience || c.Sleep(ctx, wait) != nil
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return nil, failure.Interrupted(ctx.Err())
+		case ended:
 			return nil, r.explain(status, body, err)
 		}
 	}
@@ -101,12 +102,8 @@ func (c Client) try(ctx context.Context, r Request) (status int, body []byte, er
 		return 0, nil, err
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	switch {
-	case err != nil:
+	if body, err = io.ReadAll(io.LimitReader(response.Body, maxBody)); err != nil {
 		return 0, nil, err
-	case len(body) > maxBody:
-		return response.StatusCode, nil, fmt.Errorf("its answer has more than %d bytes", maxBody)
 	}
 	return response.StatusCode, body, nil
 }
@@ -118,15 +115,16 @@ func (r Request) explain(status int, body []byte, err error) *failure.Error {
 	if words := words(body, r.Value); words != "" {
 		said += ": " + words
 	}
+	var known *failure.Error
 	switch {
+	case errors.As(err, &known): // of the proxy
+		return known
 	case status == 0:
 		why := err.Error()
 		if errors.Is(err, context.DeadlineExceeded) {
 			why = "no answer in time"
 		}
-		return failure.New(failure.ExitNetwork, err, r.Service+" does not answer at "+r.host()+" ("+why+").", r.Advice)
-	case err != nil:
-		return r.Unreadable(err.Error())
+		return failure.New(failure.ExitNetwork, err, r.Service+" does not answer ("+why+").", r.Advice)
 	case status == http.StatusTooManyRequests, status == http.StatusGone, status >= 500:
 		return failure.New(failure.ExitNetwork, nil, r.Service+" cannot give a token now ("+said+").", "Try again later.")
 	case status < 400:
@@ -137,15 +135,7 @@ func (r Request) explain(status int, body []byte, err error) *failure.Error {
 
 // Unreadable is the error for an answer that is not what the service sends.
 func (r Request) Unreadable(why string) *failure.Error {
-	return failure.New(failure.ExitNetwork, nil, r.Service+" does not answer as it should at "+r.host()+" ("+why+").", r.Advice)
-}
-
-func (r Request) host() string {
-	u, err := url.Parse(r.URL)
-	if err != nil {
-		return "its address"
-	}
-	return u.Host
+	return failure.New(failure.ExitNetwork, nil, r.Service+" does not answer as it should ("+why+").", r.Advice)
 }
 
 // words is what a service says about a refusal, on one line of bounded length: the
@@ -153,33 +143,40 @@ func (r Request) host() string {
 // dropped.
 func words(body []byte, sent secret.String) string {
 	text := string(body)
-	var fields map[string]any
-	if json.Unmarshal(body, &fields) == nil {
-		if inner, ok := fields["error"].(map[string]any); ok {
-			fields = inner
-		}
-		var parts []string
-		for _, name := range []string{"error", "code", "error_description", "message"} {
-			if value, ok := fields[name].(string); ok && value != "" {
-				parts = append(parts, value)
-			}
-		}
-		text = strings.Join(parts, ": ")
+	var e struct {
+		Error, Message string
+		Description    string `json:"error_description"`
 	}
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
-	if value := sent.Reveal(); len(value) > 8 && strings.Contains(strings.ReplaceAll(text, " ", ""), strings.ReplaceAll(value, " ", "")) {
+	if json.Unmarshal(body, &e) == nil {
+		text = strings.Trim(e.Error+": "+e.Description+e.Message, ": ")
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text[:min(len(text), 4<<10)], "")), " ")
+	if repeats(strings.ReplaceAll(text, " ", ""), sent) {
 		return ""
 	}
+	text = strings.TrimRight(text, ".")
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "..."
 	}
-	return strings.TrimRight(text, ".")
+	return text
 }
 
-// Base returns the address of a metadata server: its own, unless the environment
-// names another one. That is for the clouds' emulators and is on this machine: the
-// server's answer decides whose token is sent to AWS.
-func (c Client) Base(variable, own string) (string, error) {
+// repeats reports whether a text holds a piece of a secret.
+func repeats(text string, sent secret.String) bool {
+	const piece = 16
+	value := sent.Reveal()
+	for i := range max(len(value)-piece+1, 0) {
+		if strings.Contains(text, value[i:i+piece]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Base returns the address of a metadata server: the first of its own, unless the
+// environment names another one. That is for emulators and tests, on this machine
+// alone: the answer decides whose token is sent to AWS.
+func (c Client) Base(variable string, own ...string) (string, error) {
 	named := c.Getenv(variable)
 	with := named
 	if with != "" && !strings.Contains(with, "://") {
@@ -187,8 +184,10 @@ func (c Client) Base(variable, own string) (string, error) {
 	}
 	with = strings.TrimSuffix(with, "/")
 	switch {
-	case named == "", with == own:
-		return own, nil
+	case named == "":
+		return own[0], nil
+	case slices.Contains(own, with):
+		return with, nil
 	case address.Check(with, true) == nil && address.OnLoopback(with) && !strings.ContainsAny(with, "?#"):
 		return with, nil
 	}

@@ -160,6 +160,9 @@ func (p *Pipeline) tryRole(ctx context.Context) (*role, error) {
 // silentLogin is idToken without a person and with an end: another process may
 // hold the login for as long as a code is good.
 func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*login, error) {
+	if p.isWorkload() {
+		return p.workloadLogin(ctx)
+	}
 	bounded, cancel := endingAfter(ctx, diagnoseTime)
 	defer cancel()
 	l, err := p.idToken(bounded, p.Now(), silently, rejected)

@@ -97,6 +97,15 @@ func isProxy(value string) bool {
 		slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 }
 
+// transport is NewTransport with the ca_bundle of the section.
+func (p *Pipeline) transport(bundle string) (*http.Transport, error) {
+	t, err := NewTransport(bundle)
+	if err != nil {
+		return nil, failure.New(failure.ExitUsage, err, "ca_bundle of {section}: "+reason(err)+".", "Point it at a PEM file, or leave it out.")
+	}
+	return t, nil
+}
+
 // ahead is a transport with a connection for its first request that is being
 // opened already, beside what the caller does.
 type ahead struct {

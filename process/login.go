@@ -67,6 +67,9 @@ func (p *Pipeline) IDToken(ctx context.Context) (secret.String, time.Time, error
 // one from the refresh token, else one from a person. rejected is an ID token
 // that AWS has refused as expired, whatever our clock says.
 func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, rejected secret.String) (*login, error) {
+	if p.isWorkload() {
+		return p.workloadLogin(ctx)
+	}
 	l, _, err := p.readLogin(ctx)
 	if err == nil && l.serves(p.Now(), rejected) && !l.key.Empty() && !how.typed() {
 		return l, nil

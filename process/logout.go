@@ -110,6 +110,7 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 	if err != nil {
 		return LoggedOut{}, err
 	}
+	out.Found = out.Found || len(roles) > 0 // of a source, which has no login
 	for _, r := range roles {
 		if r.Profile != "" {
 			out.Profiles = append(out.Profiles, r.Profile)

@@ -24,6 +24,7 @@ import (
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
+	"github.com/daypass/daypass/workload"
 )
 
 // Pipeline serves one profile: it is the one face of this package to the commands.
@@ -62,6 +63,8 @@ type Pipeline struct {
 	// Tell shows the person one line if there is a terminal; nil: nobody is told.
 	Tell func(line string)
 
+	// Getenv reads the environment, in which platforms tell workloads where to ask.
+	Getenv func(string) string
 	// Debug takes notes of each step; nil: none are taken.
 	Debug *slog.Logger
 	// Flow is the device flow over the provider's client; nil: made from the Profile.
@@ -94,9 +97,9 @@ func (p *Pipeline) flow() (*deviceflow.Flow, error) {
 		return p.Flow, nil
 	}
 	i := p.Profile.IDP
-	transport, err := NewTransport(i.CABundle)
+	transport, err := p.transport(i.CABundle)
 	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "ca_bundle of {section}: "+reason(err)+".", "Point it at a PEM file, or leave it out.")
+		return nil, err
 	}
 	remembered := "provider-" + cache.Name(i.Issuer) + ".json"
 	p.Flow = &deviceflow.Flow{
@@ -130,9 +133,9 @@ func (p *Pipeline) tell(line string) {
 
 // Names is what the placeholders of failures stand for.
 func (p *Pipeline) Names() failure.Names {
-	n := failure.Names{Profile: "(from flags)", Section: "the flags", Host: p.Profile.IDP.Issuer, Flag: " with the same flags"}
-	if u, err := url.Parse(p.Profile.IDP.Issuer); err == nil && u.Host != "" {
-		n.Host = u.Host
+	n := failure.Names{Profile: "(from flags)", Section: "the flags", Host: hostOf(p.Profile.IDP.Issuer), Flag: " with the same flags"}
+	if p.isWorkload() {
+		n.Host = workload.Describe(p.Profile.IDP.Source)
 	}
 	if name := p.Profile.IDP.Name; name != "" {
 		n.Section, n.Flag = profile.Section{IDP: true, Name: name}.Header(), " --idp "+profile.Word(name)
@@ -141,6 +144,14 @@ func (p *Pipeline) Names() failure.Names {
 		n.Profile, n.Flag = name, " --profile "+profile.Word(name)
 	}
 	return n
+}
+
+// hostOf is the host of an issuer, or the issuer if it names none.
+func hostOf(issuer string) string {
+	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return issuer
 }
 
 // Fill makes a failure of err whose placeholders are filled in, with the company's
@@ -190,14 +201,17 @@ func outOfTime(ctx context.Context) *failure.Error {
 		"Your login is kept. Repeat your command.")
 }
 
-// wait takes a lock. While another process holds it, the person is told what is
+// wait takes a lock, which may be nil for a workload. While another process holds it, the person is told what is
 // waited for, unless old credentials serve and nobody needs to know.
 func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lock, error) {
 	lock, err := p.Locks.TryLock(name)
+	if err != nil && p.isWorkload() && !errors.Is(err, cache.ErrBusy) {
+		return nil, nil // no folder for locks: nothing is kept that they would guard
+	}
 	if !errors.Is(err, cache.ErrBusy) {
 		return lock, p.lockFailure(ctx, err)
 	}
-	if p.Waiting != nil && how != silently {
+	if p.Waiting != nil && how != silently && !p.isWorkload() {
 		told, stop := context.WithCancel(ctx)
 		shown := make(chan struct{})
 		go func() {

@@ -88,6 +88,8 @@ type role struct {
 	SecretAccessKey secret.Kept `json:"secret_access_key"`
 	SessionToken    secret.Kept `json:"session_token"`
 	AssumedRole     string      `json:"assumed_role"` // ARN of the session, with the session name
+	// Mark is that of the source whose token they came of, see workloadMark.
+	Mark string `json:"mark,omitempty"`
 
 	key cache.Key // that seals it; empty if it is not kept
 }
@@ -195,6 +197,9 @@ func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 // LoginKey names the folder of a login: everything that changes what the provider
 // would answer, and the machine, since a home folder may be shared by several.
 func LoginKey(i profile.IDP) string {
+	if i.Source != "" {
+		return cache.Name("source", i.Name, i.Source, i.Issuer, i.Audience, i.AzureIdentity, cache.MachineID())
+	}
 	return cache.Name("login", i.Name, i.Issuer, i.ClientID, i.Scopes, i.Audience, i.ExtraParams,
 		i.DeviceAuthorizationEndpoint, cache.MachineID())
 }
@@ -326,10 +331,16 @@ func (p *Pipeline) newKey(ctx context.Context) (cache.Key, error) {
 // takes no lock and unlocks nothing.
 func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	key, err := p.Kept.Key(ctx)
+	if err != nil && p.isWorkload() {
+		return nil, cache.ErrMiss // whatever the reason: it goes on without
+	}
 	if err != nil {
 		return nil, err
 	}
 	r, err := unseal[role](p.Kept, key, roleName(p.Profile))
+	if err == nil && r.Mark != p.workloadMark() {
+		return nil, cache.ErrMiss
+	}
 	if err == nil {
 		r.key = key
 	}

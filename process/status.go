@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -12,6 +13,7 @@ import (
 type Status struct {
 	Profile   string `json:"profile"`
 	IDP       string `json:"idp"`
+	Source    string `json:"source"` // of ID tokens: device, or a [profile.IDP.Source]
 	Issuer    string `json:"issuer"`
 	RoleARN   string `json:"role_arn"`
 	AccountID string `json:"account_id"`
@@ -72,11 +74,17 @@ type LastFailure struct {
 func (p *Pipeline) Status(ctx context.Context) Status {
 	now := p.Now()
 	s := Status{
-		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Issuer: p.Profile.IDP.Issuer,
+		Profile: p.Profile.Name, IDP: p.Profile.IDP.Name, Source: cmp.Or(p.Profile.IDP.Source, "device"), Issuer: p.Profile.IDP.Issuer,
 		RoleARN: p.Profile.RoleARN, AccountID: p.Profile.AccountID, Storage: p.Kept.Where(), Company: p.Profile.IDP.Company,
 	}
 	if p.Profile.Source != nil {
 		s.SourceProfile = p.Profile.Source.Name
+	}
+	if p.isWorkload() {
+		s.LastFailure = p.lastFailure(nil)
+		r, _ := p.readRole(ctx)
+		s.Credentials = p.credentialStatus(r)
+		return s
 	}
 	l, key, err := p.readLogin(ctx)
 	s.LastFailure = p.lastFailure(l)
@@ -93,13 +101,21 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		s.Login = &LoginStatus{Who: who(t), Subject: t.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
 		s.NeedsPerson = !renews && !l.Expires.After(now)
 	}
-	if r, err := unseal[role](p.Kept, key, roleName(p.Profile)); err == nil && l != nil && r.left(now) > 0 {
-		s.Credentials = &CredentialStatus{AssumedRole: r.AssumedRole, Issued: r.Issued, Until: r.Expires}
+	if r, err := unseal[role](p.Kept, key, roleName(p.Profile)); err == nil && l != nil {
+		s.Credentials = p.credentialStatus(r)
 	}
 	if a, _ := p.readAuthorization(key); a != nil {
 		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.shown().Expires}
 	}
 	return s
+}
+
+// credentialStatus is what is left of role credentials; nil: nothing.
+func (p *Pipeline) credentialStatus(r *role) *CredentialStatus {
+	if r.left(p.Now()) <= 0 {
+		return nil
+	}
+	return &CredentialStatus{AssumedRole: r.AssumedRole, Issued: r.Issued, Until: r.Expires}
 }
 
 // lastFailure is the profile's last failure, or nil. What was not AWS's refusal is

@@ -220,7 +220,7 @@ func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*r
 		user = new(types.AssumedRoleUser)
 	}
 	r := &role{
-		Version: formVersion, Profile: p.Profile.Name,
+		Version: formVersion, Profile: p.Profile.Name, Mark: p.workloadMark(),
 		Issued: wall(now), Expires: wall(aws.ToTime(got.Expiration)).Truncate(time.Second),
 		AccessKeyID:     aws.ToString(got.AccessKeyId),
 		SecretAccessKey: secret.Keep(secret.New(aws.ToString(got.SecretAccessKey))),

@@ -160,7 +160,7 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		"{source}", source.Name, "{sourcerole}", source.RoleARN,
 		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
-		"{client}", p.Profile.IDP.ClientID, "{issuer}", l.Issuer, "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
+		"{client}", p.Profile.IDP.ClientID, "{issuer}", shortened(l.Issuer, l), "{host}", hostOf(l.Issuer), "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
 		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
 	for _, r := range refusals {
@@ -186,6 +186,13 @@ func (p *Pipeline) addClient(issuer string) string {
 		" --open-id-connect-provider-arn arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + strings.TrimPrefix(issuer, "https://")
 }
 
+// audienceAtAWS is what AWS takes for the audience of a token: azp, if it has one.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+func audienceAtAWS(t idp.Token) string {
+	return cmp.Or(t.AuthorizedParty, strings.Join(t.Audience, ","))
+}
+
 // lacking names the permissions that a token with tags or a source identity needs
 // from the trust policy as well.
 func lacking(l *login) string {
@@ -199,7 +206,7 @@ func lacking(l *login) string {
 func tokenLine(l *login, request string) string {
 	or := func(text string) string { return cmp.Or(shortened(text, l), "(none)") }
 	t := l.token()
-	return "Login: iss=" + l.Issuer + " aud=" + or(strings.Join(t.Audience, ",")) + " azp=" + or(t.AuthorizedParty) +
+	return "Login: iss=" + or(l.Issuer) + " aud=" + or(strings.Join(t.Audience, ",")) + " azp=" + or(t.AuthorizedParty) +
 		" sub=" + or(t.Subject) + " request=" + or(request)
 }
 

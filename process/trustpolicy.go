@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,12 +38,12 @@ type TrustPolicy struct {
 // Subject returns the sub claim of the login that there is. There is no network and
 // no prompt.
 func (p *Pipeline) Subject(ctx context.Context) (string, error) {
-	l, _, err := p.readLogin(ctx)
+	t, err := p.knownToken(ctx)
 	if err != nil && !notThere(err) {
 		return "", p.Fill(p.keyringFailure(ctx, err))
 	}
-	if err == nil && l.token().Subject != "" {
-		return l.token().Subject, nil
+	if t.Subject != "" {
+		return t.Subject, nil
 	}
 	return "", p.Fill(failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
 		"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
@@ -51,10 +52,24 @@ func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 // TrustPolicy returns what AWS needs for the profile, from the configuration
 // and, if there is a login, from the claims of its ID token. sub lets in one user
 // alone; "" is everybody who can log in to the client. There is no network and no
-// prompt.
+// prompt. For a workload a token is got, and its claims are pinned; sub takes the
+// place of the token's.
 func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, error) {
-	settings := p.Profile.IDP
-	for _, value := range []struct{ what, text string }{{"issuer", settings.Issuer}, {"client_id", settings.ClientID}, {"sub", sub}} {
+	var token idp.Token
+	var err error
+	if p.Profile.Source == nil {
+		token, err = p.knownToken(ctx)
+	}
+	known := err == nil
+	issuer, client, audience := p.Profile.IDP.Issuer, p.Profile.IDP.ClientID, p.Profile.IDP.ClientID
+	if p.isWorkload() {
+		if err != nil {
+			return TrustPolicy{}, p.Fill(err)
+		}
+		issuer, client, audience = token.Issuer, audienceAtAWS(token), strings.Join(token.Audience, ",")
+		sub = cmp.Or(sub, token.Subject)
+	}
+	for _, value := range []struct{ what, text string }{{"issuer", issuer}, {"client_id", client}, {"aud", audience}, {"sub", sub}} {
 		// OpenID Connect Core section 2 has sub in ASCII; IAM has all three.
 		if strings.ContainsFunc(value.text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return TrustPolicy{}, p.Fill(failure.New(failure.ExitUsage, nil, fmt.Sprintf("%s %q holds characters that are not printable ASCII.", value.what, value.text),
@@ -62,9 +77,9 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 		}
 	}
 	_, path, _ := strings.Cut(p.Profile.RoleARN, ":role/")
-	_, host, _ := strings.Cut(settings.Issuer, "://") // with its path: a trailing slash counts
+	_, host, _ := strings.Cut(issuer, "://") // with its path: a trailing slash counts
 	t := TrustPolicy{
-		Issuer: settings.Issuer, ClientID: settings.ClientID, Admits: "logins of client " + settings.ClientID,
+		Issuer: issuer, ClientID: client, Admits: "logins of client " + client,
 		Provider:  "arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + host,
 		AccountID: p.Profile.AccountID, RoleName: p.Profile.RoleName, RolePath: "/" + strings.TrimSuffix(path, p.Profile.RoleName),
 		MaxSession: p.Profile.Duration,
@@ -74,21 +89,17 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	}
 	// AWS compares azp if the token has it, else aud. Package idp accepts no token
 	// whose azp is not the client, so it is the client's id either way.
-	provider := idp.ProviderOf(settings.Issuer)
-	condition := map[string]string{host + ":aud": settings.ClientID}
+	provider := idp.ProviderOf(issuer)
+	condition := map[string]string{host + ":aud": client}
 	if provider.BuiltIn {
 		t.BuiltIn, t.Provider = true, host
-		condition[host+":oaud"] = settings.ClientID // Google's tokens have azp; oaud is their aud
+		condition[host+":oaud"] = audience // Google's tokens have azp; oaud is their aud
 	}
 	if sub != "" {
 		condition[host+":sub"] = sub
 	}
-	l, _, err := p.readLogin(ctx)
-	actions := []string{"sts:AssumeRoleWithWebIdentity"}
-	if err == nil {
-		actions = append(actions, l.token().AskedActions()...)
-	}
-	t.Notes = p.trustNotes(provider, sub == "", err == nil)
+	actions := append([]string{"sts:AssumeRoleWithWebIdentity"}, token.AskedActions()...)
+	t.Notes = p.trustNotes(provider, issuer, sub == "", known)
 
 	t.Document, err = trustDocument(map[string]string{"Federated": t.Provider}, actions, condition)
 	return t, err
@@ -133,7 +144,7 @@ func trustDocument(principal map[string]string, actions []string, equal map[stri
 }
 
 // trustNotes are what an admin should know before the policy is used.
-func (p *Pipeline) trustNotes(provider idp.Provider, everybody, loggedIn bool) []string {
+func (p *Pipeline) trustNotes(provider idp.Provider, issuer string, everybody, loggedIn bool) []string {
 	names := p.Names()
 	fill := strings.NewReplacer("{host}", names.Host, "{client}", p.Profile.IDP.ClientID, "{flag}", names.Flag)
 	var notes []string
@@ -141,7 +152,7 @@ func (p *Pipeline) trustNotes(provider idp.Provider, everybody, loggedIn bool) [
 	if everybody {
 		note("WARNING: without --sub this lets in " + provider.Admits)
 	}
-	if u, err := url.Parse(p.Profile.IDP.Issuer); err != nil || u.Scheme != "https" || u.Port() != "" {
+	if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Port() != "" {
 		note("IAM accepts only an https issuer without a port number, so not this one.")
 	}
 	if !loggedIn {

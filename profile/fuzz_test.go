@@ -33,13 +33,15 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(with(inIDP, "client_secret = \"\"\"hunter2")), "dev")
 	f.Add([]byte(with(inProfile, "daypass_policy = {\n \"a\": [\n ]\n }\ndaypass_policy_arns = arn:aws:iam::aws:policy/A")), "dev")
 	f.Add([]byte("[profile \"a\\\"b\"]\n= x\n-\n-=\n[]"), `a"b`)
+	f.Add([]byte(sourced("azure-imds\naudience = api://a\nazure_identity = client_id:x")), "dev")
+	f.Add([]byte(sourced("file:/x")), "dev")
 	src := source(f, "", nil, nil)
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
 		must(t, os.WriteFile(src.ConfigFile(), text, 0o600))
 		p, err := Load(src, name)
 		if err != nil {
 			wantError(t, err)
-		} else if p.Name != name || len(p.AccountID) != 12 || address.PartitionOf(p.STSRegion()) != p.Partition || p.IDP.Issuer == "" || p.IDP.ClientID == "" {
+		} else if p.Name != name || len(p.AccountID) != 12 || address.PartitionOf(p.STSRegion()) != p.Partition || p.IDP.Source == "" && (p.IDP.Issuer == "" || p.IDP.ClientID == "") || p.IDP.Source != "" && p.IDP.ClientID != "" {
 			t.Errorf("Load = %+v", p)
 		}
 		file, err := Open(src)

@@ -1,8 +1,10 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,15 +15,17 @@ import (
 // idp reads and checks each setting of a login.
 func (s *settings) idp(name string) (IDP, error) {
 	clientSecret := s.inFile("client_secret") // no flag: argument lists are public
+	source := s.source()
 	idp := IDP{
 		Name:         name,
-		Issuer:       s.issuer(),
-		ClientID:     s.text(s.required("client_id", "the client id that the provider shows for daypass"), printableASCII, "the bare client id"),
+		Source:       source,
+		Issuer:       s.issuer(source),
+		ClientID:     s.text(s.loginNeeds(source, "client_id", "the client id that the provider shows for daypass"), printableASCII, "the bare client id"),
 		ClientSecret: secret.New(clientSecret.value),
 		Flow:         s.oneOf("flow", "auto", "device", "browser"),
 		RedirectURIs: s.redirectURIs(),
 		Scopes:       strings.Join(strings.Fields(s.text(s.get("scopes"), isScopes, "scopes separated by single spaces, without quotes")), " "),
-		Audience:     s.get("audience").value,
+		Audience:     s.audience(source),
 		ExtraParams:  s.extraParams(),
 
 		DeviceAuthorizationEndpoint: s.url(s.get("device_authorization_endpoint"), true),
@@ -44,13 +48,86 @@ func (s *settings) idp(name string) (IDP, error) {
 		file, _, _ := strings.Cut(s.place, ": [")
 		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", file))
 	}
+	if source != "" {
+		s.noneOf(source, "client_id", "client_secret", "flow", "redirect_uri", "scopes", "extra_params", "device_authorization_endpoint", "prompt", "browser_command")
+	}
+	if source == "azure-imds" {
+		idp.AzureIdentity = s.azureIdentity("azure_identity")
+	} else {
+		s.noneOf(cmp.Or(source, "device"), "azure_identity")
+	}
 	return idp, s.err
+}
+
+// source reads where ID tokens come from; "" is a person's login.
+func (s *settings) source() string {
+	got := s.get("source")
+	kind, name, named := strings.Cut(got.value, ":")
+	switch {
+	case got.value == "", got.value == "device":
+		return ""
+	case kind == "file" && name != "":
+		return "file:" + s.path(setting{got.where, name})
+	case kind == "env" && name != "" && !strings.ContainsAny(name, "= \t"):
+	case !named && slices.Contains([]string{"github-actions", "azure-imds", "gcp-metadata"}, kind):
+	default:
+		s.fail(got.wrong("", "want device, file:PATH, env:NAME, github-actions, azure-imds or gcp-metadata"))
+	}
+	return got.value
+}
+
+// noneOf refuses keys that mean nothing to a source: whoever wrote them expects
+// something else.
+func (s *settings) noneOf(source string, keys ...string) {
+	for _, key := range keys {
+		if got := s.get(key); got.value != "" {
+			s.fail(got.wrongUnseen("Remove it, or correct source.", "it has no meaning with source = %s", plain(source)))
+		}
+	}
+}
+
+// azureIdentity reads which managed identity of a machine is meant.
+func (s *settings) azureIdentity(key string) string {
+	got := s.get(key)
+	kind, id, _ := strings.Cut(got.value, ":")
+	switch {
+	case got.value == "", got.value == "system":
+		return "system"
+	case !slices.Contains([]string{"client_id", "object_id", "resource_id"}, kind) || id == "" || !printableASCII(id):
+		s.fail(got.wrong("", "want system, client_id:X, object_id:X or resource_id:X"))
+	}
+	return got.value
+}
+
+// audience is what a token is asked for. Entra ID has no usual one for AWS: it is
+// the App ID URI of an app registration. Nobody asks for a token that is in a file.
+func (s *settings) audience(source string) string {
+	kind, _, _ := strings.Cut(source, ":")
+	switch got := s.get("audience"); {
+	case kind == "azure-imds":
+		return s.required("audience", "the App ID URI of the app registration that stands for AWS, such as api://...").value
+	case kind == "file", kind == "env":
+		s.noneOf(source, "audience")
+		return ""
+	case source != "" && got.value == "":
+		return "sts.amazonaws.com"
+	default:
+		return got.value
+	}
+}
+
+// loginNeeds is required for a person's login; a source may do without.
+func (s *settings) loginNeeds(source, key, want string) setting {
+	if source != "" {
+		return s.get(key)
+	}
+	return s.required(key, want)
 }
 
 // issuer returns the issuer as written: it is compared byte for byte. OpenID
 // Connect Discovery 1.0, section 3: https, no query, no fragment.
-func (s *settings) issuer() string {
-	got := s.required("issuer", "the provider's issuer URL, exactly as its discovery document says it")
+func (s *settings) issuer(source string) string {
+	got := s.loginNeeds(source, "issuer", "the provider's issuer URL, exactly as its discovery document says it")
 	s.url(got, false)
 	if before, found := strings.CutSuffix(got.value, "/.well-known/openid-configuration"); found {
 		s.fail(got.wrong("", "want the issuer alone, %s or %s/ as the document says it", before, before))

@@ -56,6 +56,7 @@ func profileKeys() []key {
 // idpKeys are the keys of [daypass-idp NAME].
 func idpKeys() []key {
 	return []key{
+		{"source", "where ID tokens come from: device, file:PATH, env:NAME, github-actions, azure-imds or gcp-metadata (default device)"},
 		{"issuer", "issuer URL of the identity provider, exactly as its discovery document says it"},
 		{"client_id", "client id of daypass at the provider"},
 		{"client_secret", ""}, // no flag: argument lists are public
@@ -63,6 +64,7 @@ func idpKeys() []key {
 		{"redirect_uri", "loopback addresses of the browser flow, separated by spaces (default http://127.0.0.1/callback, any port)"},
 		{"scopes", "scopes to ask for, separated by spaces"},
 		{"audience", "audience to ask for, where a provider needs one"},
+		{"azure_identity", "managed identity of azure-imds: system, client_id:X, object_id:X or resource_id:X (default system)"},
 		{"extra_params", "further parameters of the authorization request: k=v&k=v"},
 		{"device_authorization_endpoint", "URL of the device authorization endpoint, where discovery lacks it"},
 		{"storage", "where logins are kept: auto, keyring, kernel or file (default auto)"},

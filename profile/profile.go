@@ -21,15 +21,20 @@ import (
 // IDP is how to log in: one [daypass-idp NAME] section.
 type IDP struct {
 	Name         string        // of the section; "" when everything came as flags
-	Issuer       string        // byte for byte as written; https, or http on loopback
-	ClientID     string        // of a public or native client
+	Issuer       string        // byte for byte as written; https, or http on loopback; may be "" if there is a Source
+	ClientID     string        // of a public or native client; "" if there is a Source
 	ClientSecret secret.String `json:"-"` // for providers that insist on one
 
 	Flow         string   // auto, device or browser
 	RedirectURIs []string // of the browser flow: on loopback, tried in order; one without a port stands for any
 
+	// Source is where ID tokens come from for which nobody logs in: file:PATH,
+	// env:NAME, github-actions, azure-imds or gcp-metadata; "" for a person's login.
+	Source        string
+	AzureIdentity string // of the source azure-imds: system, client_id:X, object_id:X or resource_id:X
+
 	Scopes      string // separated by spaces, as written; "" for the default
-	Audience    string // "" for none
+	Audience    string // that tokens are asked for; "" for none
 	ExtraParams string // k=v&k=v as written; names no protocol parameter, and no name twice
 
 	DeviceAuthorizationEndpoint string // "" for the one of the discovery document
@@ -138,7 +143,7 @@ func (c *Config) Load(name string) (Profile, error) {
 		return c.loadChained(name, own)
 	}
 	named := own.get("daypass_idp")
-	if named.value == "" && !(c.src.given("issuer") && c.src.given("client-id")) {
+	if named.value == "" && !c.src.saysLogin() {
 		own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
 		return Profile{}, own.err
 	}
@@ -154,8 +159,8 @@ func (c *Config) Load(name string) (Profile, error) {
 }
 
 // LoadIDP returns the settings of the section [daypass-idp NAME], for commands
-// that act on a login alone. The name may be "" if the flags issuer and client-id
-// are given. Every error is a [*failure.Error] with [failure.ExitUsage].
+// that act on a login alone. The name may be "" if the flags issuer and client-id,
+// or source, are given. Every error is a [*failure.Error] with [failure.ExitUsage].
 func (c *Config) LoadIDP(name string) (IDP, error) {
 	if err := c.src.checkFlags(); err != nil {
 		return IDP{}, err
@@ -203,7 +208,7 @@ func (c *Config) profileSettings(name string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"]+own.values["daypass_source_profile"] == "" && !c.src.given("issuer") && !c.src.given("idp") {
+	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"]+own.values["daypass_source_profile"] == "" && !c.src.saysLogin() && !c.src.given("idp") {
 		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves. Or let daypass do it, with the two lines "+
 			"daypass_source_profile = "+plain(hub)+" and daypass_role_arn = "+plain(c.value(s, "role_arn"))+".")
 	}
@@ -247,8 +252,11 @@ func checkOwnLine(own string, line setting) error {
 }
 
 // complete reports whether the flags say all that must be said.
-func (s Source) complete() bool {
-	return s.given("issuer") && s.given("client-id") && s.given("role-arn")
+func (s Source) complete() bool { return s.saysLogin() && s.given("role-arn") }
+
+// saysLogin reports whether the flags say how to log in.
+func (s Source) saysLogin() bool {
+	return s.given("issuer") && s.given("client-id") || s.given("source")
 }
 
 func (s Source) given(flag string) bool { return s.Flags[flag] != "" }

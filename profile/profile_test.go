@@ -164,13 +164,14 @@ support = Ask #it-help, room 7
 
 func TestFlagsWin(t *testing.T) {
 	flags := map[string]string{
-		"issuer": "https://other.example", "client-id": "c2", "flow": "device", "redirect-uri": "http://127.0.0.1:8400", "scopes": "openid", "audience": "a", "extra-params": "k=v",
+		"source": "device", "issuer": "https://other.example", "client-id": "c2", "flow": "device", "redirect-uri": "http://127.0.0.1:8400", "scopes": "openid", "audience": "a", "extra-params": "k=v",
 		"device-authorization-endpoint": "https://other.example/d", "storage": "keyring", "prompt": "browser",
 		"browser-command": "x {url}", "ca-bundle": "rel.pem", "process-timeout": "30s", "support": "s",
 		"idp": "second", "role-arn": "arn:aws:iam::444455556666:role/other", "duration": "900", "session-name": "{sub}",
 		"policy-arns": "arn:aws:iam::aws:policy/A", "policy": "{\n\t\"a\": 1\n}", "sts-endpoint": "https://a.example",
 		"signin-endpoint": "https://b.example", "region": "us-west-2",
 		"source-profile": "", "external-id": "", // see TestChain
+		"azure-identity": "", // see TestSources
 	}
 	for _, doc := range Flags() {
 		if _, tested := flags[doc.Name]; !tested {
@@ -193,6 +194,34 @@ func TestFlagsWin(t *testing.T) {
 		Region: "us-west-2", Duration: 15 * time.Minute, SessionName: "{sub}", PolicyARNs: []string{"arn:aws:iam::aws:policy/A"},
 		Policy: "{\n\t\"a\": 1\n}", STSEndpoint: "https://a.example", SigninEndpoint: "https://b.example",
 	}, got)
+}
+
+// A source needs no client, and its flags are enough where there is no file.
+func TestSources(t *testing.T) {
+	for value, want := range map[string]IDP{
+		"file:~/token":                   {Source: "file:" + filepath.Join(source(t, "", nil, nil).Home, "token")},
+		"env:CI_TOKEN":                   {Source: "env:CI_TOKEN"},
+		"github-actions":                 {Source: "github-actions", Audience: "sts.amazonaws.com"},
+		"gcp-metadata\naudience = x":     {Source: "gcp-metadata", Audience: "x"},
+		"azure-imds\naudience = api://a": {Source: "azure-imds", Audience: "api://a", AzureIdentity: "system"},
+		"azure-imds\naudience = a\nissuer = https://idp.example\nazure_identity = resource_id:/a b": {Source: "azure-imds", Audience: "a", AzureIdentity: "resource_id:/a b", Issuer: "https://idp.example"},
+	} {
+		p, err := load(t, sourced(value), "dev", nil, nil)
+		if strings.HasPrefix(value, "file:") { // each load has a home of its own
+			want.Source, p.IDP.Source = filepath.Base(want.Source), filepath.Base(p.IDP.Source)
+		}
+		want.Name, want.Storage, want.Prompt, want.ProcessTimeout = "corp", "auto", "auto", 45*time.Second
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+		compare(t, Profile{IDP: want}, Profile{IDP: p.IDP})
+	}
+	p, err := Load(Source{Flags: map[string]string{"source": "azure-imds", "audience": "api://a", "azure-identity": "object_id:x", "role-arn": role}}, "")
+	if err != nil || p.IDP.Source != "azure-imds" || p.IDP.AzureIdentity != "object_id:x" || p.RoleName != "dev" {
+		t.Errorf("from flags: %+v, %v", p, err)
+	}
+	_, err = load(t, sourced("file:/x\nissuer = https://idp.example"), "dev", map[string]string{"AWS_ENDPOINT_URL_STS": "http://localhost:4566"}, nil)
+	wantError(t, err, "AWS_ENDPOINT_URL_STS")
 }
 
 func TestFlagsAreEnough(t *testing.T) {

@@ -27,6 +27,11 @@ func instead(key, line string) string {
 	return strings.Join(lines, "\n")
 }
 
+// sourced is config whose login has a source.
+func sourced(value string) string {
+	return strings.Replace(instead("issuer", "source = "+value), "client_id = J1oXg0", "", 1)
+}
+
 const (
 	inIDP     = "[daypass-idp corp]"
 	inProfile = "[profile dev]"
@@ -66,6 +71,25 @@ func TestFaults(t *testing.T) {
 		"ca bundle":              {with(inIDP, "ca_bundle = corp.pem"), []string{`"corp.pem"`, "absolute"}},
 		"support":                {with(inIDP, "support = "+strings.Repeat("x", 301)), []string{"300"}},
 		"process timeout, short": {with(inIDP, "process_timeout = 14s"), []string{`"14s"`, "15s to 10m"}},
+
+		"source":                 {sourced("file:"), []string{`"file:"`, "want device, file:PATH, env:NAME"}},
+		"source, other":          {sourced("github-action"), []string{"want device, file:PATH"}},
+		"source with a name":     {sourced("gcp-metadata:x"), []string{"want device, file:PATH"}},
+		"source, relative":       {sourced("file:token"), []string{"absolute"}},
+		"source, odd variable":   {sourced("env:A=B"), []string{"env:NAME"}},
+		"source and client":      {sourced("github-actions\nclient_id = c"), []string{"client_id: it has no meaning with source = github-actions", "Remove it"}},
+		"source and secret":      {sourced("gcp-metadata\nclient_secret = hunter2"), []string{"client_secret", "no meaning"}},
+		"source and scopes":      {sourced("gcp-metadata\nscopes = openid"), []string{"scopes: it has no meaning"}},
+		"source and extra":       {sourced("gcp-metadata\nextra_params = a=hunter2"), []string{"extra_params: it has no meaning"}},
+		"source and endpoint":    {sourced("gcp-metadata\ndevice_authorization_endpoint = https://a.example"), []string{"no meaning"}},
+		"source and prompt":      {sourced("gcp-metadata\nprompt = terminal"), []string{"prompt: it has no meaning"}},
+		"source and browser":     {sourced("gcp-metadata\nbrowser_command = x {url}"), []string{"browser_command: it has no meaning"}},
+		"file and audience":      {sourced("file:/x\naudience = a"), []string{"audience: it has no meaning with source = file:/x"}},
+		"Azure without audience": {sourced("azure-imds"), []string{"audience: missing", "App ID URI"}},
+		"Azure identity":         {sourced("azure-imds\naudience = api://a\nazure_identity = name:x"), []string{"want system, client_id:X"}},
+		"Azure identity, empty":  {sourced("azure-imds\naudience = api://a\nazure_identity = client_id:"), []string{"want system, client_id:X"}},
+		"Azure identity, login":  {with(inIDP, "azure_identity = system"), []string{"azure_identity: it has no meaning with source = device"}},
+		"issuer beside a source": {sourced("gcp-metadata\nissuer = http://idp.example"), []string{"issuer", "not https"}},
 
 		"role, no name": {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/a/"), []string{"role/NAME"}},
 		"role, no path": {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role//a"), []string{"role/NAME"}},
@@ -120,6 +144,8 @@ func TestAccepted(t *testing.T) {
 		"audience by extra parameter":  with(inIDP, "extra_params = audience=x"),
 		"session name without a claim": with(inProfile, "daypass_session_name = build"),
 		"no credential_process":        instead("credential_process", ""),
+		"source device":                with(inIDP, "source = device"),
+		"source and its issuer":        sourced("github-actions\nissuer = https://idp.example\naudience = a\nca_bundle = ~/x\nsupport = s"),
 	} {
 		if _, err := load(t, text, "dev", nil, nil); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -1,0 +1,189 @@
+package metadata_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/metadata"
+	"github.com/daypass/daypass/secret"
+)
+
+const jobToken = "job-token-3f9a71c0d2e84b55"
+
+// service answers with these statuses in turn, and then with the last; 0 drops the
+// connection.
+func service(t *testing.T, body string, statuses ...int) (r metadata.Request, asked *atomic.Int32) {
+	t.Helper()
+	asked = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := statuses[min(int(asked.Add(1)), len(statuses))-1]
+		if status == 0 || r.Header.Get("Metadata") != jobToken {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(status)
+		_, _ = fmt.Fprint(w, body)
+	}))
+	server.Config.ErrorLog = nil
+	t.Cleanup(server.Close)
+	return metadata.Request{Service: "The service", URL: server.URL + "/token?audience=x", Header: "Metadata", Value: secret.New(jobToken), Advice: "Do something."}, asked
+}
+
+func client(patience time.Duration) (metadata.Client, *sandbox.Clock) {
+	clock := sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+	return metadata.Client{
+		Transport: &http.Transport{DisableKeepAlives: true}, Patience: patience, Now: clock.Now, Sleep: clock.Sleep,
+		Getenv: func(string) string { return "" },
+	}, clock
+}
+
+// What passes is asked for again, as long as the services' documentation says, but
+// not beyond the caller's patience; what does not is told at once.
+func TestTries(t *testing.T) {
+	const long = 10 * time.Minute
+	for _, c := range []struct {
+		statuses []int
+		patience time.Duration
+		tries    int
+		waited   time.Duration
+		exit     int // 0: there is a token
+	}{
+		{[]int{200}, long, 1, 0, 0},
+		{[]int{404, 429, 500, 503, 200}, long, 5, 15 * time.Second, 0},
+		{[]int{0, 200}, long, 2, time.Second, 0},
+		{[]int{410, 410, 410, 410, 410, 410, 410, 410, 200}, long, 9, 79 * time.Second, 0},
+		{[]int{0}, long, 3, 3 * time.Second, failure.ExitNetwork},
+		{[]int{503}, long, 6, 31 * time.Second, failure.ExitNetwork},
+		{[]int{429}, long, 6, 31 * time.Second, failure.ExitNetwork},
+		{[]int{404}, long, 6, 31 * time.Second, failure.ExitAWS},
+		{[]int{410}, long, 9, 79 * time.Second, failure.ExitNetwork},
+		{[]int{410}, 45 * time.Second, 6, 31 * time.Second, failure.ExitNetwork},
+		{[]int{503}, 2 * time.Second, 2, time.Second, failure.ExitNetwork},
+		{[]int{400}, long, 1, 0, failure.ExitAWS},
+		{[]int{401}, long, 1, 0, failure.ExitAWS},
+		{[]int{403}, long, 1, 0, failure.ExitAWS},
+		{[]int{302}, long, 1, 0, failure.ExitNetwork},
+		{[]int{204}, long, 1, 0, failure.ExitNetwork},
+	} {
+		r, asked := service(t, "words", c.statuses...)
+		m, clock := client(c.patience)
+		started := clock.Now()
+		body, err := m.Get(t.Context(), r)
+		exit := 0
+		if err != nil {
+			exit = failure.From(err).Exit
+		} else if string(body) != "words" {
+			t.Errorf("%v: %q", c.statuses, body)
+		}
+		if waited := clock.Now().Sub(started); exit != c.exit || int(asked.Load()) != c.tries || waited != c.waited {
+			t.Errorf("%v: exit %d after %d tries and %v, want %d, %d, %v (%v)", c.statuses, exit, asked.Load(), waited, c.exit, c.tries, c.waited, err)
+		}
+	}
+}
+
+// A wait and a request end with the command.
+func TestInterruptedWait(t *testing.T) {
+	r, _ := service(t, "", http.StatusServiceUnavailable)
+	m, _ := client(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	m.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+	if _, err := m.Get(ctx, r); failure.From(err).Exit != failure.ExitInterrupt {
+		t.Errorf("a wait that was ended: %v", err)
+	}
+	if _, err := m.Get(ctx, r); failure.From(err).Exit != failure.ExitInterrupt {
+		t.Errorf("a request that was ended: %v", err)
+	}
+}
+
+// A refusal is told in the service's words, on one line, without the secret that
+// was sent.
+func TestWords(t *testing.T) {
+	long := strings.Repeat("word ", 200)
+	for body, want := range map[string]string{
+		"plain\n words.": "(status 400: plain words)",
+		`{"error":"invalid_request","error_description":"Identity not found."}`: "(status 400: invalid_request: Identity not found)",
+		`{"error":{"code":"Bad","message":"no"}}`:                               `(status 400: {"error":{"code":"Bad","message":"no"}})`,
+		`{"statusCode":400,"message":"no"}`:                                     "(status 400: no)",
+		"":                                                                      "(status 400)",
+		"you sent " + jobToken:                                                  "(status 400)",
+		"you sent " + jobToken[:12] + " " + jobToken[12:]:                       "(status 400)",
+		"you sent ..." + jobToken[4:22]:                                         "(status 400)",
+		long:                                                                    "...)",
+	} {
+		r, _ := service(t, body, http.StatusBadRequest)
+		m, _ := client(time.Minute)
+		_, err := m.Get(t.Context(), r)
+		f := failure.From(err)
+		if line := f.Lines[0]; !strings.HasSuffix(line, want+".") || len(line) > 400 || f.Lines[1] != r.Advice {
+			t.Errorf("%.40q: %q, want %q", body, f.Lines, want)
+		}
+	}
+}
+
+// The environment moves a metadata server to this machine, and nowhere else.
+func TestBase(t *testing.T) {
+	own := []string{"http://metadata.example", "http://192.0.2.1"}
+	for value, want := range map[string]string{
+		"": own[0], "metadata.example": own[0], "192.0.2.1": own[1], "http://192.0.2.1/": own[1],
+		"127.0.0.1:8080": "http://127.0.0.1:8080", "http://localhost:1": "http://localhost:1", "[::1]:80": "http://[::1]:80", "https://127.0.0.1": "https://127.0.0.1",
+		"evil.example": "", "127.0.0.1.evil.example": "", "http://a@127.0.0.1": "", "127.0.0.1?": "", "127.0.0.1#": "", "10.0.0.1": "", "file:///x": "", "metadata.example:8080": "",
+	} {
+		m, _ := client(0)
+		m.Getenv = func(name string) string { return map[string]string{"SERVER": value}[name] }
+		got, err := m.Base("SERVER", own...)
+		if got != want || (err == nil) != (want != "") || err != nil && failure.From(err).Exit != failure.ExitUsage {
+			t.Errorf("%q: %q, %v, want %q", value, got, err, want)
+		}
+	}
+}
+
+// What the transport knows of its proxy is told as it is.
+func TestBadProxy(t *testing.T) {
+	m, _ := client(0)
+	m.Transport = &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }}
+	if _, err := m.Get(t.Context(), metadata.Request{URL: "http://127.0.0.1/", Header: "Metadata"}); err == nil || err.Error() != "no proxy." {
+		t.Error(err)
+	}
+}
+
+// Whatever a service answers, what is read of it is bounded, on one line, and does
+// not hold the secret.
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []string{"", "{", `{"error":{"code":"x"}}`, `{"error":["x"]}`, jobToken, "\x1b[2J\xff", strings.Repeat("[", 1000)} {
+		f.Add(seed, 400)
+	}
+	f.Fuzz(func(t *testing.T, body string, status int) {
+		m, _ := client(0)
+		m.Transport = answer{body, 200 + (status%400+400)%400}
+		_, err := m.Get(t.Context(), metadata.Request{Service: "The service", URL: "http://127.0.0.1/", Header: "Metadata", Value: secret.New(jobToken)})
+		if err == nil {
+			return
+		}
+		line := failure.From(err).Lines[0]
+		if strings.Contains(line, jobToken) || strings.ContainsAny(line, "\r\n") || len(line) > 500 || slices.Contains(failure.From(err).Lines, "") {
+			t.Errorf("%q", line)
+		}
+	})
+}
+
+// answer is a service without a network.
+type answer struct {
+	body   string
+	status int
+}
+
+func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.Code = a.status
+	w.Body.WriteString(a.body)
+	return w.Result(), nil
+}

@@ -1,0 +1,409 @@
+package process
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+)
+
+// workloadWorld is a machine on which nobody logs in, with a token in a file and in
+// a variable.
+type workloadWorld struct {
+	*world
+	env    map[string]string
+	bundle string // trusts GitHub's endpoint
+	file   string
+}
+
+func newWorkload(t *testing.T, platforms ...string) *workloadWorld {
+	t.Helper()
+	w := &workloadWorld{world: newWorld(t, sandbox.Options{}), env: map[string]string{}}
+	w.person, w.answer = Person{}, nil
+	gitHub := httptest.NewTLSServer(w.box.Handler())
+	t.Cleanup(gitHub.Close)
+	w.bundle, w.file = filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "token")
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gitHub.Certificate().Raw})
+	must(t, os.WriteFile(w.bundle, authority, 0o600))
+	for _, platform := range platforms {
+		for name, value := range w.box.WorkloadEnvironment(platform, gitHub.URL) {
+			w.env[name] = value
+		}
+	}
+	w.put(nil)
+	return w
+}
+
+// put gives the file and the variable a new token, with these claims over the usual.
+func (w *workloadWorld) put(change map[string]any) {
+	w.t.Helper()
+	claims := map[string]any{
+		"iss": w.box.Issuer, "aud": w.box.ClientID, "sub": "system:serviceaccount:ci:deploy",
+		"iat": w.clock.Now().Unix(), "exp": w.clock.Now().Add(time.Hour).Unix(),
+	}
+	for name, value := range change {
+		claims[name] = value
+	}
+	token, err := w.box.WorkloadToken(claims)
+	must(w.t, err)
+	w.putText(token + "\n")
+}
+
+func (w *workloadWorld) putText(text string) {
+	w.t.Helper()
+	w.env["CI_TOKEN"] = text
+	must(w.t, os.WriteFile(w.file, []byte(text), 0o600))
+}
+
+// from has a pipeline get its tokens from a source.
+func (w *workloadWorld) from(source, identity string) func(*Pipeline) {
+	return func(p *Pipeline) {
+		i := &p.Profile.IDP
+		i.Source, i.AzureIdentity, i.Issuer, i.ClientID = source, identity, "", ""
+		switch source {
+		case "file":
+			i.Source = "file:" + w.file
+		case "azure-imds":
+			i.Audience = sandbox.AppIDURI
+		case "github-actions":
+			i.Audience, i.CABundle = "sts.amazonaws.com", w.bundle
+		case "gcp-metadata":
+			i.Audience = "sts.amazonaws.com"
+		}
+		p.Getenv = func(name string) string { return w.env[name] }
+	}
+}
+
+// trusted has the role trust what daypass trust-policy prints for the source, and
+// nothing else.
+func (w *workloadWorld) trusted(source, identity string) string {
+	w.t.Helper()
+	policy, err := w.pipeline(w.from(source, identity)).TrustPolicy(w.t.Context(), "")
+	must(w.t, err)
+	must(w.t, w.box.Trust(w.box.RoleARN, string(policy.Document)))
+	return string(policy.Document)
+}
+
+// A role from each source: one request for a token and one to STS, however many ask
+// at once, then none until it is renewed; and its trust policy pins who asked.
+func TestRoleFromEachSource(t *testing.T) {
+	t.Parallel()
+	const system, user = sandbox.SystemObjectID, sandbox.UserObjectID
+	azure := func(sub string) []string {
+		return []string{`"sts.windows.net/72f988bf-0000-4000-8000-2d7cd011db47/:aud": "api://daypass-aws"`, `/:sub": "` + sub + `"`}
+	}
+	for _, c := range []struct {
+		source, identity, platform string
+		policy                     []string
+	}{
+		{"file", "", "", []string{`:aud": "daypass-sandbox"`, `:sub": "system:serviceaccount:ci:deploy"`}},
+		{"env:CI_TOKEN", "", "", []string{`:sub": "system:serviceaccount:ci:deploy"`}},
+		{"github-actions", "", "github-actions", []string{`oidc-provider/token.actions.githubusercontent.com"`,
+			`.com:aud": "sts.amazonaws.com"`, `.com:sub": "repo:octo-org/octo-repo:ref:refs/heads/main"`}},
+		{"gcp-metadata", "", "gcp-metadata", []string{`"Federated": "accounts.google.com"`, `.com:aud": "107517467455664443765"`,
+			`.com:oaud": "sts.amazonaws.com"`, `.com:sub": "107517467455664443765"`}},
+		{"azure-imds", "system", "azure-imds", azure(system)},
+		{"azure-imds", "client_id:" + sandbox.UserClientID, "azure-imds", azure(user)},
+		{"azure-imds", "object_id:" + user, "azure-imds", azure(user)},
+		{"azure-imds", "resource_id:" + sandbox.UserResourceID, "azure-imds", azure(user)},
+		{"azure-imds", "system", "app-service", azure(system)},
+		{"azure-imds", "client_id:" + sandbox.UserClientID, "app-service", azure(user)},
+		{"azure-imds", "object_id:" + user, "app-service", azure(user)},
+		{"azure-imds", "resource_id:" + sandbox.UserResourceID, "app-service", azure(user)},
+	} {
+		t.Run(c.source+"/"+c.platform+"/"+c.identity, func(t *testing.T) {
+			w := newWorkload(t, c.platform)
+			document := w.trusted(c.source, c.identity)
+			for _, part := range c.policy {
+				if !strings.Contains(document, part) {
+					t.Errorf("the trust policy lacks %s:\n%s", part, document)
+				}
+			}
+			from, endpoint := w.from(c.source, c.identity), cmp.Or(c.platform, "no endpoint")
+			asked := w.box.Count(endpoint)
+			for _, err := range w.storm(20, from) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			tokens := min(1, asked) // a file is no endpoint
+			w.counts(map[string]int{endpoint: asked + tokens, "sts": 1})
+			w.clock.Advance(50 * time.Minute)
+			w.put(nil)
+			w.mustRun(from)
+			w.counts(map[string]int{endpoint: asked + 2*tokens, "sts": 2, "discovery": 0, "device": 0})
+			s := w.pipeline(from).Status(t.Context())
+			if s.Source != w.pipeline(from).Profile.IDP.Source || s.Login != nil || s.NeedsPerson || s.Credentials == nil {
+				t.Errorf("status: %+v", s)
+			}
+			if items := w.ring.(*memory).items; len(items) != 1 {
+				t.Errorf("%d items are kept, want the key alone", len(items))
+			}
+			if out, err := w.pipeline(from).Logout(t.Context()); err != nil || !out.Found || len(w.ring.(*memory).items) != 0 {
+				t.Errorf("logout: %+v, %v", out, err)
+			}
+			if w.shown != nil || w.told != nil {
+				t.Errorf("somebody was asked: %v, %v", w.shown, w.told)
+			}
+		})
+	}
+}
+
+// What is wrong with a source is said without asking STS, in three lines at most,
+// and with the place to mend.
+func TestSourceFaults(t *testing.T) {
+	t.Parallel()
+	const usage, network, refused = failure.ExitUsage, failure.ExitNetwork, failure.ExitAWS
+	answers := func(path string, status int, body string) func(*workloadWorld) {
+		return func(w *workloadWorld) { w.answerWith(path, status, body) }
+	}
+	unset := func(name string) func(*workloadWorld) { return func(w *workloadWorld) { delete(w.env, name) } }
+	text := func(text string) func(*workloadWorld) { return func(w *workloadWorld) { w.putText(text) } }
+	for _, c := range []struct {
+		name, source, platform string
+		set                    func(*workloadWorld)
+		exit                   int
+		first                  string
+	}{
+		{"no file", "file", "", func(w *workloadWorld) { _ = os.Remove(w.file) }, usage, "no such file"},
+		{"empty file", "file", "", text(" \n"), usage, "it has 1 parts"},
+		{"a folder", "file", "", func(w *workloadWorld) { w.file = filepath.Dir(w.file) }, usage, "it is not a regular file"},
+		{"endless file", "file", "", func(w *workloadWorld) { w.file = "/dev/zero" }, usage, "it is not a regular file"},
+		{"huge file", "file", "", text(strings.Repeat("x", 70<<10)), usage, "it has 66560 bytes, more than 65536"},
+		{"malformed file", "file", "", text("hunter2.hunter2"), usage, "it has 2 parts"},
+		{"not only a token", "file", "", func(w *workloadWorld) { w.putText("token: " + w.env["CI_TOKEN"]) }, usage, "not a JSON Web Token"},
+		{"expired file", "file", "", func(w *workloadWorld) { w.clock.Advance(time.Hour) }, usage, "it expired at 2026-11-22T10:00:00Z"},
+		{"unset variable", "env:CI_TOKEN", "", unset("CI_TOKEN"), usage, "the variable CI_TOKEN is not set"},
+		{"malformed variable", "env:CI_TOKEN", "", text("hunter2"), usage, "the ID token from the variable CI_TOKEN cannot be used"},
+		{"expired variable", "env:CI_TOKEN", "", func(w *workloadWorld) { w.clock.Advance(2 * time.Hour) }, usage, "it expired at"},
+		{"no job", "github-actions", "", nil, usage, "it lacks a permission"},
+		{"job without permission", "github-actions", "github-actions", unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), usage, "it lacks a permission"},
+		{"not https", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = w.box.URL + "/github/token" }, usage, "is not an https address"},
+		{"job's token is wrong", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "another" }, refused, "status 401: Unauthorized"},
+		{"job's answer is a page", "github-actions", "github-actions", answers("/github/token", 200, "<html>"), network, "it holds no value"},
+		{"clock is slow", "github-actions", "github-actions", func(w *workloadWorld) {
+			at := w.clock.Now().Add(-11 * time.Minute)
+			w.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return at } })
+		}, network, "it expired at"},
+		{"no identity", "azure-imds", "azure-imds", answers("/oauth2/token", 400, `{"error":"invalid_request","error_description":"Identity not found"}`), refused, "status 400: invalid_request: Identity not found"},
+		{"wrong audience", "azure-imds", "azure-imds", answers("/oauth2/token", 400, `{"error":"invalid_resource","error_description":"AADSTS500011: not found."}`), refused, "invalid_resource: AADSTS500011: not found)"},
+		{"no token", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"expires_on":"1"}`), network, "it holds no access_token"},
+		{"no expiry", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"access_token":"x","expires_on":"soon"}`), network, "its expires_on is not a time"},
+		{"redirect", "azure-imds", "azure-imds", func(w *workloadWorld) {
+			w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/elsewhere" {
+					w.t.Error("a redirect was followed")
+				}
+				http.Redirect(rw, r, "/elsewhere", http.StatusFound)
+				return true
+			})
+		}, network, "status 302"},
+		{"wrong header", "azure-imds", "app-service", func(w *workloadWorld) { w.env["IDENTITY_HEADER"] = "another" }, refused, "status 401: The X-IDENTITY-HEADER is missing"},
+		{"endpoint elsewhere", "azure-imds", "app-service", func(w *workloadWorld) { w.env["IDENTITY_ENDPOINT"] = "http://192.0.2.1/msi" }, usage, `IDENTITY_ENDPOINT "http://192.0.2.1/msi" is not`},
+		{"authority elsewhere", "azure-imds", "", func(w *workloadWorld) { w.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = "http://192.0.2.1" }, usage, "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
+		{"no service account", "gcp-metadata", "gcp-metadata", answers("/identity", 404, "not found"), refused, "refuses to give a token (status 404: not found)"},
+		{"server elsewhere", "gcp-metadata", "", func(w *workloadWorld) { w.env["GCE_METADATA_HOST"] = "metadata.example" }, usage, `GCE_METADATA_HOST "metadata.example"`},
+		{"not a token", "gcp-metadata", "gcp-metadata", answers("/identity", 200, "welcome"), network, "the ID token from Google's metadata server cannot be used"},
+		{"too large", "gcp-metadata", "gcp-metadata", answers("/identity", 200, strings.Repeat("x", 300<<10)), network, "it has 262144 bytes, more than 65536"},
+		{"down", "gcp-metadata", "gcp-metadata", answers("/identity", 503, "try again"), network, "cannot give a token now (status 503: try again)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "endless file" && runtime.GOOS == "windows" {
+				t.Skip("Windows has no /dev/zero")
+			}
+			w := newWorkload(t, c.platform)
+			if c.set != nil {
+				c.set(w)
+			}
+			err := w.fails(c.exit, c.first, w.from(c.source, "system"))
+			w.counts(map[string]int{"sts": 0})
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "{") {
+				t.Errorf("it says: %v", err)
+			}
+		})
+	}
+}
+
+// The issuer need not be set. If it is, another one's token goes nowhere.
+func TestSourceIssuerIsCompared(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t)
+	from := w.from("file", "")
+	named := func(issuer string) func(*Pipeline) {
+		return func(p *Pipeline) { from(p); p.Profile.IDP.Issuer = issuer }
+	}
+	w.fails(failure.ExitUsage, "its issuer is", named("https://other.example"))
+	w.counts(map[string]int{"sts": 0})
+	w.mustRun(named(w.box.Issuer))
+}
+
+// When STS refuses, an admin reads whose token it was.
+func TestSTSRefusesASource(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t)
+	w.put(map[string]any{"sub": "somebody else", "aud": "another"})
+	err := w.fails(failure.ExitAWS, "does not accept client another", w.from("file", ""))
+	if want := "Login: iss=" + w.box.Issuer + " aud=another azp=(none) sub=somebody else request="; !strings.Contains(err.Error(), want) {
+		t.Errorf("it says:\n%v\nwithout %s", err, want)
+	}
+}
+
+// A container has no keyring, and perhaps no folder to write to. Everything else
+// works, and each process asks anew.
+func TestSourceWithoutStorage(t *testing.T) {
+	t.Parallel()
+	broken := map[string]func(*workloadWorld) func(*Pipeline){
+		"no keyring": func(w *workloadWorld) func(*Pipeline) { return w.failing("get probe").with(w.world) },
+		"keyring lost": func(w *workloadWorld) func(*Pipeline) {
+			w.mustRun(w.from("file", ""))
+			return w.failing("get key").with(w.world)
+		},
+		"key not kept": func(w *workloadWorld) func(*Pipeline) { return w.failing("set key").with(w.world) },
+		"no folder": func(w *workloadWorld) func(*Pipeline) {
+			w.dir = filepath.Join(os.DevNull, "daypass")
+			return func(p *Pipeline) {}
+		},
+	}
+	for name, breaks := range broken {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkload(t)
+			broken, from := breaks(w), w.from("file", "")
+			before := w.box.Count("sts")
+			for range 2 {
+				w.mustRun(from, broken)
+			}
+			w.counts(map[string]int{"sts": before + 2})
+			if s := w.pipeline(from, broken).Status(t.Context()); s.Problem != "" || s.NeedsPerson {
+				t.Errorf("status: %+v", s)
+			}
+		})
+	}
+}
+
+// What one job was given is not for the next one on the same machine, whose token
+// AWS might refuse.
+func TestJobsDoNotShareCredentials(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t, "github-actions")
+	for _, source := range []string{"github-actions", "env:CI_TOKEN"} {
+		w.put(nil)
+		w.trusted(source, "")
+		w.mustRun(w.from(source, ""))
+		w.put(map[string]any{"aud": "another"})
+		w.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "another"
+		w.fails(failure.ExitAWS, "", w.from(source, ""))
+	}
+}
+
+// Old credentials serve while a source is down, and a signal ends the wait.
+func TestSourceIsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t, "gcp-metadata")
+	w.trusted("gcp-metadata", "")
+	from := w.from("gcp-metadata", "")
+	old := w.mustRun(from)
+	w.clock.Advance(50 * time.Minute)
+	w.answerWith("/identity", http.StatusServiceUnavailable, "down")
+	if again := w.mustRun(from); again.AccessKeyID != old.AccessKeyID {
+		t.Error("the old credentials were not served")
+	}
+	w.clock.Advance(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.during("/identity", cancel)
+	_, err := w.pipeline(from).Credentials(ctx, ForSDK)
+	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
+		t.Errorf("after a signal: exit %d, %v", f.Exit, err)
+	}
+}
+
+// Two profiles of one source that begin at once share the key.
+func TestProfilesOfASourceBeginAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t)
+	errs := make(chan error)
+	for i := range 8 {
+		go func() {
+			_, err := w.pipeline(w.from("file", ""), func(p *Pipeline) { p.Profile.Duration = time.Duration(20+i) * time.Minute }).Credentials(w.ctx(), ForSDK)
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if names, err := w.pipeline(w.from("file", "")).Kept.Sealed(); err != nil || len(names) != 8 {
+		t.Errorf("kept: %v, %v", names, err)
+	}
+}
+
+// A logout that comes while credentials are renewed wins.
+func TestLogoutDuringARenewalFromASource(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t)
+	from := w.from("file", "")
+	w.mustRun(from)
+	w.clock.Advance(2 * time.Hour)
+	w.put(nil)
+	w.during("/sts", func() {
+		if _, err := w.pipeline(from).Logout(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	w.fails(failure.ExitLogin, "was removed", from)
+	if _, err := w.pipeline(from).readRole(t.Context()); !notThere(err) {
+		t.Errorf("credentials are left: %v", err)
+	}
+}
+
+// No proxy leads to the metadata services of a machine, nor is one of a section's
+// certificates for them.
+func TestMetadataGoesThroughNoProxy(t *testing.T) {
+	w := newWorkload(t, "github-actions")
+	for source, want := range map[string]bool{"gcp-metadata": false, "azure-imds": false, "github-actions": true} {
+		c, err := w.pipeline(w.from(source, "")).metadata()
+		must(t, err)
+		if transport := c.Transport.(*http.Transport); (transport.Proxy != nil) != want {
+			t.Errorf("%s: through a proxy: %v, want %v", source, !want, want)
+		}
+	}
+}
+
+// Whatever a service repeats of what it was sent, nobody reads it.
+func TestSourceSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, platform := range []string{"github-actions", "app-service"} {
+		source := strings.Replace(platform, "app-service", "azure-imds", 1)
+		w := newWorkload(t, platform)
+		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+			rw.WriteHeader(http.StatusBadRequest)
+			var all bytes.Buffer
+			_ = r.Header.Write(&all)
+			fmt.Fprintf(rw, `{"message":%q}`, all.String())
+			return true
+		})
+		_, err := w.run(w.from(source, "system"))
+		var f *failure.Error
+		if !errors.As(err, &f) || !strings.Contains(f.Lines[0], "status 400") {
+			t.Fatalf("%s: %v", platform, err)
+		}
+		for _, secret := range w.box.Issued() {
+			if strings.Contains(f.Error(), secret[:20]) {
+				t.Errorf("%s: %v", platform, err)
+			}
+		}
+	}
+}
