@@ -107,6 +107,9 @@ func Run(ctx context.Context, e Environment) int {
 	if errors.As(err, &child) {
 		return child.code
 	}
+	if forGoogle(e.Args) {
+		return e.failForGoogle(asFailure(cmd, err, e.Args))
+	}
 	return report(e.Stderr, cmd, err, e.Args)
 }
 
@@ -119,10 +122,7 @@ func (e *Environment) catchSignals() {
 // report prints how a command failed, the first line behind the program's name, and
 // returns the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error, args []string) int {
-	var failed *failure.Error
-	if !errors.As(err, &failed) {
-		failed = usage(cmd, err, args)
-	}
+	failed := asFailure(cmd, err, args)
 	columns := 0 // not a terminal: whoever reads it breaks its lines
 	if f, ok := w.(*os.File); ok {
 		columns, _, _ = term.GetSize(int(f.Fd()))
@@ -151,6 +151,15 @@ func fit(line string, columns int) string {
 	return strings.ReplaceAll(prompt.Wrap(first, text, "  ", columns), "\x00", " ")
 }
 
+// asFailure is how a command failed. What is not a failure yet comes from cobra.
+func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
+	var failed *failure.Error
+	if !errors.As(err, &failed) {
+		failed = usage(cmd, err, args)
+	}
+	return failed
+}
+
 // subcommand is a subcommand that is made when it is needed.
 type subcommand struct {
 	name string // the first word of its Use
@@ -161,7 +170,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
 		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
-		{"configure", newConfigure}, {"open-browser", newOpenBrowser}, {"browser-login", newBrowserLogin},
+		{"gcp-config", newGCPConfig}, {"configure", newConfigure}, {"open-browser", newOpenBrowser}, {"browser-login", newBrowserLogin},
 		{"settings", newSettings},
 	}
 }

@@ -138,7 +138,7 @@ func TestCompletionOfNames(t *testing.T) {
 		{[]string{"process", "--profile", "dem"}, []string{"demo"}},
 		{[]string{"configure", "--profile", ""}, []string{"dev", "demo"}},
 		{[]string{"logout", "--idp", "c"}, []string{"corp", "cloud"}},
-		{[]string{"token", "--format", ""}, []string{"raw", "json"}},
+		{[]string{"token", "--format", ""}, []string{"raw", "json", "gcp"}},
 		{[]string{"console", "--duration", ""}, nil},
 	} {
 		out := l.mustRun(append([]string{"__complete"}, test.line...)...)

@@ -1,13 +1,19 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/google"
+	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/prompt"
 )
 
 func newToken(e *Environment) *cobra.Command {
@@ -17,12 +23,15 @@ func newToken(e *Environment) *cobra.Command {
 		Use:   "token [-p PROFILE | --idp NAME]",
 		Short: "Print the ID token, for another cloud's federation",
 		Long: `Prints the login's ID token, renewed if it is about to expire. It is a bearer
-token: whoever has it can take the roles that trust it.`,
+token: whoever has it can take the roles that trust it.
+
+With --format gcp it is the executable of Google's client libraries (see daypass
+gcp-config): it ends with 0 and says in the document on stdout what went wrong.`,
 		Example: "  daypass token --idp corp\n  daypass token --profile dev --format json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "raw" && format != "json" {
-				return fmt.Errorf("--format %q is not raw or json", format)
+			if format != "raw" && format != "json" && format != "gcp" {
+				return fmt.Errorf("--format %q is not raw, json or gcp", format)
 			}
 			p, err := loadLogin(e.source(cmd), name)
 			if err != nil {
@@ -33,6 +42,9 @@ token: whoever has it can take the roles that trust it.`,
 					"Run: daypass token --idp "+p.IDP.Name)
 			}
 			return e.withSession(p, func(s *session) error {
+				if format == "gcp" {
+					return s.tokenForGoogle(cmd.Context())
+				}
 				token, until, err := s.IDToken(cmd.Context())
 				if err != nil {
 					return err
@@ -52,7 +64,57 @@ token: whoever has it can take the roles that trust it.`,
 		},
 	}
 	loginFlags(cmd, &name)
-	cmd.Flags().StringVar(&format, "format", "raw", "raw or json")
-	formats(cmd, "raw", "json")
+	cmd.Flags().StringVar(&format, "format", "raw", "raw, json or gcp")
+	formats(cmd, "raw", "json", "gcp")
 	return cmd
+}
+
+// googleTime is less than the 30 s that Google's libraries wait for us: what was said
+// after that would be lost.
+const googleTime = 25 * time.Second
+
+// tokenForGoogle prints the document that Google's client libraries read.
+func (s *session) tokenForGoogle(ctx context.Context) error {
+	tokenType, err := google.TokenType(s.env.Getenv)
+	if err != nil {
+		return err
+	}
+	if s.env.Getenv("GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE") != "1" {
+		s.Person = func() process.Person { return process.Person{Why: "Google's library lets nobody be asked"} }
+		s.Waiting, s.Tell = nil, nil
+		var cancel context.CancelFunc
+		ctx, cancel = s.env.withTimeout(ctx, googleTime)
+		defer cancel()
+	}
+	token, until, err := s.IDToken(ctx)
+	if err != nil {
+		return err
+	}
+	return s.env.answerGoogle(google.Token(tokenType, token, until))
+}
+
+// failForGoogle is report for Google's client libraries.
+func (e *Environment) failForGoogle(failed *failure.Error) int {
+	var lines []string
+	for _, line := range failed.Lines {
+		lines = append(lines, prompt.Clean(line))
+	}
+	_ = e.answerGoogle(google.Failure(failed.Exit, "daypass: "+strings.Join(lines, "\n"))) // there is nobody left to tell
+	return 0
+}
+
+// answerGoogle prints a document, and puts it into the file that the library names.
+// If that fails, stdout still has it.
+func (e *Environment) answerGoogle(document []byte) error {
+	if path := e.Getenv("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"); path != "" {
+		_ = google.WriteOutputFile(path, document)
+	}
+	return e.print(document)
+}
+
+// forGoogle reports whether the command line is for Google's client libraries,
+// whatever else is wrong with it.
+func forGoogle(args []string) bool {
+	at := slices.Index(args, "--format")
+	return len(args) > 0 && args[0] == "token" && (slices.Contains(args, "--format=gcp") || at > 0 && at+1 < len(args) && args[at+1] == "gcp")
 }

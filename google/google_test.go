@@ -1,0 +1,141 @@
+package google_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/google"
+	"github.com/daypass/daypass/secret"
+)
+
+const audience = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/dev"
+
+func TestConfigFaults(t *testing.T) {
+	for name, c := range map[string]google.Config{
+		"no audience":      {},
+		"another service":  {Audience: strings.Replace(audience, "iam.", "sts.", 1)},
+		"with a scheme":    {Audience: "https:" + audience},
+		"project by name":  {Audience: strings.Replace(audience, "123456789012", "octo-project", 1)},
+		"another location": {Audience: strings.Replace(audience, "global", "europe-west1", 1)},
+		"workforce pool":   {Audience: "//iam.googleapis.com/locations/global/workforcePools/aws/providers/dev"},
+		"no provider":      {Audience: strings.TrimSuffix(audience, "dev")},
+		"more behind it":   {Audience: audience + "/x"},
+		"line feed":        {Audience: audience + "\n"},
+		"not an address":   {Audience: audience, ServiceAccount: "deploy"},
+		"two addresses":    {Audience: audience, ServiceAccount: "a@b.example,c@d.example"},
+		"another path":     {Audience: audience, ServiceAccount: "../x@b.example"},
+		"a query":          {Audience: audience, ServiceAccount: "a@b.example?x"},
+	} {
+		if file, err := c.File(); err == nil || failure.From(err).Exit != failure.ExitUsage || file != nil {
+			t.Errorf("%s: %s, %v", name, file, err)
+		}
+	}
+}
+
+// An aws file has no address of a metadata service, and neither file a secret.
+func TestConfigFile(t *testing.T) {
+	for _, c := range []struct {
+		config google.Config
+		want   string
+	}{
+		{google.Config{Audience: audience}, `{"audience": "` + audience + `", "credential_source": {"environment_id": "aws1",
+			"regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"},
+			"subject_token_type": "urn:ietf:params:aws:token-type:aws4_request", "token_url": "https://sts.googleapis.com/v1/token", "type": "external_account"}`},
+		{google.Config{Audience: audience, Command: "/bin/daypass token", ServiceAccount: "a@b.example"}, `{"audience": "` + audience + `",
+			"credential_source": {"executable": {"command": "/bin/daypass token", "timeout_millis": 30000}},
+			"service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/a@b.example:generateAccessToken",
+			"subject_token_type": "urn:ietf:params:oauth:token-type:id_token", "token_url": "https://sts.googleapis.com/v1/token", "type": "external_account"}`},
+	} {
+		file, err := c.config.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := compact(t, string(file)), compact(t, c.want); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// compact is JSON in one form.
+func compact(t *testing.T, text string) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	again, _ := json.Marshal(value)
+	return string(again)
+}
+
+func TestDocuments(t *testing.T) {
+	const idToken, jwt = "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:jwt"
+	for asked, want := range map[string]string{"": idToken, idToken: idToken, jwt: jwt, "urn:ietf:params:oauth:token-type:saml2": ""} {
+		got, err := google.TokenType(func(string) string { return asked })
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", asked, got, err)
+		}
+	}
+	if got := string(google.Token(jwt, secret.New("a.b.c"), time.Unix(1700000000, 5))); got != `{"version":1,"success":true,"token_type":"`+jwt+`","id_token":"a.b.c","expiration_time":1700000000}`+"\n" {
+		t.Error(got)
+	}
+	if got := string(google.Failure(3, "daypass: \"x\"\ny")); got != `{"version":1,"success":false,"code":"3","message":"daypass: \"x\"\ny"}`+"\n" {
+		t.Error(got)
+	}
+}
+
+// The file is replaced whole, for its owner alone; what is not a file stays.
+func TestOutputFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cache.json")
+	if err := os.WriteFile(path, []byte("a longer text than the one that follows"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := google.WriteOutputFile(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(path)
+	info, err := os.Stat(path)
+	if err != nil || string(text) != "new" || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+		t.Errorf("%q, %v, %v", text, info.Mode(), err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{filepath.Join(dir, "folder"), filepath.Join(dir, "no", "cache.json"), os.DevNull} {
+		if err := google.WriteOutputFile(other, []byte("new")); err == nil {
+			t.Errorf("%s was replaced", other)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 2 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// What passes for the name of a provider, and for the address of an account, means
+// the same in the file and in a URL.
+func FuzzConfig(f *testing.F) {
+	f.Add(audience, "a@b.example", "/bin/daypass token")
+	f.Add("//iam.googleapis.com/projects//locations/global/workloadIdentityPools//providers/", "@", "")
+	f.Fuzz(func(t *testing.T, audience, account, command string) {
+		file, err := google.Config{Audience: audience, ServiceAccount: account, Command: command}.File()
+		if err != nil {
+			if f := failure.From(err); f.Exit != failure.ExitUsage || len(f.Lines) != 2 {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		var read struct{ Audience, Type string }
+		if err := json.Unmarshal(file, &read); err != nil || read.Audience != audience || read.Type != "external_account" {
+			t.Errorf("%v: %s", err, file)
+		}
+		if strings.ContainsAny(audience+account, " \r\n\t\"\\?#%:") || strings.Count(audience, "/") != 10 {
+			t.Errorf("accepted %q, %q", audience, account)
+		}
+	})
+}
