@@ -57,9 +57,11 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet -tags e2e ./...
 	cd e2e/gosdk && go vet .
+	cd e2e/googlego && go vet .
 	cd e2e/policyforms && go vet .
 	$(STATICCHECK) -tags e2e ./...
 	cd e2e/gosdk && $(STATICCHECK) .
+	cd e2e/googlego && $(STATICCHECK) .
 	cd e2e/policyforms && $(STATICCHECK) .
 
 # Fuzz tests run over their seeds here; go test -fuzz=NAME ./PACKAGE searches on.

@@ -40,8 +40,9 @@ have dbus-launch || need dbus-x11 'dbus-launch leaves daemons behind if there is
 have gnome-keyring-daemon || need gnome-keyring 'the Secret Service that keeps the tokens'
 have keepassxc || need keepassxc 'another Secret Service, which asks before it gives something to a program'
 have secret-tool || need libsecret-tools 'another client of that service, to find our items'
-have node || need nodejs 'runs the OpenID provider and the AWS SDK for JavaScript'
-have npm || need npm 'installs the OpenID provider and the AWS SDK for JavaScript'
+have ip || need iproute2 'gives a test a network of its own, with metadata services at their real addresses'
+have node || need nodejs 'runs the OpenID provider and clients on AWS'\''s and Google'\''s libraries'
+have npm || need npm 'installs the OpenID provider and those libraries'
 have Xvfb || need xvfb 'a screen for the keyring'\''s dialog'
 have xdotool || need xdotool 'types into that dialog'
 [ -x /usr/libexec/gcr-prompter ] || [ -x /usr/lib/gcr-prompter ] || [ -x /usr/lib/gcr/gcr-prompter ] || need gcr 'the dialog in which GNOME Keyring asks for a password'
@@ -92,7 +93,7 @@ if ! have_node_20 && [ ! -d .node ]; then
 	npm install --prefix .node --no-save --loglevel=error --no-audit --no-fund --ignore-scripts "$node@22.23.3"
 fi
 
-for folder in provider jssdk; do
+for folder in provider jssdk googlejs; do
 	# A copy of the lock file shows which packages were installed.
 	if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
 		say "$folder: installing the npm packages of package-lock.json"

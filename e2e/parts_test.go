@@ -15,6 +15,7 @@ import (
 type parts struct {
 	daypass      string // built from this tree, as it is released
 	goSDK        string // e2e/gosdk, built
+	googleGo     string // e2e/googlego, built
 	policyForms  string // e2e/policyforms, built
 	zitadel      string // e2e/zitadel, built
 	folder       string // e2e
@@ -36,6 +37,13 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	if daypass := os.Getenv(elsewhere); daypass != "" {
+		if err := playCloud(daypass); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	built, err := os.MkdirTemp("", "daypass-e2e-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,6 +67,7 @@ func findParts(built string) (parts, error) {
 	p := parts{
 		daypass:     filepath.Join(built, "daypass"),
 		goSDK:       filepath.Join(built, "gosdk"),
+		googleGo:    filepath.Join(built, "googlego"),
 		policyForms: filepath.Join(built, "policyforms"),
 		zitadel:     filepath.Join(built, "zitadel"),
 		folder:      folder,
@@ -84,7 +93,7 @@ func findParts(built string) (parts, error) {
 			return parts{}, fmt.Errorf("%s is missing; run: sh e2e/install.sh", filepath.Base(program.names[0]))
 		}
 	}
-	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules"} {
+	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules", "googlejs/node_modules"} {
 		if _, err := os.Stat(modules); err != nil {
 			return parts{}, fmt.Errorf("e2e/%s is missing; run: sh e2e/install.sh", modules)
 		}
@@ -92,13 +101,12 @@ func findParts(built string) (parts, error) {
 	if err := build(p.daypass, filepath.Dir(folder)); err != nil {
 		return parts{}, err
 	}
-	if err := build(p.goSDK, filepath.Join(folder, "gosdk")); err != nil {
-		return parts{}, err
+	for output, module := range map[string]string{p.goSDK: "gosdk", p.googleGo: "googlego", p.policyForms: "policyforms", p.zitadel: "zitadel"} {
+		if err := build(output, filepath.Join(folder, module)); err != nil {
+			return parts{}, err
+		}
 	}
-	if err := build(p.zitadel, filepath.Join(folder, "zitadel")); err != nil {
-		return parts{}, err
-	}
-	return p, build(p.policyForms, filepath.Join(folder, "policyforms"))
+	return p, nil
 }
 
 // find returns the path of the first program that is there and usable, else "".
