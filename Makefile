@@ -56,13 +56,8 @@ install:
 lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet -tags e2e ./...
-	cd e2e/gosdk && go vet .
-	cd e2e/googlego && go vet .
-	cd e2e/policyforms && go vet .
 	$(STATICCHECK) -tags e2e ./...
-	cd e2e/gosdk && $(STATICCHECK) .
-	cd e2e/googlego && $(STATICCHECK) .
-	cd e2e/policyforms && $(STATICCHECK) .
+	set -e; for module in gosdk googlego policyforms zitadel; do (cd e2e/$$module && go vet . && $(STATICCHECK) .); done
 
 # Fuzz tests run over their seeds here; go test -fuzz=NAME ./PACKAGE searches on.
 unit:
