@@ -211,6 +211,7 @@ func TestSources(t *testing.T) {
 			want.Source, p.IDP.Source = filepath.Base(want.Source), filepath.Base(p.IDP.Source)
 		}
 		want.Name, want.Storage, want.Prompt, want.ProcessTimeout = "corp", "auto", "auto", 45*time.Second
+		want.Flow, want.RedirectURIs = "auto", []string{"http://127.0.0.1/callback"} // they have no meaning here
 		if err != nil {
 			t.Errorf("%s: %v", value, err)
 		}
