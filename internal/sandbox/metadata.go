@@ -12,7 +12,7 @@ import (
 // The issuers of the tokens that workloads get, as IAM knows them.
 const (
 	IssuerGitHub = "https://token.actions.githubusercontent.com"
-	IssuerAzure  = "https://sts.windows.net/72f988bf-0000-4000-8000-2d7cd011db47/"
+	IssuerAzure  = "https://sts.windows.net/" + AzureTenant + "/"
 	IssuerGoogle = "https://accounts.google.com"
 )
 
@@ -119,6 +119,7 @@ func (s *Sandbox) managedIdentity(form url.Values, selectors map[string]string, 
 	if err != nil {
 		return textAnswer(http.StatusInternalServerError, err.Error())
 	}
+	s.azureTokens[token] = azureToken{AzureTenant, resource, s.now().Add(24 * time.Hour)}
 	var on any = expires
 	if numbersAreText {
 		on = fmt.Sprint(expires)

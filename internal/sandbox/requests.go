@@ -40,9 +40,11 @@ func (s *Sandbox) Requests() []Request {
 // "authorize" (the page of the browser flow),
 // "revoke", "page" (the approval page), "sts" (AssumeRoleWithWebIdentity),
 // "identity" (GetCallerIdentity), "federation" (getSigninToken), "login" (the
-// sign-in URL) and "console" (the page it leads to), "imds", "app-service",
+// sign-in URL), "console" (the page it leads to), "imds", "app-service",
 // "gcp-metadata", "github-actions", "google:token" (the exchange), "google:account"
-// (to act as the service account) and "google:project". The empty word counts all.
+// (to act as the service account), "google:project", "webidentity"
+// (GetWebIdentityToken), "secretsmanager", "ssm", "cognito-identity", "entra" (the
+// token endpoint) and "keyvault". The empty word counts all.
 func (s *Sandbox) Count(what string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,6 +148,9 @@ type route struct {
 }
 
 func (s *Sandbox) route(r *http.Request) route {
+	if to, found := s.hostRoute(r); found {
+		return to
+	}
 	if path, inProvider := strings.CutPrefix(r.URL.Path, s.base); inProvider {
 		switch path {
 		case "/.well-known/openid-configuration":
@@ -188,13 +193,9 @@ func (s *Sandbox) route(r *http.Request) route {
 	}
 	switch strings.TrimSuffix(r.URL.Path, "/") {
 	case "/sts":
-		switch r.PostForm.Get("Action") {
-		case "GetCallerIdentity":
-			return route{"identity", http.MethodPost, s.callerIdentity}
-		case "AssumeRole":
-			return route{"sts:chained", http.MethodPost, s.assumeChainedRole}
-		}
-		return route{"sts", http.MethodPost, s.assumeRole}
+		return s.stsRoute(r)
+	case "/secretsmanager", "/ssm", "/cognito-identity":
+		return s.jsonRoute(r)
 	case "/signin/federation":
 		if r.Form.Get("Action") == "login" {
 			return route{"login", http.MethodGet, s.signIn}

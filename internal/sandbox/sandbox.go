@@ -1,5 +1,7 @@
-// Package sandbox is a pretend identity provider, AWS STS and AWS sign-in
-// endpoint on loopback, for tests and for the demo.
+// Package sandbox is a pretend identity provider, AWS and Azure on loopback, for
+// tests and for the demo: of AWS it has STS, the sign-in endpoint, Secrets Manager,
+// SSM's Parameter Store and Cognito's identity pools; of Azure, Entra ID's token
+// endpoint and Key Vault.
 //
 // The pretend parts are as strict as the real ones: tokens are signed and
 // verified, device codes are redeemed once, used refresh tokens end the login,
@@ -7,7 +9,9 @@
 // it hands out credentials. What deviates from one real provider to the next is
 // in [Options].
 //
-// Paths: /idp (the provider), /sts, /signin, and those of metadata services.
+// Paths: /idp (the provider), /sts, /signin, /secretsmanager, /ssm,
+// /cognito-identity, and those of metadata services. By their real names the clouds
+// are reached through [Sandbox.Transport] and [StartInternet].
 package sandbox
 
 import (
@@ -71,6 +75,11 @@ type Options struct {
 	SessionTokenSize      int           // bytes; 0: 900
 	RoleMaxDuration       time.Duration // MaxSessionDuration of every role; 0: 1 hour, as in IAM
 	RefuseSessionDuration bool          // getSigninToken answers 400 where SessionDuration is given, as for chained roles
+	NoOutboundFederation  bool          // the account has not enabled GetWebIdentityToken
+	OutboundTokenLife     time.Duration // of its tokens, whatever is asked for; 0: what is asked for
+
+	// Azure.
+	AzureTokenLife time.Duration // of Entra's access tokens; 0: 1 hour
 }
 
 // Sandbox is one running set of pretend parts. All methods can be called by
@@ -103,14 +112,19 @@ type Sandbox struct {
 	refresh     map[string]*refreshToken
 	reused      int
 
-	providers map[string]iamProvider // by issuer
-	roles     map[string]trustPolicy
-	sessions  map[string]session // by access key id
-	stsErrors []STSError
-	signins   map[string]signin // by sign-in token
-	consoles  map[string]signin // by console cookie
+	providers      map[string]iamProvider // by issuer
+	roles          map[string]trustPolicy
+	sessions       map[string]session // by access key id
+	stsErrors      []STSError
+	signins        map[string]signin // by sign-in token
+	consoles       map[string]signin // by console cookie
+	workloadSecret string            // with which a workload asks GitHub's or App Service's endpoint
 
-	workloadSecret string // with which a workload asks GitHub's or App Service's endpoint
+	secrets     map[secretKey]string
+	failures    map[string][]STSError // by service, see FailCall
+	federated   []FederatedCredential // Entra ID's
+	azureTokens map[string]azureToken // by access token
+	vaults      map[string]string     // tenants by vault
 }
 
 // Start starts a sandbox. IAM knows its provider with the one client, and the
@@ -148,6 +162,9 @@ func Start(o Options) (*Sandbox, error) {
 		sessions:  map[string]session{},
 		signins:   map[string]signin{},
 		consoles:  map[string]signin{},
+
+		secrets: map[secretKey]string{}, failures: map[string][]STSError{},
+		azureTokens: map[string]azureToken{}, vaults: map[string]string{},
 	}
 	s.Issuer = s.URL + s.base
 	if o.IssuerSlash {

@@ -40,6 +40,40 @@ func parseSignature(r *http.Request) (requestSignature, bool) {
 
 func (s requestSignature) keyID() string { return s.credential[0] }
 
+// fault is what is wrong with the signature of a request.
+type fault string
+
+// The faults, in the words of AWS.
+const (
+	unsigned   fault = "Missing Authentication Token"
+	unknownKey fault = "The security token included in the request is invalid."
+	mismatch   fault = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+	badScope   fault = "Credential should be scoped to a valid region and to the service that is called."
+	oldKey     fault = "The security token included in the request is expired"
+)
+
+// authenticate returns who has signed a request to a service; s.mu is held. The
+// region "" is any. The date of the signature is not compared with the clock, which
+// may be a test's.
+func (s *Sandbox) authenticate(r *http.Request, body []byte, service, region string) (requestSignature, session, fault) {
+	signature, signed := parseSignature(r)
+	if !signed {
+		return signature, session{}, unsigned
+	}
+	caller, known := s.sessions[signature.keyID()]
+	switch {
+	case !known || r.Header.Get("X-Amz-Security-Token") != caller.token:
+		return signature, caller, unknownKey
+	case signature.credential[3] != service || region != "" && signature.credential[2] != region:
+		return signature, caller, badScope
+	case !signature.matches(r, body, caller):
+		return signature, caller, mismatch
+	case !s.now().Before(caller.expires):
+		return signature, caller, oldKey
+	}
+	return signature, caller, ""
+}
+
 // matches signs the request anew, as its sender should have done, and compares.
 func (s requestSignature) matches(r *http.Request, body []byte, caller session) bool {
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // STSError is a refusal of STS, see [Sandbox.FailSTS].
@@ -111,6 +113,16 @@ func (s *Sandbox) beginSession(role role, name string, duration time.Duration, c
 	keyID = "ASIA" + rand.Text()[:16]
 	s.sessions[keyID] = given
 	return keyID, given
+}
+
+// Session hands out credentials of the role RoleARN, for clients that have no way to
+// log in.
+func (s *Sandbox) Session() aws.Credentials {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	role, _ := parseRole(s.RoleARN) // it is one
+	keyID, given := s.beginSession(role, "session", time.Hour, false)
+	return aws.Credentials{AccessKeyID: keyID, SecretAccessKey: given.secretKey, SessionToken: given.token}
 }
 
 // assumeChainedRole answers AssumeRole to whoever signs with credentials that the
@@ -216,30 +228,6 @@ func checkSession(form url.Values) (time.Duration, *STSError) {
 
 var sessionNames = regexp.MustCompile(`^[\w+=,.@-]*$`)
 
-// caller returns who has signed the request with credentials that the sandbox
-// handed out; s.mu is held. The date of the signature is not compared with the
-// clock, which may be a test's.
-func (s *Sandbox) caller(r *http.Request) (session, *STSError) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return session{}, &STSError{Code: "InvalidAction", Message: "unreadable body"}
-	}
-	signature, signed := parseSignature(r)
-	if !signed {
-		return session{}, &STSError{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token"}
-	}
-	caller, known := s.sessions[signature.keyID()]
-	switch {
-	case !known || r.Header.Get("X-Amz-Security-Token") != caller.token:
-		return session{}, &STSError{Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
-	case signature.credential[3] != "sts" || !signature.matches(r, body, caller):
-		return session{}, &STSError{Code: "SignatureDoesNotMatch", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
-	case !s.now().Before(caller.expires):
-		return session{}, &STSError{Code: "ExpiredToken", Message: "The security token included in the request is expired"}
-	}
-	return caller, nil
-}
-
 // callerIdentity answers GetCallerIdentity; s.mu is held.
 func (s *Sandbox) callerIdentity(r *http.Request) answer {
 	caller, refusal := s.caller(r)
@@ -255,6 +243,21 @@ func (s *Sandbox) callerIdentity(r *http.Request) answer {
   <ResponseMetadata><RequestId>%[1]s</RequestId></ResponseMetadata>
 </GetCallerIdentityResponse>
 `, caller.arn, caller.userID, caller.account)
+}
+
+// caller returns who has signed a request to STS; s.mu is held.
+func (s *Sandbox) caller(r *http.Request) (session, *STSError) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return session{}, &STSError{Code: "IncompleteSignature"}
+	}
+	_, region := awsService(r)
+	_, caller, wrong := s.authenticate(r, body, "sts", region)
+	if wrong == "" {
+		return caller, nil
+	}
+	code := map[fault]string{unsigned: "MissingAuthenticationToken", unknownKey: "InvalidClientTokenId", oldKey: "ExpiredToken"}[wrong]
+	return session{}, &STSError{Code: cmp.Or(code, "SignatureDoesNotMatch"), Message: string(wrong)}
 }
 
 // stsError is an error answer in AWS's query protocol.
