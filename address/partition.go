@@ -91,8 +91,33 @@ func PartitionOf(region string) string {
 	return "aws"
 }
 
-// Owns reports whether host is one of AWS's own for the service "sts" or "signin"
-// in this partition. The DNS suffix alone is not enough: hosts of customers are
+// ServiceHost is where a service is called in a region of this partition, by the
+// endpoint rules of the SDKs. The service is "secretsmanager", "ssm" or
+// "cognito-identity".
+func (p Partition) ServiceHost(service, region string, fips, dualStack bool) string {
+	suffix := p.dns
+	if dualStack && !answersOnBoth(p.Name, service, region, fips) {
+		suffix = p.dualStack
+	}
+	if fips && (service != "ssm" || p.Name != "aws-us-gov" || dualStack) {
+		service += "-fips"
+	}
+	return service + "." + region + "." + suffix
+}
+
+// answersOnBoth reports whether the usual name of a service serves IPv6 as well.
+func answersOnBoth(partition, service, region string, fips bool) bool {
+	switch service {
+	case "secretsmanager":
+		return partition == "aws" || partition == "aws-us-gov" || partition == "aws-cn" && !fips
+	case "cognito-identity":
+		return partition == "aws" && (!fips || slices.Contains([]string{"us-east-1", "us-east-2", "us-west-1", "us-west-2"}, region))
+	}
+	return false
+}
+
+// Owns reports whether host is one of AWS's own for a service ("sts", "signin",
+// "secretsmanager" ...) in this partition. The DNS suffix alone is not enough: hosts of customers are
 // below it, for example those of API Gateway, buckets and databases
 // (ID.execute-api.REGION.amazonaws.com, sts.ID.REGION.rds.amazonaws.com).
 func (p Partition) Owns(service, host string) bool {
@@ -108,16 +133,17 @@ func (p Partition) Owns(service, host string) bool {
 	var own []string
 	for _, name := range []string{service, service + "-fips"} {
 		own = append(own, "VPCE."+name+".REGION.vpce."+p.dns)
-		if service == "sts" {
+		if service != "signin" {
 			own = append(own, name+".REGION."+p.dns, name+".REGION."+p.dualStack)
 		}
 	}
-	if service == "signin" {
+	switch {
+	case service == "signin":
 		own = append(own, p.Signin, "REGION."+p.Signin)
 		if p.SigninFIPS != "" {
 			own = append(own, p.SigninFIPS, "REGION."+p.SigninFIPS)
 		}
-	} else if p.Name == "aws" {
+	case service == "sts" && p.Name == "aws":
 		own = append(own, "sts."+p.dns) // the global endpoint, which aws alone has
 	}
 	return slices.Contains(own, strings.Join(labels, "."))

@@ -180,6 +180,7 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 		"device_authorization_endpoint": "says where you log in",
 		"ca_bundle":                     "is trusted for connections",
 		"source":                        "names what goes to AWS as your ID token",
+		"daypass_azure_tenant":          "is where your commands sign in to Azure",
 	}
 	var all []string
 	for _, c := range changes {

@@ -280,7 +280,8 @@ func TestConfigureOffersARegion(t *testing.T) {
 
 func TestConfigureImport(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
-	company := l.config() + "credential_process = /opt/elsewhere/daypass process --profile dev\noutput = json\n"
+	company := l.config() + "credential_process = /opt/elsewhere/daypass process --profile dev\noutput = json\n" +
+		"daypass_azure_tenant = contoso.example\ndaypass_azure_client_id = 1b9e0000-0000-4000-8000-000000000001\n"
 	l.write("company.ini", company)
 	file := filepath.Join(l.home(), "company.ini")
 
@@ -296,6 +297,7 @@ func TestConfigureImport(t *testing.T) {
 		"+ [daypass-idp corp]\n", "+ output = json\n",
 		"Warning: [profile dev] daypass_sts_endpoint = " + l.box.STSEndpoint + ", which gets your ID token.\n",
 		"Warning: [profile dev] daypass_signin_endpoint = " + l.box.SigninEndpoint + ", which gets your AWS credentials.\n",
+		"Warning: [profile dev] daypass_azure_tenant = contoso.example, which is where your commands sign in to Azure.\n",
 		"Warning: [daypass-idp corp] storage = file, which keeps logins outside the keyring.\n",
 	} {
 		if !strings.Contains(stdout, want) {
@@ -304,7 +306,7 @@ func TestConfigureImport(t *testing.T) {
 	}
 	for _, flags := range [][]string{{"--yes"}, {"--yes", "--dry-run"}} {
 		code, _, stderr = l.configure(append(flags, "--import", file)...)
-		if code != 2 || !strings.Contains(stderr, "--yes does not answer the warnings about this file (3); nothing was written.") {
+		if code != 2 || !strings.Contains(stderr, "--yes does not answer the warnings about this file (4); nothing was written.") {
 			t.Errorf("%v: exit %d\n%s", flags, code, stderr)
 		}
 	}

@@ -132,14 +132,15 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		{name: "STS", needs: "configuration", check: x.checkSTS},
 		{name: "role", needs: "login", also: "STS", check: x.checkRole},
 		{name: "console", needs: "configuration", check: x.checkConsole},
+		{name: "Azure", needs: "role", check: x.checkAzure}, // or a managed identity
 	} {
-		if x.session != nil && x.session.Profile.IDP.Source != "" && slices.Contains([]string{"provider", "clock", "issuer", "device endpoint", "signing", "renewal", "prompt"}, link.name) {
+		if !x.concerns(link.name) {
 			continue
 		}
 		f := finding{State: stateUnchecked}
 		missing := ""
 		for _, need := range []string{link.also, link.needs} {
-			if need != "" && found[need].State != stateOK {
+			if need != "" && x.concerns(need) && found[need].State != stateOK {
 				missing = need
 			}
 		}
@@ -159,6 +160,22 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		findings = append(findings, f)
 	}
 	return findings, nil
+}
+
+// concerns reports whether the profile has a link: one that is for Azure alone has
+// hardly any, and a source of ID tokens none of a person's.
+func (x *examination) concerns(link string) bool {
+	if x.session == nil {
+		return link != "Azure"
+	}
+	switch p := x.session.Profile; link {
+	case "configuration":
+		return true
+	case "Azure":
+		return p.Azure.Via != ""
+	default:
+		return p.RoleARN != "" && (p.IDP.Source == "" || !slices.Contains([]string{"provider", "clock", "issuer", "flow", "signing", "renewal", "prompt"}, link))
+	}
 }
 
 // firstBroken is the exit of the doctor: nil if no link is broken.
@@ -195,7 +212,7 @@ func renderFindings(findings []finding, asJSON bool) ([]byte, error) {
 // environment, keyring, and the way to a person), the provider, AWS.
 
 func (x *examination) checkConfiguration(context.Context) finding {
-	p, err := loadProfile(x.src, x.name)
+	p, err := loadAny(x.src, x.name)
 	if err != nil {
 		return brokenBy(err)
 	}
@@ -217,7 +234,7 @@ func (x *examination) checkConfiguration(context.Context) finding {
 	if p.IDP.Company != "" {
 		advice = append(advice, p.IDP.Company)
 	}
-	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), p.RoleARN), advice...)
+	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), cmp.Or(p.RoleARN, "(none)")), advice...)
 }
 
 // checkCredentialProcess checks that every SDK can run the line: they split it in
@@ -520,4 +537,13 @@ func (x *examination) checkConsole(ctx context.Context) finding {
 		return f
 	}
 	return x.reach(ctx, address)
+}
+
+// checkAzure gets a token for real.
+func (x *examination) checkAzure(ctx context.Context) finding {
+	until, err := x.session.TryAzure(ctx)
+	if err != nil {
+		return brokenBy(err)
+	}
+	return ok("gives a token for Key Vault until " + prompt.Clock(until, x.env.Now()))
 }

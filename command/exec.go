@@ -1,10 +1,14 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -13,14 +17,15 @@ import (
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/reference"
 )
 
 func newExec(e *Environment) *cobra.Command {
-	var name string
-	var serve bool
+	var x execution
 	cmd := &cobra.Command{
-		Use:   "exec [-p PROFILE] [--serve] -- COMMAND [ARGUMENT ...]",
-		Short: "Run a command with credentials in its environment",
+		Use:   "exec [-p PROFILE] [--serve] [--azure] [--env-file FILE] [--env NAME=VALUE] -- COMMAND [ARGUMENT ...]",
+		Short: "Run a command with credentials and secrets in its environment",
 		Long: `Runs a command with the profile's credentials in AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and
 AWS_ACCOUNT_ID, and the region, if there is one, in AWS_REGION and
@@ -31,9 +36,26 @@ command's exit status.
 With --serve, the command gets no credentials but an address of this machine
 where its AWS SDK asks for them: AWS_CONTAINER_CREDENTIALS_FULL_URI, with
 AWS_CONTAINER_AUTHORIZATION_TOKEN. They are renewed for as long as the command
-runs.`,
+runs.
+
+Values that are references to secrets are replaced by the secrets, in the
+environment, in the files of --env-file and in --env:
+
+  awssecrets://NAME        a secret of Secrets Manager, by its name or ARN
+  awsssm://PATH            a parameter of SSM's Parameter Store
+  azurekeyvault://VAULT/NAME[/VERSION]
+                           a secret of Key Vault
+
+#KEY at the end takes one key of a secret that is a JSON object, and #/A/B follows
+a JSON pointer. If a secret cannot be had, the command is not started.
+
+With --azure, the command also has what Azure's own libraries and Terraform sign in
+with: the profile's application, and a file with a token that daypass renews while
+the command runs.`,
 		Example: "  daypass exec --profile dev -- terraform plan\n" +
-			"  daypass exec --profile dev --serve -- ./train.py",
+			"  daypass exec --profile dev --serve -- ./train.py\n" +
+			"  DB_PASSWORD=awssecrets://dev/db#password daypass exec --profile dev -- ./server\n" +
+			"  daypass exec --profile dev --azure --env-file app.env -- ./server",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: files,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,36 +66,141 @@ runs.`,
 			case err != nil:
 				return cannotRun(args[0], err)
 			}
-			p, err := loadProfile(e.source(cmd), name)
+			p, err := loadAny(e.source(cmd), x.profile)
+			if err != nil {
+				return err
+			}
+			environ, err := x.read(e.Environ())
 			if err != nil {
 				return err
 			}
 			return e.withSession(p, func(s *session) error {
-				credentials, err := s.Credentials(cmd.Context(), process.ForSession)
-				if err != nil {
-					return err
+				if x.azure {
+					if err := s.CheckAssertion(); err != nil {
+						return err
+					}
 				}
-				if err := cmd.Context().Err(); err != nil {
-					return failure.Interrupted(err)
-				}
-				if serve {
+				if x.serve {
+					if err := withRole(p, nil); err != nil {
+						return err
+					}
 					server, err := e.startServer(cmd.Context(), p)
 					if err != nil {
 						return err
 					}
 					defer server.close()
-					return superviseChild(cmd.Context(), path, args, server.environment(e.Environ()))
+					x.served = server.environment
 				}
-				return runChild(path, args, childEnvironment(e.Environ(), credentials, s.Profile.Region))
+				environ, credentials, err := x.environment(cmd.Context(), s, environ)
+				if err != nil {
+					return err
+				}
+				if x.azure {
+					return x.runWithAssertion(cmd.Context(), s, credentials, path, args, environ)
+				}
+				if err := cmd.Context().Err(); err != nil {
+					return failure.Interrupted(err)
+				}
+				if x.serve {
+					return superviseChild(cmd.Context(), path, args, environ)
+				}
+				return runChild(path, args, environ)
 			})
 		},
 	}
-	profileFlag(cmd, &name)
-	cmd.Flags().BoolVar(&serve, "serve", false, "give the command credentials that are renewed while it runs")
+	profileFlag(cmd, &x.profile)
+	cmd.Flags().BoolVar(&x.serve, "serve", false, "give the command credentials that are renewed while it runs")
+	cmd.Flags().BoolVar(&x.azure, "azure", false, "also sign in to Azure")
+	cmd.Flags().StringArrayVar(&x.files, "env-file", nil, "file of NAME=VALUE lines; may be repeated, later ones win")
+	cmd.Flags().StringArrayVar(&x.env, "env", nil, "NAME=VALUE, which wins over everything; may be repeated")
 	cmd.Flags().SetInterspersed(false)
 	addSettings(cmd)
 	cmd.Flags().Lookup("region").Hidden = false
 	return cmd
+}
+
+// execution is what the flags of exec say.
+type execution struct {
+	profile    string
+	serve      bool
+	azure      bool
+	files, env []string
+
+	served func(environ []string) []string // adds the server of --serve; nil: there is none
+}
+
+// read is the environment with the variables of the files and of --env.
+func (x *execution) read(environ []string) ([]string, error) {
+	for _, name := range x.files {
+		text, err := readEnvFile(name)
+		var all []reference.Variable
+		if err == nil {
+			all, err = reference.EnvFile(text)
+		}
+		if err != nil {
+			return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("the file %q of --env-file cannot be used: %v.", name, err), "Each line is NAME=VALUE, empty, or a comment that begins with #.")
+		}
+		for _, v := range all {
+			environ = put(environ, v.Name+"="+v.Value)
+		}
+	}
+	for i, assignment := range x.env {
+		if name, _, assigned := strings.Cut(assignment, "="); !assigned || !reference.IsName(name) {
+			return nil, fmt.Errorf("--env %d of the command line is not NAME=VALUE", i+1)
+		}
+		environ = put(environ, assignment)
+	}
+	return environ, nil
+}
+
+func readEnvFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", errors.Unwrap(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, reference.MaxEnvFile+1))
+	if err == nil && len(text) > reference.MaxEnvFile {
+		err = fmt.Errorf("larger than %d bytes", reference.MaxEnvFile)
+	}
+	return string(text), err
+}
+
+// environment is what the command gets: the variables with the secrets that they
+// refer to, and the role's credentials, if the profile has a role.
+func (x *execution) environment(ctx context.Context, s *session, environ []string) ([]string, process.Credentials, error) {
+	var credentials process.Credentials
+	wanted, err := s.References(x.with(s.Profile, environ, credentials))
+	if err == nil && s.Profile.RoleARN != "" {
+		credentials, err = s.Credentials(ctx, process.ForSession)
+	}
+	if err != nil {
+		return nil, credentials, err
+	}
+	secrets, err := s.Secrets(ctx, wanted, credentials)
+	environ = x.with(s.Profile, environ, credentials)
+	for _, assignment := range secrets {
+		environ = put(environ, assignment)
+	}
+	return environ, credentials, err
+}
+
+// with is the environment with the credentials, without what would win over them.
+// Only --env does.
+func (x *execution) with(p profile.Profile, environ []string, c process.Credentials) []string {
+	if x.azure {
+		environ = without(environ, azureShadows())
+	}
+	switch {
+	case x.served != nil:
+		environ = x.served(environ)
+	case p.RoleARN != "":
+		environ = childEnvironment(environ, c, p.Region)
+	}
+	for _, assignment := range x.env {
+		environ = put(environ, assignment)
+	}
+	return environ
 }
 
 // childEnvironment is the environment with the credentials in place of whatever
@@ -108,6 +235,16 @@ func without(environ, dropped []string) []string {
 		}
 	}
 	return result
+}
+
+// put sets one variable. Windows compares their names without case.
+func put(environ []string, assignment string) []string {
+	name, _, _ := strings.Cut(assignment, "=")
+	kept := slices.DeleteFunc(slices.Clone(environ), func(old string) bool {
+		own, _, _ := strings.Cut(old, "=")
+		return own == name || runtime.GOOS == "windows" && strings.EqualFold(own, name)
+	})
+	return append(kept, assignment)
 }
 
 // childExit carries the exit status of the command that exec ran.

@@ -25,7 +25,7 @@ resolves, and AWS_PROFILE may name another.`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := profile.Load(e.source(cmd), name)
-			if err != nil {
+			if err = withRole(p, err); err != nil {
 				return err
 			}
 			return e.withSession(p, func(s *session) error {

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/user"
 	"strings"
@@ -52,6 +53,8 @@ type Environment struct {
 	CatchSignals func()
 	// Keyrings are those that logins are kept in; nil: this system's.
 	Keyrings []cache.Keyring
+	// Clouds leads to Entra ID and Key Vault; nil: this machine's network does.
+	Clouds http.RoundTripper
 
 	// Opened with the first session, for all sessions of the command.
 	storages *cache.Storages
@@ -169,7 +172,7 @@ type subcommand struct {
 func subcommands() []subcommand {
 	return []subcommand{
 		{"process", newProcess}, {"login", newLogin}, {"logout", newLogout}, {"console", newConsole}, {"exec", newExec},
-		{"token", newToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
+		{"token", newToken}, {"azure-token", newAzureToken}, {"status", newStatus}, {"doctor", newDoctor}, {"trust-policy", newTrustPolicy}, {"version", newVersion},
 		{"gcp-config", newGCPConfig}, {"configure", newConfigure}, {"open-browser", newOpenBrowser}, {"browser-login", newBrowserLogin},
 		{"settings", newSettings},
 	}

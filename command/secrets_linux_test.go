@@ -46,6 +46,14 @@ func newWatched(t *testing.T) *watched {
 		must(t, os.Chmod(filepath.Join(w.home(), "bin", name), 0o700))
 	}
 	w.write("children/.keep", "")
+	w.withClouds()
+	proxy, err := sandbox.StartInternet(http.HandlerFunc(w.box.Cloud), sandbox.CloudHosts()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	w.write("ca.pem", string(proxy.Certificate))
+	w.env["HTTPS_PROXY"], w.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(w.home(), "ca.pem")
 	w.env["PATH"] = filepath.Join(w.home(), "bin") + ":" + os.Getenv("PATH")
 	w.env["DISPLAY"] = ":0"
 	w.env["DAYPASS_DEBUG"] = filepath.Join(w.home(), "debug.log")
@@ -79,6 +87,14 @@ func (w *watched) withoutProduct(args []string, stdout string) string {
 		}
 		_ = json.Unmarshal([]byte(stdout), &document)
 		stdout = strings.ReplaceAll(stdout, document.Token, "")
+	case args[0] == "azure-token" && has("json"):
+		var document struct {
+			Token string `json:"access_token"`
+		}
+		_ = json.Unmarshal([]byte(stdout), &document)
+		stdout = strings.ReplaceAll(stdout, document.Token, "")
+	case args[0] == "azure-token" && strings.HasPrefix(stdout, "eyJ"):
+		stdout = ""
 	case args[0] == "token" && strings.Count(stdout, ".") == 2:
 		stdout = ""
 	case args[0] == "console" && has("--print"):
@@ -217,6 +233,49 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 	}
 	if !strings.Contains(record, "\nAWS_SESSION_TOKEN=") || !strings.Contains("\n"+record, "\nargument: an argument\n") {
 		t.Error("exec's child has no credentials, or not its arguments")
+	}
+
+	// With secrets in its environment and Azure's file, it has those besides, and
+	// nothing of the two clouds is anywhere else.
+	for _, args := range [][]string{
+		{"azure-token", "-p", "dev", "--resource", "https://vault.azure.net"}, {"azure-token", "-p", "dev", "--resource", "https://vault.azure.net", "--format", "json"}, {"doctor", "-p", "dev"},
+		{"exec", "-p", "dev", "--env", "DB=awssecrets://dev/db#nope", "--", "child-of-exec"}, {"exec", "-p", "dev", "--env", "DB=awssecrets://dev/db", "--azure", "--", "true"},
+	} {
+		w.runs(args...)
+	}
+	expect(0, "exec", "-p", "dev", "--azure", "--env", "ONE=awssecrets://dev/db#password", "--env", "TWO=awsssm:///dev/key", "--env", "THREE=azurekeyvault://corp-kv/db", "--", "child-of-exec")
+	for _, text := range w.children(1) {
+		record = text
+	}
+	w.said = w.said[:len(w.said)-1]
+	for _, line := range strings.Split(record, "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		switch name {
+		case "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN":
+		case "ONE", "TWO", "THREE":
+			if !strings.HasSuffix(value, "-4711-0815") {
+				t.Errorf("%s is not what it refers to", name)
+			}
+		default:
+			w.said = append(w.said, utterance{"exec's child", line})
+		}
+	}
+	// What the clouds' errors repeat.
+	for service, path := range map[string]string{"secretsmanager": "/secretsmanager/", "entra": "/oauth2/v2.0/token", "keyvault": "/secrets/db"} {
+		w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, path) {
+				return false
+			}
+			sent := r.Header.Get("Authorization") + " " + r.Header.Get("X-Amz-Security-Token") + " " + r.PostForm.Get("client_assertion")
+			document, _ := json.Marshal(map[string]any{"__type": "Brand" + sent, "message": sent, "error_description": sent, "error_codes": []int{1}, "error": map[string]any{"code": sent, "message": sent}})
+			rw.WriteHeader(http.StatusBadRequest)
+			_, _ = rw.Write(document)
+			return true
+		})
+		w.runs("exec", "-p", "dev", "--env", "ONE=awssecrets://dev/db", "--", "true")
+		w.runs("exec", "-p", "dev", "--env", "ONE=azurekeyvault://corp-kv/db", "--", "true")
+		w.runs("azure-token", "-p", "dev", "--resource", "https://"+service)
+		w.box.Intercept(nil)
 	}
 
 	// The console opens by an address on loopback that is good once.

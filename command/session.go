@@ -43,8 +43,22 @@ func loadLogin(src profile.Source, name string) (profile.Profile, error) {
 	return loadProfile(src, name)
 }
 
-// loadProfile reads the profile that a person named or meant.
+// loadProfile reads the profile that a person named or meant, which has a role.
 func loadProfile(src profile.Source, name string) (profile.Profile, error) {
+	p, err := loadAny(src, name)
+	return p, withRole(p, err)
+}
+
+// withRole is the error for a profile that is for Azure alone, where a role is needed.
+func withRole(p profile.Profile, err error) error {
+	if err == nil && p.RoleARN == "" {
+		return failure.New(failure.ExitUsage, nil, "profile "+p.Name+" is for Azure alone: it has no role at AWS.", "Set daypass_idp and daypass_role_arn in it, or use: daypass exec, daypass azure-token")
+	}
+	return err
+}
+
+// loadAny reads the profile that a person named or meant. It may be for Azure alone.
+func loadAny(src profile.Source, name string) (profile.Profile, error) {
 	_, issuer := src.Flags["issuer"]
 	if _, source := src.Flags["source"]; name != "" || issuer || source {
 		return profile.Load(src, name)
@@ -135,7 +149,7 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	s.Pipeline = &process.Pipeline{
 		Profile: p, Kept: kept, Storages: storages, Locks: cache.Locks{Dir: dir},
 		Person: s.person, Show: s.show, Waiting: s.waiting, Tell: s.tell,
-		Helper: s.startHelper, Getenv: e.Getenv, Now: e.Now, Sleep: e.Sleep,
+		Helper: s.startHelper, Getenv: e.Getenv, Clouds: e.Clouds, Now: e.Now, Sleep: e.Sleep,
 	}
 	s.Debug, err = e.debugLog()
 	return s, err

@@ -63,7 +63,7 @@ func (e *Environment) statuses(cmd *cobra.Command, name string) ([]process.Statu
 	for _, n := range names {
 		var status process.Status
 		p, err := config.Load(n)
-		if err == nil {
+		if err = withRole(p, err); err == nil {
 			err = e.withSession(p, func(s *session) error {
 				status = s.Status(cmd.Context())
 				return nil

@@ -55,7 +55,7 @@ func read(t *testing.T, path string) string {
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // products are the packages whose messages people read.
-var products = []string{"address", "azure", "browserflow", "cache", "command", "console", "deviceflow", "google", "idp", "metadata", "process", "profile", "prompt", "workload"}
+var products = []string{"address", "amazon", "azure", "browserflow", "cache", "command", "console", "deviceflow", "google", "idp", "metadata", "process", "profile", "prompt", "workload"}
 
 // TestMessages holds troubleshooting.md to the program, both ways: the first line of
 // each failure is there, and each of its headings is a message of the program.
@@ -104,7 +104,7 @@ func TestMessages(t *testing.T) {
 				case *ast.FuncDecl:
 					if strings.HasSuffix(strings.ToLower(n.Name.Name), "refusals") {
 						ast.Inspect(n.Body, func(n ast.Node) bool {
-							if field, ok := n.(*ast.KeyValueExpr); ok && fmt.Sprint(field.Key) != "lines" {
+							if field, ok := n.(*ast.KeyValueExpr); ok && !strings.EqualFold(fmt.Sprint(field.Key), "lines") {
 								return false
 							}
 							if row, ok := n.(*ast.CompositeLit); ok && len(row.Elts) > 0 {

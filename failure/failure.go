@@ -82,3 +82,27 @@ func (f *Error) Fill(n Names) *Error {
 
 // Interrupted is how a command ends that a signal has ended.
 func Interrupted(err error) *Error { return New(ExitInterrupt, err, "interrupted.") }
+
+// Refusal is one way in which a cloud's service refuses, and what the reader is told.
+type Refusal struct {
+	Codes string   // of the service, separated by spaces; "" is any
+	Lines []string // with placeholders, see [Refused]
+}
+
+// Refused is the failure of the first row that has one of the codes, with [ExitAWS].
+// The pairs are placeholders and what they stand for.
+func Refused(err error, rows []Refusal, codes []string, pairs ...string) *Error {
+	for _, row := range rows {
+		for _, code := range codes {
+			if row.Codes != "" && !strings.Contains(" "+row.Codes+" ", " "+code+" ") {
+				continue
+			}
+			f := &Error{Exit: ExitAWS, Err: err}
+			for _, line := range row.Lines {
+				f.Lines = append(f.Lines, strings.NewReplacer(pairs...).Replace(line))
+			}
+			return f
+		}
+	}
+	return From(err)
+}

@@ -66,10 +66,14 @@ func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 	if err != nil {
 		return Credentials{}, p.Fill(err)
 	}
+	return p.credentials(r), nil
+}
+
+func (p *Pipeline) credentials(r *role) Credentials {
 	return Credentials{
 		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey.String, SessionToken: r.SessionToken.String,
 		AccountID: p.Profile.AccountID, AssumedRole: r.AssumedRole, Issued: r.Issued, Expires: r.Expires,
-	}, nil
+	}
 }
 
 // currentRole returns the role credentials in the cache while they are fresh, else

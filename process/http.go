@@ -149,6 +149,29 @@ func newClient(transport http.RoundTripper, max int64, timeout time.Duration) *h
 	}
 }
 
+// asker sends a request and returns the answer with its body. An error says why there
+// is none, without the address.
+func asker(client *http.Client) func(*http.Request) (*http.Response, []byte, error) {
+	return func(request *http.Request) (*http.Response, []byte, error) {
+		response, err := client.Do(request)
+		if err != nil {
+			return nil, nil, unanswered{err}
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return nil, nil, unanswered{err}
+		}
+		return response, body, nil
+	}
+}
+
+// unanswered is an error with its reason as the text.
+type unanswered struct{ error }
+
+func (e unanswered) Error() string { return reason(e.error) }
+func (e unanswered) Unwrap() error { return e.error }
+
 // limited is a RoundTripper whose answers end with an error after max bytes.
 type limited struct {
 	http.RoundTripper

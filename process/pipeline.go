@@ -65,6 +65,8 @@ type Pipeline struct {
 
 	// Getenv reads the environment, in which platforms tell workloads where to ask.
 	Getenv func(string) string
+	// Clouds leads to Entra ID and Key Vault; nil: made when first needed.
+	Clouds http.RoundTripper
 	// Debug takes notes of each step; nil: none are taken.
 	Debug *slog.Logger
 	// Flow is the device flow over the provider's client; nil: made from the Profile.
@@ -294,6 +296,9 @@ func reason(err error) string {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"
+	}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return "the answer is too large"
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	if len(text) > 300 {

@@ -6,9 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
@@ -210,21 +208,5 @@ func tokenLine(l *login, request string) string {
 		" sub=" + or(t.Subject) + " request=" + or(request)
 }
 
-// shortened is a text of outside origin on one line of bounded length. One that
-// repeats the token that was sent is dropped, and so is any long run of characters
-// that tokens are made of.
-func shortened(text string, l *login) string {
-	if secret.Repeats(text, l.IDToken.Reveal()) {
-		return "..."
-	}
-	// First, for what is left out later would join what was around it.
-	text = strings.ToValidUTF8(text, string(utf8.RuneError))
-	// 80 characters of a JWT (RFC 7519) or of base64: names of roles and requests are
-	// shorter.
-	text = regexp.MustCompile(`[\w.=+-]{81,}`).ReplaceAllString(strings.Join(strings.Fields(text), " "), "...")
-	text = strings.TrimRight(text, ".")
-	if len(text) > 300 {
-		text = strings.ToValidUTF8(text[:300], "") + "..."
-	}
-	return text
-}
+// shortened is [secret.Foreign] of a text whose writer was sent the login's token.
+func shortened(text string, l *login) string { return secret.Foreign(text, l.IDToken.String) }

@@ -147,8 +147,7 @@ func (p *Profile) readEndpoints(own *settings, at address.Partition) {
 	p.STSEndpoint = sts.value
 	p.SigninEndpoint = own.endpoint("daypass_signin_endpoint", "signin", at, local).value
 	if sts.value != "" && (p.UseFIPS || p.UseDualStack) {
-		// The SDKs' endpoint rules refuse the combination too.
-		own.fail(sts.wrong("Unset one of the two.", "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints"))
+		own.fail(sts.wrong("Unset one of the two.", ownAndFIPS))
 	}
 }
 
@@ -188,9 +187,28 @@ func (s *settings) enabled(variable, key string) bool {
 	return false
 }
 
-// endpoint returns the URL under which the service "sts" or "signin" is called,
-// and where it was set; no value is the partition's own. The profile or the flag
-// wins, and may name any host. In the environment the service's own variable wins
+// ServiceURL returns the address of a service, such as "secretsmanager", in a region
+// of the role's partition: what the environment names, by the rules for STS, else
+// AWS's own. Every error is a [*failure.Error].
+func (p Profile) ServiceURL(getenv func(string) string, service, region string) (string, error) {
+	at, _ := address.PartitionNamed(p.Partition)
+	s := &settings{src: Source{Getenv: getenv}}
+	named := s.endpoint("", service, at, address.OnLoopback(p.IDP.Issuer))
+	if named.value != "" && (p.UseFIPS || p.UseDualStack) {
+		s.fail(named.wrong("Unset one of the two.", ownAndFIPS))
+	}
+	if named.value == "" {
+		named.value = "https://" + at.ServiceHost(service, region, p.UseFIPS, p.UseDualStack)
+	}
+	return named.value, s.err
+}
+
+// ownAndFIPS is what the SDKs' endpoint rules refuse too.
+const ownAndFIPS = "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints"
+
+// endpoint returns the URL under which a service is called, and where it was set; no
+// value is the partition's own. The profile or the flag wins, and may name any host;
+// a key of "" has neither. In the environment the service's own variable wins
 // over AWS_ENDPOINT_URL, which names the endpoint of every service, and
 // AWS_IGNORE_CONFIGURED_ENDPOINT_URLS turns both off, as in the SDKs
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
@@ -200,12 +218,15 @@ func (s *settings) enabled(variable, key string) bool {
 // behind must not be enough for that: it may name AWS's own host, and this machine
 // if the provider is on it too, as in tests.
 func (s *settings) endpoint(key, service string, at address.Partition, local bool) setting {
-	got := s.get(key)
+	got := setting{}
+	if key != "" {
+		got = s.get(key)
+	}
 	if got.value != "" {
 		s.url(got, false)
 		return got
 	}
-	own := "AWS_ENDPOINT_URL_" + strings.ToUpper(service)
+	own := "AWS_ENDPOINT_URL_" + strings.NewReplacer("SECRETSMANAGER", "SECRETS_MANAGER", "-", "_").Replace(strings.ToUpper(service))
 	if got = s.variable(own); got.value == "" {
 		got = s.variable("AWS_ENDPOINT_URL")
 	}
@@ -218,6 +239,9 @@ func (s *settings) endpoint(key, service string, at address.Partition, local boo
 		return got // what cannot be parsed has failed already
 	}
 	hint := fmt.Sprintf("Unset %s, or, if this host may have your login, set %s in the profile.", own, key)
+	if key == "" {
+		hint = "Unset it."
+	}
 	if got.where != own {
 		hint = "Use the variable of the one service that is meant, such as AWS_ENDPOINT_URL_S3, or set " +
 			"daypass_sts_endpoint and daypass_signin_endpoint in the profile."

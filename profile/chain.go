@@ -44,7 +44,7 @@ func (c *Config) loadChained(name string, own *settings) (Profile, error) {
 	if err != nil {
 		return Profile{}, err
 	}
-	p := Profile{Name: name, IDP: hub.IDP, Source: &hub}
+	p := Profile{Name: name, IDP: hub.IDP, Source: &hub, Azure: own.azure()}
 	p.readRole(own)
 	p.ExternalID = own.externalID()
 	if own.err == nil && p.Partition != hub.Partition {

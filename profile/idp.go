@@ -12,6 +12,9 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
+// processTimeout is the default of process_timeout.
+const processTimeout = 45 * time.Second
+
 // idp reads and checks each setting of a login.
 func (s *settings) idp(name string) (IDP, error) {
 	clientSecret := s.inFile("client_secret") // no flag: argument lists are public
@@ -34,7 +37,7 @@ func (s *settings) idp(name string) (IDP, error) {
 		Prompt:         s.oneOf("prompt", "auto", "terminal", "browser", "never"),
 		BrowserCommand: s.browserCommand(),
 		CABundle:       s.path(s.get("ca_bundle")),
-		ProcessTimeout: s.duration("process_timeout", 45*time.Second, 15*time.Second, 10*time.Minute, "15s to 10m"),
+		ProcessTimeout: s.duration("process_timeout", processTimeout, 15*time.Second, 10*time.Minute, "15s to 10m"),
 		Support:        s.text(s.get("support"), func(text string) bool { return len(text) <= 300 }, "one line of at most 300 bytes"), // a refusal is three lines in all
 	}
 	if !printableASCII(clientSecret.value) {

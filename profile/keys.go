@@ -44,6 +44,13 @@ func profileKeys() []key {
 		{"daypass_policy", "inline JSON policy that narrows the role"},
 		{"daypass_sts_endpoint", "URL of another STS endpoint"},
 		{"daypass_signin_endpoint", "URL of another console sign-in endpoint"},
+		{"daypass_azure_tenant", "Entra tenant of the application that the role signs in as"},
+		{"daypass_azure_client_id", "client id of that application"},
+		{"daypass_azure_via", "what Azure trusts: aws, cognito, or imds, this machine's managed identity (default aws)"},
+		{"daypass_azure_identity", ""}, // its flag is azure_identity's
+		{"daypass_cognito_pool", "Cognito identity pool, REGION:GUID"},
+		{"daypass_cognito_provider", "developer provider of that pool"},
+		{"daypass_cognito_user", "user of that provider (default: the client id)"},
 		{"region", "region of STS and of the console"},
 		{"credential_process", ""}, // only compared, see checkOwnLine
 		// As in the SDKs, below the environment variables.

@@ -50,7 +50,8 @@ type IDP struct {
 	Warnings []string // what a person should know of these settings, a line each
 }
 
-// Profile is one profile: which role to assume, with which login.
+// Profile is one profile: which role to assume, with which login. It has neither if
+// it is for Azure alone, see [Azure.Via].
 type Profile struct {
 	Name string // "" when everything came as flags
 	IDP  IDP
@@ -73,6 +74,8 @@ type Profile struct {
 	STSEndpoint, SigninEndpoint string
 	UseFIPS, UseDualStack       bool
 	AWSCABundle                 string // path of a PEM file for STS and the sign-in, "" for the system's authorities
+
+	Azure Azure
 }
 
 // Source is where settings come from.
@@ -142,7 +145,12 @@ func (c *Config) Load(name string) (Profile, error) {
 	if own.get("daypass_source_profile").value != "" {
 		return c.loadChained(name, own)
 	}
+	p := Profile{Name: name, Azure: own.azure()}
 	named := own.get("daypass_idp")
+	if p.Azure.Via == ViaIMDS && named.value == "" && own.get("daypass_role_arn").value == "" && !c.src.saysLogin() {
+		p.IDP = IDP{Storage: "auto", ProcessTimeout: processTimeout}
+		return p, own.err
+	}
 	if named.value == "" && !c.src.saysLogin() {
 		own.required("daypass_idp", "the name of a [daypass-idp NAME] section")
 		return Profile{}, own.err
@@ -150,7 +158,6 @@ func (c *Config) Load(name string) (Profile, error) {
 	if external := own.get("daypass_external_id"); external.value != "" {
 		return Profile{}, external.wrong("Remove it, or name the daypass_source_profile.", "only a role that assumes another one sends it")
 	}
-	p := Profile{Name: name}
 	if p.IDP, err = c.loadIDP(named); err != nil {
 		return Profile{}, err
 	}

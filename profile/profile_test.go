@@ -171,7 +171,8 @@ func TestFlagsWin(t *testing.T) {
 		"policy-arns": "arn:aws:iam::aws:policy/A", "policy": "{\n\t\"a\": 1\n}", "sts-endpoint": "https://a.example",
 		"signin-endpoint": "https://b.example", "region": "us-west-2",
 		"source-profile": "", "external-id": "", // see TestChain
-		"azure-identity": "", // see TestSources
+		"azure-identity": "",                                                                                                         // see TestSources
+		"azure-tenant":   "", "azure-client-id": "", "azure-via": "", "cognito-pool": "", "cognito-provider": "", "cognito-user": "", // see TestAzure
 	}
 	for _, doc := range Flags() {
 		if _, tested := flags[doc.Name]; !tested {

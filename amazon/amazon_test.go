@@ -1,0 +1,93 @@
+package amazon_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/amazon"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
+)
+
+const secretKey = "secret-key-of-the-role-4711-0815-0000-1111"
+
+// answering is a client that gets one answer to whatever it asks.
+func answering(status int, body string, asked *[]*http.Request) amazon.Client {
+	clock := sandbox.NewClock(time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC))
+	return amazon.Client{
+		Ask: func(r *http.Request) (*http.Response, []byte, error) {
+			if asked != nil {
+				*asked = append(*asked, r)
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}}, []byte(body), nil
+		},
+		AccessKeyID: "ASIAX", SecretKey: secret.New(secretKey), SessionToken: secret.New("session-token-of-the-role-4711-0815-0000-1111"),
+		Endpoint: func(service, region string) (string, error) {
+			return "https://" + service + "." + region + ".amazonaws.com", nil
+		},
+		Now: clock.Now, Sleep: clock.Sleep,
+	}
+}
+
+// Whatever comes back is a value or a failure of three lines at most, in which
+// nothing secret is.
+func FuzzAnswers(f *testing.F) {
+	for _, body := range []string{
+		`{"SecretString":"x","Parameter":{"Value":"y"},"Token":"z"}`, `{"SecretBinary":"AA=="}`, `{}`, ``, `null`, `[]`, `<html>`, `{"SecretString":null}`,
+		`{"__type":"com.amazonaws#AccessDeniedException","Message":"User is not authorized"}`, `{"__type":"ResourceNotFoundException","message":"x"}`, `{"__type":"#"}`,
+		`{"__type":"ThrottlingException"}`, `{"__type":"Echo","message":"` + secretKey + `"}`, `{"__type":"` + secretKey + `"}`, `{"SecretString":7}`, `{"__type":{}}`,
+	} {
+		f.Add(200, body)
+		f.Add(400, body)
+		f.Add(500, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		c := answering(status, body, nil)
+		one, err1 := c.Secret(context.Background(), "dev/db", "eu-west-1")
+		two, err2 := c.Parameter(context.Background(), "/dev/db", "eu-west-1")
+		three, err3 := c.DeveloperToken(context.Background(), amazon.DeveloperIdentity{Pool: "eu-west-1:x", Region: "eu-west-1", Provider: "p", User: "u"})
+		for i, err := range []error{err1, err2, err3} {
+			value := []secret.String{one, two, three}[i]
+			if err == nil {
+				continue
+			}
+			var failed *failure.Error
+			if !errors.As(err, &failed) || !value.Empty() || len(failed.Lines) > 3 || failed.Exit != failure.ExitAWS && failed.Exit != failure.ExitNetwork {
+				t.Fatalf("%d %q: %v", status, body, err)
+			}
+			for _, line := range failed.Lines {
+				if len(line) > 1000 || strings.Contains(line, secretKey) || strings.Contains(line, "{name}") || strings.Contains(line, "{said}") && !strings.Contains(body, "{said}") {
+					t.Errorf("%d %q: %q", status, body, line)
+				}
+			}
+		}
+	})
+}
+
+// A network that fails is tried again, and said.
+func TestNetwork(t *testing.T) {
+	c := answering(0, "", nil)
+	tried := 0
+	c.Ask = func(*http.Request) (*http.Response, []byte, error) {
+		tried++
+		return nil, nil, errors.New("no route to host")
+	}
+	_, err := c.Secret(t.Context(), "dev/db", "eu-west-1")
+	if f := failure.From(err); f.Exit != failure.ExitNetwork || tried != 3 || !strings.HasPrefix(f.Lines[0], "cannot ask AWS for the secret dev/db in eu-west-1: no route to host.") {
+		t.Errorf("%d tries, %v", tried, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Secret(ctx, "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitInterrupt {
+		t.Errorf("%v", err)
+	}
+	c.Endpoint = func(string, string) (string, error) { return "", failure.New(failure.ExitUsage, nil, "no endpoint.") }
+	if _, err := c.Secret(t.Context(), "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitUsage {
+		t.Errorf("%v", err)
+	}
+}

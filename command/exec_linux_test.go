@@ -1,0 +1,391 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/process"
+)
+
+const (
+	tenantID = "9f1c0000-0000-4000-8000-000000000000"
+	appID    = "1b9e0000-0000-4000-8000-000000000001"
+)
+
+// withClouds gives the profile dev an application in Entra ID that trusts its role,
+// and the clouds some secrets.
+func (l *laptop) withClouds() {
+	l.t.Helper()
+	l.box.Federate(sandbox.FederatedCredential{Tenant: tenantID, ClientID: appID, Issuer: sandbox.OutboundIssuer, Subject: l.box.RoleARN, Audience: "api://AzureADTokenExchange"})
+	l.box.PutSecret("eu-west-1", "dev/db", `{"user":"app","password":"secret-of-aws-4711-0815"}`)
+	l.box.PutParameter("eu-west-1", "/dev/key", "parameter-of-ssm-4711-0815")
+	l.box.PutVaultSecret(tenantID, "corp-kv", "db", "secret-of-azure-4711-0815")
+	l.box.PutVaultSecret(sandbox.AzureTenant, "vm-kv", "db", "secret-for-the-vm-4711-0815")
+	l.write(".aws/config", l.read(".aws/config")+"daypass_azure_tenant = "+tenantID+"\ndaypass_azure_client_id = "+appID+"\n\n[profile vm]\ndaypass_azure_via = imds\n")
+	for name, path := range map[string]string{"SECRETS_MANAGER": "/secretsmanager", "SSM": "/ssm", "COGNITO_IDENTITY": "/cognito-identity"} {
+		l.env["AWS_ENDPOINT_URL_"+name] = l.box.URL + path
+	}
+	l.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = l.box.URL
+}
+
+// asProgram makes the commands of the laptop programs of their own, which reach the
+// clouds through a proxy, by the real time. Somebody is logged in.
+func (l *laptop) asProgram() {
+	l.t.Helper()
+	l.box.Set(func(o *sandbox.Options) { o.Now = nil })
+	l.write("bin/daypass", "")
+	l.install()
+	l.env["PATH"] = os.Getenv("PATH")
+	proxy, err := sandbox.StartInternet(http.HandlerFunc(l.box.Cloud), sandbox.CloudHosts()...)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(proxy.Close)
+	l.write("ca.pem", string(proxy.Certificate))
+	l.env["HTTPS_PROXY"], l.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(l.home(), "ca.pem")
+	l.box.AutoApprove("taro")
+	if code, _, stderr := l.asChild("login", "-p", "dev"); code != 0 {
+		l.t.Fatalf("login: %s", stderr)
+	}
+	l.box.AutoApprove("")
+}
+
+// asChild runs daypass without a terminal.
+func (l *laptop) asChild(args ...string) (code int, stdout, stderr string) {
+	l.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := l.start(&out, &errs, args...)
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func (l *laptop) start(stdout, stderr *bytes.Buffer, args ...string) *exec.Cmd {
+	l.t.Helper()
+	cmd := exec.Command(l.installed(), args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = l.environ(), stdout, stderr, 5*time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd
+}
+
+// The command has the secrets that its variables refer to: of the environment, of the
+// files, of which the later ones win, and of --env, which wins over everything.
+func TestExecResolvesReferences(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.asProgram()
+	l.env["CONNECTION"], l.env["UNTOUCHED"], l.env["A"], l.env["AWS_PROFILE"] = "awssecrets://dev/db#password", "https://example.com/?x#y", "of the environment", "awssecrets://not-asked-for"
+	l.write("one.env", "A=of the first file\nB=of the first file\nC=awsssm://dev/key\n")
+	l.write("two.env", "B=of the second file\r\nD=azurekeyvault://corp-kv/db\r\n")
+	code, stdout, stderr := l.asChild("exec", "-p", "dev", "--env-file", filepath.Join(l.home(), "one.env"), "--env-file", filepath.Join(l.home(), "two.env"),
+		"--env", "E=ref+awssecrets://dev/db#/user", "--env", "AWS_REGION=us-east-2", "--",
+		"sh", "-c", `printf '%s\n' "$A" "$B" "$C" "$D" "$E" "$CONNECTION" "$UNTOUCHED" "$AWS_REGION" "$AWS_DEFAULT_REGION" "${AWS_PROFILE-none}" "${AWS_SESSION_TOKEN:+token}"; exit 7`)
+	want := "of the first file\nof the second file\nparameter-of-ssm-4711-0815\nsecret-of-azure-4711-0815\napp\nsecret-of-aws-4711-0815\nhttps://example.com/?x#y\nus-east-2\neu-west-1\nnone\ntoken\n"
+	if code != 7 || stdout != want || stderr != "" {
+		t.Errorf("exit %d, %s\n%s, want\n%s", code, stderr, stdout, want)
+	}
+	for _, request := range l.box.Requests() {
+		if request.Error != "" && request.Endpoint != "token:device" {
+			t.Errorf("%s: %s", request.Endpoint, request.Error)
+		}
+	}
+
+	// On a virtual machine of Azure: no account at AWS, and nothing of one in the
+	// environment of the command.
+	for _, variable := range []string{"CONNECTION", "AWS_PROFILE"} {
+		delete(l.env, variable)
+	}
+	code, stdout, stderr = l.asChild("exec", "-p", "vm", "--env", "S=azurekeyvault://vm-kv/db", "--", "sh", "-c", `echo "$S"; env | grep -c ^AWS_ACCESS`)
+	if code != 1 || stdout != "secret-for-the-vm-4711-0815\n0\n" || stderr != "" {
+		t.Errorf("on the machine: exit %d, %s\n%s", code, stderr, stdout)
+	}
+}
+
+// If a secret cannot be had, nothing starts.
+func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.login()
+	started := filepath.Join(l.home(), "started")
+	l.write("bad.env", "A=1\n\nB=\"s3cret\n")
+	for _, tt := range []struct {
+		args        []string
+		exit        int
+		first, what string
+	}{
+		{[]string{"-p", "dev", "--env", "DB=awssecrets://nope"}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException", ""},
+		{[]string{"-p", "dev", "--env", "DB=awssecrets://dev/db?x"}, failure.ExitUsage, "DB: this reference to a secret cannot be followed: there are no parameters", ""},
+		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE", ""},
+		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE", ""},
+		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "bad.env")}, failure.ExitUsage, `bad.env" of --env-file cannot be used: line 3: the quote`, ""},
+		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "nope.env")}, failure.ExitUsage, `nope.env" of --env-file cannot be used: no such file`, ""},
+		{[]string{"-p", "vm", "--env", "DB=awssecrets://dev/db"}, failure.ExitUsage, "DB: a secret of AWS needs a role, and profile vm has none", ""},
+		{[]string{"-p", "vm", "--azure"}, failure.ExitUsage, "--azure is not needed with daypass_azure_via = imds", ""},
+	} {
+		code, stdout, stderr := l.run(append(append([]string{"exec"}, tt.args...), "--", "touch", started)...)
+		if code != tt.exit || stdout != "" || !strings.Contains(stderr, tt.first) || strings.Contains(stderr, "s3cret") {
+			t.Errorf("%q: exit %d, want %d\n%s%s", tt.args, code, tt.exit, stdout, stderr)
+		}
+		if _, err := os.Stat(started); err == nil {
+			t.Fatalf("%q: the command was started", tt.args)
+		}
+	}
+	for _, command := range []string{"process", "login", "console", "token", "status", "trust-policy"} {
+		if code, _, stderr := l.run(command, "-p", "vm"); code != failure.ExitUsage || !strings.Contains(stderr, "profile vm is for Azure alone") {
+			t.Errorf("daypass %s for a profile without a role: exit %d\n%s", command, code, stderr)
+		}
+	}
+}
+
+// The command finds Azure's variables without those that would win over them, and the
+// file is for nobody else, and gone afterwards.
+func TestExecAzure(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.asProgram()
+	for _, name := range append(azureShadows(), "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_TOKEN_CREDENTIALS", "ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "ARM_USE_MSI") {
+		l.env[name] = "stale"
+	}
+	code, stdout, stderr := l.asChild("exec", "-p", "dev", "--azure", "--env", "ARM_USE_CLI=mine", "--", "sh", "-c",
+		`env | grep -E '^(AZURE|ARM)_' | grep -v AUTHORITY_HOST | sort; stat -c %a "$AZURE_FEDERATED_TOKEN_FILE" "$(dirname "$AZURE_FEDERATED_TOKEN_FILE")"; cut -d. -f1 "$AZURE_FEDERATED_TOKEN_FILE" | base64 -d 2>/dev/null; exit 9`)
+	file := ""
+	for line := range strings.Lines(stdout) {
+		if name, found := strings.CutPrefix(strings.TrimSpace(line), "AZURE_FEDERATED_TOKEN_FILE="); found {
+			file = name
+		}
+	}
+	want := "ARM_CLIENT_ID=" + appID + "\nARM_OIDC_TOKEN_FILE_PATH=" + file + "\nARM_TENANT_ID=" + tenantID + "\nARM_USE_CLI=mine\nARM_USE_OIDC=true\n" +
+		"AZURE_CLIENT_ID=" + appID + "\nAZURE_FEDERATED_TOKEN_FILE=" + file + "\nAZURE_TENANT_ID=" + tenantID + "\n600\n700\n"
+	if code != 9 || !strings.HasPrefix(stdout, want) || !strings.Contains(stdout, `"RS256"`) || stderr != "" || !strings.HasPrefix(file, l.home()) {
+		t.Errorf("exit %d, %s\n%s, want\n%s", code, stderr, stdout, want)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	// Whoever has no application is told so.
+	l.write(".aws/config", strings.ReplaceAll(l.read(".aws/config"), "daypass_azure_client_id", "# "))
+	if code, _, stderr := l.asChild("exec", "-p", "dev", "--azure", "--", "true"); code != failure.ExitUsage || !strings.Contains(stderr, "daypass_azure_client_id: missing") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+}
+
+// Signals reach the command, whose end is daypass's own.
+func TestExecAzurePassesSignalsOn(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.asProgram()
+	for _, tt := range []struct {
+		signal syscall.Signal
+		script string
+		want   int
+	}{
+		{syscall.SIGTERM, `trap 'echo got it; exit 3' TERM; `, 3},
+		{syscall.SIGINT, `trap 'echo got it; exit 4' INT; `, 4},
+		{syscall.SIGHUP, `trap 'echo got it; exit 5' HUP; `, 5},
+		{syscall.SIGUSR1, `trap 'echo got it; exit 6' USR1; `, 6},
+		{syscall.SIGTERM, "", 128 + 15},
+	} {
+		ready := filepath.Join(l.home(), "ready")
+		_ = os.Remove(ready)
+		var stdout, stderr bytes.Buffer
+		cmd := l.start(&stdout, &stderr, "exec", "-p", "dev", "--azure", "--", "sh", "-c", tt.script+`echo "$AZURE_FEDERATED_TOKEN_FILE" > `+ready+`.part; mv `+ready+`.part `+ready+`; i=0; while test $i -lt 200; do sleep 0.05; i=$((i+1)); done`)
+		waitFor(t, "the command", func() bool { _, err := os.Stat(ready); return err == nil })
+		_ = cmd.Process.Signal(tt.signal)
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != tt.want || strings.Contains(stdout.String(), "got it") != (tt.script != "") {
+			t.Errorf("%v: exit %d, want %d: %s%s", tt.signal, code, tt.want, stdout.String(), stderr.String())
+		}
+		file := strings.TrimSpace(l.read("ready"))
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%v: %s is left", tt.signal, file)
+		}
+	}
+}
+
+// What a killed daypass has left is cleared away by the next one, and what a running
+// one has is not.
+func TestExecAzureClearsUp(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.asProgram()
+	script := `echo "$AZURE_FEDERATED_TOKEN_FILE" > ` + l.home() + `/"$1".part; mv ` + l.home() + `/"$1".part ` + l.home() + `/"$1"; exec sleep 8`
+	file := func(name string) string {
+		waitFor(t, name, func() bool { _, err := os.Stat(filepath.Join(l.home(), name)); return err == nil })
+		return strings.TrimSpace(l.read(name))
+	}
+	var one, two bytes.Buffer
+	killed := l.start(&one, &one, "exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "killed")
+	left := file("killed")
+	running := l.start(&two, &two, "exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "running")
+	kept := file("running")
+	_ = killed.Process.Kill()
+	_ = killed.Wait()
+	if _, err := os.Stat(left); err != nil {
+		t.Fatalf("a killed one has left nothing: %v", err)
+	}
+	if code, _, stderr := l.asChild("exec", "-p", "dev", "--azure", "--", "true"); code != 0 {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed one left is still there")
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Errorf("what a running one has is gone: %v", err)
+	}
+	_ = running.Process.Signal(syscall.SIGTERM)
+	_ = running.Wait()
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(kept), "*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func waitFor(t *testing.T, what string, there func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !there(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+// The file is replaced when four fifths of an assertion's life are over, also after
+// failures, and nobody is asked for that.
+func TestAssertionIsRenewed(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.login()
+	var out bytes.Buffer
+	e := l.environment(&out, &out)
+	e.Clouds = l.box.Transport()
+	p, err := loadProfile(e.source(newVersion(nil)), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.session(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Credentials(t.Context(), process.ForSession)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Assertion(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := newAssertionFile(filepath.Join(s.Locks.Dir, "azure"))
+	if err != nil || file.write(a) != nil {
+		t.Fatal(err)
+	}
+	defer file.remove()
+	read := func() string {
+		text, err := os.ReadFile(file.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first, life := read(), a.Expires.Sub(l.clock.Now())
+	var pauses []time.Duration
+	var tokens []string
+	e.Sleep = func(_ context.Context, d time.Duration) error {
+		pauses, tokens = append(pauses, d), append(tokens, read())
+		l.clock.Advance(d)
+		switch len(pauses) {
+		case 2: // the next try fails
+			l.box.FailCall("webidentity", sandbox.STSError{Code: "AccessDenied"})
+		case 5:
+			return errors.New("the command has ended")
+		}
+		return nil
+	}
+	s.Sleep = l.clock.Sleep
+	s.renewAssertion(t.Context(), file, a)
+	if pauses[0] != life*4/5 || pauses[1] != life*4/5 || pauses[2] != time.Minute || pauses[3] < 40*time.Minute {
+		t.Errorf("pauses %v of a life of %v", pauses, life)
+	}
+	if tokens[0] != first || tokens[1] == first || tokens[2] != tokens[1] || tokens[3] == tokens[2] || slices.Contains(tokens[1:], first) {
+		t.Error("the file was not replaced when it should be")
+	}
+	if s.Person != nil {
+		t.Error("somebody can be asked")
+	}
+}
+
+func TestAzureTokenCommand(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.login()
+	run := func(args ...string) (int, string, string) {
+		var out, errs bytes.Buffer
+		e := l.environment(&out, &errs, append([]string{"azure-token"}, args...)...)
+		e.Clouds = l.box.Transport()
+		return Run(t.Context(), e), out.String(), errs.String()
+	}
+	code, raw, stderr := run("-p", "dev", "--resource", "https://vault.azure.net")
+	if code != 0 || strings.Count(raw, "\n") != 1 || !slices.Contains(l.box.Issued(), strings.TrimSpace(raw)) {
+		t.Fatalf("exit %d, %s", code, stderr)
+	}
+	code, document, stderr := run("-p", "dev", "--scope", "https://vault.azure.net/.default", "--format", "json")
+	if want := `{"access_token":"` + strings.TrimSpace(raw) + `","expires":"` + l.clock.Now().Add(time.Hour).UTC().Format(time.RFC3339) + "\"}\n"; code != 0 || document != want {
+		t.Errorf("exit %d, %s, another document than the raw token", code, stderr)
+	}
+	if code, _, stderr := run("-p", "vm", "--resource", "https://vault.azure.net"); code != 0 {
+		t.Errorf("on a machine: exit %d, %s", code, stderr)
+	}
+	for _, args := range [][]string{
+		{"-p", "dev"}, {"-p", "dev", "--resource", "a", "--scope", "b"}, {"-p", "dev", "--resource", "a b"}, {"-p", "dev", "--resource", "a", "--format", "yaml"},
+	} {
+		if code, stdout, _ := run(args...); code != failure.ExitUsage || stdout != "" {
+			t.Errorf("%q: exit %d", args, code)
+		}
+	}
+	l.write(".aws/config", l.config())
+	if code, _, stderr := run("-p", "dev", "--resource", "a"); code != failure.ExitUsage || !strings.Contains(stderr, "daypass: profile dev does not say how to sign in to Azure.") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
+// The doctor tries the link to Azure, and has few others to try on a machine of
+// Azure's.
+func TestDoctorOfAzure(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.withClouds()
+	l.login()
+	run := func(name string) (int, string) {
+		var out bytes.Buffer
+		e := l.environment(&out, &out, "doctor", "-p", name)
+		e.Clouds = l.box.Transport()
+		return Run(t.Context(), e), out.String()
+	}
+	if _, text := run("dev"); !strings.Contains(text, "ok    Azure               gives a token for Key Vault until ") {
+		t.Errorf("%s", text)
+	}
+	l.box.FailCall("entra", sandbox.STSError{Code: "700213"})
+	if _, text := run("dev"); !strings.Contains(text, "FAIL  Azure               Entra ID does not trust the subject") {
+		t.Errorf("%s", text)
+	}
+	if code, text := run("vm"); code != 0 || strings.Count(text, "\n") != 2 || !strings.Contains(text, "ok    Azure") {
+		t.Errorf("exit %d\n%s", code, text)
+	}
+}

@@ -1,0 +1,144 @@
+package process
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/daypass/daypass/azure"
+	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/reference"
+	"github.com/daypass/daypass/secret"
+)
+
+// sideBySide is how many secrets are asked for at once.
+const sideBySide = 8
+
+// Wanted is a variable whose value is a reference to a secret.
+type Wanted struct {
+	Variable string
+	reference.Reference
+}
+
+// References finds the variables of an environment, NAME=VALUE each, whose values
+// are references, and says of those that cannot be followed what can be said without
+// asking.
+func (p *Pipeline) References(environ []string) ([]Wanted, error) {
+	var all []Wanted
+	for _, assignment := range environ {
+		name, value, _ := strings.Cut(assignment, "=")
+		r, found, err := reference.Parse(value)
+		if !found {
+			continue
+		}
+		if err != nil {
+			return nil, p.Fill(failure.New(failure.ExitUsage, err, name+": this reference to a secret cannot be followed: "+err.Error()+".",
+				"They are written awssecrets://NAME#KEY, awsssm://PATH and azurekeyvault://VAULT/NAME."))
+		}
+		if f := p.outOfReach(r.Secret); f != nil {
+			return nil, p.Fill(of(name, f))
+		}
+		all = append(all, Wanted{name, r})
+	}
+	return all, nil
+}
+
+// outOfReach says what the profile lacks to ask for a secret, or nil.
+func (p *Pipeline) outOfReach(s reference.Secret) *failure.Error {
+	switch {
+	case s.Scheme == reference.KeyVault:
+		return p.withoutAzure()
+	case p.Profile.RoleARN == "":
+		return failure.New(failure.ExitUsage, nil, "a secret of AWS needs a role, and profile {profile} has none.", "Set daypass_idp and daypass_role_arn in it.")
+	case s.Region == "" && p.Profile.Region == "":
+		return failure.New(failure.ExitUsage, nil, "no region is set in which AWS could look for "+s.String()+".", "Set region in profile {profile}, or AWS_REGION, or write the ARN.")
+	case s.Partition != "" && s.Partition != p.Profile.Partition:
+		return failure.New(failure.ExitUsage, nil, "partition "+s.Partition+" of "+s.String()+" is not the one of the role of profile {profile}.", "")
+	}
+	return nil
+}
+
+// of is a failure about one variable.
+func of(variable string, f *failure.Error) *failure.Error {
+	named := *f
+	named.Lines = append([]string{variable + ": " + f.Lines[0]}, f.Lines[1:]...)
+	return &named
+}
+
+// Secrets returns the assignments, NAME=VALUE, that replace those of the references.
+// Equal secrets are asked for once, side by side. The error is that of the first
+// variable that has one. c may be the zero value if the profile has no role.
+func (p *Pipeline) Secrets(ctx context.Context, all []Wanted, c Credentials) ([]string, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	ask, err := p.vaults(ctx, c)
+	if err != nil {
+		return nil, p.Fill(err)
+	}
+	type answer struct {
+		value secret.String
+		err   error
+	}
+	answers := map[reference.Secret]*answer{}
+	slots := make(chan struct{}, sideBySide)
+	var asking sync.WaitGroup
+	for _, w := range all {
+		if answers[w.Secret] != nil {
+			continue
+		}
+		a := new(answer)
+		answers[w.Secret] = a
+		asking.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			a.value, a.err = ask(w.Secret)
+		})
+	}
+	asking.Wait()
+	p.debug("get secrets", "references", len(all), "secrets", len(answers))
+	var assignments []string
+	for _, w := range all {
+		a := answers[w.Secret]
+		if a.err != nil {
+			return nil, p.Fill(of(w.Variable, failure.From(a.err)))
+		}
+		value, err := w.Pick(a.value)
+		if err != nil {
+			return nil, p.Fill(failure.New(failure.ExitAWS, err, w.Variable+": the secret "+w.Secret.String()+" cannot be used: "+err.Error()+".",
+				"Correct the reference, or the secret."))
+		}
+		assignments = append(assignments, w.Variable+"="+value.Reveal())
+	}
+	return assignments, nil
+}
+
+// vaults returns a function that gets a secret from where it is kept.
+func (p *Pipeline) vaults(ctx context.Context, c Credentials) (func(reference.Secret) (secret.String, error), error) {
+	aws, err := p.amazon(c)
+	if err != nil {
+		return nil, err
+	}
+	keyVault, err := p.azure()
+	if err != nil {
+		return nil, err
+	}
+	token := sync.OnceValues(func() (azure.Token, error) { return p.azureToken(ctx, azure.VaultScope) })
+	return func(s reference.Secret) (secret.String, error) {
+		region := s.Region
+		if region == "" {
+			region = p.Profile.Region
+		}
+		switch s.Scheme {
+		case reference.SecretsManager:
+			return aws.Secret(ctx, s.Name, region)
+		case reference.ParameterStore:
+			return aws.Parameter(ctx, s.Name, region)
+		}
+		t, err := token()
+		if err != nil {
+			return secret.String{}, err
+		}
+		return keyVault.VaultSecret(ctx, t.Value, s.Vault, s.Name, s.Version)
+	}, nil
+}

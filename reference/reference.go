@@ -1,0 +1,137 @@
+// Package reference reads references to secrets: values such as
+// awssecrets://dev/db#password, which stand in an environment for the secret
+// itself. It asks nobody; errors say what can be told from the text alone.
+package reference
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/daypass/daypass/address"
+)
+
+// Where a secret is kept: the schemes of references.
+const (
+	SecretsManager = "awssecrets"
+	ParameterStore = "awsssm"
+	KeyVault       = "azurekeyvault"
+)
+
+// Secret names a secret. Equal ones are the same secret.
+type Secret struct {
+	Scheme string
+	Name   string // as its cloud is asked for it: a name, a path or an ARN
+	// Region and Partition are those of an ARN, else "".
+	Region, Partition string
+	Vault, Version    string // in Azure; Version is "" for the current one
+}
+
+// String is the secret as a reference names it.
+func (s Secret) String() string {
+	text := s.Scheme + "://"
+	if s.Vault != "" {
+		text += s.Vault + "/"
+	}
+	text += s.Name
+	if s.Version != "" {
+		text += "/" + s.Version
+	}
+	return text
+}
+
+// Reference is a secret, or a part of one that is JSON.
+type Reference struct {
+	Secret
+	Part string // "" for all of it, a top-level key, or a JSON pointer, which begins with a slash
+}
+
+// Parse reads the value of a variable. It is not a reference if it has another
+// scheme or none, and does not begin with ref+, as the references of vals do
+// (https://github.com/helmfile/vals).
+func Parse(value string) (r Reference, isReference bool, err error) {
+	text, marked := strings.CutPrefix(value, "ref+")
+	scheme, rest, found := strings.Cut(text, "://")
+	switch {
+	case !found || scheme != SecretsManager && scheme != ParameterStore && scheme != KeyVault:
+		if marked = marked && found; marked {
+			err = fmt.Errorf("ref+ must be followed by %s://, %s:// or %s://", SecretsManager, ParameterStore, KeyVault)
+		}
+		return Reference{}, marked, err
+	case strings.Contains(rest, "?"):
+		return Reference{}, true, errors.New("there are no parameters (?)")
+	}
+	body, part, parted := strings.Cut(rest, "#")
+	r = Reference{Secret{Scheme: scheme, Name: body}, part}
+	switch {
+	case parted && part == "":
+		err = errors.New("no key after #")
+	case body == "":
+		err = fmt.Errorf("no secret after %s://", scheme)
+	case scheme == KeyVault:
+		err = r.readVault(body)
+	default:
+		err = r.readAWS(body)
+	}
+	if err == nil && strings.HasPrefix(part, "/") {
+		_, err = pointer(part)
+	}
+	return r, true, err
+}
+
+const (
+	digits  = "0123456789"
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// readAWS reads a name, a path or an ARN, in the characters of the API references of
+// GetSecretValue and GetParameter.
+func (r *Reference) readAWS(body string) error {
+	service, more := "secretsmanager", "/_+=.@-"
+	if r.Scheme == ParameterStore {
+		service, more = "ssm", "/_.-:" // a colon begins a version or a label
+	}
+	name := body
+	if strings.HasPrefix(body, "arn:") {
+		parts := strings.SplitN(body, ":", 6)
+		if len(parts) != 6 || parts[2] != service || !address.IsRegion(parts[3]) || len(parts[4]) != 12 || strings.Trim(parts[4], digits) != "" {
+			return fmt.Errorf("want an ARN of %s, arn:aws:%s:REGION:ACCOUNT:NAME", service, service)
+		}
+		r.Partition, r.Region, name = parts[1], parts[3], parts[5]
+		if address.PartitionOf(r.Region) != r.Partition {
+			return fmt.Errorf("region %s is not in partition %q", r.Region, r.Partition)
+		}
+		more += ":"
+	} else if r.Scheme == ParameterStore && strings.Contains(name, "/") && name[0] != '/' {
+		r.Name = "/" + name // SSM knows no other names with a slash inside
+	}
+	if len(body) > 2048 || strings.Trim(name, letters+digits+more) != "" {
+		return fmt.Errorf("a name in %s has letters, digits and %s", service, more)
+	}
+	return nil
+}
+
+// readVault reads VAULT/NAME[/VERSION]. The vault becomes the name of the host that
+// gets a token, so nothing but a bare name will do.
+//
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name
+func (r *Reference) readVault(body string) error {
+	parts := strings.Split(body, "/")
+	if len(parts) < 2 || len(parts) > 3 {
+		return errors.New("want VAULT/NAME or VAULT/NAME/VERSION")
+	}
+	r.Vault, r.Name = strings.ToLower(parts[0]), parts[1]
+	for i, most := range []int{24, 127, 32}[:len(parts)] {
+		if parts[i] == "" || len(parts[i]) > most || strings.Trim(parts[i], letters+digits+"-") != "" {
+			return fmt.Errorf("%s is not a %s of Key Vault", strconv.Quote(parts[i]), []string{"vault", "secret", "version"}[i])
+		}
+	}
+	if strings.HasPrefix(r.Vault, "-") || strings.HasSuffix(r.Vault, "-") {
+		return fmt.Errorf("%q is not a vault of Key Vault", r.Vault)
+	}
+	if len(parts) == 3 {
+		r.Version = parts[2]
+	}
+	return nil
+}
