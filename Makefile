@@ -57,11 +57,12 @@ lint:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet -tags e2e ./...
 	$(STATICCHECK) -tags e2e ./...
-	set -e; for module in gosdk googlego policyforms zitadel; do (cd e2e/$$module && go vet . && $(STATICCHECK) .); done
+	set -e; for module in clouds gosdk googlego policyforms zitadel; do (cd e2e/$$module && go vet . && $(STATICCHECK) .); done
 
 # Fuzz tests run over their seeds here; go test -fuzz=NAME ./PACKAGE searches on.
 unit:
 	go test -race ./...
+	cd e2e/clouds && go test -race .
 
 # The systems on which no test runs here.
 cross:

@@ -93,7 +93,7 @@ if ! have_node_20 && [ ! -d .node ]; then
 	npm install --prefix .node --no-save --loglevel=error --no-audit --no-fund --ignore-scripts "$node@22.23.3"
 fi
 
-for folder in provider jssdk googlejs; do
+for folder in provider jssdk googlejs azurejs; do
 	# A copy of the lock file shows which packages were installed.
 	if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed"; then
 		say "$folder: installing the npm packages of package-lock.json"

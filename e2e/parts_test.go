@@ -18,6 +18,7 @@ type parts struct {
 	googleGo     string // e2e/googlego, built
 	policyForms  string // e2e/policyforms, built
 	zitadel      string // e2e/zitadel, built
+	clouds       string // e2e/clouds, built
 	folder       string // e2e
 	node         string
 	aws          string
@@ -70,6 +71,7 @@ func findParts(built string) (parts, error) {
 		googleGo:    filepath.Join(built, "googlego"),
 		policyForms: filepath.Join(built, "policyforms"),
 		zitadel:     filepath.Join(built, "zitadel"),
+		clouds:      filepath.Join(built, "clouds"),
 		folder:      folder,
 	}
 	there := func(string) bool { return true }
@@ -93,7 +95,7 @@ func findParts(built string) (parts, error) {
 			return parts{}, fmt.Errorf("%s is missing; run: sh e2e/install.sh", filepath.Base(program.names[0]))
 		}
 	}
-	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules", "googlejs/node_modules"} {
+	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules", "googlejs/node_modules", "azurejs/node_modules"} {
 		if _, err := os.Stat(modules); err != nil {
 			return parts{}, fmt.Errorf("e2e/%s is missing; run: sh e2e/install.sh", modules)
 		}
@@ -101,7 +103,7 @@ func findParts(built string) (parts, error) {
 	if err := build(p.daypass, filepath.Dir(folder)); err != nil {
 		return parts{}, err
 	}
-	for output, module := range map[string]string{p.goSDK: "gosdk", p.googleGo: "googlego", p.policyForms: "policyforms", p.zitadel: "zitadel"} {
+	for output, module := range map[string]string{p.clouds: "clouds", p.goSDK: "gosdk", p.googleGo: "googlego", p.policyForms: "policyforms", p.zitadel: "zitadel"} {
 		if err := build(output, filepath.Join(folder, module)); err != nil {
 			return parts{}, err
 		}
