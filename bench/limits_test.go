@@ -15,8 +15,9 @@ const (
 	// maxInstructions is for the median of several runs on the file path. Runs
 	// differ by 4 %, by how the Go runtime's threads meet.
 	maxInstructions = 2_800_000
-	// maxSize is of the stripped binary, in bytes.
-	maxSize = 11_000_000
+	// maxSize is of the stripped binary, in bytes; 600 kB of them are for the clouds
+	// other than AWS, and for secrets.
+	maxSize = 11_600_000
 	// maxInitialised is what all packages together allocate before main, in bytes.
 	// The time that they take is 1 ms at most where this was written, but only the
 	// bytes are the same each time; a regular expression at package level, say,
