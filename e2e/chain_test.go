@@ -23,8 +23,8 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 	identity := installed.aws + " sts get-caller-identity --query Arn --output text --endpoint-url $AWS_ENDPOINT_URL_STS"
 	for name, client := range map[string]struct{ once, often []string }{
 		"aws": {[]string{"sh", "-c", identity + " --profile spoke"}, []string{"sh", "-c", "for i in 1 2 3 4; do " + identity + "; sleep 3; done"}},
-		"boto3": {[]string{"/usr/bin/python3", filepath.Join(installed.folder, "boto3.py"), "spoke"},
-			[]string{"/usr/bin/python3", filepath.Join(installed.folder, "boto3.py"), "", "3"}},
+		"boto3": {[]string{"/usr/bin/python3", filepath.Join(installed.folder, "identity.py"), "spoke"},
+			[]string{"/usr/bin/python3", filepath.Join(installed.folder, "identity.py"), "", "3"}},
 		"go": {[]string{installed.goSDK, "spoke"}, []string{installed.goSDK, "", "3"}},
 	} {
 		t.Run(name, func(t *testing.T) {

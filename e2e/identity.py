@@ -1,13 +1,12 @@
 """Prints the identity that boto3 has under a profile, or with what the environment
 says. Given a number of seconds, it does so four times, as far apart.
 
-    boto3.py PROFILE|"" [SECONDS]
+    identity.py PROFILE|"" [SECONDS]
 """
 import os
 import sys
 import time
 
-sys.path.pop(0)  # this folder, for this file is called boto3 too
 import boto3
 
 # Old versions of boto3 do not read the variable.
