@@ -34,7 +34,17 @@ type credentialServer struct {
 	server http.Server
 	ends   context.CancelFunc
 	until  context.Context // the end of the command
-	one    sync.Mutex      // one request at a time looks, and renews if it must
+
+	one   sync.Mutex
+	under *look // what is under way, or nil
+}
+
+// look is one look for credentials, with a renewal if there must be one. Whoever asks
+// meanwhile waits for its outcome: a person is asked once.
+type look struct {
+	done        chan struct{}
+	credentials process.Credentials
+	err         error
 }
 
 // servedPath is the path of the credentials.
@@ -63,7 +73,11 @@ func (c *credentialServer) close() {
 	_ = c.server.Close()
 	c.ends()
 	c.one.Lock()
-	defer c.one.Unlock()
+	under := c.under
+	c.one.Unlock()
+	if under != nil {
+		<-under.done
+	}
 }
 
 // environment is the command's, which has the server in place of whatever else
@@ -78,6 +92,9 @@ func (c *credentialServer) environment(environ []string) []string {
 		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}
 	dropped := []string{
+		// These go before it in some SDK each: the short names in Go's and Java's, the
+		// file in boto3.
+		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_CREDENTIAL_FILE",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
@@ -108,29 +125,36 @@ func (c *credentialServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A client that gives up before a person has answered asks again, and finds what
 	// has come of it.
-	answered := make(chan func(), 1)
-	go func() {
-		credentials, err := c.credentials()
-		answered <- func() { writeAnswer(w, credentials, err) }
-	}()
+	l := c.look()
 	select {
-	case write := <-answered:
-		write()
+	case <-l.done:
+		writeAnswer(w, l.credentials, l.err)
 	case <-r.Context().Done():
 	}
 }
 
-// credentials are as daypass process would print them.
-func (c *credentialServer) credentials() (credentials process.Credentials, err error) {
+// look is the look that is under way, or a new one. It ends as daypass process would.
+func (c *credentialServer) look() *look {
 	c.one.Lock()
 	defer c.one.Unlock()
-	err = c.env.withSession(c.profile, func(s *session) error {
-		ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
-		defer cancel()
-		credentials, err = s.Credentials(ctx, process.ForSDK)
-		return err
-	})
-	return credentials, err
+	if c.under != nil {
+		return c.under
+	}
+	l := &look{done: make(chan struct{})}
+	c.under = l
+	go func() {
+		l.err = c.env.withSession(c.profile, func(s *session) (err error) {
+			ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
+			defer cancel()
+			l.credentials, err = s.Credentials(ctx, process.ForSDK)
+			return err
+		})
+		c.one.Lock()
+		defer c.one.Unlock()
+		c.under = nil
+		close(l.done)
+	}()
+	return l
 }
 
 // writeAnswer writes an answer of the protocol.

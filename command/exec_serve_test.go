@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -135,6 +137,58 @@ func TestServeRefuses(t *testing.T) {
 	}
 	if status, _, _ := s.ask(nil); status != 200 {
 		t.Errorf("the command gets %d", status)
+	}
+}
+
+// The command's SDK finds the server, and nothing of the environment goes before it.
+func TestServeEnvironment(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	s := l.serve(t)
+	environ := []string{"PATH=/bin"}
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
+		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_CREDENTIAL_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_REGION", "AWS_ACCOUNT_ID"} {
+		environ = append(environ, name+"=inherited")
+	}
+	want := []string{"PATH=/bin", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://" + s.host + servedPath, "AWS_CONTAINER_AUTHORIZATION_TOKEN=" + s.token.Reveal(),
+		"AWS_ACCOUNT_ID=111122223333", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
+	if got := s.environment(environ); !slices.Equal(got, want) {
+		t.Errorf("%d variables, want %d", len(got), len(want))
+	}
+}
+
+// However many ask, of whom some have given up, a refusal is told to all and fetched
+// once.
+func TestServeLooksOnce(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	s := l.serve(t)
+	asked, goOn := make(chan bool), make(chan bool)
+	l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if isFor("sts", r) {
+			asked <- true
+			<-goOn
+			stsRefusal(403, "AccessDenied", "no")(nil, w, r)
+		}
+		return isFor("sts", r)
+	})
+	first := s.look()
+	<-asked
+	for range 20 {
+		if s.look() != first {
+			t.Fatal("a second look beside the first")
+		}
+	}
+	close(goOn)
+	<-first.done
+	if code := failure.From(first.err).Exit; code != failure.ExitAWS {
+		t.Errorf("exit %d: %v", code, first.err)
+	}
+	go func() { <-asked }()
+	if status, _, body := s.ask(nil); status != http.StatusForbidden {
+		t.Errorf("%d %s", status, body)
 	}
 }
 
