@@ -52,4 +52,11 @@ func TestCompanySettings(t *testing.T) {
 	if n := len(l.box.Requests()); n != before {
 		t.Errorf("%d requests were sent", n-before)
 	}
+	if code, text, _ := l.run("doctor", "-p", "dev"); code != 2 || !strings.Contains(text, "so it may not say where you log in") {
+		t.Errorf("doctor: exit %d: %s", code, text)
+	}
+	// Whoever wants to be logged out is, whatever an administrator does.
+	if text := l.mustRun("logout", "--all"); !strings.Contains(text, "Logged out of company") {
+		t.Error(text)
+	}
 }

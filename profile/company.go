@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -45,7 +46,11 @@ func (s Source) openCompany() (*Config, error) {
 	case !filepath.IsAbs(path):
 		return nil, fault(companyVariable+" "+shown(path), "want an absolute path", "")
 	}
-	switch err := checkOwner(path); {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		err = checkWriters(path, real)
+	}
+	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.getenv(companyVariable) == "":
 		return nil, nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -54,7 +59,7 @@ func (s Source) openCompany() (*Config, error) {
 		return nil, failure.New(failure.ExitUsage, err, plain(path)+": "+bare(err).Error()+", so it may not say where you log in.",
 			"Tell the administrator of this machine. The file and its folder must belong to root (or you) and be writable by nobody else.")
 	}
-	text, err := readText(path)
+	text, err := readText(real) // a link may lead elsewhere by now
 	if err != nil {
 		return nil, err
 	}
@@ -76,21 +81,10 @@ func (s Source) openCompany() (*Config, error) {
 	return c, nil
 }
 
-// checkWriters is an error for a file that somebody else could change or replace.
-func checkWriters(path string, check func(path string, folder bool) error) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	if err := check(real, false); err != nil {
-		return err
-	}
-	for _, folder := range []string{filepath.Dir(real), filepath.Dir(path)} { // two, if the path is a link
-		if err := check(folder, true); err != nil {
-			return err
-		}
-	}
-	return nil
+// checkWriters is an error for a file that somebody else could change or replace; path
+// may be a link to it.
+func checkWriters(path, real string) error {
+	return cmp.Or(checkOwner(real, false), checkOwner(filepath.Dir(real), true), checkOwner(filepath.Dir(path), true))
 }
 
 // CompanyIDPNames returns the names of the company's sections.

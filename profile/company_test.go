@@ -77,29 +77,34 @@ func TestCompanySettings(t *testing.T) {
 	wantError(t, err, path+": [daypass-idp corp] issuer")
 }
 
+// moved puts the file into another folder, and a link in its place.
+func moved(t *testing.T, path string) (folder string) {
+	t.Helper()
+	folder = filepath.Dir(path) + "-elsewhere"
+	must(t, os.Mkdir(folder, 0o755))
+	must(t, os.Rename(path, filepath.Join(folder, "config")))
+	must(t, os.Symlink(filepath.Join(folder, "config"), path))
+	return folder
+}
+
 // Whoever can write the file could have people log in at a provider of their own.
 func TestCompanyFileRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, path string)
 		want  string
 	}{
-		"others can write the file":    {func(t *testing.T, path string) { must(t, os.Chmod(path, 0o666)) }, "other users can write to it"},
-		"a group can write the folder": {func(t *testing.T, path string) { must(t, os.Chmod(filepath.Dir(path), 0o775)) }, "other users can write to it or to its folder"},
-		"another user's file":          {func(t *testing.T, path string) { asRoot(t); must(t, os.Chown(path, 65534, -1)) }, "belongs to another user"},
-		"another user's folder":        {func(t *testing.T, path string) { asRoot(t); must(t, os.Chown(filepath.Dir(path), 65534, -1)) }, "belongs to another user"},
-		"a link from where others write": {func(t *testing.T, path string) {
-			folder := filepath.Dir(path) + "-of-all"
-			must(t, os.Mkdir(folder, 0o755))
-			must(t, os.Rename(path, filepath.Join(folder, "config")))
-			must(t, os.Symlink(filepath.Join(folder, "config"), path))
-			must(t, os.Chmod(filepath.Dir(path), 0o777))
-		}, "other users can write"},
-		"a folder":       {func(t *testing.T, path string) { must(t, os.Remove(path)); must(t, os.Mkdir(path, 0o755)) }, "this is a folder"},
-		"missing":        {func(t *testing.T, path string) { must(t, os.Remove(path)) }, "there is no such file, and DAYPASS_SYSTEM_CONFIG names it"},
-		"not text":       {func(t *testing.T, path string) { put(t, path, "\xff", 0o644) }, "not a text file"},
-		"a stray line":   {func(t *testing.T, path string) { put(t, path, companys+"hello\n", 0o644) }, "neither a setting"},
-		"a typing error": {func(t *testing.T, path string) { put(t, path, companys+"[daypass-idp x]\nisuer = y\n", 0o644) }, "did you mean issuer"},
-		"twice":          {func(t *testing.T, path string) { put(t, path, companys+"[daypass-idp corp]\nprompt = never\n", 0o644) }, "is there twice"},
+		"others can write the file":      {func(t *testing.T, path string) { must(t, os.Chmod(path, 0o666)) }, "other users can write to it"},
+		"a group can write the folder":   {func(t *testing.T, path string) { must(t, os.Chmod(filepath.Dir(path), 0o775)) }, "other users can write to it or to its folder"},
+		"another user's file":            {func(t *testing.T, path string) { asRoot(t); must(t, os.Chown(path, 65534, -1)) }, "belongs to another user"},
+		"another user's folder":          {func(t *testing.T, path string) { asRoot(t); must(t, os.Chown(filepath.Dir(path), 65534, -1)) }, "belongs to another user"},
+		"a link from where others write": {func(t *testing.T, path string) { moved(t, path); must(t, os.Chmod(filepath.Dir(path), 0o777)) }, "other users can write"},
+		"a link to where others write":   {func(t *testing.T, path string) { must(t, os.Chmod(moved(t, path), 0o777)) }, "other users can write"},
+		"a folder":                       {func(t *testing.T, path string) { must(t, os.Remove(path)); must(t, os.Mkdir(path, 0o755)) }, "this is a folder"},
+		"missing":                        {func(t *testing.T, path string) { must(t, os.Remove(path)) }, "there is no such file, and DAYPASS_SYSTEM_CONFIG names it"},
+		"not text":                       {func(t *testing.T, path string) { put(t, path, "\xff", 0o644) }, "not a text file"},
+		"a stray line":                   {func(t *testing.T, path string) { put(t, path, companys+"hello\n", 0o644) }, "neither a setting"},
+		"a typing error":                 {func(t *testing.T, path string) { put(t, path, companys+"[daypass-idp x]\nisuer = y\n", 0o644) }, "did you mean issuer"},
+		"twice":                          {func(t *testing.T, path string) { put(t, path, companys+"[daypass-idp corp]\nprompt = never\n", 0o644) }, "is there twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, path := company(t, companyProfile, companys)

@@ -8,21 +8,19 @@ import (
 	"syscall"
 )
 
-// checkOwner is an error unless the file and its folder belong to root or to this
-// user, and nobody else can write to them.
-func checkOwner(path string) error {
-	return checkWriters(path, func(path string, _ bool) error {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		owner := int(info.Sys().(*syscall.Stat_t).Uid)
-		switch {
-		case owner != 0 && owner != os.Geteuid():
-			return errors.New("it, or its folder, belongs to another user")
-		case info.Mode().Perm()&0o022 != 0:
-			return errors.New("other users can write to it or to its folder")
-		}
-		return nil
-	})
+// checkOwner is an error unless the file or folder belongs to root or to this user,
+// and nobody else can write to it.
+func checkOwner(path string, _ bool) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	switch {
+	case owner != 0 && owner != os.Geteuid():
+		return errors.New("it, or its folder, belongs to another user")
+	case info.Mode().Perm()&0o022 != 0:
+		return errors.New("other users can write to it or to its folder")
+	}
+	return nil
 }
