@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -175,4 +176,16 @@ func (t Token) AskedActions() []string {
 		actions = append(actions, "sts:SetSourceIdentity")
 	}
 	return actions
+}
+
+// PassedActions returns those of the AskedActions that a role must allow as well if it
+// is assumed by a role of the token's session: a source identity goes on to it, and so
+// do the tags if the token makes some of them transitive.
+func (t Token) PassedActions() []string {
+	tags, _ := t.All["https://aws.amazon.com/tags"].(map[string]any)
+	_, flat := t.All["https://aws.amazon.com/tags/transitive_tag_keys"]
+	if _, nested := tags["transitive_tag_keys"]; flat || nested {
+		return t.AskedActions()
+	}
+	return slices.DeleteFunc(t.AskedActions(), func(action string) bool { return action == "sts:TagSession" })
 }

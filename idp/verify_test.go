@@ -244,3 +244,21 @@ func TestParseVerifiesNothing(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A chained session hands on a source identity, and of the tags what is transitive.
+func TestPassedActions(t *testing.T) {
+	const tags, identity = "https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity"
+	for _, c := range []struct {
+		claims map[string]any
+		want   string
+	}{
+		{map[string]any{"sub": "taro"}, ""},
+		{map[string]any{identity: "taro", tags: map[string]any{"principal_tags": 1}}, "sts:SetSourceIdentity"},
+		{map[string]any{identity: "taro", tags: map[string]any{"transitive_tag_keys": 1}}, "sts:TagSession sts:SetSourceIdentity"},
+		{map[string]any{tags + "/principal_tags/team": 1, tags + "/transitive_tag_keys": 1}, "sts:TagSession"},
+	} {
+		if got := strings.Join(Token{All: c.claims}.PassedActions(), " "); got != c.want {
+			t.Errorf("%v: %q, want %q", c.claims, got, c.want)
+		}
+	}
+}

@@ -96,7 +96,7 @@ func chainRefusals() []stsRefusal {
 		"Is this machine's clock right? If so, were the role's sessions revoked? Try: daypass doctor --profile {source}"}
 	return []stsRefusal{
 		{"AccessDenied", "", aws, []string{
-			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it (AccessDenied).",
+			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it ({code}).",
 			"{token}", sendTrustPolicy}},
 		{"ExpiredToken", "", aws, stale},
 		{"InvalidClientTokenId", "", aws, stale},

@@ -57,7 +57,7 @@ func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, error) {
 	var token idp.Token
 	var err error
-	if p.Profile.Source == nil {
+	if p.Profile.Source == nil || !p.isWorkload() { // a platform's token hands nothing on
 		token, err = p.knownToken(ctx)
 	}
 	known := err == nil
@@ -85,7 +85,7 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 		MaxSession: p.Profile.Duration,
 	}
 	if p.Profile.Source != nil {
-		return p.trustSource(t)
+		return p.trustSource(t, token, known)
 	}
 	// AWS compares azp if the token has it, else aud. Package idp accepts no token
 	// whose azp is not the client, so it is the client's id either way.
@@ -105,17 +105,21 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 	return t, err
 }
 
-// trustSource is the policy that lets in the role of the source profile.
-func (p *Pipeline) trustSource(t TrustPolicy) (TrustPolicy, error) {
-	by := p.Profile.Source.RoleARN
+// trustSource is the policy that lets in the role of the source profile, with what the
+// login's token hands on along the chain.
+func (p *Pipeline) trustSource(t TrustPolicy, token idp.Token, known bool) (TrustPolicy, error) {
+	by, actions := p.Profile.Source.RoleARN, append([]string{"sts:AssumeRole"}, token.PassedActions()...)
 	t.BuiltIn, t.Admits = true, "role "+by
-	t.Notes = []string{"Role " + by + " must be allowed to sts:AssumeRole this role too, in its own permissions."}
+	t.Notes = []string{"Role " + by + " must be allowed to " + strings.Join(actions, ", ") + " this role too, in its own permissions."}
+	if !known {
+		t.Notes = append(t.Notes, p.knownAfterLogin())
+	}
 	condition := map[string]string{}
 	if p.Profile.ExternalID != "" {
 		condition["sts:ExternalId"] = p.Profile.ExternalID
 	}
 	var err error
-	t.Document, err = trustDocument(map[string]string{"AWS": by}, []string{"sts:AssumeRole"}, condition)
+	t.Document, err = trustDocument(map[string]string{"AWS": by}, actions, condition)
 	return t, err
 }
 
@@ -146,7 +150,7 @@ func trustDocument(principal map[string]string, actions []string, equal map[stri
 // trustNotes are what an admin should know before the policy is used.
 func (p *Pipeline) trustNotes(provider idp.Provider, issuer string, everybody, loggedIn bool) []string {
 	names := p.Names()
-	fill := strings.NewReplacer("{host}", names.Host, "{client}", p.Profile.IDP.ClientID, "{flag}", names.Flag)
+	fill := strings.NewReplacer("{host}", names.Host, "{client}", p.Profile.IDP.ClientID)
 	var notes []string
 	note := func(text string) { notes = append(notes, fill.Replace(text)) }
 	if everybody {
@@ -156,7 +160,11 @@ func (p *Pipeline) trustNotes(provider idp.Provider, issuer string, everybody, l
 		note("IAM accepts only an https issuer without a port number, so not this one.")
 	}
 	if !loggedIn {
-		note("This comes from the configuration alone: session tags and a source identity that the ID token may carry are known only after a login. Run: daypass login{flag}")
+		notes = append(notes, p.knownAfterLogin())
 	}
 	return notes
+}
+
+func (p *Pipeline) knownAfterLogin() string {
+	return "This comes from the configuration alone: session tags and a source identity that the ID token may carry are known only after a login. Run: daypass login" + p.Names().Flag
 }

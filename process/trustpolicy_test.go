@@ -122,6 +122,13 @@ func TestTrustPolicyOfALogin(t *testing.T) {
 	if diff := cmp.Diff(any([]any{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"}), actions); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
+	// A source identity goes on to a chained role, and tags that are transitive do.
+	chained := func(p *Pipeline) { hub := p.Profile; p.Profile.Source, p.Profile.ExternalID = &hub, "ours" }
+	policy, err = w.pipeline(chained).TrustPolicy(w.ctx(), "")
+	must(t, err)
+	if _, actions := statement(t, policy); !cmp.Equal(actions, any([]any{"sts:AssumeRole", "sts:SetSourceIdentity"})) || !strings.Contains(policy.Notes[0], "sts:AssumeRole, sts:SetSourceIdentity") {
+		t.Errorf("%v, %q", actions, policy.Notes)
+	}
 	if w.box.Count("") != requests {
 		t.Error("the provider was asked")
 	}
