@@ -62,7 +62,10 @@ source_profile = dev
 	for _, command := range []string{"console", "exec"} {
 		fails("daypass_source_profile = dev and daypass_role_arn = "+spoke, command, "-p", "sdk", "--", "true")
 	}
-	if l.mustRun("logout", "-p", "spoke"); l.box.Count("revoke") != 1 {
-		t.Error("the login of dev was not revoked")
+	if text := l.mustRun("__complete", "configure", "--source-profile", ""); text != "dev\nspoke\n:4\n" {
+		t.Errorf("completed with %q", text)
+	}
+	if text := l.mustRun("logout", "-p", "spoke"); l.box.Count("revoke") != 1 || !strings.Contains(text, "profiles dev, spoke.") {
+		t.Errorf("the login of dev was not revoked: %s", text)
 	}
 }

@@ -52,6 +52,9 @@ func (c *configurer) askAll(ctx context.Context) error {
 
 // askLogin settles how to log in: by a section that exists, or a new one.
 func (c *configurer) askLogin(ctx context.Context) error {
+	if c.answers["source-profile"] != "" {
+		return nil // its login is that of the other profile
+	}
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
 	exists := func(name string) bool { return slices.Contains(known, name) }
 	use := func(name string) (none string, err error) {
@@ -316,6 +319,8 @@ func (c *configurer) settings(flag, value string) (profile.Profile, error) {
 	}
 	delete(flags, "idp")
 	delete(flags, "profile")
+	delete(flags, "source-profile") // [profile.Config.Edit] checks a chain
+	delete(flags, "external-id")
 	if flags["role-arn"] == "" { // they depend on it
 		delete(flags, "region")
 		delete(flags, "policy-arns")

@@ -112,6 +112,28 @@ daypass_duration = 2h
 		}
 	}
 	l.serves("prod")
+
+	// A role that another profile's assumes.
+	const spoke = "arn:aws:iam::444455556666:role/Spoke"
+	before = l.read(".aws/config")
+	code, _, stderr = l.configure("--profile", "spoke", "--source-profile", "prod", "--role-arn", spoke, "--external-id", "ours", "--yes")
+	want = `
+[profile spoke]
+credential_process = ` + l.installed() + ` process --profile spoke
+daypass_role_arn = ` + spoke + `
+daypass_source_profile = prod
+daypass_external_id = ours
+`
+	if added, _ := strings.CutPrefix(l.read(".aws/config"), before); code != 0 || added != want {
+		t.Errorf("exit %d\n%s\n%s", code, stderr, added)
+	}
+	must(t, l.box.Trust(spoke, l.mustRun("trust-policy", "--profile", "spoke")))
+	l.serves("spoke")
+	for source, want := range map[string]string{"nobody": "no section [profile nobody]", "spoke": "leads back"} {
+		if code, _, stderr := l.configure("--profile", "spoke", "--source-profile", source, "--role-arn", spoke, "--yes"); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %s", source, code, stderr)
+		}
+	}
 }
 
 // At a provider without device codes, the redirect address to register is named.

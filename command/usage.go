@@ -103,7 +103,8 @@ func finish(e *Environment, root *cobra.Command) {
 				}
 			}
 		}
-		complete := map[string]cobra.CompletionFunc{"profile": e.completion((*profile.Config).Names), "idp": e.completion((*profile.Config).IDPNames)}
+		profiles, logins := e.completion((*profile.Config).Names), e.completion((*profile.Config).IDPNames)
+		complete := map[string]cobra.CompletionFunc{"profile": profiles, "source-profile": profiles, "idp": logins}
 		for name, list := range complete {
 			if cmd.Flags().Lookup(name) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(name, list)

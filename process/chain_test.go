@@ -84,6 +84,14 @@ func TestChainRefused(t *testing.T) {
 			stale := sandbox.STSError{Code: "ExpiredToken"}
 			w.answerChained(nil, stale, stale)
 		}, failure.ExitAWS, "AWS does not take the credentials of profile dev, which assume role " + spokeARN},
+		"an error that repeats the token": {func(w *world) {
+			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.PostForm.Get("Action") == "AssumeRole" {
+					w.box.FailSTS(sandbox.STSError{Code: "ValidationError", Message: "what is " + r.Header.Get("X-Amz-Security-Token")})
+				}
+				return false
+			})
+		}, failure.ExitAWS, "AWS refuses the request for role " + spokeARN + " (ValidationError: ...)."},
 		"rubbish": {func(w *world) {
 			w.answerChainedWith("<html>hello")
 		}, failure.ExitNetwork, "the answer of STS cannot be used: it does not come from AWS (status 200)"},
@@ -103,8 +111,51 @@ func TestChainRefused(t *testing.T) {
 			if len(failure.From(err).Lines) > 3 {
 				t.Errorf("%q", failure.From(err).Lines)
 			}
-			if name == "the spoke's trust policy" && !strings.Contains(err.Error(), "Caller: arn:aws:sts::111122223333:assumed-role/Developer/taro@example.com request=") {
+			if name == "the spoke's trust policy" && !(strings.Contains(err.Error(), "Caller: arn:aws:sts::111122223333:assumed-role/Developer/taro@example.com request=") &&
+				strings.Contains(err.Error(), "is not authorized to perform: sts:AssumeRole on resource: "+spokeARN+").\n")) {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// Twenty spokes of a hub that AWS refuses: one request, and each is told. So with a
+// person who refuses.
+func TestChainsOfAFailingHub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set    func(*world)
+		exit   int
+		counts map[string]int
+	}{
+		"AWS refuses": {func(w *world) {
+			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied", Message: "Not authorized to perform"})
+		},
+			failure.ExitAWS, map[string]int{"device": 1, "sts": 1, "sts:chained": 0}},
+		"the person refuses": {func(w *world) { w.answer = func(code string) { _ = w.box.Deny(code) } },
+			failure.ExitRefused, map[string]int{"device": 1, "sts": 0, "sts:chained": 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sandbox.Options{})
+			c.set(w)
+			var all sync.WaitGroup
+			for i := range 20 {
+				spoke := w.spoke(fmt.Sprint("spoke", i))
+				all.Go(func() {
+					if _, err := w.run(spoke); failure.From(err).Exit != c.exit {
+						t.Errorf("spoke %d: %v", i, err)
+					}
+				})
+			}
+			all.Wait()
+			w.counts(c.counts)
+			// AWS's refusal is not over with another login.
+			w.answer = w.approve
+			w.clock.Advance(time.Minute)
+			w.mustLogin(true)
+			if f := w.pipeline(w.spoke("spoke0")).Status(t.Context()).LastFailure; (f != nil) != (c.exit == failure.ExitAWS) {
+				t.Errorf("last failure %+v", f)
 			}
 		})
 	}
@@ -159,13 +210,27 @@ func TestChainRenewsSilently(t *testing.T) {
 	w.counts(map[string]int{"device": 2})
 }
 
-// A logout while the role is being assumed wins.
+// A logout while the role is being assumed wins, whatever AWS says.
 func TestLogoutDuringAChain(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []bool{false, true} {
+		w := newWorld(t, sandbox.Options{})
+		spoke := w.spoke("spoke")
+		w.mustRun()
+		w.answerChained(func(http.ResponseWriter) bool { w.mustLogout(); return refused })
+		w.fails(failure.ExitLogin, "the login was removed or replaced while profile spoke renewed.", spoke)
+		w.servesNobody()
+	}
+}
+
+// Credentials that came by another way are not those of the profile as it is now.
+func TestChangedChain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
 	spoke := w.spoke("spoke")
-	w.mustRun()
-	w.answerChained(func(http.ResponseWriter) bool { w.mustLogout(); return false })
-	w.fails(failure.ExitLogin, "the login was removed or replaced while profile spoke renewed.", spoke)
-	w.servesNobody()
+	w.mustRun(spoke)
+	w.fails(failure.ExitAWS, "AWS refused role ", func(p *Pipeline) { spoke(p); p.Profile.ExternalID = "another" })
+	w.fails(failure.ExitAWS, "on the way to role ", func(p *Pipeline) { spoke(p); p.Profile.Source.RoleARN += "-of-others" })
+	w.mustRun(spoke)
+	w.counts(map[string]int{"sts": 2, "sts:chained": 2})
 }

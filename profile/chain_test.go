@@ -24,6 +24,10 @@ func TestChain(t *testing.T) {
 	if spoke.ExternalID != "a:b/c@d" || spoke.Region != "us-west-2" || spoke.Duration != 30*time.Minute || rim.Duration != time.Hour || rim.AccountID != "444455556666" {
 		t.Errorf("%+v", spoke)
 	}
+	c, err := Open(source(t, text+chained("stray", "nobody"), nil, nil))
+	if must(t, err); strings.Join(c.NamesUsing("corp"), " ") != "dev spoke rim" {
+		t.Errorf("%q log in with corp", c.NamesUsing("corp"))
+	}
 	// Flags about the role are the profile's own, and those about the login are the
 	// login's.
 	if len(rim.PolicyARNs) != 1 || spoke.PolicyARNs != nil || rim.IDP.Prompt != "never" || rim.IDP.Name != "corp" {

@@ -282,9 +282,17 @@ func (c *Config) Names() []string {
 	return c.names(false, func(s *section) bool { return c.value(s, "daypass_idp")+c.value(s, "daypass_role_arn") != "" })
 }
 
-// NamesUsing returns the profiles that log in with the section [daypass-idp IDP].
+// NamesUsing returns the profiles that log in with the section [daypass-idp IDP], by
+// themselves or through others.
 func (c *Config) NamesUsing(idp string) []string {
-	return c.names(false, func(s *section) bool { return idp != "" && c.value(s, "daypass_idp") == idp })
+	return c.names(false, func(s *section) bool {
+		for range maxLinks {
+			if source := c.sections[Section{Name: c.value(s, "daypass_source_profile")}]; source != nil {
+				s = source
+			}
+		}
+		return idp != "" && c.value(s, "daypass_idp") == idp
+	})
 }
 
 // IDPNames returns the names of the [daypass-idp NAME] sections, the company's first.

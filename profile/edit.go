@@ -29,7 +29,7 @@ type Change struct {
 }
 
 // Compose returns the two sections that settings given as flags make: how to log
-// in, under the name of the flag idp, and the profile. Values are not checked,
+// in, under the name of the flag idp, and the profile. A chained profile has no login. Values are not checked,
 // see [Config.Edit].
 func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) []Block {
 	login := Block{Section: Section{IDP: true, Name: flags["idp"]}}
@@ -48,6 +48,9 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 			}
 			b.Lines = append(b.Lines, Line{k.name, value})
 		}
+	}
+	if flags["source-profile"] != "" { // that one has the login
+		return []Block{own}
 	}
 	return []Block{login, own}
 }
