@@ -94,10 +94,13 @@ func chainRefusals() []stsRefusal {
 	const aws = failure.ExitAWS
 	stale := []string{"AWS does not take the credentials of profile {source}, which assume role {role} ({code}).", "{token}",
 		"Is this machine's clock right? If so, were the role's sessions revoked? Try: daypass doctor --profile {source}"}
+	inItsWords := []string{"AWS refused role {role} to role {sourcerole} ({code}).", "{token}", sendTrustPolicy}
 	return []stsRefusal{
-		{"AccessDenied", "", aws, []string{
-			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it ({code}).",
+		{"AccessDenied", "explicit deny", aws, inItsWords},
+		{"AccessDenied", "sts:assumerole on", aws, []string{
+			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it (AccessDenied).",
 			"{token}", sendTrustPolicy}},
+		{"AccessDenied", "", aws, inItsWords}, // another action is missing
 		{"ExpiredToken", "", aws, stale},
 		{"InvalidClientTokenId", "", aws, stale},
 		{"SignatureDoesNotMatch", "", aws, stale},
