@@ -74,3 +74,40 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 		})
 	}
 }
+
+// A login that the command needs while it runs is asked for on its terminal, and
+// Ctrl-C there reaches the command once.
+func TestServeAsksOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	c := newSandboxComputer(t, sandbox.Options{})
+	c.writeConfig(c.section("corp") + c.profile("dev", "corp"))
+	c.aws.AutoApprove("taro")
+	if r := c.say("login", "--profile", "dev"); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	c.aws.AutoApprove("")
+	client := "/usr/bin/python3 " + filepath.Join(installed.folder, "identity.py") + ` ""`
+	c.env["AWS_ENDPOINT_URL_STS"], c.env["DAYPASS"] = c.aws.STSEndpoint, installed.daypass
+	// A shell takes two signals for one.
+	const counts = `
+import os, signal, time
+signals, writer = os.pipe()
+os.set_blocking(signals, False), os.set_blocking(writer, False)
+signal.set_wakeup_fd(writer)
+signal.signal(signal.SIGINT, lambda *_: None)
+print("counting", flush=True)
+signal.pause()
+time.sleep(1)
+print("caught", len(os.read(signals, 9)))
+os._exit(7)`
+	term := c.inTerminal(installed.daypass, "exec", "--serve", "--profile", "dev", "--", "sh", "-c",
+		"$DAYPASS logout --profile dev; "+client+"; sleep 2; "+client+"; exec /usr/bin/python3 -u -c '"+counts+"'")
+	code := term.waitFor(`Approve only if the page shows ([A-Z]{4}-[A-Z]{4})`)[1]
+	must(t, c.aws.Approve(code, "taro"))
+	term.waitFor("assumed-role/dev/taro@example.com")
+	term.waitFor("counting")
+	term.press("\x03")
+	if status := term.wait(); status != 7 || !strings.Contains(term.Screen(), "caught 1") {
+		t.Errorf("exit %d:\n%s", status, term.Screen())
+	}
+}
