@@ -122,6 +122,7 @@ func TestTrustPolicyOfALogin(t *testing.T) {
 	if diff := cmp.Diff(any([]any{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"}), actions); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
+	must(t, w.box.Trust(w.box.RoleARN, string(policy.Document)))
 	// A source identity goes on to a chained role, and tags that are transitive do.
 	chained := func(p *Pipeline) { hub := p.Profile; p.Profile.Source, p.Profile.ExternalID = &hub, "ours" }
 	policy, err = w.pipeline(chained).TrustPolicy(w.ctx(), "")
@@ -132,6 +133,7 @@ func TestTrustPolicyOfALogin(t *testing.T) {
 	if w.box.Count("") != requests {
 		t.Error("the provider was asked")
 	}
+	w.mustRun(w.spoke("spoke"))
 	for _, sub := range []string{"taro\nnaoko", "\x1b[2J", "t\u00e4ro"} {
 		_, err := w.pipeline().TrustPolicy(w.ctx(), sub)
 		w.failsWith(err, failure.ExitUsage, "holds characters that are not printable ASCII")

@@ -38,8 +38,9 @@ type session struct {
 	secretKey, token string
 	arn, userID      string
 	account          string
-	role             string // ARN
-	chained          bool   // assumed by another role
+	role             string   // ARN
+	chained          bool     // assumed by another role
+	passed           []string // actions that a chained role must allow too
 	expires          time.Time
 }
 
@@ -75,7 +76,7 @@ func (s *Sandbox) assumeRole(r *http.Request) answer {
 		return s.stsError(STSError{Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."})
 	}
 	sessionName := form.Get("RoleSessionName")
-	keyID, given := s.beginSession(role, sessionName, duration, false)
+	keyID, given := s.beginSession(role, sessionName, duration, false, identity.passed...)
 	return xmlAnswer(http.StatusOK, `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
     <SubjectFromWebIdentityToken>%[2]s</SubjectFromWebIdentityToken>
@@ -99,7 +100,7 @@ func (s *Sandbox) assumeRole(r *http.Request) answer {
 }
 
 // beginSession hands out credentials; s.mu is held.
-func (s *Sandbox) beginSession(role role, name string, duration time.Duration, chained bool) (keyID string, given session) {
+func (s *Sandbox) beginSession(role role, name string, duration time.Duration, chained bool, passed ...string) (keyID string, given session) {
 	given = session{
 		secretKey: s.issue("", 40),
 		token:     s.issue("IQoJb3JpZ2luX2Vj", cmp.Or(s.options.SessionTokenSize, 900)),
@@ -108,6 +109,7 @@ func (s *Sandbox) beginSession(role role, name string, duration time.Duration, c
 		account:   role.account,
 		role:      role.arn,
 		chained:   chained,
+		passed:    passed,
 		expires:   s.now().Add(duration).Truncate(time.Second),
 	}
 	keyID = "ASIA" + rand.Text()[:16]
@@ -153,10 +155,12 @@ func (s *Sandbox) assumeChainedRole(r *http.Request) answer {
 	if form.Has("ExternalId") {
 		context["sts:externalid"] = []string{form.Get("ExternalId")}
 	}
-	if policy, exists := s.roles[role.arn]; !exists || !policy.allows("sts:AssumeRole", caller.role, context) {
-		return s.stsError(STSError{Code: "AccessDenied", Message: "User: " + caller.arn + " is not authorized to perform: sts:AssumeRole on resource: " + role.arn})
+	for _, action := range append([]string{"sts:AssumeRole"}, caller.passed...) {
+		if policy, exists := s.roles[role.arn]; !exists || !policy.allows(action, caller.role, context) {
+			return s.stsError(STSError{Code: "AccessDenied", Message: "User: " + caller.arn + " is not authorized to perform: " + action + " on resource: " + role.arn})
+		}
 	}
-	keyID, given := s.beginSession(role, form.Get("RoleSessionName"), duration, true)
+	keyID, given := s.beginSession(role, form.Get("RoleSessionName"), duration, true, caller.passed...)
 	return xmlAnswer(http.StatusOK, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleResult>
     <AssumedRoleUser>

@@ -188,7 +188,7 @@ func (st statement) applies(action, principal string, context map[string][]strin
 		return false
 	}
 	principals := st.Principal.Federated
-	if action == "sts:AssumeRole" {
+	if strings.Contains(principal, ":role/") {
 		principals = st.Principal.AWS
 	}
 	if !slices.Contains(principals, principal) && !slices.Contains(principals, "*") {

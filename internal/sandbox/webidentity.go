@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,6 +26,7 @@ type webIdentity struct {
 	builtIn         bool     // the issuer is the principal
 	sourceIdentity  string
 	hasTags         bool
+	passed          []string // actions that a chained role must allow too
 }
 
 // webIdentity verifies an ID token as STS does; s.mu is held.
@@ -91,6 +93,12 @@ func (s *Sandbox) webIdentity(raw string) (webIdentity, *STSError) {
 	for name := range all {
 		if name == claimTags || strings.HasPrefix(name, claimTags+"/") { // some providers can only send flat claims
 			identity.hasTags = true
+		}
+		if name == claimSourceIdentity {
+			identity.passed = append(identity.passed, "sts:SetSourceIdentity")
+		}
+		if name == claimTags+"/transitive_tag_keys" || name == claimTags && bytes.Contains(all[name], []byte(`"transitive_tag_keys"`)) {
+			identity.passed = append(identity.passed, "sts:TagSession")
 		}
 	}
 	return identity, nil
