@@ -3,6 +3,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,10 +38,12 @@ func TestCompanySettings(t *testing.T) {
 		t.Error(text)
 	}
 	// A file that is handed out does not lead the company's login elsewhere unseen.
-	l.write("handed-out.ini", "[daypass-idp company]\nissuer = https://evil.example\n")
+	var out, errs bytes.Buffer
+	e := l.environment(&out, &errs, "configure", "--yes", "--import", "-")
+	e.Executable, e.Invoked, e.Stdin = l.installed(), l.installed(), strings.NewReader("[daypass-idp company]\nissuer = https://evil.example\n")
 	want := "[daypass-idp company] issuer = https://evil.example, for a login that you have already"
-	if code, _, stderr := l.configure("--yes", "--import", filepath.Join(l.home(), "handed-out.ini")); code != 2 || !strings.Contains(stderr, want) {
-		t.Errorf("import: exit %d: %s", code, stderr)
+	if code := Run(t.Context(), e); code != 2 || !strings.Contains(errs.String(), want) {
+		t.Errorf("import: exit %d: %s", code, &errs)
 	}
 	must(t, os.Chmod(path, 0o666))
 	before := len(l.box.Requests())

@@ -57,7 +57,7 @@ func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, error) {
 	var token idp.Token
 	var err error
-	if p.Profile.Source == nil || !p.isWorkload() { // a platform's token hands nothing on
+	if p.Profile.Source == nil || !p.isWorkload() { // none is got for a role that it is not for
 		token, err = p.knownToken(ctx)
 	}
 	known := err == nil
