@@ -89,11 +89,16 @@ func TestLogout(t *testing.T) {
 	l.login()
 	l.mustRun("process", "--profile", "dev")
 	stdout := l.mustRun("logout", "--profile", "dev")
-	if !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked): profiles dev.\nAWS credentials already given out stay valid until ") {
+	if !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked): profile dev.\nAWS credentials already given out stay valid until ") {
 		t.Errorf("logout says %q", stdout)
 	}
 	if code, _, _ := l.run("process", "--profile", "dev"); code != 3 {
 		t.Errorf("process after logout: exit %d", code)
+	}
+	l.login()
+	l.write(".aws/config", l.config()+strings.ReplaceAll(l.config()[strings.Index(l.config(), "[profile"):], "[profile dev]", "[profile other]"))
+	if stdout := l.mustRun("logout", "-p", "other"); !strings.Contains(stdout, "): profiles dev, other.\n") {
+		t.Errorf("logout of two profiles says %q", stdout)
 	}
 	l.login()
 	must(t, os.RemoveAll(filepath.Join(l.home(), ".aws")))
@@ -133,6 +138,10 @@ func TestStatus(t *testing.T) {
 	l.write(".aws/config", l.config()+strings.ReplaceAll(l.config()[strings.Index(l.config(), "[profile"):], "[profile dev]", "[profile other]"))
 	if got := l.mustRun("status"); !strings.HasPrefix(got, "dev\n") || !strings.Contains(got, "\n\nother\n") || strings.Count(got, "taro@example.com, renews by itself") != 2 {
 		t.Errorf("not a block for each profile:\n%s", got)
+	}
+	failed := process.Status{Profile: "dev", LastFailure: &process.LastFailure{Exit: 3, Line: "code X stays good until 09:27:"}}
+	if got, err := render([]process.Status{failed}, false, time.Now()); err != nil || !strings.Contains(string(got), "exit 3: code X stays good until 09:27\n") {
+		t.Errorf("a line that leads to another one: %v\n%s", err, got)
 	}
 }
 

@@ -31,8 +31,9 @@ settings). With --yes nothing is asked and nobody is needed at the terminal. A
 further role with the same login takes --idp NAME and --role-arn.
 
 --import takes the sections [daypass-idp NAME] and [profile NAME] from a file
-that your company hands out (or from standard input, -), and writes credential_process for this machine.
-What could do harm in it wants a yes of its own, or --force.`,
+that your company hands out (or from standard input, -), and writes
+credential_process for this machine. Whatever could do harm in it needs a yes of
+its own, or --force.`,
 		Example: `  daypass configure
   daypass configure --idp corp --profile prod \
     --role-arn arn:aws:iam::111122223333:role/Admin
@@ -56,7 +57,7 @@ What could do harm in it wants a yes of its own, or --force.`,
 			return c.run(cmd.Context(), importFile)
 		},
 	}
-	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile to write: a `NAME`")
+	cmd.Flags().StringVarP(&name, "profile", "p", "", "`NAME` of the profile to write")
 	addSettings(cmd)
 	for _, usual := range []string{"issuer", "client-id", "role-arn", "region", "idp"} {
 		cmd.Flags().Lookup(usual).Hidden = false

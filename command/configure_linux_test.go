@@ -100,7 +100,7 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer(issuer, "ftp://x\n")
 	p.answer("is not https\n", "")
 	p.answer(issuer, strings.TrimSuffix(l.box.Issuer, "/")+"\n")
-	p.answer("The provider spells itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
+	p.answer("The provider calls itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
 	p.answer("Client id: ", "nobody\n")
 	p.answer("Client secret, Enter if the client has none (not shown): ", "s3cret\n")
 	p.answer("does not accept client nobody (invalid_client: the client is not known, or its secret is wrong).\n  Is the client id right?", "")

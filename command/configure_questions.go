@@ -145,7 +145,7 @@ func (c *configurer) tryClient(ctx context.Context) error {
 	})
 }
 
-// checkIssuer asks the provider how it spells itself, and how people log in there.
+// checkIssuer asks the provider what it calls itself, and how people log in there.
 func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
 	checked, err := c.settings("issuer", issuer)
 	if err != nil {
@@ -182,7 +182,7 @@ func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered str
 	if err != nil {
 		return false, err
 	}
-	return talk.Confirm(ctx, "  The provider spells itself "+discovered+", and AWS compares each letter. Use that?", true)
+	return talk.Confirm(ctx, "  The provider calls itself "+discovered+", and AWS compares each letter. Use that?", true)
 }
 
 // discover asks the provider how people log in there.
@@ -193,10 +193,11 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	return c.env.withSession(profile.Profile{IDP: login}, func(s *session) error {
 		published, err := s.Diagnose(ctx)
 		var failed *failure.Error
+		var document *idp.DiscoveryError
 		switch {
 		case ctx.Err() != nil:
 			return ended(ctx, ctx.Err())
-		case errors.As(err, &failed) && failed.Exit == failure.ExitNetwork:
+		case errors.As(err, &failed) && (failed.Exit == failure.ExitNetwork || errors.As(err, &document) && document.Discovered == ""):
 			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
 		case err != nil:
 			return err
@@ -423,7 +424,7 @@ func (c *configurer) conversation() (*prompt.Terminal, error) {
 		talk, err := prompt.OpenTerminal()
 		if err == nil {
 			c.talk = talk
-			return talk, talk.Say("daypass configure: Enter accepts the answer in brackets, Ctrl-C ends it.\n")
+			return talk, talk.Say("daypass configure: Enter accepts the answer in brackets, Ctrl-C quits.\n")
 		}
 		why = err.Error()
 	}

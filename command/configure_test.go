@@ -202,7 +202,7 @@ func TestConfigureRefuses(t *testing.T) {
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
 		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
-		{name: "not an issuer", exit: 2, want: "there is no discovery document below it",
+		{name: "not an issuer", exit: 2, want: ".\nIs the address right, and does it open in a browser on this machine?\n",
 			change: func(l *laptop, answers []string) []string { return append(answers, "--issuer", l.box.URL+"/other") }},
 		{name: "another way to the same host", box: sandbox.Options{IssuerSlash: true}, exit: 2, want: "the provider calls itself",
 			change: func(l *laptop, answers []string) []string {

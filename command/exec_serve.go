@@ -54,7 +54,7 @@ const servedPath = "/credentials"
 func (e *Environment) startServer(ctx context.Context, p profile.Profile) (*credentialServer, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return nil, failure.New(failure.ExitUnexpected, err, fmt.Sprintf("no port of this machine can be served on: %v.", err), "Run it without --serve.")
+		return nil, failure.New(failure.ExitUnexpected, err, fmt.Sprintf("cannot listen on a port of this machine: %v.", err), "Run it without --serve.")
 	}
 	c := &credentialServer{env: e, profile: p, host: listener.Addr().String(), token: secret.New(rand.Text() + rand.Text())}
 	// Signals are the command's: they do not end a renewal.

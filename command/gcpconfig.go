@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,17 +21,20 @@ func newGCPConfig(e *Environment) *cobra.Command {
 		Long: `Prints the external_account file that gcloud and Google's client libraries read
 from GOOGLE_APPLICATION_CREDENTIALS. It holds no secret.
 
-With --via aws the libraries prove the profile's role to Google Cloud. They find
-its credentials in their environment alone: start them with daypass exec.
+With --via aws the libraries prove the profile's role to Google Cloud. They look
+for its credentials in their environment alone: start them with daypass exec.
 
-With --via login they run daypass for the login's ID token, and want to be
-allowed to by GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.`,
+With --via login they run daypass to get the login's ID token. They do so only if
+GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 is set.`,
 		Example: "  daypass gcp-config -p dev --audience //iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/dev > gcp.json\n" +
 			"  GOOGLE_APPLICATION_CREDENTIALS=gcp.json daypass exec -p dev -- terraform plan",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if via != "aws" && via != "login" {
 				return fmt.Errorf("--via %q is not aws or login", via)
+			}
+			if name != "" && cmd.Flags().Changed("idp") {
+				return errors.New("--profile and --idp exclude each other")
 			}
 			src := e.source(cmd)
 			delete(src.Flags, "audience") // it is another one than that of the settings
@@ -47,9 +51,9 @@ allowed to by GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.`,
 					return err
 				}
 			case p.RoleARN == "":
-				return failure.New(failure.ExitUsage, nil, "--via aws needs a role, so a profile.", "Give --profile NAME, or --via login.")
+				return failure.New(failure.ExitUsage, nil, "--via aws needs the role of a profile.", "Give --profile NAME, or --via login.")
 			case p.Region == "":
-				return failure.New(failure.ExitUsage, nil, "Google's libraries need a region to prove a role of AWS, and profile "+p.Name+" has none.", "Add the line region = ... to the profile.")
+				return failure.New(failure.ExitUsage, nil, "Google's libraries need a region to prove a role of AWS, but profile "+p.Name+" has none.", "Add the line region = ... to the profile.")
 			}
 			file, err := config.File()
 			if err != nil {
@@ -60,7 +64,6 @@ allowed to by GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.`,
 	}
 	profileFlag(cmd, &name)
 	cmd.Flags().String("idp", "", "name of the [daypass-idp] section to log in with")
-	cmd.MarkFlagsMutuallyExclusive("profile", "idp")
 	cmd.Flags().StringVar(&config.Audience, "audience", "", "full name of the provider in Google's workload identity pool")
 	cmd.Flags().StringVar(&config.ServiceAccount, "service-account", "", "e-mail address of a service account to act as")
 	cmd.Flags().StringVar(&via, "via", "aws", "what Google trusts: aws (the role) or login (the identity provider)")

@@ -115,9 +115,9 @@ func TestGCPConfig(t *testing.T) {
 	for name, args := range map[string]string{
 		"is not a provider of a workload identity pool":  "--audience x -p dev",
 		"--via \"gcp\" is not aws or login":              "--via gcp --audience " + audience + " -p dev",
-		"--via aws needs a role":                         "--idp corp --audience " + audience,
+		"--via aws needs the role of a profile":          "--idp corp --audience " + audience,
 		"is not the e-mail address of a service account": "--service-account x -p dev --audience " + audience,
-		"were all set": "--idp corp -p dev --audience " + audience,
+		"--profile and --idp exclude each other":         "--idp corp -p dev --audience " + audience,
 	} {
 		if code, stdout, stderr := l.run(append([]string{"gcp-config"}, strings.Fields(args)...)...); code != 2 || stdout != "" || !strings.Contains(stderr, name) {
 			t.Errorf("%s: exit %d, %q, %s", args, code, stdout, stderr)

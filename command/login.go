@@ -25,7 +25,8 @@ tab, and waits as long as that is good. Every profile that names the same
 Ctrl-C keeps a code: the next login or command goes on waiting for it.
 
 With --no-browser no tab is opened. Where there is no code, it prints an address
-for a browser on any machine, and asks for the address on which that ends up.`,
+for a browser on any machine, and asks for the address at which that browser
+ends up.`,
 		Example: "  daypass login --profile dev\n  daypass login --idp corp --force",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,12 +22,15 @@ func newLogout(e *Environment) *cobra.Command {
 		Use:   "logout [-p PROFILE | --idp NAME | --all]",
 		Short: "Revoke the login and delete what was kept of it",
 		Long: `Revokes the refresh token at the provider and deletes the login and all that was
-made from it, in every place that it was kept in. If one of them cannot be
+made from it, in every place where it was kept. If one of them cannot be
 reached or is locked, nothing is deleted, and daypass ends with 7. It acts on the
 login, so on every profile that names the same [daypass-idp] section.`,
 		Example: "  daypass logout --profile dev\n  daypass logout --all",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all && (cmd.Flags().Changed("profile") || cmd.Flags().Changed("idp")) {
+				return errors.New("--all takes every login: leave out --profile and --idp")
+			}
 			src := e.source(cmd)
 			var p profile.Profile
 			if !all {
@@ -58,8 +62,6 @@ login, so on every profile that names the same [daypass-idp] section.`,
 	}
 	loginFlags(cmd, &name)
 	cmd.Flags().BoolVar(&all, "all", false, "every login on this machine; needs no configuration")
-	cmd.MarkFlagsMutuallyExclusive("all", "profile")
-	cmd.MarkFlagsMutuallyExclusive("all", "idp")
 	return cmd
 }
 
@@ -82,8 +84,11 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 			revoked = "refresh token revoked"
 		}
 		fmt.Fprintf(&text, "Logged out of %s (%s)", prompt.Clean(name), prompt.Clean(revoked))
-		if profiles := profilesOf(src, out); len(profiles) > 0 {
-			fmt.Fprintf(&text, ": profiles %s", prompt.Clean(strings.Join(profiles, ", ")))
+		switch profiles := prompt.Clean(strings.Join(profilesOf(src, out), ", ")); {
+		case strings.Contains(profiles, ", "):
+			text.WriteString(": profiles " + profiles)
+		case profiles != "":
+			text.WriteString(": profile " + profiles)
 		}
 		text.WriteString(".\n")
 		if out.CredentialsUntil.After(until) {

@@ -15,11 +15,11 @@ func newProcess(e *Environment) *cobra.Command {
 		Use:   "process --profile NAME",
 		Short: "Print credentials for an SDK (credential_process)",
 		Long: `Prints the profile's role credentials as the Version-1 JSON that the AWS CLI and
-SDKs read from a credential_process: from the keyring while they are fresh, else
+SDKs read from a credential_process: from the cache while they are fresh, else
 renewed, else after a login. It asks on the terminal device or in a browser,
 never on stdin, stdout or stderr.
 
-The profile is taken from --profile alone: an SDK does not tell which profile it
+The profile is taken from --profile alone: an SDK does not say which profile it
 resolves, and AWS_PROFILE may name another.`,
 		Example: "  credential_process = /usr/local/bin/daypass process --profile dev",
 		Args:    noArguments,

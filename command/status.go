@@ -105,7 +105,7 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 		return printJSON(all)
 	}
 	if len(all) == 0 {
-		return []byte("No profile in ~/.aws/config names daypass. Set one up: daypass configure\n"), nil
+		return []byte("No profile uses daypass. Set one up: daypass configure\n"), nil
 	}
 	var b bytes.Buffer
 	until := func(when time.Time) string { return "until " + prompt.Clock(when, now) }
@@ -153,7 +153,7 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 			line("settings", s.Company)
 		}
 		if f := s.LastFailure; f != nil {
-			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, f.Line))
+			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, strings.TrimSuffix(f.Line, ":")))
 		}
 		if s.NeedsPerson && s.Problem == "" {
 			line("next", "daypass login --profile "+profile.Word(s.Profile))

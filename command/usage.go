@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,7 +16,7 @@ import (
 // usage explains what cobra says of a command line: an unknown command, flag or
 // argument.
 func usage(cmd *cobra.Command, err error, args []string) *failure.Error {
-	says, known, typed, dashes := err.Error(), []string(nil), "", ""
+	says, known, typed, dashes := strings.Replace(err.Error(), "arg(s)", "argument", 1), []string(nil), "", ""
 	if cmd.Name() == "help" {
 		cmd = cmd.Root()
 	}

@@ -20,7 +20,7 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 	term := c.inTerminal(installed.daypass, "configure")
 	for _, step := range []struct{ question, keys string }{
 		{`Issuer URL of your company's login, such as .*: $`, strings.TrimSuffix(c.provider.issuer, "/") + "\r"},
-		{`The provider spells itself ` + c.provider.issuer + `, .* Use that\? \[Y/n\]: $`, "\r"},
+		{`The provider calls itself ` + c.provider.issuer + `, .* Use that\? \[Y/n\]: $`, "\r"},
 		{`Client id: $`, "daypass-e2x\x7f\x7f2e\r"}, // with a typing error, taken back
 		{`Client secret, .*: $`, "\r"},
 		{`Role, as .*: $`, "arn:aws:iam::111122223333:role/dev\r"},

@@ -44,7 +44,7 @@ func stsRefusals() []stsRefusal {
 		{"InvalidIdentityToken", "incorrect token audience", aws, []string{
 			"account {account} does not accept client {client} (Incorrect token audience).", "{token}", "{addclient}"}},
 		{"InvalidIdentityToken", "no openidconnect provider", aws, []string{
-			"account {account} does not know the identity provider {issuer}, or under another spelling: a slash at the end counts (No OpenIDConnect provider found).",
+			"account {account} does not know the identity provider {issuer}, or knows it under another spelling: a slash at the end counts (No OpenIDConnect provider found).",
 			"{token}", printCommands}},
 		{"InvalidIdentityToken", "verification key", network, []string{
 			"AWS cannot fetch the signing keys of {host} (3 tries).", "{token}",

@@ -50,7 +50,7 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 		{"audience", badToken, "Incorrect token audience", aws, []string{
 			"account 111122223333 does not accept client CLIENT (Incorrect token audience).", login, "aws iam add-client-id-to-open-id-connect-provider " + theClient}, 1},
 		{"no provider", badToken, "No OpenIDConnect provider found in your account for ISSUER", aws, []string{
-			"account 111122223333 does not know the identity provider ISSUER, or under another spelling: a slash at the end counts", login, "daypass trust-policy --format cli --profile dev prints the commands"}, 1},
+			"account 111122223333 does not know the identity provider ISSUER, or knows it under another spelling: a slash at the end counts", login, "daypass trust-policy --format cli --profile dev prints the commands"}, 1},
 		{"signing keys", badToken, "Couldn't retrieve verification key from your identity provider", network, []string{
 			"AWS cannot fetch the signing keys of", login, "reachable from the internet"}, 3},
 		{"thumbprint", badToken, "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", aws, []string{
