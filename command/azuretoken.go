@@ -26,13 +26,13 @@ bearer token: whoever has it can do what the application may.`,
 				return fmt.Errorf("--format %q is not raw or json", format)
 			}
 			if (resource == "") == (scope == "") {
-				return errors.New("give one of --resource and --scope")
+				return errors.New("give either --resource or --scope")
 			}
 			if resource != "" {
 				scope = resource + "/.default"
 			}
 			if len(scope) > 1000 || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' }) {
-				return errors.New("the resource or scope holds a character that none has")
+				return errors.New("the resource or scope holds a character that cannot be in one")
 			}
 			p, err := loadAny(e.source(cmd), name)
 			if err != nil {

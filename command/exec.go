@@ -47,7 +47,7 @@ environment, in the files of --env-file and in --env:
                            a secret of Key Vault
 
 #KEY at the end takes one key of a secret that is a JSON object, and #/A/B follows
-a JSON pointer. If a secret cannot be had, the command is not started.
+a JSON pointer. If a secret cannot be fetched, the command is not started.
 
 With --azure, the command also has what Azure's own libraries and Terraform sign in
 with: the profile's application, and a file with a token that daypass renews while

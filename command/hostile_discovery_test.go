@@ -81,7 +81,7 @@ func TestHostileDiscovery(t *testing.T) {
 		{name: "token_endpoint twice", at: "discovery", answer: twice("token_endpoint", "http://evil.example/"), exit: 2, says: useless},
 		{name: "scopes_supported is a text", at: "discovery", answer: with("scopes_supported", "openid")},
 		{name: "no jwks_uri", at: "discovery", answer: with("jwks_uri", nil), exit: 2, says: useless},
-		{name: "no device_authorization_endpoint", at: "discovery", answer: quirk("device_authorization_endpoint", nil), command: "login --profile dev --force", exit: 3, says: "profile dev needs a login in a browser, and none can be opened here."},
+		{name: "no device_authorization_endpoint", at: "discovery", answer: quirk("device_authorization_endpoint", nil), command: "login --profile dev --force", exit: 3, says: "profile dev needs a login in a browser, but none can be opened here."},
 		{name: "algorithms that AWS takes none of", at: "discovery", answer: quirk("id_token_signing_alg_values_supported", []string{"HS256", "none"}), exit: 0},
 
 		{name: "a redirect to another host", at: "discovery", answer: redirect(302, "http://THIEF/"), exit: 6, says: "HOST does not answer as it should ("},

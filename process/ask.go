@@ -176,7 +176,7 @@ func needsLogin(why string) *failure.Error {
 
 // needsBrowser is a failure after which somebody has to open a browser elsewhere.
 func needsBrowser() *failure.Error {
-	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login in a browser, and none can be opened here.",
+	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login in a browser, but none can be opened here.",
 		"Run in a terminal: daypass login --no-browser{flag}")
 }
 

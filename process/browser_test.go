@@ -218,7 +218,7 @@ func TestBrowserElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newBrowserWorld(t, sandbox.Options{})
 	w.person = Person{Terminal: true}
-	err := w.fails(failure.ExitLogin, "needs a login in a browser, and none can be opened here.", w.inBrowser)
+	err := w.fails(failure.ExitLogin, "needs a login in a browser, but none can be opened here.", w.inBrowser)
 	if !strings.Contains(err.Error(), "daypass login --no-browser --profile dev") {
 		t.Error(err)
 	}

@@ -60,7 +60,7 @@ func Parse(value string) (r Reference, isReference bool, err error) {
 		}
 		return Reference{}, marked, err
 	case strings.Contains(rest, "?"):
-		return Reference{}, true, errors.New("there are no parameters (?)")
+		return Reference{}, true, errors.New("it may not have parameters (?)")
 	}
 	body, part, parted := strings.Cut(rest, "#")
 	r = Reference{Secret{Scheme: scheme, Name: body}, part}
