@@ -110,7 +110,7 @@ func explainVault(ctx context.Context, err error, host, name string) *failure.Er
 		unknown *net.DNSError
 	)
 	if errors.As(err, &unknown) && unknown.IsNotFound {
-		return failure.New(failure.ExitNetwork, err, "there is no vault at "+host+", as DNS says.", "Check the name of the vault, and the network.")
+		return failure.New(failure.ExitNetwork, err, "there is no vault at "+host+", according to DNS.", "Check the name of the vault, and the network.")
 	}
 	if f := notAsked(ctx, err, host, &e); f != nil {
 		return f

@@ -41,7 +41,7 @@ func TestCompanySettings(t *testing.T) {
 	var out, errs bytes.Buffer
 	e := l.environment(&out, &errs, "configure", "--yes", "--import", "-")
 	e.Executable, e.Invoked, e.Stdin = l.installed(), l.installed(), strings.NewReader("[daypass-idp company]\nissuer = https://evil.example\n")
-	want := "[daypass-idp company] issuer = https://evil.example, for a login that you have already"
+	want := "[daypass-idp company] issuer = https://evil.example, for a login that you already have"
 	if code := Run(t.Context(), e); code != 2 || !strings.Contains(errs.String(), want) {
 		t.Errorf("import: exit %d: %s", code, &errs)
 	}

@@ -194,9 +194,9 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 		case c.Old != "" && c.Key != "credential_process":
 			all = append(all, said+", which was "+shownValue(c.Key, c.Old))
 		case !c.New && c.Key != "credential_process":
-			all = append(all, said+", in a section that you have already")
+			all = append(all, said+", in a section that you already have")
 		case c.New && c.IDP && (slices.Contains(config.CompanyIDPNames(), c.Name) || config.NamesUsing(c.Name) != nil):
-			all = append(all, said+", for a login that you have already")
+			all = append(all, said+", for a login that you already have")
 		case c.New && !c.IDP && c.Name == "default" && c.Key == "daypass_role_arn":
 			all = append(all, said+", which every AWS tool uses where no profile is named")
 		}

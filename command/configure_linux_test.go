@@ -130,7 +130,7 @@ func TestConfigureByHand(t *testing.T) {
 
 	// A second role takes the login that is there.
 	p = l.terminal("configure")
-	p.answer("or a login that you have already (corp): ", "corp\n")
+	p.answer("or a login that you already have (corp): ", "corp\n")
 	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "arn:aws-cn:iam::111122223333:role/Admin\n")
 	p.answer("Name of the profile [admin]: ", "\n")
 	p.answer("Region, such as eu-west-1, Enter for none: ", "\n")
@@ -176,9 +176,9 @@ func TestImportAsksForEachWarning(t *testing.T) {
 	l.install()
 	questions := []string{
 		"Warning: [daypass-idp corp] browser_command = " + os.Args[0] + " {url}, which runs this program on your machine. Accept? [y/N]: ",
-		"Warning: [profile dev] daypass_idp = corp, in a section that you have already. Accept? [y/N]: ",
+		"Warning: [profile dev] daypass_idp = corp, in a section that you already have. Accept? [y/N]: ",
 		"Warning: [profile dev] output = text, which was json. Accept? [y/N]: ",
-		"Warning: [profile dev] daypass_role_arn = " + l.box.RoleARN + ", in a section that you have already. Accept? [y/N]: ",
+		"Warning: [profile dev] daypass_role_arn = " + l.box.RoleARN + ", in a section that you already have. Accept? [y/N]: ",
 		"Write this? [y/N]: ",
 	}
 	for refused := range len(questions) + 1 {

@@ -71,7 +71,7 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	}
 	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
 	if known != nil {
-		text += ",\nor a login that you have already (" + strings.Join(known, ", ") + ")"
+		text += ",\nor a login that you already have (" + strings.Join(known, ", ") + ")"
 	}
 	offered := "" // the company's, if it has one
 	if names := c.config.CompanyIDPNames(); len(names) > 0 {

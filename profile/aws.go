@@ -87,7 +87,7 @@ func (s *settings) sessionName() string {
 		claim, text, closed := strings.Cut(part, "}")
 		switch {
 		case closed != (i > 0) || strings.Contains(text, "}"):
-			s.fail(got.wrong("", "want text and {claim}, as in {email}; a brace stands alone"))
+			s.fail(got.wrong("", "want text and {claim}, as in {email}; a brace has no partner"))
 		case closed && strings.TrimSpace(claim) == "":
 			s.fail(got.wrong("", "want the name of a claim between the braces, as in {email}"))
 		}
