@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"github.com/daypass/daypass/failure"
@@ -73,14 +72,6 @@ func checkOwner(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// prepareDir makes dir if it is missing, and checks it.
-func prepareDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return checkDir(dir)
-}
-
 // checkDir refuses a dir that is a link, or that another user could write to, and
 // takes away the access of others that an older umask or a careless copy gave them.
 func checkDir(dir string) error {
@@ -100,23 +91,10 @@ func checkDir(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// checkFileName refuses a name that is not a file's name on every system as it is,
-// or that is a temporary file's.
-func checkFileName(name string) error {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	if name == "" || len(name) > 100 || name[0] == '.' || strings.Trim(name, plain) != "" {
-		return fmt.Errorf("bad name of a state file %q", name)
-	}
-	return nil
-}
-
 // ReadFile reads a small file of the state folder, or a folder in it, of at most
 // max bytes. A missing file is [ErrMiss], a larger one an *UnreadableError; a link,
 // another user's file and what else fails are an *UnreachableError.
 func ReadFile(dir, name string, max int64) ([]byte, error) {
-	if err := checkFileName(name); err != nil {
-		return nil, err
-	}
 	data, err := readPlain(dir, name, max+1)
 	if int64(len(data)) > max {
 		return nil, &UnreadableError{Where: filepath.Join(dir, name), Err: fmt.Errorf("larger than %d bytes", max)}
@@ -154,10 +132,7 @@ func readPlain(dir, name string, max int64) (data []byte, err error) {
 // and a full disk leaves the old one: that is an *UnreachableError. It makes the
 // folder if need be.
 func WriteFile(dir, name string, data []byte) error {
-	if err := checkFileName(name); err != nil {
-		return err
-	}
-	err := prepareDir(dir)
+	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = replaceFile(dir, name, data)
 	}
@@ -168,8 +143,11 @@ func WriteFile(dir, name string, data []byte) error {
 // has it.
 const tempMark = "~"
 
-// replaceFile is WriteFile in a folder that exists, and was checked.
+// replaceFile is WriteFile in a folder that exists.
 func replaceFile(dir, name string, data []byte) error {
+	if err := checkDir(dir); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(dir, name+tempMark+"*") // 0600
 	if err != nil {
 		return err
@@ -192,9 +170,6 @@ func replaceFile(dir, name string, data []byte) error {
 
 // removeFile deletes a file, and what writers of it that died have left.
 func removeFile(dir, name string) error {
-	if err := checkFileName(name); err != nil {
-		return err
-	}
 	path := filepath.Join(dir, name)
 	temps, _ := filepath.Glob(path + tempMark + "*")
 	for _, temp := range temps {

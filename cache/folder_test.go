@@ -35,22 +35,6 @@ func TestStateFile(t *testing.T) {
 	}
 }
 
-func TestStateFileNames(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	for _, name := range []string{"", ".", "..", "../x", "/x", `a\b`, "a/b", "x~1", "a:b"} {
-		_, err := ReadFile(dir, name, 100)
-		if err == nil || errors.Is(err, ErrMiss) {
-			t.Errorf("read %q: %v, want an error", name, err)
-		}
-		if err := WriteFile(dir, name, nil); err == nil {
-			t.Errorf("write %q: want an error", name)
-		}
-	}
-	if entries, _ := os.ReadDir(filepath.Dir(dir)); len(entries) != 0 {
-		t.Errorf("refused names left %v", entries)
-	}
-}
-
 // Writers that died have left temporary files, with secrets in some.
 func TestTemporaryFiles(t *testing.T) {
 	dir := t.TempDir()

@@ -33,7 +33,7 @@ func TestLockFileIsDeleted(t *testing.T) {
 
 func TestLockFileIsLink(t *testing.T) {
 	locks := Locks{filepath.Join(t.TempDir(), "state")}
-	must(t, prepareDir(locks.Dir))
+	must(t, os.Mkdir(locks.Dir, 0o700))
 	target := filepath.Join(t.TempDir(), "target")
 	must(t, os.Symlink(target, filepath.Join(locks.Dir, "login.lock")))
 	if _, err := locks.TryLock("login"); err == nil || !strings.Contains(err.Error(), "login.lock") {

@@ -57,17 +57,11 @@ func (k Key) cipher() (cipher.AEAD, error) {
 // Seal writes a sealed file into the login's folder, as [WriteFile] does, but does
 // not make the folder again if a logout has deleted it: that is ErrMiss.
 func (l *Login) Seal(k Key, name string, data []byte) error {
-	if err := checkFileName(name); err != nil {
-		return err
-	}
 	aead, err := k.cipher()
 	if err != nil {
 		return err
 	}
-	if err = checkDir(l.Dir()); err == nil {
-		err = replaceFile(l.Dir(), name+sealedSuffix, aead.Seal(nil, nil, data, []byte(name)))
-	}
-	return fileError(err)
+	return fileError(replaceFile(l.Dir(), name+sealedSuffix, aead.Seal(nil, nil, data, []byte(name))))
 }
 
 // Unseal reads a sealed file. The error is ErrMiss, an *UnreadableError if this
