@@ -5,10 +5,8 @@
 // Writers of a record hold a lock of [Locks]; so do readers of the login record.
 // Readers of the key and of sealed files hold none.
 //
-// Three answers are never the same value, because they have different
-// remedies: there is no such record ([ErrMiss]), there is something but not a
-// whole record ([UnreadableError]), and nothing could be found out
-// ([UnreachableError]).
+// [ErrMiss], [UnreadableError] and [UnreachableError] are never the same value,
+// because they have different remedies.
 package cache
 
 import (
@@ -50,8 +48,8 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 // what it was given: whether the record is there remains unknown.
 type UnreachableError struct {
 	Where  string // the storage's name for people
-	Locked bool   // it is locked, and may hold the record
-	Full   bool   // it takes nothing more: the disk below it is full
+	Locked bool   // it may hold the record
+	Full   bool   // the disk below it is full
 	Err    error
 }
 
@@ -157,14 +155,11 @@ func Open(o Options) *Storages {
 // Login returns the login that key names, a name from [Name]. storage is auto,
 // keyring, kernel or file: where a new login goes. Nothing is read yet.
 func (s *Storages) Login(key, storage string) (*Login, error) {
-	l := &Login{storages: s, key: key, auto: storage == "auto"}
-	switch kept, err := s.find(storage); {
-	case l.auto:
-		l.candidates = s.keyrings
-	case storage == "keyring" && len(s.keyrings) > 0:
-		l.candidates = s.keyrings[:1]
-	case err == nil: // kernel or file
-		l.candidates = []Keyring{kept}
+	l := &Login{storages: s, key: key, auto: storage == "auto", candidates: s.keyrings}
+	if storage == "keyring" {
+		l.candidates = s.keyrings[:min(1, len(s.keyrings))]
+	} else if !l.auto {
+		l.candidates = slices.DeleteFunc(slices.Clone(s.all), func(kept Keyring) bool { return kept.Kind() != storage })
 	}
 	if len(l.candidates) == 0 {
 		return nil, fmt.Errorf("not known on %s, use auto or file", runtime.GOOS)
@@ -188,9 +183,8 @@ func (s *Storages) Logins() ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return !isHex(name, 64) }), err
 }
 
-// Strays returns the logins in this machine's storages that no place file names.
-// What cannot be listed is left out: a keyring that is out of reach, and those
-// that only [Storages.Sweep] can clear.
+// Strays returns the logins in this machine's storages that no place file names,
+// as far as those can be listed: see [Storages.Sweep] for the others.
 func (s *Storages) Strays(ctx context.Context) ([]Items, error) {
 	keys, err := s.Logins()
 	if err != nil {

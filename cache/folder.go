@@ -180,8 +180,7 @@ func removeFile(dir, name string) error {
 	return fileError(err)
 }
 
-// syncDir makes a change in dir last through a power loss. Some systems cannot do
-// that; the change is made all the same.
+// syncDir makes a change in dir last through a power loss, if the system can do that.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()
@@ -210,8 +209,7 @@ func fileError(err error) error {
 	return &UnreachableError{Where: "the state folder", Full: full, Err: err}
 }
 
-// fileItems is a folder of files of mode 0600. They protect as well as ~/.ssh does,
-// which is less than a keyring: so this storage is chosen by hand.
+// fileItems is a folder of files of mode 0600, which protect as well as ~/.ssh does.
 type fileItems string
 
 func (f fileItems) Kind() string                            { return "file" }

@@ -22,9 +22,8 @@ type Login struct {
 // Dir is the folder of the login's files. It may not exist.
 func (l *Login) Dir() string { return filepath.Join(l.storages.stateDir, l.key) }
 
-// Key returns the key to the login's sealed files, which is all that a cached
-// answer needs of the keyring. It never unlocks. The error is ErrMiss, an
-// *UnreadableError or an *UnreachableError.
+// Key returns the key to the login's sealed files, and never unlocks. The error is
+// ErrMiss, an *UnreadableError or an *UnreachableError.
 func (l *Login) Key(ctx context.Context) (Key, error) {
 	items, _, err := l.present()
 	if err != nil {
@@ -85,10 +84,9 @@ func (l *Login) CanAsk() bool {
 	return err == nil && items.CanAsk()
 }
 
-// Unlock makes the login readable. It may raise a dialog, where there is a
-// display, and waits for its answer until ctx ends: call it under a lock, after
-// another call said Locked. If the login stays locked, the error is an
-// *UnreachableError, with [ErrDismissed] or [ErrUnanswered] in it if it was asked for.
+// Unlock makes the login readable. It may raise a dialog and wait for its answer: call
+// it under a lock, after another call said Locked. If the login stays locked, the
+// error is an *UnreachableError, with [ErrDismissed] or [ErrUnanswered] if it was asked for.
 func (l *Login) Unlock(ctx context.Context) error {
 	items, _, err := l.present()
 	if err != nil {
@@ -97,8 +95,8 @@ func (l *Login) Unlock(ctx context.Context) error {
 	return items.Unlock(ctx)
 }
 
-// Forget deletes the login's folder with all its files. Call it after all [Items]
-// are deleted. The caller holds the login's lock.
+// Forget deletes the login's folder, after all [Items] are deleted. The caller holds
+// the login's lock.
 func (l *Login) Forget() error {
 	// Once it is renamed, no process finds it, and none can add to it.
 	doomed := l.Dir() + tempMark

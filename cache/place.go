@@ -64,11 +64,10 @@ func (l *Login) present() (Items, Place, error) {
 	return Items{kept, place.ID}, place, err
 }
 
-// Choose makes sure that there is a place to write to. The present one is kept if
-// the setting allows it. Else a storage is chosen that can be used now, or, if
-// canAsk says that there is a person to ask, that [Login.Unlock] can unlock. idp is
-// the section's name. If there is no such storage, the error is an
-// *UnreachableError. The caller holds the login's lock.
+// Choose makes sure that there is a place to write to: the present one if the
+// setting allows it, else a storage that can be used now or, if canAsk says that
+// there is a person to ask, that [Login.Unlock] can unlock. idp is the section's name.
+// Without one, the error is an *UnreachableError. The caller holds the login's lock.
 func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 	_, place, err := l.present()
 	// The items of a damaged place are found by [Storages.Strays] alone.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,9 @@ const (
 )
 
 var (
-	errItemLocked       error = lockedError{errors.New("it is locked, and holds the record")}
 	errCollectionLocked error = lockedError{errors.New("it is locked, and may hold the record")}
 	errNoDisplay        error = lockedError{errors.New("there is no display to ask for its password on")}
-
-	errNoCollection = errors.New("it has no collection to keep a record in")
-	errNoBus        = errors.New("there is no D-Bus session bus in this session")
+	errNoBus                  = errors.New("there is no D-Bus session bus in this session")
 )
 
 // secretService is the keyring of the Linux desktop. It talks over D-Bus
@@ -78,10 +76,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 		opened := openSession(ctx, conn) // beside the search
 		found, err := s.find(ctx, conn, item)
 		session, failed := opened()
-		if err == nil {
-			err = failed
-		}
-		if err == nil {
+		if err = cmp.Or(err, failed); err == nil {
 			err = call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret)
 		}
 		value = secret.Value
@@ -155,16 +150,12 @@ func (s *secretService) List(ctx context.Context) (names []string, err error) {
 func (s *secretService) Unlock(ctx context.Context, items ...string) error {
 	return s.talk(ctx, dialogBound, func(ctx context.Context, conn *dbus.Conn) error {
 		collection, err := unlockedHome(ctx, conn)
-		if errors.Is(err, errCollectionLocked) {
+		if err == errCollectionLocked {
 			err = s.unlock(ctx, conn, collection)
 		}
-		var all []dbus.ObjectPath
-		for _, item := range items {
-			if err != nil {
-				return err
-			}
-			var locked []dbus.ObjectPath
-			_, locked, err = s.search(ctx, conn, attributes(item))
+		var all, locked []dbus.ObjectPath
+		for i := 0; err == nil && i < len(items); i++ {
+			_, locked, err = s.search(ctx, conn, attributes(items[i]))
 			all = append(all, locked...)
 		}
 		if err != nil || len(all) == 0 {
@@ -180,7 +171,7 @@ func (s *secretService) unlock(ctx context.Context, conn *dbus.Conn, locked ...d
 		return errNoDisplay
 	}
 	err := complete(ctx, conn, answer)
-	if errors.Is(err, ErrDismissed) || errors.Is(err, ErrUnanswered) {
+	if err == ErrDismissed || err == ErrUnanswered {
 		err = lockedError{err}
 	}
 	return err
@@ -238,11 +229,11 @@ func attributes(item string) map[string]string {
 }
 
 // find returns where the item is, in one place normally: ErrMiss if it is missing,
-// but ErrConfirms, errItemLocked or errCollectionLocked if it is locked or may be.
+// but ErrConfirms or another lockedError if it is locked or may be.
 func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
 	found, locked, err := s.search(ctx, conn, attributes(item))
 	if err == nil && len(locked) > 0 {
-		err = errItemLocked
+		err = lockedError{errors.New("it is locked, and holds the record")}
 		if isUnlocked(ctx, conn, dbus.ObjectPath(path.Dir(string(locked[0])))) {
 			err = ErrConfirms
 		}
@@ -263,7 +254,7 @@ func (s *secretService) search(ctx context.Context, conn *dbus.Conn, attributes 
 	home := s.home
 	s.mu.Unlock()
 	if !isUnlocked(ctx, conn, home) && !anyUnlocked(ctx, conn) {
-		if _, err := unlockedHome(ctx, conn); errors.Is(err, errCollectionLocked) {
+		if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
 			return nil, nil, err
 		}
 	}
@@ -289,7 +280,7 @@ func openSession(ctx context.Context, conn *dbus.Conn) func() (dbus.ObjectPath, 
 func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectPath, err error) {
 	err = call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Store(&collection)
 	if err == nil && collection == "/" {
-		err = errNoCollection
+		err = errors.New("it has no collection to keep a record in")
 	}
 	var locked bool
 	if err == nil {
@@ -429,11 +420,11 @@ func checkPeer(conn *net.UnixConn) error {
 		return err
 	}
 	var peer *unix.Ucred
-	var peerErr error
+	var failed error
 	err = raw.Control(func(fd uintptr) {
-		peer, peerErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
-	if err = errors.Join(err, peerErr); err != nil {
+	if err = cmp.Or(err, failed); err != nil {
 		return err
 	}
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
