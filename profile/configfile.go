@@ -91,10 +91,7 @@ func Open(src Source) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := src.parse(text)
-	if err == nil {
-		c.company, err = src.openCompany()
-	}
+	c, err := src.load(text)
 	if info, failed := os.Stat(path); err == nil && failed == nil {
 		c.exposed = runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
 	}
@@ -129,13 +126,7 @@ func readText(path string) (string, error) {
 	where := plain(path)
 	info, err := os.Stat(path)
 	var data []byte
-	switch {
-	case err != nil:
-	case info.IsDir():
-		return "", fault(where, "this is a folder, not a file", "Name the file itself.")
-	case !info.Mode().IsRegular() && path != os.DevNull: // a pipe could keep us waiting for ever
-		return "", fault(where, "not a regular file", "Name a regular file.")
-	default:
+	if err == nil && (info.Mode().IsRegular() || path == os.DevNull) { // a pipe could keep us waiting for ever
 		data, err = readBounded(path)
 	}
 	switch {
@@ -143,6 +134,10 @@ func readText(path string) (string, error) {
 		return "", failure.New(failure.ExitUsage, err, where+": there is no such file")
 	case err != nil:
 		return "", failure.New(failure.ExitUsage, err, where+": cannot be read: "+bare(err).Error(), "Check the owner and the permissions of the file.")
+	case info.IsDir():
+		return "", fault(where, "this is a folder, not a file", "Name the file itself.")
+	case data == nil:
+		return "", fault(where, "not a regular file", "Name a regular file.")
 	}
 	return checkText(where, data)
 }
@@ -166,6 +161,15 @@ func readBounded(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// load is parse, with the company's file.
+func (src Source) load(text string) (*Config, error) {
+	c, err := src.parse(text)
+	if err == nil {
+		c.company, err = src.openCompany()
+	}
+	return c, err
 }
 
 // parse finds the sections of a text.
@@ -231,13 +235,15 @@ func (c *Config) place(s *section) string {
 	return plain(c.path) + ": " + plain("["+s.header+"]")
 }
 
-// value returns what a section, which need not be in use, says in one key; "" if it
-// does not, or is nil.
-func (c *Config) value(s *section, key string) string {
+// value returns what a section, which need not be in use, says in one key.
+func (c *Config) value(s *section, key string) string { return s.lookup(key, c.text.value) }
+
+// lookup returns a setting as read reads it; "" if it is missing, or the section nil.
+func (s *section) lookup(key string, read func(entry) string) string {
 	if s != nil {
 		for _, e := range s.settings {
 			if e.key == key {
-				return c.text.value(e)
+				return read(e)
 			}
 		}
 	}

@@ -173,14 +173,9 @@ func isScopes(text string) bool { return printableASCII(text) && !strings.Contai
 // protocolParameters are what the flows themselves send: RFC 8628 section 3.1 and
 // 3.4, RFC 6749 section 4.1, RFC 7636, RFC 7521, RFC 9101 and OpenID Connect Core
 // section 3.1.2.1.
-func protocolParameters() []string {
-	return []string{
-		"client_id", "client_secret", "scope", "grant_type", "device_code", "refresh_token",
-		"code_challenge", "code_challenge_method", "code_verifier",
-		"client_assertion", "client_assertion_type",
-		"redirect_uri", "state", "nonce", "response_type", "response_mode", "code", "request", "request_uri",
-	}
-}
+const protocolParameters = "client_id client_secret scope grant_type device_code refresh_token " +
+	"code_challenge code_challenge_method code_verifier client_assertion client_assertion_type " +
+	"redirect_uri state nonce response_type response_mode code request request_uri"
 
 // extraParams checks that nothing is said that daypass says itself, and nothing
 // twice (RFC 6749, section 3.1; RFC 8707 allows it for "resource"). The values
@@ -196,7 +191,7 @@ func (s *settings) extraParams() string {
 			s.fail(got.wrongUnseen("", "want k=v&k=v, percent-encoded where needed"))
 		}
 	}
-	for _, name := range protocolParameters() {
+	for name := range strings.FieldsSeq(protocolParameters) {
 		if params.Has(name) {
 			s.fail(got.wrongUnseen("Remove it here.", "%s is a parameter of the protocol; daypass sends it itself", name))
 		}

@@ -119,7 +119,7 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range protocolParameters() {
+	for name := range strings.FieldsSeq(protocolParameters) {
 		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
 		if e := wantError(t, err, name+" is a parameter of the protocol"); strings.Contains(e.Error(), "hunter2") {
 			t.Errorf("the error shows a value: %s", e)

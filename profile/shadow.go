@@ -22,14 +22,7 @@ func (c *Config) Region(name string) string {
 // CredentialProcess returns the profile's credential_process line as the AWS CLI
 // reads it, with what looks like a comment at its end; "" if there is none.
 func (c *Config) CredentialProcess(name string) string {
-	if s := c.sections[Section{Name: name}]; s != nil {
-		for _, e := range s.settings {
-			if e.key == "credential_process" {
-				return c.text.whole(e)
-			}
-		}
-	}
-	return ""
+	return c.sections[Section{Name: name}].lookup("credential_process", c.text.whole)
 }
 
 // Shadow is a section with keys that SDKs use instead of the profile's

@@ -23,11 +23,7 @@ func OpenToEdit(src Source) (*Config, error) {
 		if _, err := os.Lstat(path); err == nil {
 			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
 		}
-		c, err := src.parse("")
-		if err == nil {
-			c.company, err = src.openCompany()
-		}
-		return c, err
+		return src.load("")
 	}
 	text, err := readText(path)
 	switch {
@@ -38,16 +34,12 @@ func OpenToEdit(src Source) (*Config, error) {
 	case info.Mode().Perm()&0o200 == 0:
 		return nil, cannotWrite(path, errors.New("it is read-only"))
 	}
-	c, err := src.parse(text)
+	c, err := src.load(text)
 	if err != nil {
 		return nil, err
 	}
 	c.old = []byte(text)
-	if err := c.Refused(); err != nil {
-		return nil, err
-	}
-	c.company, err = src.openCompany()
-	return c, err
+	return c, c.Refused()
 }
 
 // Refused returns an error if botocore refuses the whole file, and with it the AWS
@@ -64,16 +56,14 @@ func (c *Config) Refused() error {
 // is a link, the file that it leads to is replaced. A file that was changed since
 // it was read is left alone.
 func (c *Config) Replace(text []byte) error {
-	path, target := c.path, c.path
+	path, target, err := c.path, c.path, error(nil)
 	if c.old == nil {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return cannotWrite(path, err)
-		}
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	} else {
-		var err error
-		if target, err = filepath.EvalSymlinks(path); err != nil {
-			return cannotWrite(path, err)
-		}
+		target, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return cannotWrite(path, err)
 	}
 	temporary, err := writeBeside(target, text)
 	if err != nil {
