@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -48,7 +49,7 @@ func decide(mode string, getenv func(string) string, desktop bool, noTerminal er
 	}
 	a := Audience{
 		Terminal: noTerminal == nil,
-		Browser:  desktop || getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != "" || getenv("BROWSER") != "",
+		Browser:  desktop || cmp.Or(getenv("DISPLAY"), getenv("WAYLAND_DISPLAY"), getenv("BROWSER")) != "",
 	}
 	switch mode {
 	case "", "auto":
@@ -67,11 +68,8 @@ func decide(mode string, getenv func(string) string, desktop bool, noTerminal er
 	return a
 }
 
-// onWSL reports whether this is Windows Subsystem for Linux, with Windows
-// programs in reach.
-//
-// A cron job there lacks the variable, and a container there has the same kernel,
-// but not the kernel's handler for Windows programs.
+// onWSL reports whether this is Windows Subsystem for Linux, with Windows programs
+// in reach. A cron job there lacks the variable, and a container the kernel's handler.
 func onWSL(getenv func(string) string) bool {
 	_, err := os.Stat("/proc/sys/fs/binfmt_misc/WSLInterop")
 	return runtime.GOOS == "linux" && (err == nil || getenv("WSL_DISTRO_NAME") != "")

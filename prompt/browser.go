@@ -18,10 +18,6 @@ import (
 	"github.com/daypass/daypass/address"
 )
 
-// startTime is how long a browser, or the program that opens one, may take until
-// it is believed to have started.
-const startTime = 2 * time.Second
-
 // Browser is the program that opens addresses.
 type Browser struct {
 	// Command is a template for arguments, which no shell reads. {url},
@@ -38,10 +34,9 @@ type Browser struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// Open starts the program, and watches it for two seconds. A program that cannot
-// be started, or ends with an error within that time, is an error that says so in
-// a few words: `"firefox {url}": not found in PATH`. So nobody claims a tab that
-// is not there. A program that goes on is left alone.
+// Open starts the program, and watches it for two seconds. One that cannot be
+// started, or ends with an error within that time, is an error that says so in a few
+// words: nobody claims a tab that is not there.
 //
 // It gets the null device on all three descriptors, no other descriptor, and its
 // own session: SDKs wait until the last holder of our stdout is gone, and Ctrl-C
@@ -63,7 +58,7 @@ func (b Browser) Open(ctx context.Context, target string) error {
 	}
 	starting, ended := context.WithCancelCause(ctx)
 	go func() { ended(cmd.Wait()) }() // leaves no zombie while we go on
-	_ = b.Sleep(starting, startTime)
+	_ = b.Sleep(starting, 2*time.Second)
 	if failed := new(exec.ExitError); errors.As(context.Cause(starting), &failed) {
 		return fmt.Errorf("%s: it ended at once (%w)", name, failed)
 	}

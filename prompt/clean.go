@@ -5,13 +5,11 @@ import (
 	"unicode"
 )
 
-// Clean makes text of outside origin fit for one line on a terminal.
-//
-// Control characters (C0, C1) and characters that draw nothing (bidirectional
-// overrides, zero-width characters, variation selectors) are removed: they could
-// move the cursor, retitle the window or reorder what the person reads. The rest of
-// an escape sequence is harmless. Line breaks, tabs and other spaces become a plain
-// space, and what is not UTF-8 becomes U+FFFD. Printable ASCII stays as it is.
+// Clean makes text of outside origin fit for one line on a terminal. Controls and
+// characters that draw nothing (bidirectional overrides, zero-width ones, variation
+// selectors) are removed: they could move the cursor, retitle the window or reorder
+// what the person reads. Any white space becomes a plain space, and what is not UTF-8
+// becomes U+FFFD.
 func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -47,9 +47,8 @@ func (d device) Close() error { return d.file.Close() }
 
 func (d device) Read(p []byte) (int, error) { return d.file.Read(p) }
 
-// Write fails if we are a background job by now, and if the terminal takes
-// nothing for too long: one that is halted with Ctrl-S must not halt a login
-// that was approved.
+// Write fails if we are a background job by now, and if the terminal takes nothing
+// for too long: Ctrl-S must not halt a login that was approved.
 func (d device) Write(p []byte) (int, error) {
 	if err := d.checkForeground(); err != nil {
 		return 0, err

@@ -48,9 +48,8 @@ func OpenTerminal() (*Terminal, error) { return openTerminal() }
 // Close restores and closes the terminal device.
 func (t *Terminal) Close() error { return t.device.Close() }
 
-// Show writes the [Text] of r and, if r asks for it and there is room, the QR code
-// of its address. The text, the code and one line below them fit on the screen
-// together.
+// Show writes the [Text] of r and, if r asks for it and both fit on the screen with
+// one line below them, the QR code of its address.
 func (t *Terminal) Show(r Request, now time.Time) error {
 	text, err := Text(r, now)
 	if err != nil {
@@ -71,10 +70,8 @@ func (t *Terminal) Say(text string) error {
 	return t.write(b.String(), 0)
 }
 
-// Countdown says for how long the code userCode can still be approved, in one
-// line that it rewrites each second until ctx ends and clears then. What is
-// written meanwhile by other methods goes above that line. A terminal that
-// cannot rewrite lines gets the line once.
+// Countdown says for how long the code userCode can still be approved, in a line
+// that is rewritten each second until ctx ends, and cleared then.
 func (t *Terminal) Countdown(ctx context.Context, userCode string, expires time.Time, now func() time.Time, sleep func(context.Context, time.Duration) error) {
 	t.rewrite(ctx, sleep, func() string {
 		seconds := int(max(expires.Sub(now()), 0) / time.Second)
@@ -86,12 +83,9 @@ func (t *Terminal) Countdown(ctx context.Context, userCode string, expires time.
 	})
 }
 
-// Waiting says that another process holds the login, in one line that it
-// rewrites each second until ctx ends and clears then, as Countdown does.
-//
-// what is asked each second for what is waited for, and returns "" while that is not
-// known. Then nothing is written in the first three seconds: a renewal that needs no
-// person ends sooner.
+// Waiting says in such a line that another process holds the login. what is asked each
+// second for what is waited for, and returns "" while that is not known. Then nothing
+// is written in the first three seconds: a renewal that needs no person ends sooner.
 func (t *Terminal) Waiting(ctx context.Context, what func() string, now func() time.Time, sleep func(context.Context, time.Duration) error) {
 	start := now()
 	t.rewrite(ctx, sleep, func() string {
@@ -104,16 +98,14 @@ func (t *Terminal) Waiting(ctx context.Context, what func() string, now func() t
 }
 
 // rewrite draws what line returns, cleaned and cut to the width at hand, each
-// second until ctx ends. An empty line is not drawn. A failure is left alone: the
-// next second comes, and the login does not depend on this line.
+// second until ctx ends. An empty line is not drawn, and a terminal that cannot
+// rewrite lines gets it once. The login does not depend on it: a failure is left alone.
 func (t *Terminal) rewrite(ctx context.Context, sleep func(context.Context, time.Duration) error, line func() string) {
 	defer func() { _ = t.write("", 0) }()
 	for ctx.Err() == nil {
 		text := []rune(Clean(line()))
-		// The last column stays free: after it, the cursor is on the next line of some
-		// terminals.
 		width, _ := t.size()
-		width--
+		width-- // after the last column, the cursor is on the next line of some terminals
 		switch {
 		case len(text) == 0:
 		case t.dumb || width <= 0:

@@ -20,25 +20,16 @@ type Request struct {
 
 	Expires time.Time // end of the authorization; zero if not known
 
-	// Profile, RoleName and AccountID say what the login is for. Each is "" if it
-	// is not known.
-	Profile, RoleName, AccountID string
+	Profile, RoleName, AccountID string // what the login is for; each "" if it is not known
 
-	// TabOpened says that [Browser.Open] took the address.
-	TabOpened bool
-
+	TabOpened bool // [Browser.Open] took the address
 	// Elsewhere says, in the browser flow, that the browser is on another machine, and the
 	// address on which it ends up will be pasted.
 	Elsewhere bool
-
-	// QR asks for a QR code of the address below the text, on a terminal that has
-	// room for it.
-	QR bool
+	QR        bool // a QR code of the address is wanted below the text
 }
 
-// Text returns the lines that ask a person to approve r, each ended by a newline,
-// in one piece. Times are in now's location.
-//
+// Text returns the lines that ask a person to approve r, with times in now's location.
 // The addresses and the code may come from a stored record, so they are checked
 // once more: for what is unfit to be shown there is an error, and no text.
 func Text(r Request, now time.Time) (string, error) {
