@@ -15,15 +15,10 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// handOverTime is how long a browser has to start and fetch the address.
-const handOverTime = 30 * time.Second
-
 // HandOver gives a secret URL to a browser without writing it into an argument
-// list, which every user of the machine can read. It calls open with a one-time
-// address on loopback that leads to the URL, and returns when a browser has
-// fetched it. The address works once, for 30 seconds, and only for a program of
-// our own user, see package handover: if another user's fetches it, nobody gets the URL
-// and HandOver fails.
+// list, which every user of the machine can read. It calls open with an address on
+// loopback that leads to the URL once, for 30 seconds, and only for a program of our
+// own user, see package handover, and returns when a browser has fetched it.
 //
 // Not a file that only we can read: browsers in a sandbox (snap, Flatpak) may not
 // read it, and nobody sees when it may go.
@@ -52,7 +47,7 @@ func HandOver(ctx context.Context, to secret.String, open func(address string) e
 	if err := open(link.Address()); err != nil && link.Take() { // unless it was fetched all the same
 		return err
 	}
-	_ = sleep(waiting, handOverTime) // until it is fetched, at the longest
+	_ = sleep(waiting, 30*time.Second) // until it is fetched, at the longest
 	switch {
 	case !link.Take(): // a browser has been answered, or is this moment
 		err = <-link.Fetched

@@ -40,8 +40,7 @@ func (p Place) Endpoint() (string, error) {
 	return "https://" + region + "." + host, nil
 }
 
-// region returns the region whose console is meant, and an error if there is none
-// that is known.
+// region returns the region whose console is meant.
 func (p Place) region() (string, error) {
 	switch {
 	case p.Partition.Console == "":
@@ -117,10 +116,7 @@ func (p Place) address(what string) (string, error) {
 	if err := address.Check(what, false); err != nil {
 		return "", err
 	}
-	u, err := url.Parse(what)
-	if err != nil {
-		return "", err
-	}
+	u, _ := url.Parse(what) // as address.Check did
 	// u.Host, and not u.Hostname(): no port, not even an empty one, is part of a
 	// console address.
 	labels, inConsole := strings.CutSuffix("."+strings.ToLower(u.Host), "."+p.Partition.Console)

@@ -27,11 +27,7 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-const (
-	tries       = 3                // of a request that finds nobody or a server in trouble
-	requestTime = 10 * time.Second // for one request with its answer
-	answerMax   = 64 << 10         // bytes of an answer's body; a real one is of a few kB
-)
+const tries = 3 // of a request that finds nobody or a server in trouble
 
 // SignIn is one sign-in to the console.
 type SignIn struct {
@@ -87,7 +83,7 @@ func (in *SignIn) URL(ctx context.Context, keyID string, key, token secret.Strin
 // proxies, and by net/http in its errors. status is 0 if no answer came, or one
 // that is worth another try.
 func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, in.Endpoint+"/federation", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -99,7 +95,7 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 	var body []byte
 	if err == nil {
 		defer response.Body.Close()
-		body, err = io.ReadAll(io.LimitReader(response.Body, answerMax))
+		body, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	}
 	host, problem := request.URL.Host, ""
 	var proxy *failure.Error // of the transport

@@ -14,9 +14,8 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// Answer is what an endpoint said. Its fields are read one by one, so that one of
-// the wrong type does not cost the others: a refresh token must not be lost
-// because expires_in is a list.
+// Answer is what an endpoint said. Its fields are read one by one: a refresh token
+// must not be lost because expires_in is a list.
 type Answer struct {
 	ProviderError // what [Answer.Err] returns, if it is an error
 
@@ -131,10 +130,9 @@ func (a Answer) Judged() bool {
 }
 
 // Tokens returns the tokens of an answer to a token request (OpenID Connect Core
-// section 3.1.3.3). It tells a refusal from a lost answer: an OAuth error about the
-// request is a refusal whatever its status, and so is any other answer to the
-// client's address (a redirect, a rate limit). The rest leaves open whether the
-// token or code was spent; see [IsLost].
+// section 3.1.3.3). An OAuth error about the request is a refusal whatever its status,
+// and so is any other answer to the client's address (a redirect, a rate limit). The
+// rest leaves open whether the token or code was spent; see [IsLost].
 //
 // If there is no ID token, the error is a [*TokenError], and the refresh token, if
 // one came, is returned with it: it must be stored.
@@ -159,8 +157,8 @@ func (a Answer) Bad(reason string) error {
 	return failure.New(failure.ExitRefused, &a.ProviderError, "{host} does not answer as it should: "+reason+" ("+a.Op+").", tellProvider)
 }
 
-// retryAfter reads the Retry-After header: seconds or a date (RFC 9110 section
-// 10.2.3). It returns 0 if there is none, and at most an hour.
+// retryAfter reads the Retry-After header (RFC 9110 section 10.2.3), from 0, also if
+// there is none, to an hour.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {

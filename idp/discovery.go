@@ -72,7 +72,6 @@ func (p *published) current(now time.Time) bool {
 
 // Metadata returns what the provider publishes: known, else remembered, else
 // fetched. What is remembered serves however old it is if nothing can be fetched.
-// Once it is known, an exchange is one request and nothing else in it can fail.
 func (c *Client) Metadata(ctx context.Context) (Metadata, error) {
 	if c.known != nil {
 		return c.known.metadata, nil
@@ -109,8 +108,8 @@ type Diagnosis struct {
 	SkewKnown bool
 }
 
-// Diagnose fetches the discovery document, whatever is remembered of it. With an
-// error, the diagnosis holds what is known of the clock.
+// Diagnose fetches the discovery document, whatever is remembered of it. The clock
+// is known with an error too.
 func (c *Client) Diagnose(ctx context.Context) (d Diagnosis, err error) {
 	c.skew = nil
 	if err = c.discover(ctx); err == nil {
@@ -186,9 +185,8 @@ func (e *ProviderError) absent() bool {
 	return 400 <= e.Status && e.Status < 500
 }
 
-// readMetadata reads and checks a discovery document by the exact names of its
-// fields. All its addresses are checked here, once, so that no secret can go to a
-// bad one later. The issuer is read in any case.
+// readMetadata reads a discovery document by the exact names of its fields, and checks
+// all its addresses: no secret can go to a bad one later. The issuer is read in any case.
 func (c *Client) readMetadata(fields map[string]json.RawMessage) (Metadata, error) {
 	a := Answer{fields: fields}
 	list := func(name string) []string {

@@ -38,7 +38,6 @@ type ProviderError struct {
 	Cause error // why there was no answer, nil if there was one
 }
 
-// Error says who answered what to which request.
 func (e *ProviderError) Error() string {
 	if e.Cause != nil {
 		return fmt.Sprintf("no answer of %s to the %s request: %s", e.Host, e.Op, plain(e.Cause))
@@ -46,7 +45,6 @@ func (e *ProviderError) Error() string {
 	return fmt.Sprintf("%s answered the %s request with HTTP status %d (%s)", e.Host, e.Op, e.Status, e.said())
 }
 
-// Unwrap returns why there was no answer.
 func (e *ProviderError) Unwrap() error { return e.Cause }
 
 // IsLost reports whether the answer to an exchange is not known.
@@ -206,13 +204,11 @@ type DiscoveryError struct {
 	Discovered string // what the provider calls itself, if that is another name; not trusted
 }
 
-// Error says what is wrong with the issuer.
 func (e *DiscoveryError) Error() string { return e.Reason }
 
 // TokenError is the cause if an ID token is of no use. It never holds the token.
 type TokenError struct{ Reason string }
 
-// Error says what is wrong with the token.
 func (e *TokenError) Error() string { return "bad ID token: " + e.Reason }
 
 // badToken is the error for a token that is of no use.

@@ -24,8 +24,7 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// RequestTime bounds one request. It is what is left of an SDK's time-out of a
-// minute after everything else; providers answer within a second.
+// RequestTime bounds one request: what is left of an SDK's time-out of a minute.
 const RequestTime = 10 * time.Second
 
 // Client is one client of one provider, for one goroutine.
@@ -132,17 +131,13 @@ func Exchange(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), RequestTime)
 }
 
-// Refresh sends a refresh token to the provider (RFC 6749 section 6) and returns
-// what comes of it. If discovery is known, that is one request. An empty
+// Refresh sends a refresh token to the provider (RFC 6749 section 6), as an [Exchange],
+// and returns what comes of it: one request, if discovery is known. An empty
 // RefreshToken in the answer means that the old one stays good.
 //
-// Tokens can come with an error: a refresh token without an ID token. It must be
-// stored all the same, because the old one may be spent.
-//
-// [IsLost] means that the token may be spent: retrying at once may still be within
-// the provider's grace. [IsInvalidGrant] means that the token is of no more use.
-//
-// Refresh is not cancelled with ctx: it has [RequestTime] of its own.
+// Tokens can come with an error, see [Answer.Tokens]. [IsLost] means that the token may
+// be spent: retrying at once may still be within the provider's grace.
+// [IsInvalidGrant] means that the token is of no more use.
 func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, error) {
 	ctx, cancel := Exchange(ctx)
 	defer cancel()

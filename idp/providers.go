@@ -11,8 +11,7 @@ import (
 type Provider struct {
 	Name string // as people call it
 
-	// DevicePath follows the issuer if the discovery document leaves the device
-	// authorization endpoint out, "" if it does not.
+	// DevicePath follows the issuer if discovery leaves the device endpoint out.
 	DevicePath string
 	// NoOfflineAccess is set for a provider that gives a refresh token without the
 	// scope offline_access, and with it one that outlives the logout.
@@ -25,8 +24,7 @@ type Provider struct {
 	// compare the port as well need fixed ones, and a second one in case the first is
 	// taken.
 	RedirectURIs string
-	// SwitchOn says what has to be enabled at the provider.
-	SwitchOn string
+	SwitchOn     string // what has to be enabled at the provider
 	// Admits says who can get a token for the client, if only the provider itself
 	// holds people off. It may hold {client}, the client id, and {host}.
 	Admits string

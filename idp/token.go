@@ -21,9 +21,8 @@ const maxIDToken = 64 << 10
 // Token is an ID token that was parsed, once. Its claims are those of OpenID
 // Connect Core sections 2 and 5.1; whatever is optional is empty if it is absent.
 type Token struct {
-	Raw secret.String
-	// Algorithm is that of the signature (RFC 7515 section 4.1.1).
-	Algorithm string
+	Raw       secret.String
+	Algorithm string // of the signature (RFC 7515 section 4.1.1)
 
 	Issuer          string
 	Subject         string
@@ -39,10 +38,8 @@ type Token struct {
 	NotBefore time.Time // optional
 	Expires   time.Time
 
-	// All holds every claim, with numbers as [json.Number].
-	All map[string]any
-
-	keyID string // kid, "" if the header has none
+	All   map[string]any // every claim, with numbers as [json.Number]
+	keyID string         // kid, "" if the header has none
 }
 
 // Parse reads an ID token without verifying anything: for messages about one, or

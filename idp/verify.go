@@ -35,8 +35,7 @@ func STSAlgorithms() []string {
 
 // Verify checks an ID token as OpenID Connect Core section 3.1.3.7 asks, and as
 // AWS STS will: signature, iss, aud, azp, exp, iat and nbf. The cause of a refusal
-// is a [*TokenError]. With discovery and keys remembered it makes no request; they
-// are fetched again, once, if the token is signed with an unknown key.
+// is a [*TokenError]. With discovery and keys remembered it makes no request.
 func (c *Client) Verify(ctx context.Context, raw secret.String) (Token, error) {
 	t, err := Parse(raw)
 	if err == nil {
