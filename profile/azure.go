@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/daypass/daypass/address"
@@ -31,17 +32,18 @@ func (s *settings) azure() Azure {
 	if !s.usesAzure() {
 		return Azure{}
 	}
-	a := Azure{Via: s.oneOf("daypass_azure_via", ViaAWS, ViaCognito, ViaIMDS)}
+	const via = "daypass_azure_via"
+	a := Azure{Via: s.oneOf(via, ViaAWS, ViaCognito, ViaIMDS)}
 	if a.Via == ViaIMDS {
 		a.Identity = s.azureIdentity("daypass_azure_identity")
-		s.meaningless(a.Via, "daypass_azure_tenant", "daypass_azure_client_id", "daypass_cognito_pool", "daypass_cognito_provider", "daypass_cognito_user")
+		s.noneOf(via, a.Via, "daypass_azure_tenant", "daypass_azure_client_id", "daypass_cognito_pool", "daypass_cognito_provider", "daypass_cognito_user")
 		return a
 	}
-	s.meaningless(a.Via, "daypass_azure_identity")
+	s.noneOf(via, a.Via, "daypass_azure_identity")
 	a.Tenant = s.text(s.required("daypass_azure_tenant", "the tenant's id or its domain"), isTenant, "the tenant's id or its domain")
 	a.ClientID = s.text(s.required("daypass_azure_client_id", "the client id of the application"), isGUID, "the client id of the application, a GUID")
 	if a.Via == ViaAWS {
-		s.meaningless(a.Via, "daypass_cognito_pool", "daypass_cognito_provider", "daypass_cognito_user")
+		s.noneOf(via, a.Via, "daypass_cognito_pool", "daypass_cognito_provider", "daypass_cognito_user")
 		return a
 	}
 	const pool = "the id of an identity pool, REGION:GUID"
@@ -49,9 +51,7 @@ func (s *settings) azure() Azure {
 	a.CognitoRegion, _, _ = strings.Cut(a.CognitoPool, ":")
 	a.CognitoProvider = s.text(s.required("daypass_cognito_provider", "the developer provider of the pool"), printableASCII, "the name of the developer provider")
 	// One user for all persons is one subject at Entra ID, which takes 20 of them.
-	if a.CognitoUser = s.text(s.get("daypass_cognito_user"), printableASCII, "printable ASCII"); a.CognitoUser == "" {
-		a.CognitoUser = a.ClientID
-	}
+	a.CognitoUser = cmp.Or(s.text(s.get("daypass_cognito_user"), printableASCII, "printable ASCII"), a.ClientID)
 	return a
 }
 
@@ -63,15 +63,6 @@ func (s *settings) usesAzure() bool {
 		}
 	}
 	return s.src.given("azure-via") || s.src.given("azure-tenant") || s.src.given("azure-client-id")
-}
-
-// meaningless refuses keys that say nothing where Azure trusts something else.
-func (s *settings) meaningless(via string, keys ...string) {
-	for _, key := range keys {
-		if got := s.get(key); got.value != "" {
-			s.fail(got.wrong("Remove it, or correct daypass_azure_via.", "it has no meaning with daypass_azure_via = %s", via))
-		}
-	}
 }
 
 // isTenant accepts what can be a part of the path at Entra ID.

@@ -63,11 +63,10 @@ func (s Source) openCompany() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := Source{}.parse(text)
+	c, err := Source{}.parse(path, text)
 	if err != nil {
 		return nil, err
 	}
-	c.path = path
 	if p := c.text.problem(); p != "" {
 		return nil, fault(plain(path), p, "Tell the administrator of this machine.")
 	}

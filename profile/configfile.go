@@ -165,16 +165,16 @@ func readBounded(path string) ([]byte, error) {
 
 // load is parse, with the company's file.
 func (src Source) load(text string) (*Config, error) {
-	c, err := src.parse(text)
+	c, err := src.parse(src.ConfigFile(), text)
 	if err == nil {
 		c.company, err = src.openCompany()
 	}
 	return c, err
 }
 
-// parse finds the sections of a text.
-func (src Source) parse(text string) (*Config, error) {
-	c := &Config{src: src, path: src.ConfigFile(), text: newDocument(text), headers: map[string]*section{}, sections: map[Section]*section{}}
+// parse finds the sections of a text, which errors call by its path.
+func (src Source) parse(path, text string) (*Config, error) {
+	c := &Config{src: src, path: path, text: newDocument(text), headers: map[string]*section{}, sections: map[Section]*section{}}
 	s := &section{first: -1} // what is above the first header is nobody's
 	for i, e := range c.text.entries {
 		switch {

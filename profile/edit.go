@@ -68,11 +68,11 @@ func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error)
 	if changes == nil {
 		text = c.old // to the last line end
 	}
-	made, err := Source{Home: c.src.Home}.parse(string(text))
+	made, err := Source{Home: c.src.Home}.parse(c.path, string(text))
 	if err != nil {
 		return nil, nil, err
 	}
-	made.path, made.company = c.path, c.company
+	made.company = c.company
 	for _, b := range blocks {
 		if b.IDP {
 			_, err = made.LoadIDP(b.Name)
@@ -227,11 +227,11 @@ func ReadImport(path string, stdin io.Reader) ([]Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := Source{}.parse(text)
+	c, err := Source{}.parse(path, text)
 	if err != nil {
 		return nil, err
 	}
-	c.path, c.text.mark = path, "" // the mark is not taken over
+	c.text.mark = "" // it is not taken over
 	if err := c.Refused(); err != nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ func toEdit(t testing.TB, src Source) *Config {
 // edit edits without loading the result.
 func edit(t testing.TB, old []byte, blocks []Block) ([]byte, []Change, error) {
 	t.Helper()
-	c, err := Source{}.parse(string(old))
+	c, err := Source{}.parse("config", string(old))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -245,7 +245,7 @@ func FuzzEdit(f *testing.F) {
 
 // parsed reads a file as Load does, into settings by section and key.
 func parsed(text []byte) (map[Section]map[string]string, error) {
-	c, err := Source{}.parse(string(text))
+	c, err := Source{}.parse("config", string(text))
 	if err != nil {
 		return nil, err
 	}
@@ -318,6 +318,7 @@ func TestReadImportRefuses(t *testing.T) {
 		{"[daypass-idp a]\nissuerr = y\n", "[daypass-idp a] issuerr: not imported"},
 		{"[daypass-idp a]\nhello\n", "line 2: this is neither a setting"},
 		{"region = x\n", "line 1: this setting is above the first section"},
+		{"[profile a\n", "company.ini: line 1: this is not a section header"},
 		{"# nothing\n", "holds no [daypass-idp NAME] and no [profile NAME]"},
 		{"[profile a]\n[profile 'a']\n", "[profile a]: the section is there twice"},
 		{"[profile a]\nregion = x\nregion = y\n", "line 3: the key region is there twice"},

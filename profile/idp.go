@@ -52,12 +52,12 @@ func (s *settings) idp(name string) (IDP, error) {
 		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", file))
 	}
 	if source != "" {
-		s.noneOf(source, "client_id", "client_secret", "flow", "redirect_uri", "scopes", "extra_params", "device_authorization_endpoint", "prompt", "browser_command")
+		s.noneOf("source", source, "client_id", "client_secret", "flow", "redirect_uri", "scopes", "extra_params", "device_authorization_endpoint", "prompt", "browser_command")
 	}
 	if source == "azure-imds" {
 		idp.AzureIdentity = s.azureIdentity("azure_identity")
 	} else {
-		s.noneOf(cmp.Or(source, "device"), "azure_identity")
+		s.noneOf("source", cmp.Or(source, "device"), "azure_identity")
 	}
 	return idp, s.err
 }
@@ -79,12 +79,12 @@ func (s *settings) source() string {
 	return got.value
 }
 
-// noneOf refuses keys that mean nothing to a source: whoever wrote them expects
+// noneOf refuses keys that mean nothing beside a choice: whoever wrote them expects
 // something else.
-func (s *settings) noneOf(source string, keys ...string) {
+func (s *settings) noneOf(choice, chosen string, keys ...string) {
 	for _, key := range keys {
 		if got := s.get(key); got.value != "" {
-			s.fail(got.wrongUnseen("Remove it, or correct source.", "it has no meaning with source = %s", plain(source)))
+			s.fail(got.wrongUnseen("Remove it, or correct "+choice+".", "it has no meaning with %s = %s", choice, plain(chosen)))
 		}
 	}
 }
@@ -110,7 +110,7 @@ func (s *settings) audience(source string) string {
 	case kind == "azure-imds":
 		return s.required("audience", "the App ID URI of the app registration that stands for AWS, such as api://...").value
 	case kind == "file", kind == "env":
-		s.noneOf(source, "audience")
+		s.noneOf("source", source, "audience")
 		return ""
 	case source != "" && got.value == "":
 		return "sts.amazonaws.com"

@@ -59,11 +59,10 @@ func (c *Config) Shadows(name string) ([]Shadow, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		credentials, err := Source{}.parse(text)
+		credentials, err := Source{}.parse(path, text)
 		if err != nil {
 			return nil, fault(plain(path), "not in the form of an AWS file", "Correct it, or move it away.")
 		}
-		credentials.path = path
 		if err := credentials.Refused(); err != nil {
 			return nil, err
 		}
