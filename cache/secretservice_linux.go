@@ -248,12 +248,15 @@ func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) 
 }
 
 // search does not ask a service whose collections are all locked, which is
-// errCollectionLocked: KeePassXC has its database unlocked before it answers.
+// errCollectionLocked: KeePassXC has its database unlocked before it answers. GNOME
+// Keyring always has one that is unlocked, for the session.
 func (s *secretService) search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
 	s.mu.Lock()
 	home := s.home
 	s.mu.Unlock()
-	if !isUnlocked(ctx, conn, home) && !anyUnlocked(ctx, conn) {
+	isOpen := func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) }
+	var all []dbus.ObjectPath
+	if !isOpen(home) && (property(ctx, conn, secretsPath, "Service", "Collections", &all) != nil || !slices.ContainsFunc(all, isOpen)) {
 		if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
 			return nil, nil, err
 		}
@@ -290,14 +293,6 @@ func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectP
 		err = errCollectionLocked
 	}
 	return collection, err
-}
-
-// anyUnlocked reports whether a collection is unlocked. GNOME Keyring always has
-// one, for the session.
-func anyUnlocked(ctx context.Context, conn *dbus.Conn) bool {
-	var all []dbus.ObjectPath
-	err := property(ctx, conn, secretsPath, "Service", "Collections", &all)
-	return err == nil && slices.ContainsFunc(all, func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) })
 }
 
 func isUnlocked(ctx context.Context, conn *dbus.Conn, collection dbus.ObjectPath) bool {

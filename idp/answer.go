@@ -157,15 +157,14 @@ func (a Answer) Bad(reason string) error {
 	return failure.New(failure.ExitRefused, &a.ProviderError, "{host} does not answer as it should: "+reason+" ("+a.Op+").", tellProvider)
 }
 
-// retryAfter reads the Retry-After header (RFC 9110 section 10.2.3), from 0, also if
-// there is none, to an hour.
+// retryAfter reads the Retry-After header (RFC 9110 section 10.2.3): 0, also if there
+// is none, to an hour.
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return time.Duration(min(max(seconds, 0), 3600)) * time.Second
-	}
+	seconds, _ := strconv.ParseInt(value, 10, 64) // 0 for a date
+	wait := time.Duration(min(max(seconds, 0), 3600)) * time.Second
 	if date, err := http.ParseTime(value); err == nil {
-		return min(max(date.Sub(now).Round(time.Second), 0), time.Hour)
+		wait = date.Sub(now).Round(time.Second)
 	}
-	return 0
+	return min(max(wait, 0), time.Hour)
 }

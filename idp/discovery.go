@@ -63,21 +63,17 @@ type published struct {
 // Connect sets no limit; providers announce changes longer ahead than a day.
 const publishedFor = 24 * time.Hour
 
-// current reports whether p can still be used. A time ahead of the clock tells
-// nothing about the age.
-func (p *published) current(now time.Time) bool {
-	age := now.Sub(p.Fetched)
-	return -leeway <= age && age <= publishedFor
-}
-
 // Metadata returns what the provider publishes: known, else remembered, else
 // fetched. What is remembered serves however old it is if nothing can be fetched.
 func (c *Client) Metadata(ctx context.Context) (Metadata, error) {
 	if c.known != nil {
 		return c.known.metadata, nil
 	}
-	c.known = c.recall()
-	if c.known == nil || !c.known.current(c.Clock()) {
+	age := time.Duration(0)
+	if c.known = c.recall(); c.known != nil {
+		age = c.Clock().Sub(c.known.Fetched) // a time ahead of the clock tells nothing
+	}
+	if c.known == nil || age < -leeway || age > publishedFor {
 		if err := c.discover(ctx); err != nil && c.known == nil {
 			return Metadata{}, err
 		}
@@ -175,14 +171,10 @@ func (c *Client) badIssuer(reason, discovered, advice string) error {
 }
 
 // absent reports whether the answer says that there is nothing at the address. A
-// success that is not JSON does not, nor does a redirect elsewhere: they may be a
-// captive portal's.
+// success that is not JSON, or a redirect elsewhere, may be a captive portal's.
 func (e *ProviderError) absent() bool {
-	switch e.Status {
-	case http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
-		return false
-	}
-	return 400 <= e.Status && e.Status < 500
+	elsewhere := []int{http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests}
+	return 400 <= e.Status && e.Status < 500 && !slices.Contains(elsewhere, e.Status)
 }
 
 // readMetadata reads a discovery document by the exact names of its fields, and checks

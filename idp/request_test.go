@@ -176,7 +176,7 @@ func TestCertificates(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-7": 0, "soon": 0, "1.5": 0,
-		"9223372036854775807": time.Hour, "99999999999999999999999": 0,
+		"9223372036854775807": time.Hour, "99999999999999999999999": time.Hour,
 		noon.Add(time.Minute).Format(http.TimeFormat):   time.Minute,
 		noon.Add(-time.Minute).Format(http.TimeFormat):  0,
 		noon.AddDate(900, 0, 0).Format(http.TimeFormat): time.Hour,

@@ -208,9 +208,7 @@ const ownAndFIPS = "an endpoint of its own cannot be combined with FIPS or dual-
 
 // endpoint returns the URL under which a service is called, and where it was set; no
 // value is the partition's own. The profile or the flag wins, and may name any host;
-// a key of "" has neither. In the environment the service's own variable wins
-// over AWS_ENDPOINT_URL, which names the endpoint of every service, and
-// AWS_IGNORE_CONFIGURED_ENDPOINT_URLS turns both off, as in the SDKs
+// a key of "" has neither. The environment is read as the SDKs do
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 //
 // Whoever is called gets a login or credentials, and neither request is signed

@@ -10,11 +10,10 @@ import (
 	"strings"
 )
 
-// Words splits a command line into words as a POSIX shell does, without
-// expansions: at blanks, with single and double quotes, and with a backslash that
-// quotes the next character. On Windows a backslash is a plain character, for
-// there it separates the parts of a path. That is also how botocore splits
-// credential_process. The error says what is not closed.
+// Words splits a command line into words as a POSIX shell does, without expansions,
+// and as botocore splits credential_process: on Windows a backslash is a plain
+// character, for there it separates the parts of a path. The error says what is not
+// closed.
 func Words(line string) ([]string, error) { return splitWords(line, runtime.GOOS != "windows") }
 
 // splitWords is Words with or without escapes. With them it is Python's

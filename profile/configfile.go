@@ -17,13 +17,10 @@ import (
 	"github.com/daypass/daypass/failure"
 )
 
-// maxFile bounds the config file in bytes. Generated files of thousands of
-// profiles are smaller.
-const maxFile = 16 << 20
-
-// maxValue bounds one value in bytes; the longest that AWS accepts is a session
-// policy of 2048 characters.
-const maxValue = 8192
+const (
+	maxFile  = 16 << 20 // bytes; generated files of thousands of profiles are smaller
+	maxValue = 8192     // bytes; the longest that AWS accepts is a policy of 2048 characters
+)
 
 // Section is one section of the config file that daypass reads.
 type Section struct {
@@ -215,9 +212,8 @@ func readHeader(header string) (id Section, ok bool) {
 }
 
 // find returns a section, or nil. The same header twice is an error: botocore
-// refuses such a file, other SDKs merge the two, and so nobody can say which
-// setting is meant. So is a header with a name of two words, which botocore does not
-// take for a profile.
+// refuses such a file, and other SDKs merge the two. So is a name of two words, which
+// botocore does not take for a profile's.
 func (c *Config) find(id Section) (*section, error) {
 	s, bare := c.sections[id], id.kind()+" "+id.Name
 	switch {

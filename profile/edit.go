@@ -160,8 +160,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// put writes the settings of a block that its section has already, and returns the
-// lines of the others.
+// put writes the settings that a block's section has already, and returns the lines of
+// the others.
 func (c *Config) put(lines []string, s *section, b Block, end string) (changes []Change, added string) {
 	known, indent := map[string]entry{}, ""
 	if s != nil {
@@ -208,11 +208,10 @@ func (c *Config) below(s *section) (line int, indent string) {
 }
 
 // ReadImport reads a file that a company hands out to be merged into
-// ~/.aws/config. It may hold sections [daypass-idp NAME] and [profile NAME] with
-// the settings that daypass reads, region and output, and nothing else: not
-// credentials, and nothing that makes an SDK do something else. The sections to log
-// in with come first. A credential_process is left out, for it names a path on
-// another machine. The path "-" is stdin.
+// ~/.aws/config. It may hold the settings that daypass reads, region and output, and
+// nothing that makes an SDK do something else. The sections to log in with come first.
+// A credential_process is left out, for it names a path on another machine. The path
+// "-" is stdin.
 func ReadImport(path string, stdin io.Reader) ([]Block, error) {
 	text, err := "", error(nil)
 	if path == "-" {

@@ -138,9 +138,8 @@ func (d *document) notNested(e entry) int {
 }
 
 // problem returns what is first in the file for which botocore, and with it the AWS
-// CLI, refuses the whole file, as in "line 12: ..."; "" if there is nothing. daypass
-// itself reads on past most of it. A line that is not a setting is never quoted: it
-// may be part of a secret.
+// CLI, refuses the whole file, as in "line 12: ..."; "" if there is nothing. A line
+// that is not a setting is never quoted: it may be part of a secret.
 func (d *document) problem() string {
 	if d.mark != "" {
 		return "line 1: the file begins with a byte order mark; save it as UTF-8 without one"

@@ -125,9 +125,8 @@ func open(src Source, needed bool) (*Config, error) {
 // Load returns the settings of the profile of that name, which is what --profile
 // says. AWS_PROFILE is not looked at: it may name another profile than the one
 // whose credential_process we are (see [Config.Choose]). The name may be "" if
-// the flags role-arn and issuer and client-id, or idp, are given; a profile with
-// the first three need not be in the file. Every error is a [*failure.Error] with
-// [failure.ExitUsage].
+// the flags say the role and the login; a profile of which they do need not be in the
+// file. Every error is a [*failure.Error] with [failure.ExitUsage].
 func (c *Config) Load(name string) (Profile, error) {
 	if err := c.src.checkFlags(); err != nil {
 		return Profile{}, err
@@ -237,8 +236,7 @@ func (c *Config) noProfile(name string) error {
 }
 
 // checkOwnLine looks for a credential_process line that was copied from another
-// profile: it would serve the wrong account, and nobody would notice. SDKs do not
-// say which profile they resolve.
+// profile: it would serve the wrong account, and nobody would notice.
 func checkOwnLine(own string, line setting) error {
 	words, err := Words(line.value)
 	if err != nil {
@@ -261,7 +259,6 @@ func checkOwnLine(own string, line setting) error {
 // complete reports whether the flags say all that must be said.
 func (s Source) complete() bool { return s.saysLogin() && s.given("role-arn") }
 
-// saysLogin reports whether the flags say how to log in.
 func (s Source) saysLogin() bool {
 	return s.given("issuer") && s.given("client-id") || s.given("source")
 }
@@ -275,9 +272,8 @@ func (s Source) getenv(name string) string {
 	return s.Getenv(name)
 }
 
-// checkFlags holds the flags to what [Config.read] holds the file to. Line
-// breaks are white space in JSON, and a policy that a shell reads from a file has
-// them.
+// checkFlags holds the flags to what [Config.read] holds the file to. A policy that a
+// shell reads from a file has line breaks, which are white space in JSON.
 func (s Source) checkFlags() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Flags)) {
 		value, flag := s.Flags[name], setting{where: "--" + name}

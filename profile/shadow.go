@@ -13,8 +13,7 @@ import (
 // Has reports whether the file has a section for the profile.
 func (c *Config) Has(name string) bool { return c.sections[Section{Name: name}] != nil }
 
-// Region returns the region of a profile, which need not be set up for daypass; ""
-// if there is none.
+// Region returns the region of a profile, which need not be set up for daypass.
 func (c *Config) Region(name string) string {
 	return c.value(c.sections[Section{Name: name}], "region")
 }
@@ -32,10 +31,9 @@ type Shadow struct {
 	Keys  []string // sorted
 }
 
-// Shadows returns where keys of that profile's name get in the way of its
-// credential_process: in the credentials file ($AWS_SHARED_CREDENTIALS_FILE, else
-// .aws/credentials in the home folder), which wins key by key over the config
-// file, and in the profile itself. The error is about the credentials file.
+// Shadows returns where keys get in the way of a profile's credential_process: in the
+// credentials file, which wins key by key over the config file, and in the profile
+// itself. The error is about the credentials file.
 func (c *Config) Shadows(name string) ([]Shadow, error) {
 	others := []string{ // credentials without credential_process, or not together with it
 		"aws_access_key_id", "aws_secret_access_key", "role_arn", "source_profile", "credential_source",

@@ -51,10 +51,9 @@ func (c *Config) Refused() error {
 	return nil
 }
 
-// Replace replaces the file that OpenToEdit read by text, in one step: whoever
-// reads the file sees one of the two, whole. Mode and owner of the file stay; if it
-// is a link, the file that it leads to is replaced. A file that was changed since
-// it was read is left alone.
+// Replace replaces the file that OpenToEdit read by text, in one step. Mode and owner
+// of the file stay; if it is a link, the file that it leads to is replaced. A file that
+// was changed since it was read is left alone.
 func (c *Config) Replace(text []byte) error {
 	path, target, err := c.path, c.path, error(nil)
 	if c.old == nil {
