@@ -67,7 +67,7 @@ func (e lockedError) Unwrap() error { return e.error }
 // process that a person has allowed to have it, as KeePassXC can.
 var ErrConfirms error = lockedError{errors.New("it asks before it gives the record to a program")}
 
-// What became of a dialog of the storage's, at [Login.Unlock] or a deletion.
+// What became of a dialog of the storage's, at [Items.Unlock] or a deletion.
 var (
 	ErrDismissed  = errors.New("its dialog was dismissed")
 	ErrUnanswered = errors.New("nobody answered its dialog")

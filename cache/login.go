@@ -25,7 +25,7 @@ func (l *Login) Dir() string { return filepath.Join(l.storages.stateDir, l.key) 
 // Key returns the key to the login's sealed files, and never unlocks. The error is
 // ErrMiss, an *UnreadableError or an *UnreachableError.
 func (l *Login) Key(ctx context.Context) (Key, error) {
-	items, _, err := l.present()
+	items, _, err := l.Present()
 	if err != nil {
 		return Key{}, err
 	}
@@ -43,7 +43,7 @@ func (l *Login) Key(ctx context.Context) (Key, error) {
 // Record returns the login record, with errors as those of [Login.Key]. The
 // caller holds the login's lock.
 func (l *Login) Record(ctx context.Context) ([]byte, error) {
-	items, _, err := l.present()
+	items, _, err := l.Present()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (l *Login) SetRecord(ctx context.Context, data []byte) error {
 	if len(data) > MaxRecord {
 		return fmt.Errorf("login record of %d bytes is too large, the limit is %d", len(data), MaxRecord)
 	}
-	items, place, err := l.present()
+	items, place, err := l.Present()
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (l *Login) SetRecord(ctx context.Context, data []byte) error {
 // NewKey replaces the key by a new one: files that the old one has sealed cannot be
 // read any more. Errors and conditions are those of [Login.SetRecord].
 func (l *Login) NewKey(ctx context.Context) (Key, error) {
-	items, place, err := l.present()
+	items, place, err := l.Present()
 	if err != nil {
 		return Key{}, err
 	}
@@ -76,23 +76,6 @@ func (l *Login) NewKey(ctx context.Context) (Key, error) {
 		return Key{}, err
 	}
 	return key, nil
-}
-
-// CanAsk reports whether [Login.Unlock] can raise a dialog from here.
-func (l *Login) CanAsk() bool {
-	items, _, err := l.present()
-	return err == nil && items.CanAsk()
-}
-
-// Unlock makes the login readable. It may raise a dialog and wait for its answer: call
-// it under a lock, after another call said Locked. If the login stays locked, the
-// error is an *UnreachableError, with [ErrDismissed] or [ErrUnanswered] if it was asked for.
-func (l *Login) Unlock(ctx context.Context) error {
-	items, _, err := l.present()
-	if err != nil {
-		return err
-	}
-	return items.Unlock(ctx)
 }
 
 // Forget deletes the login's folder, after all [Items] are deleted. The caller holds
@@ -138,7 +121,9 @@ func (i Items) login() string { return "login-" + i.id }
 // Record returns the login record, with errors as those of [Login.Key].
 func (i Items) Record(ctx context.Context) ([]byte, error) { return i.Get(ctx, i.login()) }
 
-// Unlock is as [Login.Unlock].
+// Unlock makes the login readable. It may raise a dialog and wait for its answer: call
+// it under a lock, after another call said Locked. If the login stays locked, the
+// error is an *UnreachableError, with [ErrDismissed] or [ErrUnanswered] if it was asked for.
 func (i Items) Unlock(ctx context.Context) error { return i.Keyring.Unlock(ctx, i.key(), i.login()) }
 
 // Delete deletes the items: first the key, for then no sealed file can be read.

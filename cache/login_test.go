@@ -180,10 +180,11 @@ func TestPlaceOutOfReach(t *testing.T) {
 		t.Errorf("the other keyring holds %q", kernel.items)
 	}
 	first.dialog = true
-	if !l.CanAsk() {
+	items, _, err := l.Present()
+	if must(t, err); !items.CanAsk() {
 		t.Error("cannot ask")
 	}
-	must(t, l.Unlock(t.Context()))
+	must(t, items.Unlock(t.Context()))
 	wantRecord(t, l, "v1")
 
 	// A place of another system, by a home folder that both use.

@@ -40,7 +40,7 @@ func (l *Login) Place() (Place, error) {
 // Where is the name, for people, of the storage that the login is kept in, or
 // would be.
 func (l *Login) Where() string {
-	if items, _, err := l.present(); err == nil {
+	if items, _, err := l.Present(); err == nil {
 		return items.Name()
 	}
 	name := l.candidates[0].Name()
@@ -50,9 +50,9 @@ func (l *Login) Where() string {
 	return name
 }
 
-// present returns the place and the items in it. It is ErrMiss if the setting
+// Present returns the place and the items in it. It is ErrMiss if the setting
 // names another one: the login there is not used any more.
-func (l *Login) present() (Items, Place, error) {
+func (l *Login) Present() (Items, Place, error) {
 	place, err := l.Place()
 	if err != nil {
 		return Items{}, place, err
@@ -66,10 +66,10 @@ func (l *Login) present() (Items, Place, error) {
 
 // Choose makes sure that there is a place to write to: the present one if the
 // setting allows it, else a storage that can be used now or, if canAsk says that
-// there is a person to ask, that [Login.Unlock] can unlock. idp is the section's name.
+// there is a person to ask, that [Items.Unlock] can unlock. idp is the section's name.
 // Without one, the error is an *UnreachableError. The caller holds the login's lock.
 func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
-	_, place, err := l.present()
+	_, place, err := l.Present()
 	// The items of a damaged place are found by [Storages.Strays] alone.
 	var unreadable *UnreadableError
 	if err == nil || !errors.Is(err, ErrMiss) && !errors.As(err, &unreadable) {

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/oauth2"
 
@@ -164,7 +163,7 @@ func (f *Flow) read(got idp.Answer, verifier secret.String) (Authorization, erro
 		return bad("the answer has no user_code")
 	case len(a.UserCode) > maxUserCode:
 		return bad(fmt.Sprintf("the user_code has more than %d bytes", maxUserCode))
-	case strings.ContainsFunc(a.UserCode, drawsNothing):
+	case strings.ContainsFunc(a.UserCode, failure.Unseen):
 		return bad("the user_code holds characters that do not print")
 	}
 	if err := f.CheckAddress(a.VerificationURI); err != nil {
@@ -175,12 +174,4 @@ func (f *Flow) read(got idp.Answer, verifier secret.String) (Authorization, erro
 		a.VerificationURIComplete = complete
 	}
 	return a, nil
-}
-
-// drawsNothing tells the characters that no person can see, and so not type: those
-// that do not print, and those that count as printing all the same, such as the
-// Hangul fillers.
-func drawsNothing(r rune) bool {
-	return !unicode.IsPrint(r) || r == unicode.ReplacementChar ||
-		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/daypass/daypass/failure"
 )
@@ -241,15 +240,14 @@ func noIDToken(op string) error {
 		"Then run: daypass login{flag}")
 }
 
-// clean makes one line of at most max bytes of a text of outside origin. Control
-// characters, line breaks included, become spaces, and what does not print, such
-// as a change of writing direction, goes.
+// clean makes one line of at most max bytes of a text of outside origin. Controls,
+// line breaks included, become spaces, and what else is unseen goes.
 func clean(text string, max int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):
 			return ' '
-		case r == utf8.RuneError, !unicode.IsPrint(r):
+		case failure.Unseen(r):
 			return -1
 		}
 		return r

@@ -28,7 +28,8 @@ const (
 // [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
 func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	who := p.person()
-	if err := p.stillLocked(ctx); err == nil || !p.Kept.CanAsk() || !who.Terminal && !who.Browser {
+	items, _, missing := p.Kept.Present()
+	if err := p.stillLocked(ctx); err == nil || missing != nil || !items.CanAsk() || !who.Terminal && !who.Browser {
 		return err // nobody waits for a dialog at another screen
 	}
 	dismissed := &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
@@ -55,7 +56,7 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
-	err = p.Kept.Unlock(bounded)
+	err = items.Unlock(bounded)
 	if err != nil && !interrupted(ctx) {
 		f := p.keyringFailure(ctx, err)
 		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), f))

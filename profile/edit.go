@@ -4,9 +4,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -132,22 +132,13 @@ func (b Block) check() error {
 		switch {
 		case len(l.Value) > maxValue:
 			return s.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(l.Value) || strings.ContainsFunc(l.Value, isUnseen):
+		case !utf8.ValidString(l.Value) || strings.ContainsFunc(l.Value, failure.Unseen):
 			return s.wrongUnseen("", "holds a control character, or another that is not seen")
 		case strings.TrimSpace(l.Value) != l.Value || l.Key != "support" && cutComment(l.Value) != l.Value || strings.HasPrefix(l.Value, "`") || strings.HasPrefix(l.Value, `"""`):
 			return s.wrongUnseen("", `would be read in different ways: it has " #", " ;", or spaces or quotes at an end`)
 		}
 	}
 	return nil
-}
-
-// isUnseen tells characters that do not show as themselves: controls, line and
-// paragraph separators, spaces but for the usual one, bidirectional and zero-width
-// ones, and those that unicode.IsPrint counts as letters or marks all the same.
-func isUnseen(r rune) bool {
-	const brailleBlank = 0x2800
-	return !unicode.IsPrint(r) || r == brailleBlank || r == utf8.RuneError ||
-		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // CheckName demands the name of a profile or section that can be in a header and

@@ -3,6 +3,9 @@ package prompt
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/daypass/daypass/failure"
 )
 
 // Clean makes text of outside origin fit for one line on a terminal. Controls and
@@ -15,9 +18,7 @@ func Clean(text string) string {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		// unicode.IsPrint counts some that draw nothing as letters or marks, such as
-		// the Hangul fillers.
-		case !unicode.IsPrint(r), unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		case r != utf8.RuneError && failure.Unseen(r):
 			return -1
 		}
 		return r

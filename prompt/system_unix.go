@@ -16,7 +16,10 @@ import (
 	"golang.org/x/term"
 )
 
-func openTerminal() (*Terminal, error) {
+// OpenTerminal opens the terminal device. It fails if the process has none, or is a
+// background job of the one it has. The error completes "profile dev needs a login,
+// but ".
+func OpenTerminal() (*Terminal, error) {
 	// O_NOCTTY: a session leader without a terminal must not acquire one.
 	file, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

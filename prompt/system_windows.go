@@ -10,7 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-func openTerminal() (*Terminal, error) {
+// OpenTerminal opens the console. The error completes "profile dev needs a login, but ".
+func OpenTerminal() (*Terminal, error) {
 	// Reading is part of the mode because the size is read through the handle.
 	out, err := os.OpenFile("CONOUT$", os.O_RDWR, 0)
 	if err != nil {

@@ -40,11 +40,6 @@ type Terminal struct {
 	drawn int // columns of the line that is being rewritten, 0 if there is none
 }
 
-// OpenTerminal opens /dev/tty, or CONIN$ and CONOUT$ on Windows. It fails if the
-// process has no terminal, or is a background job of the one it has. The error
-// completes "profile dev needs a login, but ".
-func OpenTerminal() (*Terminal, error) { return openTerminal() }
-
 // Close restores and closes the terminal device.
 func (t *Terminal) Close() error { return t.device.Close() }
 
