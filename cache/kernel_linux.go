@@ -44,8 +44,8 @@ func (k kernelKeyring) Get(ctx context.Context, item string) (value []byte, err 
 	return value, err
 }
 
-// Set makes or replaces the key, all at once for its readers: add_key(2) changes a
-// key of the same name where it is, so that the quota need not hold both.
+// Set makes or replaces the key, all at once for its readers. add_key(2) changes one of
+// the same name where it is: the quota need not hold both.
 func (k kernelKeyring) Set(ctx context.Context, item, _ string, value []byte) error {
 	return k.act(ctx, func() error {
 		id, err := unix.AddKey(bigKey, k.prefix+item, value, unix.KEY_SPEC_USER_KEYRING)
@@ -151,8 +151,7 @@ func (k kernelKeyring) act(ctx context.Context, f func() error) error {
 	if err == nil {
 		return nil
 	}
-	var number unix.Errno
-	errors.As(err, &number)
+	number, _ := errors.AsType[unix.Errno](err)
 	switch number {
 	case unix.ENOKEY, unix.EKEYEXPIRED, unix.EKEYREVOKED, unix.ENOENT:
 		return ErrMiss

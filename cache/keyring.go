@@ -35,8 +35,8 @@ func (k goKeyring) Name() string { return k.title }
 // List has nothing to show: go-keyring cannot list.
 func (k goKeyring) List(context.Context) ([]string, error) { return nil, nil }
 
-// CanAsk is false, and Unlock has nothing to do: these systems unlock the keyring
-// with the session, or ask by themselves while it is read.
+// These systems unlock the keyring with the session, or ask by themselves while it is
+// read.
 func (k goKeyring) CanAsk() bool                            { return false }
 func (k goKeyring) Unlock(context.Context, ...string) error { return nil }
 
@@ -65,9 +65,8 @@ func (k goKeyring) Get(ctx context.Context, item string) ([]byte, error) {
 	return value, nil
 }
 
-// Set writes the chunks of a large item into the set that is not in use, then
-// the head that names them, and then removes the old ones: a crash at any moment
-// leaves the old value or the new one.
+// Set writes the chunks of a large item into the set that is not in use, then the head
+// that names them: a crash at any moment leaves the old value or the new one.
 func (k goKeyring) Set(ctx context.Context, item, _ string, value []byte) error {
 	ctx, cancel := bounded(ctx, writeBound)
 	defer cancel()
@@ -183,7 +182,6 @@ func (k goKeyring) call(ctx context.Context, f func() error) error {
 // OSStatus: https://developer.apple.com/documentation/security/security-framework-result-codes
 func securityRefused(err error) bool {
 	const interactionNotAllowed, authFailed, userCanceled = 36, 51, 128 // of -25308, -25293, -128
-	var exit *exec.ExitError
-	return errors.As(err, &exit) &&
-		slices.Contains([]int{interactionNotAllowed, authFailed, userCanceled}, exit.ExitCode())
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	return ok && slices.Contains([]int{interactionNotAllowed, authFailed, userCanceled}, exit.ExitCode())
 }

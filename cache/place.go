@@ -71,8 +71,7 @@ func (l *Login) Present() (Items, Place, error) {
 func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 	_, place, err := l.Present()
 	// The items of a damaged place are found by [Storages.Strays] alone.
-	var unreadable *UnreadableError
-	if err == nil || !errors.Is(err, ErrMiss) && !errors.As(err, &unreadable) {
+	if _, damaged := errors.AsType[*UnreadableError](err); !damaged && err != ErrMiss {
 		return err
 	}
 	chosen, err := l.choose(ctx, canAsk)
@@ -100,9 +99,9 @@ func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
 	var failed error
 	for _, candidate := range l.candidates {
 		_, err := candidate.Get(ctx, "probe")
-		var unreachable *UnreachableError
+		out, unreachable := errors.AsType[*UnreachableError](err)
 		switch {
-		case ignoreMiss(err) == nil, errors.As(err, &unreachable) && unreachable.Locked && canAsk && candidate.CanAsk():
+		case ignoreMiss(err) == nil, unreachable && out.Locked && canAsk && candidate.CanAsk():
 			return candidate, nil
 		case failed == nil:
 			failed = err

@@ -145,8 +145,7 @@ func (s *secretService) List(ctx context.Context) (names []string, err error) {
 }
 
 // Unlock unlocks the collection where new items go, and then those of these items
-// that are still locked: KeePassXC may ask for each. If there is a display, the
-// service asks the person.
+// that are still locked: KeePassXC may ask for each.
 func (s *secretService) Unlock(ctx context.Context, items ...string) error {
 	return s.talk(ctx, dialogBound, func(ctx context.Context, conn *dbus.Conn) error {
 		collection, err := unlockedHome(ctx, conn)
@@ -322,10 +321,9 @@ func (s *secretService) talk(ctx context.Context, bound time.Duration, conversat
 	if err == nil || err == ErrMiss {
 		return err
 	}
-	var reason lockedError
-	var answer dbus.Error
-	errors.As(err, &answer)
-	locked := errors.As(err, &reason) || answer.Name == secretAPI+"Error.IsLocked"
+	answer, _ := errors.AsType[dbus.Error](err)
+	_, locked := errors.AsType[lockedError](err)
+	locked = locked || answer.Name == secretAPI+"Error.IsLocked"
 	// If it cannot write its file, the service says no more for people.
 	full := bound != s.read && answer.Name == "org.freedesktop.DBus.Error.Failed"
 	if !locked && !errors.Is(err, ErrUnanswered) && ctx.Err() != nil {

@@ -145,8 +145,7 @@ func (c *Client) discover(ctx context.Context) error {
 		return c.badIssuer("it cannot be used: "+err.Error(), "", checkIssuer)
 	}
 	got, err := c.get(ctx, OpDiscovery, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
-	var refused *ProviderError
-	if errors.As(err, &refused) && refused.absent() {
+	if refused, ok := errors.AsType[*ProviderError](err); ok && refused.absent() {
 		return c.badIssuer("there is no discovery document below it: "+refused.Error(), "", checkIssuer)
 	}
 	if err != nil {

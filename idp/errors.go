@@ -73,9 +73,8 @@ func WantsPerson(err error) bool {
 // RefusesDeviceCodes reports whether the provider knows the client, and does not give
 // it device codes. Entra says unauthorized_client of a client that it does not know.
 func RefusesDeviceCodes(err error) bool {
-	var e *ProviderError
-	return refusedWith(err, "unauthorized_client", "unsupported_grant_type") && errors.As(err, &e) && e.Op == OpDevice &&
-		!strings.Contains(e.Description, unknownToEntra)
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && refusedWith(err, "unauthorized_client", "unsupported_grant_type") && e.Op == OpDevice && !strings.Contains(e.Description, unknownToEntra)
 }
 
 func refusedWith(err error, codes ...string) bool {

@@ -152,8 +152,7 @@ func (c *Client) signedBy(ctx context.Context, t Token, keys []crypto.PublicKey)
 // fetchKeys returns the keys that the provider publishes now.
 func (c *Client) fetchKeys(ctx context.Context, m Metadata) (json.RawMessage, error) {
 	got, err := c.get(ctx, OpKeys, m.JWKSURI)
-	var refused *ProviderError
-	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+	if refused, ok := errors.AsType[*ProviderError](err); ok && refused.Status == http.StatusNotFound {
 		if moved, failed := c.Rediscover(ctx); failed == nil && moved.JWKSURI != m.JWKSURI {
 			got, err = c.get(ctx, OpKeys, moved.JWKSURI)
 		}

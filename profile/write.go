@@ -18,20 +18,19 @@ func OpenToEdit(src Source) (*Config, error) {
 	if path == "" {
 		return nil, cannotWrite("~/.aws/config", errors.New("the home folder is not known"))
 	}
-	info, err := os.Stat(path)
+	text, err := readText(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err == nil {
 			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
 		}
 		return src.load("")
 	}
-	text, err := readText(path)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !info.Mode().IsRegular():
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil, cannotWrite(path, errors.New("it is not a regular file"))
-	case info.Mode().Perm()&0o200 == 0:
+	} else if info.Mode().Perm()&0o200 == 0 {
 		return nil, cannotWrite(path, errors.New("it is read-only"))
 	}
 	c, err := src.load(text)
