@@ -73,9 +73,8 @@ var (
 	ErrUnanswered = errors.New("nobody answered its dialog")
 )
 
-// Name makes a name of parts for a login's folder or a lock: the hexadecimal
-// SHA-256 of the parts, each behind its length, so that "a", "bc" and "ab", "c"
-// differ.
+// Name makes a name for a login's folder or a lock: the hexadecimal SHA-256 of the
+// parts, each behind its length, so that "a", "bc" and "ab", "c" differ.
 func Name(parts ...string) string {
 	var joined []byte
 	for _, part := range parts {

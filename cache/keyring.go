@@ -13,8 +13,7 @@ import (
 
 // Bytes that one item can hold: CRED_MAX_CREDENTIAL_BLOB_SIZE of
 // https://learn.microsoft.com/windows/win32/api/wincred/ns-wincred-credentialw, and
-// what fits into the 4096 bytes of a line of "security -i", of which go-keyring
-// needs 61, the item's name, and four for every three bytes.
+// what fits as base64 into the 4096 bytes of a line of "security -i".
 const (
 	windowsItemLimit = 5 * 512
 	macItemLimit     = 2900

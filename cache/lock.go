@@ -16,9 +16,8 @@ import (
 // ErrBusy says that another holds the lock.
 var ErrBusy = errors.New("lock is held by another process")
 
-// Locks are locks by name, each an empty file in the state folder. The files are
-// never deleted, since one that is deleted while it is locked would be locked
-// twice. The system releases a lock when its process ends, in whatever way.
+// Locks are locks by name, each an empty file in the state folder, which is never
+// deleted: it could be locked twice. The system releases a lock when its process ends.
 type Locks struct {
 	Dir string // the state folder, see [StateDir]; made if need be
 }
@@ -75,9 +74,8 @@ func (l Locks) TryLock(name string) (*Lock, error) {
 	return nil, fmt.Errorf("lock file %q is replaced again and again", path)
 }
 
-// isLocked reports whether the file at path is the one that was locked. Someone
-// who tidies up may have deleted it after it was opened here, and the next
-// process locks a new file.
+// isLocked reports whether the file at path is the one that was locked. Somebody who
+// tidies up may have deleted it since, and the next process locks a new file.
 func isLocked(path string, file *flock.Flock) bool {
 	held, heldErr := file.Stat()
 	there, err := os.Lstat(path)

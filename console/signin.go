@@ -44,18 +44,14 @@ type SignIn struct {
 	Duration time.Duration
 }
 
-// URL gets a sign-in token for role credentials, which have to be from one of the
-// AssumeRole calls, and returns the URL that signs in whoever opens it within 15
-// minutes. AWS refuses a duration for some credentials (those of chained roles among
-// them) with the same status 400 as bad ones: so it is left out once, and
-// durationRefused says that the session ends with the credentials.
+// URL gets a sign-in token for role credentials, and returns the URL that signs in
+// whoever opens it within 15 minutes. AWS refuses a duration for some credentials
+// (those of chained roles among them) with the same status 400 as bad ones: so it is
+// left out once, and durationRefused says that the session ends with the credentials.
 //
 // Errors are a [*failure.Error].
 func (in *SignIn) URL(ctx context.Context, keyID string, key, token secret.String) (signIn secret.String, durationRefused bool, err error) {
-	session, err := json.Marshal(map[string]string{"sessionId": keyID, "sessionKey": key.Reveal(), "sessionToken": token.Reveal()})
-	if err != nil {
-		return signIn, false, failure.From(err)
-	}
+	session, _ := json.Marshal(map[string]string{"sessionId": keyID, "sessionKey": key.Reveal(), "sessionToken": token.Reveal()})
 	form := url.Values{"Action": {"getSigninToken"}, "Session": {string(session)}}
 	if in.Duration > 0 {
 		form.Set("SessionDuration", strconv.Itoa(int(in.Duration/time.Second)))

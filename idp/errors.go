@@ -59,9 +59,8 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &e) && e.Cause != nil && !e.Lost
 }
 
-// IsInvalidGrant reports the one answer that ends a refresh token (RFC 6749
-// section 5.2). A lost answer ends nothing, and neither does status 429, which
-// limits rates whatever code it comes with.
+// IsInvalidGrant reports the one answer that ends a refresh token (RFC 6749 section
+// 5.2): not a lost one, nor status 429, which limits rates whatever its code is.
 func IsInvalidGrant(err error) bool { return refusedWith(err, "invalid_grant") }
 
 // WantsPerson reports whether the provider keeps the login but wants to see the
@@ -209,7 +208,6 @@ type TokenError struct{ Reason string }
 
 func (e *TokenError) Error() string { return "bad ID token: " + e.Reason }
 
-// badToken is the error for a token that is of no use.
 func badToken(advice, format string, values ...any) error {
 	reason := fmt.Sprintf(format, values...)
 	return failure.New(failure.ExitRefused, &TokenError{reason}, "the ID token from {host} cannot be used: "+reason+".", advice)

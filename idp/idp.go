@@ -3,9 +3,7 @@
 // refresh tokens. How a person logs in is in packages deviceflow and browserflow,
 // which send their requests through a [Client].
 //
-// Whatever a provider answers is taken for hostile until checked: it is bounded in
-// size and time, and never shown raw. What is peculiar to one provider, and what
-// the error codes mean, is in providers.go.
+// What is peculiar to one provider, and what the error codes mean, is in providers.go.
 //
 // Every error that leaves the package is a [failure.Error] with the exit code and
 // the lines for the person. The cause is found below it with [errors.As]: a
@@ -38,8 +36,8 @@ type Client struct {
 	Audience    string // sent with the authorization request, "" for none
 	ExtraParams string // likewise, as k=v&k=v
 
-	// Transport sends the requests. It must call the httptrace hook GotConn as
-	// [http.Transport] does: an error before that hook means that nothing was sent.
+	// Transport must call the httptrace hook GotConn as [http.Transport] does: an error
+	// before that hook means that nothing was sent.
 	Transport http.RoundTripper
 	Memory    Memory // of what the provider publishes, from one process to the next
 	Now       func() time.Time

@@ -43,8 +43,7 @@ func (s Section) kind() string {
 	return "profile"
 }
 
-// Config is the config file, read once, with what overrides it. It serves any
-// number of profiles.
+// Config is the config file, read once, with what overrides it.
 type Config struct {
 	src      Source
 	path     string

@@ -29,8 +29,8 @@ type Change struct {
 }
 
 // Compose returns the two sections that settings given as flags make: how to log
-// in, under the name of the flag idp, and the profile. A chained profile has no login. Values are not checked,
-// see [Config.Edit].
+// in, if the profile is not chained, and the profile. Values are not checked, see
+// [Config.Edit].
 func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) []Block {
 	login := Block{Section: Section{IDP: true, Name: flags["idp"]}}
 	own := Block{Section{Name: name}, []Line{{"region", flags["region"]}, {"credential_process", credentialProcess}}}
@@ -58,8 +58,7 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 // Edit returns the text of the file with the lines of the blocks in it. A setting
 // that is there already gets its new value in its place, a new one goes below the
 // last one of its section, and a new section to the end of the file. Everything
-// else stays byte for byte. Each section must then load, by the file alone; that,
-// and a value that the file cannot hold or a person could not see, is the error.
+// else stays byte for byte. Each section must then load, by the file alone.
 func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error) {
 	text, changes, err = c.apply(blocks)
 	if err != nil {

@@ -99,8 +99,7 @@ func (d *document) value(e entry) string {
 }
 
 // whole is the value of a setting as botocore reads it, but with spaces for line
-// breaks: no setting of daypass can hold one, and JSON and lists do not tell the two
-// apart.
+// breaks, which JSON and lists do not tell apart.
 func (d *document) whole(e entry) string {
 	_, first, _ := cutSetting(d.lines[e.first])
 	parts := []string{first}

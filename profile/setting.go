@@ -13,9 +13,8 @@ import (
 	"github.com/daypass/daypass/failure"
 )
 
-// settings are the values of one section, overridden by flags. Its read methods
-// keep the first fault that they meet, as bufio.Scanner does, so that a list of
-// them reads as the list of settings that it is.
+// settings are the values of one section, overridden by flags. Its methods keep the
+// first fault that they meet, as bufio.Scanner does.
 type settings struct {
 	src     Source
 	exposed bool              // other users can read the file
@@ -171,9 +170,8 @@ func shown(value string) string {
 	return strconv.Quote(value)
 }
 
-// plain is text for the inside of an error line: as it is, or quoted if it holds
-// characters that a terminal should not see. Anything longer than a path was not
-// written on purpose.
+// plain is text for the inside of an error line: quoted if it holds characters that a
+// terminal should not see, and no longer than a path.
 func plain(text string) string {
 	const most = 1000
 	if len(text) > most {

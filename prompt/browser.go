@@ -89,8 +89,7 @@ func (b Browser) find(target string) (argv []string, name string, err error) {
 	return argv, name, nil
 }
 
-// notStarted is why a program did not start, with its command line in place of its
-// path.
+// notStarted is why a program did not start, without its path.
 func notStarted(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s: not found in PATH", name)
@@ -101,9 +100,8 @@ func notStarted(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// RunOpener opens an address with the system's program for it, and returns when
-// that program ends, which can be when the browser is closed. It is for a process
-// of its own.
+// RunOpener opens an address with the system's program for it, and returns when that
+// program ends, perhaps when the browser is closed. It is for a process of its own.
 func RunOpener(target string) error {
 	if err := address.Check(target, true); err != nil {
 		return err

@@ -6,9 +6,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/failure"
 )
 
 // Request is an open authorization, and whom and what it is for.
@@ -127,4 +129,21 @@ func Wrap(first, text, indent string, columns int) string {
 		line, begun = line+word, true
 	}
 	return whole.String() + line
+}
+
+// Clean makes text of outside origin fit for one line on a terminal. Controls and
+// characters that draw nothing (bidirectional overrides, zero-width ones, variation
+// selectors) are removed: they could move the cursor, retitle the window or reorder
+// what the person reads. Any white space becomes a plain space, and what is not UTF-8
+// becomes U+FFFD.
+func Clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r != utf8.RuneError && failure.Unseen(r):
+			return -1
+		}
+		return r
+	}, text)
 }
