@@ -9,44 +9,38 @@ import (
 	"strings"
 )
 
-// The pages that people open, under the names of the AWS CLI's commands. The paths
-// are those that AWS's own documentation and console link to.
-const (
-	// regional are pages of the region's console, /NAME/home or with = /PATH/home.
-	regional = `
-acm amplify appsync athena backup batch bedrock cloudformation cloudtrail=cloudtrailv2 cloudwatch
-cognito=cognito/v2 config dynamodb=dynamodbv2 ec2 ecr ecs=ecs/v2 efs eks elasticache elasticbeanstalk
-emr eventbridge=events glue guardduty home=console kinesis kms lambda msk opensearch=aos rds
-redshift=redshiftv2 s3 sagemaker secretsmanager securityhub servicequotas ses sns=sns/v3 sqs=sqs/v3
-ssm=systems-manager sso=singlesignon stepfunctions=states vpc=vpcconsole`
-	// global are those that are the same in every region.
-	global = `
-billing cloudfront=cloudfront/v4 cost=costmanagement iam organizations=organizations/v2
-route53=route53/v2 support`
-)
+// pages are those that people open, under the names of the AWS CLI's commands, with the
+// paths that AWS's own documentation and console link to. NAME is short for NAME=NAME,
+// and NAME=PATH for the region's console, /PATH/home. Anything else is a path there
+// that begins with a slash, or a host with a path: {console} is the partition's
+// console, the same in every region, and other hosts exist in partition aws alone.
+const pages = `
+acm amplify apigateway=/apigateway/main/apis appsync athena backup batch bedrock
+billing={console}/billing/home cloudformation cloudfront={console}/cloudfront/v4/home
+cloudtrail=cloudtrailv2 cloudwatch codebuild=/codesuite/codebuild/projects
+codepipeline=/codesuite/codepipeline/pipelines cognito=cognito/v2 config
+cost={console}/costmanagement/home dynamodb=dynamodbv2 ec2 ecr ecs=ecs/v2 efs eks
+elasticache elasticbeanstalk elb=/ec2/home#LoadBalancers: emr eventbridge=events glue
+guardduty health=health.console.aws.amazon.com/health/home home=console
+iam={console}/iam/home kinesis kms lambda lightsail=lightsail.aws.amazon.com/ls/webapp/home
+logs=/cloudwatch/home#logsV2:log-groups msk opensearch=aos
+organizations={console}/organizations/v2/home
+quicksight={region}.quicksight.aws.amazon.com/sn/start rds redshift=redshiftv2
+route53={console}/route53/v2/home s3 sagemaker secretsmanager securityhub servicequotas
+ses sns=sns/v3 sqs=sqs/v3 ssm=systems-manager sso=singlesignon stepfunctions=states
+support={console}/support/home vpc=vpcconsole waf=/wafv2/homev2`
 
-// services returns the pages by name. What does not begin with a slash, as a path of
-// the region's console does, is a host with a path; a host without {console}, the
-// partition's console, exists in partition aws alone.
+// services returns the pages by name, in full.
 func services() map[string]string {
-	pages := map[string]string{
-		"apigateway":   "/apigateway/main/apis",
-		"codebuild":    "/codesuite/codebuild/projects",
-		"codepipeline": "/codesuite/codepipeline/pipelines",
-		"elb":          "/ec2/home#LoadBalancers:",
-		"health":       "health.console.aws.amazon.com/health/home",
-		"lightsail":    "lightsail.aws.amazon.com/ls/webapp/home",
-		"logs":         "/cloudwatch/home#logsV2:log-groups",
-		"quicksight":   "{region}.quicksight.aws.amazon.com/sn/start",
-		"waf":          "/wafv2/homev2",
-	}
-	for where, list := range map[string]string{"/": regional, "{console}/": global} {
-		for service := range strings.FieldsSeq(list) {
-			name, path, _ := strings.Cut(service, "=")
-			pages[name] = where + cmp.Or(path, name) + "/home"
+	all := map[string]string{}
+	for entry := range strings.FieldsSeq(pages) {
+		name, page, _ := strings.Cut(entry, "=")
+		if page = cmp.Or(page, name); page[0] != '/' && !strings.ContainsAny(page, ".{") {
+			page = "/" + page + "/home"
 		}
+		all[name] = page
 	}
-	return pages
+	return all
 }
 
 // Services returns the names that [Place.Destination] knows, in alphabetical order.
