@@ -2,90 +2,108 @@
 // authorization code grant and PKCE, over a redirect to this machine (RFC 6749
 // section 4.1, RFC 7636, RFC 8252).
 //
-//	flow := &browserflow.Flow{Client: client, RedirectURIs: uris}
-//	l, err := flow.Listen(ctx)                           // l.Start is what a browser opens
-//	answer := <-l.Answers                                // the one that counts
-//	tokens, err := flow.Redeem(ctx, l.Authorization, answer)
-//	l.Finish(browserflow.Page{...})                      // what the person sees
+//	l, err := browserflow.Listen(ctx, client, uris) // l.Start is what a browser opens
+//	answer := <-l.Answers                           // the one that counts
+//	tokens, err := l.Redeem(ctx, answer)
+//	l.Finish(browserflow.Page{...})                 // what the person sees
 //
-// An open [Authorization] can be stored, for others to wait for. Whatever comes to
-// the listener is hostile until checked: any web page and any user of the machine can
-// send requests to loopback.
+// Whatever comes to the listener is hostile until checked: any web page and any user
+// of the machine can send requests to loopback.
 //
 // Every error that leaves the package is or wraps a [failure.Error] with the exit
 // code and the lines for the person.
 package browserflow
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/handover"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
-// ErrDenied comes with why the person or the provider refused.
-var ErrDenied = errors.New("the login was refused")
+// Lifetime is how long an authorization waits for the person. No standard has one.
+const Lifetime = 10 * time.Minute
 
-// lifetime is how long an authorization waits for the person. No standard has one.
-const lifetime = 10 * time.Minute
+// Listener is one open authorization request and its end on this machine: it leads a
+// browser to the provider, takes the one answer, and shows the person what came of it.
+type Listener struct {
+	Address  string      // of the provider, with the request in it (OpenID Connect Core section 3.1.2.1)
+	Start    string      // leads a browser of our own user to Address, once
+	Redirect string      // as it was sent
+	Answers  chan Answer // gets the one answer that counts
 
-// Flow is the authorization code grant of one client, for one goroutine.
-type Flow struct {
-	*idp.Client
-	// RedirectURIs are http addresses on loopback, tried in order. One without a port
-	// stands for any port that is free.
-	RedirectURIs []string
+	client   *idp.Client
+	state    secret.String // 128 bits and more, as nonce
+	nonce    secret.String
+	verifier secret.String // of PKCE
+	needsIss bool          // the provider promises iss (RFC 9207)
+	host     string        // of Redirect, as browsers send it
+	path     string
+	last     string // path of the last page
+	link     *handover.Link
+	server   *http.Server
+	taken    atomic.Bool
+	page     Page
+	finished chan struct{} // closed when page is there
+	shown    chan struct{} // closed by showOnce
+	showOnce func()
 }
 
-// Authorization is one open authorization request. Its JSON is for a place that only
-// its owner can read: it holds the secrets.
-type Authorization struct {
-	Address  string      `json:"address"`      // of the provider, with the request in it (OpenID Connect Core section 3.1.2.1)
-	Start    string      `json:"start"`        // leads a browser of our own user to Address, once
-	Redirect string      `json:"redirect_uri"` // as it was sent
-	State    secret.Kept `json:"state"`        // 128 bits and more, as Nonce
-	Nonce    secret.Kept `json:"nonce"`
-	Verifier secret.Kept `json:"code_verifier"` // of PKCE
-	Issued   time.Time   `json:"issued"`        // wall time, as Expires
-	Expires  time.Time   `json:"expires"`
-}
-
-// authorize makes the request whose answer comes to redirect.
-func (f *Flow) authorize(ctx context.Context, redirect string) (a Authorization, m idp.Metadata, err error) {
-	m, err = f.Metadata(ctx)
-	if err == nil && m.AuthorizationEndpoint == "" {
-		m, err = f.Rediscover(ctx)
-	}
+// Listen makes an authorization request of the client, and waits for its answer on the
+// first of the redirect URIs that is free until [Listener.Finish] or [Listener.Close]
+// is called. They are http addresses on loopback; one without a port stands for any
+// port.
+func Listen(ctx context.Context, client *idp.Client, redirectURIs []string) (*Listener, error) {
+	m, err := client.Metadata(ctx)
 	if err == nil && m.AuthorizationEndpoint == "" {
 		err = failure.New(failure.ExitUsage, nil,
 			"{host} names no authorization_endpoint, so nobody can log in with a browser there.", "Set flow = device in {section}.")
 	}
 	if err != nil {
-		return a, m, err
+		return nil, err
 	}
-	a = Authorization{
-		Redirect: redirect,
-		State:    secret.Keep(secret.New(rand.Text())), Nonce: secret.Keep(secret.New(rand.Text())),
-		Verifier: secret.Keep(secret.New(oauth2.GenerateVerifier())),
-		Issued:   f.Clock(), Expires: f.Clock().Add(lifetime),
+	redirect, sockets, err := bind(redirectURIs)
+	if err != nil {
+		return nil, err
 	}
-	form := f.AuthorizationParams(f.RequestScopes(m))
-	for name, value := range map[string]string{
-		"response_type": "code", "redirect_uri": redirect, "state": a.State.Reveal(), "nonce": a.Nonce.Reveal(),
-		"code_challenge": oauth2.S256ChallengeFromVerifier(a.Verifier.Reveal()), "code_challenge_method": "S256",
-	} {
-		form.Set(name, value)
+	l := &Listener{
+		Redirect: redirect.String(), Answers: make(chan Answer, 1), client: client,
+		state: secret.New(rand.Text()), nonce: secret.New(rand.Text()), verifier: secret.New(oauth2.GenerateVerifier()),
+		needsIss: m.IssParameter,
+		host:     strings.TrimSuffix(redirect.Host, ":80"), path: cmp.Or(redirect.EscapedPath(), "/"), last: "/" + rand.Text(),
+		finished: make(chan struct{}), shown: make(chan struct{}),
 	}
-	a.Address = f.AuthorizationURL(m, form)
-	return a, m, nil
+	l.Address = client.AuthorizationURL(m, url.Values{
+		"response_type": {"code"}, "redirect_uri": {l.Redirect}, "state": {l.state.Reveal()}, "nonce": {l.nonce.Reveal()},
+		"code_challenge": {oauth2.S256ChallengeFromVerifier(l.verifier.Reveal())}, "code_challenge_method": {"S256"},
+	})
+	l.showOnce = sync.OnceFunc(func() { close(l.shown) })
+	l.link = handover.New(sockets[0].Addr().String(), secret.New(l.Address), func(stolen error) {
+		if stolen != nil {
+			l.take(Answer{denied: failure.New(failure.ExitUnexpected, stolen,
+				fmt.Sprintf("%v, so nobody was logged in.", stolen), "Run: daypass login --no-browser{flag}")})
+		}
+	})
+	l.Start = l.link.Address()
+	l.server = handover.Server(l)
+	for _, socket := range sockets {
+		go func() { _ = l.server.Serve(socket) }() // until Close
+	}
+	return l, nil
 }
 
 // Answer is what a browser brought back: a code, or why there is none.
@@ -94,44 +112,66 @@ type Answer struct {
 	denied error
 }
 
+// take reports whether the answer is the first.
+func (l *Listener) take(answer Answer) bool {
+	first := l.taken.CompareAndSwap(false, true)
+	if first {
+		l.Answers <- answer
+	}
+	return first
+}
+
 // Redeem exchanges the code of an answer for tokens (RFC 6749 section 4.1.3) and
 // checks that the ID token is for this login. Tokens can come with an error, as those
 // of [idp.Client.Refresh]. It is not cancelled with ctx.
-func (f *Flow) Redeem(ctx context.Context, a Authorization, answer Answer) (idp.Tokens, error) {
+func (l *Listener) Redeem(ctx context.Context, answer Answer) (idp.Tokens, error) {
 	if answer.denied != nil {
-		return idp.Tokens{}, fmt.Errorf("%w: %w", ErrDenied, answer.denied)
+		return idp.Tokens{}, fmt.Errorf("%w: %w", idp.ErrDenied, answer.denied)
 	}
-	tokens, err := f.redeem(ctx, a, answer.code)
+	tokens, err := l.redeem(ctx, answer.code)
 	if idp.IsLost(err) || idp.IsUnreachable(err) {
-		tokens, err = f.redeem(ctx, a, answer.code) // the code may not have arrived
+		tokens, err = l.redeem(ctx, answer.code) // the code may not have arrived
 	}
 	var refused *idp.ProviderError
-	switch {
-	case errors.As(err, &refused) && !refused.Lost && refused.Cause == nil:
-		return idp.Tokens{}, fmt.Errorf("%w: %w", ErrDenied, err)
-	case tokens.IDToken.Empty():
-		return tokens, err
+	if errors.As(err, &refused) && !refused.Lost && refused.Cause == nil {
+		return idp.Tokens{}, fmt.Errorf("%w: %w", idp.ErrDenied, err)
 	}
-	// Whether it is signed is checked with the rest of it, see [idp.Client.Verify].
-	t, unreadable := idp.Parse(tokens.IDToken)
-	if nonce, _ := t.All["nonce"].(string); unreadable == nil && !a.Nonce.Equal(secret.New(nonce)) {
-		unreadable = idp.WrongNonce()
-	}
-	if unreadable != nil {
-		return idp.Tokens{}, unreadable // a refresh token of another login neither
+	if !tokens.IDToken.Empty() {
+		if wrong := idp.CheckNonce(tokens.IDToken, l.nonce); wrong != nil {
+			return idp.Tokens{}, wrong // a refresh token of another login neither
+		}
 	}
 	return tokens, err
 }
 
-func (f *Flow) redeem(ctx context.Context, a Authorization, code secret.String) (idp.Tokens, error) {
+func (l *Listener) redeem(ctx context.Context, code secret.String) (idp.Tokens, error) {
 	ctx, cancel := idp.Exchange(ctx)
 	defer cancel()
-	got, err := f.Post(ctx, idp.OpPoll, idp.TokenEndpoint, url.Values{
+	got, err := l.client.Post(ctx, idp.OpPoll, idp.TokenEndpoint, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code.Reveal()},
-		"redirect_uri": {a.Redirect}, "code_verifier": {a.Verifier.Reveal()},
+		"redirect_uri": {l.Redirect}, "code_verifier": {l.verifier.Reveal()},
 	})
 	if err != nil {
 		return idp.Tokens{}, err
 	}
 	return got.Tokens()
+}
+
+// Finish shows the person a page, and ends the listener when it was read or nobody
+// came for it.
+func (l *Listener) Finish(p Page) {
+	l.page = p
+	close(l.finished)
+	select {
+	case <-l.shown:
+	case <-time.After(lingerTime):
+	}
+	l.Close()
+}
+
+// Close ends the listener. Answers that are being written are finished.
+func (l *Listener) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = errors.Join(l.server.Shutdown(ctx), l.server.Close())
 }

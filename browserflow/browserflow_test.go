@@ -17,24 +17,30 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-func newFlow(t *testing.T, o sandbox.Options) (*Flow, *sandbox.Sandbox) {
+// flow is a client and its redirect URIs.
+type flow struct {
+	*idp.Client
+	uris []string
+}
+
+func newFlow(t *testing.T, o sandbox.Options) (*flow, *sandbox.Sandbox) {
 	t.Helper()
 	box, err := sandbox.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(box.Close)
-	return &Flow{
+	return &flow{
 		Client: &idp.Client{
 			Issuer: box.Issuer, ClientID: box.ClientID, ClientSecret: secret.New(o.ClientSecret), Transport: &http.Transport{DisableKeepAlives: true}, Now: time.Now,
 		},
-		RedirectURIs: []string{"http://127.0.0.1/callback"},
+		uris: []string{"http://127.0.0.1/callback"},
 	}, box
 }
 
-func (f *Flow) mustListen(t *testing.T) *Listener {
+func (f *flow) mustListen(t *testing.T) *Listener {
 	t.Helper()
-	l, err := f.Listen(t.Context())
+	l, err := Listen(t.Context(), f.Client, f.uris)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +120,7 @@ func TestHostileRedirects(t *testing.T) {
 		if 0 < status && status < 400 || header.Get("Location") != "" || header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("request %d: status %d, %v\n%.200q", i, status, header, request)
 		}
-		for _, held := range []string{state, code, l.Nonce.Reveal(), l.Verifier.Reveal(), l.Address, l.Start} {
+		for _, held := range []string{state, code, l.nonce.Reveal(), l.verifier.Reveal(), l.Address, l.Start} {
 			if strings.Contains(body, held) {
 				t.Errorf("request %d: the answer holds a secret:\n%s", i, body)
 			}
@@ -146,7 +152,7 @@ func TestHostileRedirects(t *testing.T) {
 		}()
 	}
 	answer := <-l.Answers
-	tokens, err := flow.Redeem(t.Context(), l.Authorization, answer)
+	tokens, err := l.Redeem(t.Context(), answer)
 	if err != nil || tokens.IDToken.Empty() || tokens.RefreshToken.Empty() {
 		t.Errorf("%+v, %v", tokens, err)
 	}
@@ -206,20 +212,20 @@ func TestRedeem(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		o      sandbox.Options
-		change func(*Authorization, *Answer, *sandbox.Sandbox)
+		change func(*Listener, *Answer, *sandbox.Sandbox)
 		want   string // "": it succeeds
 		denied bool
 	}{
 		"as it should be":       {},
 		"client secret":         {o: sandbox.Options{ClientSecret: "s3cret-of-the-client"}},
-		"wrong verifier":        {change: func(a *Authorization, _ *Answer, _ *sandbox.Sandbox) { a.Verifier = a.State }, want: "code_verifier does not match", denied: true},
-		"no verifier":           {change: func(a *Authorization, _ *Answer, _ *sandbox.Sandbox) { a.Verifier = secret.Kept{} }, want: "code_verifier does not match", denied: true},
-		"other redirect":        {change: func(a *Authorization, _ *Answer, _ *sandbox.Sandbox) { a.Redirect += "x" }, want: "redirect_uri is not that of the request", denied: true},
-		"injected code":         {change: func(_ *Authorization, answer *Answer, _ *sandbox.Sandbox) { answer.code = secret.New("x") }, want: "the code is not known", denied: true},
-		"other nonce":           {change: func(a *Authorization, _ *Answer, _ *sandbox.Sandbox) { a.Nonce = a.State }, want: "its nonce is not that of this login"},
+		"wrong verifier":        {change: func(l *Listener, _ *Answer, _ *sandbox.Sandbox) { l.verifier = l.state }, want: "code_verifier does not match", denied: true},
+		"no verifier":           {change: func(l *Listener, _ *Answer, _ *sandbox.Sandbox) { l.verifier = secret.String{} }, want: "code_verifier does not match", denied: true},
+		"other redirect":        {change: func(l *Listener, _ *Answer, _ *sandbox.Sandbox) { l.Redirect += "x" }, want: "redirect_uri is not that of the request", denied: true},
+		"injected code":         {change: func(_ *Listener, answer *Answer, _ *sandbox.Sandbox) { answer.code = secret.New("x") }, want: "the code is not known", denied: true},
+		"other nonce":           {change: func(l *Listener, _ *Answer, _ *sandbox.Sandbox) { l.nonce = l.state }, want: "its nonce is not that of this login"},
 		"no nonce":              {o: sandbox.Options{Claims: map[string]any{"nonce": nil}}, want: "its nonce is not that of this login"},
 		"nonce of another type": {o: sandbox.Options{Claims: map[string]any{"nonce": 1}}, want: "its nonce is not that of this login"},
-		"lost answer": {change: func(_ *Authorization, _ *Answer, box *sandbox.Sandbox) {
+		"lost answer": {change: func(_ *Listener, _ *Answer, box *sandbox.Sandbox) {
 			lost := true
 			box.Intercept(func(http.ResponseWriter, *http.Request) bool {
 				if lost {
@@ -241,19 +247,18 @@ func TestRedeem(t *testing.T) {
 			if problem != "" {
 				t.Fatal(problem)
 			}
-			a := l.Authorization
 			if test.change != nil {
-				test.change(&a, &answer, box)
+				test.change(l, &answer, box)
 			}
-			tokens, err := flow.Redeem(t.Context(), a, answer)
+			tokens, err := l.Redeem(t.Context(), answer)
 			if test.want == "" {
 				if err != nil || tokens.IDToken.Empty() {
 					t.Errorf("%+v, %v", tokens, err)
 				}
-				if _, err := flow.Redeem(t.Context(), a, answer); !errors.Is(err, ErrDenied) {
+				if _, err := l.Redeem(t.Context(), answer); !errors.Is(err, idp.ErrDenied) {
 					t.Errorf("the code again: %v", err)
 				}
-			} else if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, ErrDenied) != test.denied || !tokens.RefreshToken.Empty() {
+			} else if err == nil || !strings.Contains(err.Error(), test.want) || errors.Is(err, idp.ErrDenied) != test.denied || !tokens.RefreshToken.Empty() {
 				t.Errorf("%+v, %v, want %q", tokens, err, test.want)
 			}
 		})
@@ -271,9 +276,9 @@ func TestRefusal(t *testing.T) {
 		"error=server_error&error_description=AADSTS53003: blocked Trace ID: x": "policy refuses this login (AADSTS53003",
 		"error=" + strings.Repeat("e", 300):                                     strings.Repeat("e", 64),
 	} {
-		answer, problem := l.read(strings.ReplaceAll(query, " ", "+") + "&iss=" + url.QueryEscape(box.Issuer) + "&state=" + l.State.Reveal())
-		_, err := flow.Redeem(t.Context(), l.Authorization, answer)
-		if f := failure.From(err); problem != "" || !errors.Is(err, ErrDenied) || f.Exit != failure.ExitRefused || !strings.Contains(f.Error(), want) || strings.ContainsAny(f.Error(), "\x1b\r") {
+		answer, problem := l.read(strings.ReplaceAll(query, " ", "+") + "&iss=" + url.QueryEscape(box.Issuer) + "&state=" + l.state.Reveal())
+		_, err := l.Redeem(t.Context(), answer)
+		if f := failure.From(err); problem != "" || !errors.Is(err, idp.ErrDenied) || f.Exit != failure.ExitRefused || !strings.Contains(f.Error(), want) || strings.ContainsAny(f.Error(), "\x1b\r") {
 			t.Errorf("%s: %q, %v", query, problem, err)
 		}
 	}
@@ -304,8 +309,8 @@ func TestRedirects(t *testing.T) {
 		"localhost, half taken": {[]string{strings.Replace(busy, "127.0.0.1", "localhost", 1), "http://127.0.0.1/x"}, "http://127.0.0.1:PORT/x"},
 	} {
 		flow, box := newFlow(t, sandbox.Options{Redirects: []string{"http://127.0.0.1/callback", "http://127.0.0.1", "http://[::1]/callback"}})
-		flow.RedirectURIs = test.uris
-		l, err := flow.Listen(t.Context())
+		flow.uris = test.uris
+		l, err := Listen(t.Context(), flow.Client, flow.uris)
 		if err != nil {
 			if strings.Contains(test.uris[0], "::1") {
 				continue // there is no IPv6 here
@@ -338,16 +343,16 @@ func TestRedirects(t *testing.T) {
 	}
 
 	flow, box := newFlow(t, sandbox.Options{})
-	flow.RedirectURIs = []string{busy, busy}
-	_, err = flow.Listen(t.Context())
-	if f := failure.From(err); f.Exit != failure.ExitUsage || strings.Count(f.Lines[0], taken.Addr().String()) != 2 || flow.CheckRedirect() == nil {
+	flow.uris = []string{busy, busy}
+	_, err = Listen(t.Context(), flow.Client, flow.uris)
+	if f := failure.From(err); f.Exit != failure.ExitUsage || strings.Count(f.Lines[0], taken.Addr().String()) != 2 || CheckRedirect(flow.uris) == nil {
 		t.Errorf("all taken: %v", err)
 	}
-	if n := box.Count(""); n != 0 {
+	if n := box.Count(""); n > 1 { // discovery
 		t.Errorf("%d requests", n)
 	}
 	_ = taken.Close()
-	if err := flow.CheckRedirect(); err != nil {
+	if err := CheckRedirect(flow.uris); err != nil {
 		t.Error(err)
 	}
 }
@@ -395,7 +400,7 @@ func TestRequest(t *testing.T) {
 	if q := sure(url.Parse(flow.mustListen(t).Address)).Query(); q.Get("prompt") != "login" {
 		t.Errorf("prompt = %q", q.Get("prompt"))
 	}
-	flow.Client.Issuer = "https://accounts.google.com"
+	flow.ExtraParams, flow.Client.Issuer = "", "https://accounts.google.com"
 	if q := sure(url.Parse(flow.AuthorizationURL(idp.Metadata{AuthorizationEndpoint: "https://a.example/?x=1"}, url.Values{}))).Query(); q.Get("access_type") != "offline" || q.Get("prompt") != "consent" || q.Get("x") != "1" {
 		t.Errorf("Google: %v", q)
 	}
@@ -417,10 +422,9 @@ func TestStolenStartAddress(t *testing.T) {
 	t.Parallel()
 	flow, _ := newFlow(t, sandbox.Options{})
 	l := flow.mustListen(t)
-	l.link.Fetched <- errors.New("a program of another user (uid 1001) opened the sign-in link")
-	l.link.Stop()
-	_, err := flow.Redeem(t.Context(), l.Authorization, <-l.Answers)
-	if !errors.Is(err, ErrDenied) || failure.From(err).Lines[0] != "a program of another user (uid 1001) opened the sign-in link, so nobody was logged in." {
+	l.link.Fetched(errors.New("a program of another user (uid 1001) opened the sign-in link"))
+	_, err := l.Redeem(t.Context(), <-l.Answers)
+	if !errors.Is(err, idp.ErrDenied) || failure.From(err).Lines[0] != "a program of another user (uid 1001) opened the sign-in link, so nobody was logged in." {
 		t.Error(err)
 	}
 }

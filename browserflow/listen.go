@@ -3,111 +3,25 @@ package browserflow
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/handover"
 	"github.com/daypass/daypass/secret"
 )
 
 const (
 	maxCode    = 16 << 10        // bytes
-	headerTime = 5 * time.Second // for a request to come in
-	replyTime  = 2 * time.Minute // for an answer, which waits for the login to be stored
 	lingerTime = 5 * time.Second // for the last page to be fetched
 )
 
-// Listener is the end of an authorization on this machine: it leads a browser to the
-// provider, takes the one answer, and shows the person what came of it.
-type Listener struct {
-	Authorization
-	Answers chan Answer // gets the one answer that counts
-
-	flow     *Flow
-	host     string // of the redirect, as browsers send it
-	path     string
-	last     string // path of the last page
-	needsIss bool   // the provider promises iss (RFC 9207)
-	link     *handover.Link
-	server   *http.Server
-	taken    atomic.Bool
-	page     Page
-	finished chan struct{} // closed when page is there
-	shown    chan struct{} // closed by showOnce
-	showOnce func()
-}
-
-// Listen makes an authorization and waits for its answer until [Listener.Finish] or
-// [Listener.Close] is called.
-func (f *Flow) Listen(ctx context.Context) (*Listener, error) {
-	redirect, sockets, err := f.bind()
-	if err != nil {
-		return nil, err
-	}
-	a, m, err := f.authorize(ctx, redirect.String())
-	if err != nil {
-		closeAll(sockets)
-		return nil, err
-	}
-	l := &Listener{
-		Authorization: a, Answers: make(chan Answer, 1), flow: f, needsIss: m.IssParameter,
-		host: strings.TrimSuffix(redirect.Host, ":80"), path: cmp.Or(redirect.EscapedPath(), "/"), last: "/" + rand.Text(),
-		link:     handover.New(sockets[0].Addr().String(), secret.New(a.Address)),
-		finished: make(chan struct{}), shown: make(chan struct{}),
-	}
-	l.showOnce = sync.OnceFunc(func() { close(l.shown) })
-	l.Start = l.link.Address()
-	l.link.Stop = func() {
-		if stolen := <-l.link.Fetched; stolen != nil && l.taken.CompareAndSwap(false, true) {
-			l.Answers <- Answer{denied: failure.New(failure.ExitUnexpected, stolen,
-				fmt.Sprintf("%v, so nobody was logged in.", stolen), "Run: daypass login --no-browser{flag}")}
-		}
-	}
-	l.server = &http.Server{
-		Handler: l, ReadTimeout: headerTime, WriteTimeout: replyTime,
-		MaxHeaderBytes:               64 << 10,                   // cookies of other servers on this host among them
-		ErrorLog:                     log.New(io.Discard, "", 0), // it names addresses
-		DisableGeneralOptionsHandler: true,
-	}
-	l.server.SetKeepAlivesEnabled(false)
-	for _, socket := range sockets {
-		go func() { _ = l.server.Serve(socket) }() // until Close
-	}
-	return l, nil
-}
-
-// Finish shows the person a page, and ends the listener when it was read or nobody
-// came for it.
-func (l *Listener) Finish(p Page) {
-	l.page = p
-	close(l.finished)
-	select {
-	case <-l.shown:
-	case <-time.After(lingerTime):
-	}
-	l.Close()
-}
-
-// Close ends the listener. Answers that are being written are finished.
-func (l *Listener) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = errors.Join(l.server.Shutdown(ctx), l.server.Close())
-}
-
 // ServeHTTP implements [http.Handler].
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setHeaders(w.Header())
 	path, _, _ := strings.Cut(r.RequestURI, "?") // as it was sent, undecoded
 	switch {
 	case !strings.EqualFold(r.Host, l.host) || path != l.path && r.RequestURI != l.last:
@@ -131,21 +45,19 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // one answer changes nothing.
 func (l *Listener) answer(w http.ResponseWriter, r *http.Request) {
 	answer, problem := l.read(r.URL.RawQuery)
-	if problem == "" && !l.taken.CompareAndSwap(false, true) {
+	if problem == "" && !l.take(answer) {
 		problem = "This login has been answered already."
 	}
 	if problem != "" {
 		Page{Title: "Nothing was changed", Text: problem + " If your login does not go on, run in a terminal: daypass login", Failed: true}.write(w)
 		return
 	}
-	l.Answers <- answer
 	select {
 	case <-l.finished:
 	case <-r.Context().Done():
 	}
 	// The last page is at an address without code and state, which stay out of the
 	// history of the browser.
-	setHeaders(w.Header())
 	w.Header().Set("Location", l.last)
 	w.WriteHeader(http.StatusSeeOther)
 }
@@ -164,30 +76,32 @@ func (l *Listener) read(query string) (answer Answer, problem string) {
 	}
 	code, refusal := q.Get("code"), q.Get("error")
 	switch {
-	case !l.State.Equal(secret.New(q.Get("state"))):
+	case !l.state.Equal(secret.New(q.Get("state"))):
 		return Answer{}, "This is not the answer to the login that is open."
-	case q.Has("iss") && q.Get("iss") != l.flow.Issuer, l.needsIss && !q.Has("iss"): // RFC 9207 section 2.4
+	case q.Has("iss") && q.Get("iss") != l.client.Issuer, l.needsIss && !q.Has("iss"): // RFC 9207 section 2.4
 		return Answer{}, "The answer is from another provider."
 	case (code == "") == (refusal == "") || len(code) > maxCode:
 		return Answer{}, "The answer has no code."
 	case refusal != "":
-		return Answer{denied: l.flow.Refused(refusal, q.Get("error_description"))}, ""
+		return Answer{denied: l.client.Refused(refusal, q.Get("error_description"))}, ""
 	}
 	return Answer{code: secret.New(code)}, ""
 }
 
-// CheckRedirect reports whether one of the redirect addresses can be listened on.
-func (f *Flow) CheckRedirect() error {
-	_, sockets, err := f.bind()
-	closeAll(sockets)
+// CheckRedirect reports whether one of the redirect URIs can be listened on.
+func CheckRedirect(redirectURIs []string) error {
+	_, sockets, err := bind(redirectURIs)
+	for _, socket := range sockets {
+		_ = socket.Close()
+	}
 	return err
 }
 
-// bind listens on the first of the redirect addresses that is free, and returns it
-// with its port.
-func (f *Flow) bind() (redirect *url.URL, sockets []net.Listener, err error) {
+// bind listens on the first of the redirect URIs that is free, and returns it with its
+// port.
+func bind(redirectURIs []string) (redirect *url.URL, sockets []net.Listener, err error) {
 	var taken []string
-	for _, uri := range f.RedirectURIs {
+	for _, uri := range redirectURIs {
 		u, err := url.Parse(uri)
 		if err != nil {
 			return nil, nil, err // package profile has checked them
@@ -231,20 +145,14 @@ func listen(host, port string) ([]net.Listener, error) {
 	}
 }
 
-func closeAll(sockets []net.Listener) {
-	for _, socket := range sockets {
-		_ = socket.Close()
+// Deliver brings what a browser on another machine ended up on to the listener of the
+// redirect URI. The error says in a few words why it is not the answer.
+func Deliver(ctx context.Context, redirectURI string, pasted secret.String) error {
+	address, query, _ := strings.Cut(pasted.Reveal(), "?")
+	if strings.TrimSuffix(address, "/") != strings.TrimSuffix(redirectURI, "/") {
+		return errors.New("it does not begin with " + redirectURI + "?")
 	}
-}
-
-// Deliver brings a redirect to its listener that a browser on another machine ended
-// on. The error says in a few words why it is not the answer.
-func (a Authorization) Deliver(ctx context.Context, redirect secret.String) error {
-	address, query, _ := strings.Cut(redirect.Reveal(), "?")
-	if strings.TrimSuffix(address, "/") != strings.TrimSuffix(a.Redirect, "/") {
-		return errors.New("it does not begin with " + a.Redirect + "?")
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.Redirect+"?"+query, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, redirectURI+"?"+query, nil)
 	if err != nil {
 		return errors.New("it is not an address")
 	}

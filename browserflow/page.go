@@ -1,9 +1,9 @@
 package browserflow
 
 import (
+	"fmt"
 	"html"
 	"net/http"
-	"strings"
 )
 
 // Page is what the person sees in the browser. Its texts are plain: they are escaped.
@@ -18,13 +18,13 @@ const pageHTML = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{title} - daypass</title>
+<title>%[1]s - daypass</title>
 <style>
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem; overflow-wrap: anywhere }
 p { white-space: pre-line }
 </style>
-<h1>{title}</h1>
-<p>{text}</p>
+<h1>%[1]s</h1>
+<p>%[2]s</p>
 `
 
 // setHeaders is for every answer on the way of a login.
@@ -36,11 +36,9 @@ func setHeaders(header http.Header) {
 }
 
 func (p Page) write(w http.ResponseWriter) {
-	setHeaders(w.Header())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if p.Failed {
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	texts := strings.NewReplacer("{title}", html.EscapeString(p.Title), "{text}", html.EscapeString(p.Text))
-	_, _ = texts.WriteString(w, pageHTML) // a browser that has gone away is no fault of ours
+	_, _ = fmt.Fprintf(w, pageHTML, html.EscapeString(p.Title), html.EscapeString(p.Text)) // a browser that has gone away is no fault of ours
 }

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
 	"github.com/daypass/daypass/secret"
@@ -45,16 +47,22 @@ func newBrowserLogin(e *Environment) *cobra.Command {
 			order.Profile.IDP.ClientSecret = order.ClientSecret.String
 			return e.withSession(order.Profile, func(s *session) error {
 				s.Person, s.Tell = nil, nil
-				return s.Listen(cmd.Context(), order.Anew, out)
+				return s.Listen(cmd.Context(), order.Anew, func(err error) error {
+					var failed *failure.Error // null says that all is well
+					if err != nil {
+						failed = failure.From(err)
+					}
+					return errors.Join(json.NewEncoder(out).Encode(failed), out.Close())
+				})
 			})
 		},
 	}
 }
 
-// startHelper starts a helper in its own session, and returns what it says. It holds
+// startHelper starts a helper in its own session, and waits until it is ready. It holds
 // the ends of two pipes that are closed then, and none of our other descriptors: SDKs
 // wait until the last holder of our stdout is gone.
-func (s *session) startHelper(anew bool) ([]byte, error) {
+func (s *session) startHelper(anew bool) error {
 	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret), anew})
 	cmd := exec.Command(s.env.Executable, "browser-login")
 	cmd.Stdin = bytes.NewReader(order)
@@ -64,14 +72,20 @@ func (s *session) startHelper(anew bool) ([]byte, error) {
 		err = cmd.Start()
 	}
 	undo()
-	if err != nil {
-		return nil, err
+	var refused *failure.Error
+	if err == nil {
+		hanging := time.AfterFunc(helperTime, func() { _ = cmd.Process.Kill() })
+		err = json.NewDecoder(io.LimitReader(out, 1<<20)).Decode(&refused)
+		hanging.Stop()
+		go func() { _ = cmd.Wait() }() // leaves no zombie while we go on
 	}
-	hanging := time.AfterFunc(helperTime, func() { _ = cmd.Process.Kill() })
-	says, err := io.ReadAll(io.LimitReader(out, 1<<20))
-	hanging.Stop()
-	go func() { _ = cmd.Wait() }() // leaves no zombie while we go on
-	return says, err
+	if refused != nil {
+		return refused
+	}
+	if err != nil {
+		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("the login in the browser cannot be started: %v.", err), "Repeat your command.")
+	}
+	return nil
 }
 
 // paste asks for the address on which a browser on another machine ended up. It holds

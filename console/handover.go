@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/daypass/daypass/failure"
@@ -32,15 +29,9 @@ func HandOver(ctx context.Context, to secret.String, open func(address string) e
 	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
-	link := handover.New(listener.Addr().String(), to)
-	link.Stop = stop
-	server := &http.Server{
-		Handler:           link,
-		ReadHeaderTimeout: 5 * time.Second,
-		WriteTimeout:      10 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // stderr stays empty on success
-	}
+	fetched := make(chan error, 1)
+	link := handover.New(listener.Addr().String(), to, func(err error) { fetched <- err; stop() })
+	server := handover.Server(link)
 	go func() { _ = server.Serve(listener) }()                           // until Close
 	defer func() { _ = errors.Join(server.Close(), listener.Close()) }() // also if it has not begun
 
@@ -50,7 +41,7 @@ func HandOver(ctx context.Context, to secret.String, open func(address string) e
 	_ = sleep(waiting, 30*time.Second) // until it is fetched, at the longest
 	switch {
 	case !link.Take(): // a browser has been answered, or is this moment
-		err = <-link.Fetched
+		err = <-fetched
 	case ctx.Err() != nil:
 		return failure.Interrupted(ctx.Err())
 	default:

@@ -22,8 +22,6 @@ var (
 	// ErrExpired says that the code ran out. It may come with why the last poll
 	// brought no answer.
 	ErrExpired = errors.New("the login code has expired")
-	// ErrDenied comes with why the person or the provider refused.
-	ErrDenied = errors.New("the login was refused")
 )
 
 // errPending says that the person has not answered yet. It may come with why the
@@ -147,7 +145,7 @@ func judge(got idp.Answer, a *Authorization, now time.Time) (idp.Tokens, error) 
 	case expired(got), got.Code == "invalid_grant" && !now.Before(a.Expires):
 		return idp.Tokens{}, ErrExpired
 	}
-	return idp.Tokens{}, because(ErrDenied, failure.From(err))
+	return idp.Tokens{}, because(idp.ErrDenied, failure.From(err))
 }
 
 // expired reports whether the provider says that the code ran out.

@@ -35,13 +35,13 @@ func TestPoll(t *testing.T) {
 		{"older Google: polling_too_frequently", refusal(403, "polling_too_frequently"), errPending, 10 * s, 10 * s},
 
 		{"expired", refusal(400, "expired_token"), ErrExpired, 0, 0},
-		{"Auth0: expired, asked again", refusal(403, "invalid_grant"), ErrDenied, 0, 0},
+		{"Auth0: expired, asked again", refusal(403, "invalid_grant"), idp.ErrDenied, 0, 0},
 		{"older Entra: code_expired", refusal(400, "code_expired"), ErrExpired, 0, 0},
-		{"Entra: bad_verification_code", refusal(400, "bad_verification_code"), ErrDenied, 0, 0},
+		{"Entra: bad_verification_code", refusal(400, "bad_verification_code"), idp.ErrDenied, 0, 0},
 		{"Entra: AADSTS70020", status(400, entra("invalid_grant", "AADSTS70020: The code is expired.")), ErrExpired, 0, 0},
-		{"Entra: authorization_declined", refusal(400, "authorization_declined"), ErrDenied, 0, 0},
-		{"Entra: blocked by Conditional Access", status(400, entra("invalid_grant", "AADSTS53003: Access has been blocked.")), ErrDenied, 0, 0},
-		{"a code of its own", refusal(400, "mfa_required"), ErrDenied, 0, 0},
+		{"Entra: authorization_declined", refusal(400, "authorization_declined"), idp.ErrDenied, 0, 0},
+		{"Entra: blocked by Conditional Access", status(400, entra("invalid_grant", "AADSTS53003: Access has been blocked.")), idp.ErrDenied, 0, 0},
+		{"a code of its own", refusal(400, "mfa_required"), idp.ErrDenied, 0, 0},
 
 		{"503", status(503, "down"), errPending, 0, 10 * s},
 		{"Keycloak: 500 with unknown_error", refusal(500, "unknown_error"), errPending, 0, 10 * s},
@@ -67,13 +67,13 @@ func TestPoll(t *testing.T) {
 			if test.want == nil && (err != nil || tokens.IDToken.Reveal() != "i.d.t" || tokens.RefreshToken.Reveal() != "r3fresh") {
 				t.Errorf("tokens %q %q, error %v", tokens.IDToken.Reveal(), tokens.RefreshToken.Reveal(), err)
 			}
-			for _, state := range []error{errPending, ErrExpired, ErrDenied, ErrOutOfTime} {
+			for _, state := range []error{errPending, ErrExpired, idp.ErrDenied, ErrOutOfTime} {
 				if errors.Is(err, state) != (state == test.want) {
 					t.Errorf("error %v: Is(%v) = %t", err, state, errors.Is(err, state))
 				}
 			}
 			var refused *idp.ProviderError
-			if test.want == ErrDenied && (!errors.As(err, &refused) || refused.Op != idp.OpPoll || failure.From(err).Exit != failure.ExitRefused) {
+			if test.want == idp.ErrDenied && (!errors.As(err, &refused) || refused.Op != idp.OpPoll || failure.From(err).Exit != failure.ExitRefused) {
 				t.Errorf("error %v", err)
 			}
 			if err != nil && err != errPending && test.want != ErrExpired {

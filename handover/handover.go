@@ -8,9 +8,12 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/daypass/daypass/secret"
 )
@@ -18,10 +21,9 @@ import (
 // Link answers the one request that may have the URL. Whoever else asks on loopback
 // learns nothing and uses nothing up.
 type Link struct {
-	// Fetched gets nil when the answer has been sent, else why nobody gets it. Stop is
-	// called after that.
-	Fetched chan error
-	Stop    func()
+	// Fetched is called once: with nil when the answer has been sent, else with why
+	// nobody gets it.
+	Fetched func(error)
 
 	host  string // of the address, with port
 	path  string // 128 bits that nobody can guess
@@ -31,8 +33,23 @@ type Link struct {
 
 // New returns the link to a URL for a server that listens on host, an IP address
 // with port.
-func New(host string, to secret.String) *Link {
-	return &Link{Fetched: make(chan error, 1), Stop: func() {}, host: host, path: "/" + rand.Text(), to: to}
+func New(host string, to secret.String, fetched func(error)) *Link {
+	return &Link{Fetched: fetched, host: host, path: "/" + rand.Text(), to: to}
+}
+
+// Server returns a server for the browsers of this machine, which may be slow and
+// hostile, and of which nothing is logged: their requests hold secrets.
+func Server(handler http.Handler) *http.Server {
+	s := &http.Server{
+		Handler:                      handler,
+		ReadTimeout:                  5 * time.Second,
+		WriteTimeout:                 2 * time.Minute, // an answer may wait for a login to be stored
+		MaxHeaderBytes:               64 << 10,        // cookies of other servers on this host among them
+		ErrorLog:                     log.New(io.Discard, "", 0),
+		DisableGeneralOptionsHandler: true,
+	}
+	s.SetKeepAlivesEnabled(false)
+	return s
 }
 
 // Address is what a browser opens.
@@ -47,7 +64,6 @@ func (h *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Content-Length", "0")
-	header.Set("Connection", "close")
 	// RequestURI is the path as it was sent, undecoded, with the query.
 	if r.Host != h.host || r.Method != http.MethodGet || subtle.ConstantTimeCompare([]byte(r.RequestURI), []byte(h.path)) != 1 {
 		w.WriteHeader(http.StatusNotFound)
@@ -57,8 +73,7 @@ func (h *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := checkPeer(r.RemoteAddr, h.host); err != nil {
 		w.WriteHeader(http.StatusForbidden)
 		if h.Take() {
-			h.Fetched <- err
-			h.Stop()
+			h.Fetched(err)
 		}
 		return
 	}
@@ -76,6 +91,5 @@ func (h *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Location", h.to.Reveal())
 	w.WriteHeader(http.StatusFound)
 	_ = http.NewResponseController(w).Flush() // sent, before the server is closed
-	h.Fetched <- nil
-	h.Stop()
+	h.Fetched(nil)
 }

@@ -46,6 +46,9 @@ func (e *ProviderError) Error() string {
 
 func (e *ProviderError) Unwrap() error { return e.Cause }
 
+// ErrDenied comes with why the person or the provider refused a login.
+var ErrDenied = errors.New("the login was refused")
+
 // IsLost reports whether the answer to an exchange is not known.
 func IsLost(err error) bool {
 	var e *ProviderError

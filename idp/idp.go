@@ -12,6 +12,7 @@ package idp
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -90,17 +91,17 @@ func (c *Client) AuthorizationParams(scopes []string) url.Values {
 	return form
 }
 
-// AuthorizationURL returns the address of m's authorization endpoint with the
-// request of form, whose refresh token the provider may want to be asked for.
-func (c *Client) AuthorizationURL(m Metadata, form url.Values) string {
-	offline, _ := url.ParseQuery(ProviderOf(c.Issuer).Offline)
-	// Google has access_type in place of the scope.
-	asked := offline.Has("access_type") || slices.Contains(strings.Fields(form.Get("scope")), OfflineAccess)
-	for name := range offline {
-		if asked && !form.Has(name) {
-			form.Set(name, offline.Get(name))
-		}
+// AuthorizationURL returns the address of m's authorization endpoint with a request,
+// to which it adds what comes from the configuration, and what the provider wants for
+// a refresh token.
+func (c *Client) AuthorizationURL(m Metadata, request url.Values) string {
+	scopes := c.RequestScopes(m)
+	form, _ := url.ParseQuery(ProviderOf(c.Issuer).Offline)
+	if !form.Has("access_type") && !slices.Contains(scopes, OfflineAccess) { // Google has access_type in place of the scope
+		form = url.Values{}
 	}
+	maps.Copy(form, c.AuthorizationParams(scopes))
+	maps.Copy(form, request)
 	form.Set("client_id", c.ClientID)
 	joint := "?"
 	if strings.Contains(m.AuthorizationEndpoint, "?") { // its query stays (RFC 6749 section 3.1)
@@ -116,10 +117,15 @@ func (c *Client) Refused(code, description string) error {
 	return c.explain(&ProviderError{Op: OpAuthorize, Host: u.Host, Code: show(code, 64, nil), Description: show(description, 300, nil)})
 }
 
-// WrongNonce returns the error for an ID token that answers another request (OpenID
-// Connect Core section 3.1.3.7).
-func WrongNonce() error {
-	return badToken("Run: daypass login{flag}", "its nonce is not that of this login")
+// CheckNonce returns an error if an ID token answers another request than that of the
+// nonce (OpenID Connect Core section 3.1.3.7). Whether it is signed is for
+// [Client.Verify] to say.
+func CheckNonce(raw, nonce secret.String) error {
+	t, err := Parse(raw)
+	if got, _ := t.All["nonce"].(string); err == nil && !nonce.Equal(secret.New(got)) {
+		err = badToken("Run: daypass login{flag}", "its nonce is not that of this login")
+	}
+	return err
 }
 
 // Exchange returns the context of a request that spends a code or a token. It goes

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
@@ -30,11 +29,11 @@ const codesForNobody = 3
 
 // request is what is known when a person is to be asked. The login's lock is held.
 type request struct {
-	login *login         // that no longer serves, or nil
-	key   cache.Key      // empty if there is none yet
-	note  note           // how asking ended last
-	open  *authorization // that is waited for; at first the one that an earlier process left open, or nil
-	taken bool           // open is an earlier process's
+	login *login    // that no longer serves, or nil
+	key   cache.Key // empty if there is none yet
+	note  note      // how asking ended last
+	open  *Open     // that is waited for; at first the one that an earlier process left open, or nil
+	taken bool      // open is an earlier process's
 	how   manner
 	ended *failure.Error // why the login no longer serves, or nil
 	anew  bool           // the helper of an earlier authorization was killed
@@ -53,7 +52,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
 			"If you are there to approve it, set DAYPASS_PROMPT=terminal and repeat: daypass login{flag}")
 	}
-	if r.open != nil && r.open.Browser != nil && !p.helperLives() {
+	if r.open != nil && r.open.Redirect != "" && !p.helperLives() {
 		// It was killed, which says nothing about the person, who is asked again, once.
 		r.anew = r.note.Codes <= 1 && !r.note.Asked
 		r.open = nil
@@ -65,32 +64,32 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		if err := p.authorize(ctx, flow, person, &r); err != nil {
 			return nil, err
 		}
-	} else if r.open.Browser != nil {
-		if r.open.Opened.IsZero() && !person.Browser && p.Paste == nil {
+	} else if r.open.Redirect != "" {
+		if !r.open.Tried && !person.Browser && p.Paste == nil {
 			return nil, needsBrowser()
 		}
 	} else if !p.timeFor(ctx, r.open.Interval) {
-		return nil, p.gaveUp(r.open.shown(), p.Now().Sub(started))
+		return nil, p.gaveUp(*r.open, p.Now().Sub(started))
 	} else {
 		// Whoever takes a code over cannot know when it was last polled.
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
-	openTab := person.Browser && r.open.Opened.IsZero() && (r.how.typed() || r.anew || r.note.Codes <= 1 && !r.note.Asked)
+	openTab := person.Browser && !r.open.Tried && (r.how.typed() || r.anew || r.note.Codes <= 1 && !r.note.Asked)
 	show := openTab || person.Terminal
 	if openTab {
-		r.open.Opened = wall(p.Now())
-	} else if r.open.Browser != nil && !r.open.shown().Opened.IsZero() {
+		r.open.Tried, r.open.Opened = true, wall(p.Now())
+	} else if r.open.Redirect != "" && !r.open.Opened.IsZero() {
 		show = person.Terminal && r.how.typed() // with a tab open, the others only wait
 	}
-	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.shown().Expires)
+	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.Expires)
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
 	if !r.taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
-	if r.open.Browser != nil {
-		return nil, &inTab{key: r.key, authorization: r.open, show: show, openTab: openTab}
+	if r.open.Redirect != "" {
+		return nil, &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
 	}
 	// Before the wait, for between the provider's answer and its store nothing else
 	// may take time.
@@ -113,19 +112,19 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.token()) + ".") }
 
 // show shows an open authorization to the person.
-func (p *Pipeline) show(key cache.Key, a *authorization, openTab bool) (done func(), err error) {
+func (p *Pipeline) show(key cache.Key, a *Open, openTab bool) (done func(), err error) {
 	done = func() {}
 	if p.Show == nil {
 		return done, nil
 	}
-	showing, err := p.Show(a.shown(), openTab)
+	showing, err := p.Show(*a, openTab)
 	switch {
-	case errors.Is(err, ErrNoBrowser) && showing != nil:
-		a.NoTab = true
-		_ = p.putAuthorization(key, a)
 	case errors.Is(err, ErrNoBrowser):
-		a.Opened = time.Time{}
+		a.Tried, a.Opened = showing != nil, time.Time{}
 		_ = p.putAuthorization(key, a)
+		if showing != nil {
+			break
+		}
 		return done, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
 			"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 	case errors.Is(err, ErrUnfit):
@@ -174,6 +173,11 @@ func needsLogin(why string) *failure.Error {
 	return failure.New(failure.ExitLogin, nil, why, "Run: daypass login{flag}")
 }
 
+// endedEarly is how a login in the browser ends whose helper is gone.
+func endedEarly() *failure.Error {
+	return needsLogin("the login in the browser ended before it was finished.")
+}
+
 // needsBrowser is a failure after which somebody has to open a browser elsewhere.
 func needsBrowser() *failure.Error {
 	return failure.New(failure.ExitLogin, nil, "profile {profile} needs a login in a browser, but none can be opened here.",
@@ -198,7 +202,7 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 	if err := p.prepareStore(ctx, r); err != nil {
 		return p.keyringFailure(ctx, err)
 	}
-	r.open = &authorization{Version: formVersion}
+	r.open = &Open{Version: formVersion}
 	if kind != BrowserFlow {
 		r.open.Authorization, err = flow.Authorize(ctx)
 		if p.fallsBack(err, metadata) && canOpen {
@@ -207,9 +211,14 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 		}
 	}
 	if kind == BrowserFlow {
-		r.open.Browser, err = p.startHelper(r)
+		if err = p.Helper(r.how == startingAnew); err == nil {
+			if r.open, _ = p.readAuthorization(r.key); r.open == nil {
+				err = endedEarly()
+			}
+		}
 	}
 	if interrupted(ctx) {
+		p.dropAuthorization()
 		return failure.Interrupted(ctx.Err()) // nothing is lost with a code that nobody saw
 	}
 	if err != nil {
@@ -275,7 +284,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 		if r.open.Unanswered {
 			return nil, err // nobody could have approved it
 		}
-		return nil, p.gaveUp(r.open.shown(), p.Now().Sub(started))
+		return nil, p.gaveUp(*r.open, p.Now().Sub(started))
 	}
 	return nil, p.endAttempt(r, open, err, expired)
 }
@@ -290,9 +299,9 @@ func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err erro
 		p.dropNote(loginNote)
 		return needsLogin("the code " + open.UserCode + " is no longer good, and no login came of it.")
 	}
-	asked := errors.Is(err, deviceflow.ErrDenied) || errors.Is(err, browserflow.ErrDenied)
+	asked := errors.Is(err, idp.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it
-		f, asked = p.codeRanOut(r.open.shown()), true
+		f, asked = p.codeRanOut(*r.open), true
 	}
 	n := r.note.ended(p.Now(), f)
 	n.Failed, n.Asked, n.Refused = !asked, n.Asked || asked, asked && !expired

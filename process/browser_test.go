@@ -3,7 +3,6 @@ package process
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -40,16 +39,16 @@ func newBrowserWorld(t *testing.T, o sandbox.Options) *browserWorld {
 // inBrowser makes p a process whose helpers are goroutines.
 func (w *browserWorld) inBrowser(p *Pipeline) {
 	p.Profile.IDP.RedirectURIs = []string{"http://127.0.0.1/callback"}
-	p.Helper = func(anew bool) ([]byte, error) {
+	p.Helper = func(anew bool) error {
 		helper := w.pipeline(w.inBrowser)
 		helper.Person = nil
-		fromHelper, out := io.Pipe()
+		ready := make(chan error, 1)
 		ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 		w.mu.Lock()
 		w.kill = cancel
 		w.mu.Unlock()
-		w.helpers.Go(func() { _ = helper.Listen(ctx, anew, out) })
-		return io.ReadAll(fromHelper)
+		w.helpers.Go(func() { _ = helper.Listen(ctx, anew, func(err error) error { ready <- err; return nil }) })
+		return <-ready
 	}
 	p.Show = func(a Open, openTab bool) (func(), error) {
 		w.mu.Lock()
@@ -319,7 +318,7 @@ func TestNoTabWithATerminal(t *testing.T) {
 		_, err := w.pipeline(noTab).Credentials(w.untilShown(), ForSDK)
 		w.failsWith(err, failure.ExitLogin, "but the address that was shown at 09:00 stays good until 09:10.")
 	}
-	if len(w.tabs) != 1 || len(w.read) != 1 || w.openCode().shown().Opened != (time.Time{}) {
+	if len(w.tabs) != 1 || len(w.read) != 1 || w.openCode().Opened != (time.Time{}) {
 		t.Errorf("tabs %v, texts %v, %+v", w.tabs, w.read, w.openCode())
 	}
 }

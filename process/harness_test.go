@@ -173,7 +173,7 @@ func (w *world) readLogin() *login {
 }
 
 // openCode is the authorization that waits for a person, or nil.
-func (w *world) openCode() *authorization {
+func (w *world) openCode() *Open {
 	w.t.Helper()
 	p := w.pipeline()
 	key, err := p.Kept.Key(w.t.Context())

@@ -2,17 +2,13 @@ package process
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
-	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 )
 
@@ -20,9 +16,9 @@ import (
 // moment, and the person's tab must stay good: so a helper, one for each login, in a
 // process and a session of its own, listens for the answer of the browser.
 //
-//   - The caller, under the login's lock, starts the helper, which listens and says
-//     with which authorization. The caller stores that one, and opens the tab. If it dies
-//     before, the helper ends within seconds, for nobody could answer.
+//   - The caller, under the login's lock, starts the helper, which listens, stores its
+//     authorization, and says so. The caller then opens the tab. If it died meanwhile,
+//     the helper ends, or the next process opens the tab.
 //   - The caller then gives the lock back, and waits, as everybody who comes later,
 //     for the helper's own lock, which the helper holds until the login is over,
 //     however that ends: the system releases it if the helper is killed.
@@ -46,8 +42,6 @@ const (
 	redeemLockTime = 30 * time.Second
 	// lookTime is between two looks of the helper at whether it is still wanted.
 	lookTime = 500 * time.Millisecond
-	// storeLooks is how many of these looks the caller has to store the authorization.
-	storeLooks = 10
 )
 
 // FlowFor returns the flow of a login at a provider that publishes m, and why it is that.
@@ -65,11 +59,7 @@ func (p *Pipeline) FlowFor(m idp.Metadata) (flow, why string) {
 
 // CheckRedirect reports whether the answer of a browser can be waited for.
 func (p *Pipeline) CheckRedirect() error {
-	flow, err := p.browser()
-	if err == nil {
-		err = flow.CheckRedirect()
-	}
-	return p.Fill(err)
+	return p.Fill(browserflow.CheckRedirect(p.Profile.IDP.RedirectURIs))
 }
 
 // fallsBack reports whether the browser takes the place of the device codes that a
@@ -89,32 +79,10 @@ func (p *Pipeline) helperLives() bool {
 	return err != nil
 }
 
-// helperSays is what a helper says once it listens, or why it does not.
-type helperSays struct {
-	Authorization *browserflow.Authorization
-	Failure       *failure.Error
-}
-
-// startHelper starts a helper.
-func (p *Pipeline) startHelper(r *request) (*browserflow.Authorization, error) {
-	var says helperSays
-	said, err := p.Helper(r.how == startingAnew)
-	if err == nil {
-		err = json.Unmarshal(said, &says)
-	}
-	if says.Failure != nil {
-		return nil, says.Failure
-	}
-	if err != nil || says.Authorization == nil {
-		return nil, failure.New(failure.ExitUnexpected, err, fmt.Sprintf("the login in the browser cannot be started: %v.", err), "Repeat your command.")
-	}
-	return says.Authorization, nil
-}
-
 // inTab is why asking has brought no login yet: it goes on in a browser.
 type inTab struct {
 	key           cache.Key
-	authorization *authorization
+	open          *Open
 	show, openTab bool // what the person is still to be shown
 }
 
@@ -125,7 +93,7 @@ func (*inTab) Error() string { return "the login goes on in a browser" }
 func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 	telling := how
 	if tab.show {
-		done, err := p.show(tab.key, tab.authorization, tab.openTab)
+		done, err := p.show(tab.key, tab.open, tab.openTab)
 		if err != nil {
 			return err
 		}
@@ -136,7 +104,7 @@ func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 	pasted := make(chan struct{})
 	go func() {
 		defer close(pasted)
-		p.paste(waiting, *tab.authorization.Browser)
+		p.paste(waiting, tab.open.Redirect)
 	}()
 	lock, err := p.wait(ctx, p.helperLock(), telling)
 	stop()
@@ -151,13 +119,13 @@ func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 }
 
 // paste brings what the person pastes to the helper, until it takes one.
-func (p *Pipeline) paste(ctx context.Context, a browserflow.Authorization) {
+func (p *Pipeline) paste(ctx context.Context, redirectURI string) {
 	for p.Paste != nil && ctx.Err() == nil {
-		redirect, err := p.Paste(ctx)
+		pasted, err := p.Paste(ctx)
 		if err != nil {
 			return
 		}
-		if err = a.Deliver(ctx, redirect); err == nil {
+		if err = browserflow.Deliver(ctx, redirectURI, pasted); err == nil {
 			return
 		}
 		p.tell("daypass: that address does not serve: " + err.Error() + ".")
@@ -175,30 +143,24 @@ func (p *Pipeline) endTab(ctx context.Context) {
 }
 
 // Listen is the helper: it waits for a browser's answer, and stores the login that
-// comes of it. anew is that of [Pipeline.Login]. What it has to say, it writes to out,
-// which it closes.
-func (p *Pipeline) Listen(ctx context.Context, anew bool, out io.WriteCloser) error {
+// comes of it. anew is that of [Pipeline.Login]. ready is called once the
+// authorization is stored, or with why there is none; it fails if the caller is gone.
+func (p *Pipeline) Listen(ctx context.Context, anew bool, ready func(error) error) error {
 	starting, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
-	l, lock, err := p.startListening(starting)
-	says := helperSays{}
-	if err == nil {
-		defer lock.Unlock()
-		defer l.Close()
-		says.Authorization = &l.Authorization
-	} else {
-		says.Failure = failure.From(err)
+	lock, err := p.Locks.Lock(starting, p.helperLock())
+	if err != nil {
+		return ready(p.lockFailure(starting, err))
 	}
-	if err := errors.Join(err, json.NewEncoder(out).Encode(says), out.Close()); err != nil {
+	defer lock.Unlock()
+	l, key, err := p.startListening(starting)
+	if l != nil {
+		defer l.Close()
+	}
+	if err := errors.Join(err, ready(err)); err != nil {
 		return err
 	}
-	key, err := p.Kept.Key(ctx)
-	for patience := storeLooks; err == nil; {
-		if p.isOpen(key, l) {
-			patience = 0
-		} else if patience--; patience < 0 {
-			return nil
-		}
+	for p.isOpen(key, l) {
 		select {
 		case answer := <-l.Answers:
 			in, err := p.redeem(context.WithoutCancel(ctx), anew, l, answer)
@@ -210,24 +172,31 @@ func (p *Pipeline) Listen(ctx context.Context, anew bool, out io.WriteCloser) er
 			return nil
 		}
 	}
-	return err
+	return nil
 }
 
-// startListening makes an authorization, and takes the lock that tells others of it.
-func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, *cache.Lock, error) {
-	flow, err := p.browser()
+// startListening makes an authorization, and stores it under the key of the login.
+func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, cache.Key, error) {
+	key, err := p.Kept.Key(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, key, p.keyringFailure(ctx, err)
 	}
-	lock, err := p.Locks.Lock(ctx, p.helperLock())
+	flow, err := p.flow()
 	if err != nil {
-		return nil, nil, p.lockFailure(ctx, err)
+		return nil, key, err
 	}
-	l, err := flow.Listen(ctx)
+	l, err := browserflow.Listen(ctx, flow.Client, p.Profile.IDP.RedirectURIs)
 	if err != nil {
-		lock.Unlock()
+		return nil, key, err
 	}
-	return l, lock, err
+	issued := wall(p.Now())
+	err = p.putAuthorization(key, &Open{Version: formVersion, Start: l.Start, Redirect: l.Redirect, Authorization: deviceflow.Authorization{
+		VerificationURI: l.Address, Issued: issued, Expires: issued.Add(browserflow.Lifetime),
+	}})
+	if err != nil {
+		err = p.folderFailure(err)
+	}
+	return l, key, err
 }
 
 // redeem stores the login that comes of an answer, or notes why none does.
@@ -249,12 +218,8 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 	if !p.isOpen(r.key, l) {
 		return nil, needsLogin("this login was ended before it was finished.")
 	}
-	flow, err := p.browser()
-	if err != nil {
-		return nil, err
-	}
-	metadata, _ := flow.Metadata(ctx)
-	tokens, err := flow.Redeem(ctx, l.Authorization, answer)
+	metadata, _ := p.Flow.Metadata(ctx)
+	tokens, err := l.Redeem(ctx, answer)
 	var fresh *login
 	if err == nil || !tokens.RefreshToken.Empty() {
 		var failed error
@@ -283,17 +248,8 @@ func (p *Pipeline) lastPage(in *login, err error) browserflow.Page {
 	return browserflow.Page{Title: "The login failed", Text: text, Failed: true}
 }
 
-// browser is the browser flow of the profile's provider.
-func (p *Pipeline) browser() (*browserflow.Flow, error) {
-	flow, err := p.flow()
-	if err != nil {
-		return nil, err
-	}
-	return &browserflow.Flow{Client: flow.Client, RedirectURIs: p.Profile.IDP.RedirectURIs}, nil
-}
-
 // isOpen reports whether the authorization of a listener is the one that is stored.
 func (p *Pipeline) isOpen(key cache.Key, l *browserflow.Listener) bool {
 	open, _ := p.readAuthorization(key)
-	return open != nil && open.Browser != nil && open.Browser.State.Equal(l.State.String)
+	return open != nil && open.VerificationURI == l.Address
 }

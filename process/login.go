@@ -124,7 +124,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 		return nil, n.failure() // it came while this process waited
 	}
 	if waited {
-		return nil, needsLogin("the login in the browser ended before it was finished.")
+		return nil, endedEarly()
 	}
 
 	var ended *failure.Error

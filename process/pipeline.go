@@ -54,9 +54,9 @@ type Pipeline struct {
 	// Waiting tells the person, until ctx ends, that another process is logging
 	// in. open returns the authorization that is waited for, if it is known yet.
 	Waiting func(ctx context.Context, open func() (Open, bool))
-	// Helper starts [Pipeline.Listen] in a process of its own, which outlives this one,
-	// with the same Profile and anew, and returns what that has to say.
-	Helper func(anew bool) ([]byte, error)
+	// Helper runs [Pipeline.Listen] in a process of its own, which outlives this one,
+	// with the same Profile and anew, and returns once that is ready.
+	Helper func(anew bool) error
 	// Paste asks the person for the address on which a browser on another machine ended
 	// up; nil: browsers are on this one.
 	Paste func(context.Context) (secret.String, error)
@@ -258,7 +258,7 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 func (p *Pipeline) openAuthorization(ctx context.Context) (Open, bool) {
 	key, _ := p.Kept.Key(ctx)
 	if a, _ := p.readAuthorization(key); a != nil {
-		return a.shown(), true
+		return *a, true
 	}
 	return Open{}, false
 }

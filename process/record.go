@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
@@ -94,36 +93,15 @@ type role struct {
 	key cache.Key // that seals it; empty if it is not kept
 }
 
-// authorization is one that waits for a person: of the device flow, which the next
+// Open is an authorization that waits for a person: of the device flow, which the next
 // process takes up, or of the browser flow, whose answer goes to a helper.
-type authorization struct {
-	Version int `json:"v"`
-	deviceflow.Authorization
-	Browser *browserflow.Authorization `json:"browser,omitempty"` // in place of the other
-	Opened  time.Time                  `json:"opened,omitzero"`   // when a browser was told to open it
-	NoTab   bool                       `json:"no_tab,omitempty"`  // that did not start; the address was shown instead
-}
-
-// Open is an open authorization as a person sees it.
 type Open struct {
-	UserCode string // "" in the browser flow
-	// VerificationURIComplete holds the code as well, or is "".
-	VerificationURI, VerificationURIComplete string
-	Start                                    string // what a browser is told to open in the browser flow, else ""
-	Issued, Expires                          time.Time
-	Opened                                   time.Time // when the browser tab was; zero if none was
-}
-
-// shown is what a person sees of a.
-func (a *authorization) shown() Open {
-	open := Open{a.UserCode, a.VerificationURI, a.VerificationURIComplete, "", a.Issued, a.Expires, a.Opened}
-	if b := a.Browser; b != nil {
-		open = Open{VerificationURI: b.Address, Start: b.Start, Issued: b.Issued, Expires: b.Expires, Opened: a.Opened}
-	}
-	if a.NoTab {
-		open.Opened = time.Time{}
-	}
-	return open
+	Version                  int       `json:"v"`
+	deviceflow.Authorization           // in the browser flow only VerificationURI and the times
+	Start                    string    `json:"start,omitempty"`        // in the browser flow what a browser of ours opens, else ""
+	Redirect                 string    `json:"redirect_uri,omitempty"` // likewise
+	Tried                    bool      `json:"tried,omitempty"`        // a browser was told to open it
+	Opened                   time.Time `json:"opened,omitzero"`        // when it did; zero if there is no tab
 }
 
 // note is how asking for a login, or renewing something, last ended: one for each
@@ -225,9 +203,9 @@ type stored[T any] interface {
 	version() int
 }
 
-func (l *login) version() int         { return l.Version }
-func (r *role) version() int          { return r.Version }
-func (a *authorization) version() int { return a.Version }
+func (l *login) version() int { return l.Version }
+func (r *role) version() int  { return r.Version }
+func (a *Open) version() int  { return a.Version }
 
 // decode reads a stored form. Anything but a whole record of this version is a
 // [*cache.UnreadableError].
@@ -350,22 +328,22 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, roleName(p.Profile), r) }
 
 // readAuthorization returns the authorization that waits for a person, or nil; ranOut
-// is one whose code is over.
-func (p *Pipeline) readAuthorization(key cache.Key) (open, ranOut *authorization) {
+// is one whose time is over.
+func (p *Pipeline) readAuthorization(key cache.Key) (open, ranOut *Open) {
 	if key.Empty() {
 		return nil, nil
 	}
-	a, err := unseal[authorization](p.Kept, key, authorizationFile)
+	a, err := unseal[Open](p.Kept, key, authorizationFile)
 	switch {
 	case err != nil:
 		return nil, nil
-	case p.Now().Before(a.shown().Expires):
+	case p.Now().Before(a.Expires):
 		return a, nil
 	}
 	return nil, a
 }
 
-func (p *Pipeline) putAuthorization(key cache.Key, a *authorization) error {
+func (p *Pipeline) putAuthorization(key cache.Key, a *Open) error {
 	return seal(p.Kept, key, authorizationFile, a)
 }
 
@@ -404,15 +382,15 @@ func (p *Pipeline) putNote(name string, n note) {
 // readAttempt reads what is known of asking for this login: the note, and the
 // authorization that waits, which may be nil. One whose code has run out is what
 // it is: a code that nobody answered, or the provider did not.
-func (p *Pipeline) readAttempt(key cache.Key) (note, *authorization) {
+func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)
-	if ranOut != nil && recent(ranOut.shown().Expires, p.Now(), noteKept) {
-		f := p.codeRanOut(ranOut.shown())
+	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
+		f := p.codeRanOut(*ranOut)
 		if ranOut.Unanswered {
 			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
 		}
-		n = n.ended(ranOut.shown().Expires, f)
+		n = n.ended(ranOut.Expires, f)
 		n.Asked = n.Asked || !ranOut.Unanswered
 	}
 	return n, open

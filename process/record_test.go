@@ -17,7 +17,7 @@ func TestRecordsPrintNoSecrets(t *testing.T) {
 	for _, record := range []any{
 		&login{IDToken: kept("id"), RefreshToken: kept("refresh")},
 		&role{SecretAccessKey: kept("key"), SessionToken: kept("session")},
-		&authorization{Authorization: deviceflow.Authorization{DeviceCode: kept("code"), CodeVerifier: kept("verifier")}},
+		&Open{Authorization: deviceflow.Authorization{DeviceCode: kept("code"), CodeVerifier: kept("verifier")}},
 	} {
 		if text := fmt.Sprintf("%v %+v %#v %q", record, record, record, record); strings.Contains(text, "hidden-") {
 			t.Errorf("a record prints its secrets: %s", text)

@@ -183,7 +183,7 @@ func TestNothingIsStoredAfterALogout(t *testing.T) {
 	role := w.mustReadRole()
 	w.mustLogout()
 	w.failsWith(p.Fill(p.storeRole(t.Context(), role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
-	if err := p.putAuthorization(l.key, &authorization{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
+	if err := p.putAuthorization(l.key, &Open{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
 		t.Errorf("an authorization is stored: %v", err)
 	}
 	if _, err := os.Stat(p.Kept.Dir()); !errors.Is(err, os.ErrNotExist) {

@@ -105,7 +105,10 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		s.Credentials = p.credentialStatus(r)
 	}
 	if a, _ := p.readAuthorization(key); a != nil {
-		s.OpenCode = &OpenCode{UserCode: a.UserCode, Address: a.VerificationURI, Until: a.shown().Expires}
+		s.OpenCode = &OpenCode{UserCode: a.UserCode, Until: a.Expires}
+		if a.UserCode != "" { // the address of the browser flow holds a secret
+			s.OpenCode.Address = a.VerificationURI
+		}
 	}
 	return s
 }
