@@ -66,13 +66,11 @@ func (s *session) startHelper(anew bool) error {
 	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret), anew})
 	cmd := exec.Command(s.env.Executable, "browser-login")
 	cmd.Stdin = bytes.NewReader(order)
-	out, failed := cmd.StdoutPipe()
-	undo := prompt.Detach(cmd)
-	if err = cmp.Or(err, failed); err == nil {
-		err = cmd.Start()
-	}
-	undo()
+	out, noPipe := cmd.StdoutPipe()
 	var refused *failure.Error
+	if err = cmp.Or(err, noPipe); err == nil {
+		err = prompt.Start(cmd)
+	}
 	if err == nil {
 		hanging := time.AfterFunc(helperTime, func() { _ = cmd.Process.Kill() })
 		err = json.NewDecoder(io.LimitReader(out, 1<<20)).Decode(&refused)

@@ -2,8 +2,8 @@
 // device authorization grant (RFC 8628).
 //
 //	flow := &deviceflow.Flow{Client: client}
-//	a, err := flow.Authorize(ctx)         // a code, to be shown to the person
-//	err = flow.Await(ctx, &a, nil, keep)  // polls; keep stores the tokens
+//	a, err := flow.Authorize(ctx)            // a code, to be shown to the person
+//	tokens, err := flow.Await(ctx, &a, nil)  // polls
 //
 // An open [Authorization] can be stored and taken up by another process.
 //

@@ -31,42 +31,34 @@ var errPending = errors.New("the login is not approved yet")
 // slowDown is what slow_down adds to the interval (RFC 8628 section 3.5).
 const slowDown = 5 * time.Second
 
-// Await polls until the person has answered, the code has expired or ctx ends.
-// keep is called with the answer, on a context that is not cancelled and bounded
-// by keep alone: what the provider gave must be stored before anything else can
-// happen. changed, which may be nil, is called when a.Interval has changed, so
-// that a successor does not poll faster.
+// Await polls until the person has answered, the code has expired or ctx ends. What
+// the provider gave must be stored before anything else can happen. Tokens can come
+// with an error: a refresh token without an ID token. changed, which may be nil, is
+// called when a.Interval has changed, so that a successor does not poll faster.
 //
 // At ctx's deadline the error is [ErrOutOfTime]; a poll that is under way then is
-// finished first. If a refresh token came without an ID token, keep is called with it, and Await returns what
-// keep returned, else the error about the missing token.
-func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization), keep func(context.Context, idp.Tokens) error) error {
+// finished first.
+func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization)) (idp.Tokens, error) {
 	var trouble *failure.Error // why the last poll brought no answer
 	for {
 		if err := f.waitForPoll(ctx, a); errors.Is(err, context.DeadlineExceeded) {
-			return because(ErrOutOfTime, trouble)
+			return idp.Tokens{}, because(ErrOutOfTime, trouble)
 		} else if err != nil {
-			return err
+			return idp.Tokens{}, err
 		}
 		interval := a.Interval
 		tokens, err := f.poll(ctx, a)
 		if changed != nil && a.Interval != interval {
 			changed(*a)
 		}
-		if err == nil || !tokens.RefreshToken.Empty() {
-			if kept := keep(context.WithoutCancel(ctx), tokens); kept != nil {
-				return kept
-			}
-			return err
-		}
 		if !errors.Is(err, errPending) {
-			return err
+			return tokens, err
 		}
 		trouble = nil
 		errors.As(err, &trouble)
 		// The provider is the judge of its code, so it was asked once more at the end.
 		if !f.Clock().Before(a.Expires) {
-			return because(ErrExpired, trouble)
+			return idp.Tokens{}, because(ErrExpired, trouble)
 		}
 	}
 }

@@ -87,8 +87,7 @@ func TestPollWithoutIDTokenKeepsTheRefreshToken(t *testing.T) {
 	for _, idToken := range []string{"null", `{"x":1}`} {
 		p := newFake(t)
 		p.Will("/token", ok(`{"access_token":"a","refresh_token":"r3fresh","id_token":`+idToken+`}`))
-		var kept idp.Tokens
-		err := p.flow().Await(t.Context(), p.open(), nil, func(_ context.Context, tokens idp.Tokens) error { kept = tokens; return nil })
+		kept, err := p.flow().Await(t.Context(), p.open(), nil)
 		var bad *idp.TokenError
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), "openid") || kept.RefreshToken.Reveal() != "r3fresh" {
 			t.Errorf("kept %v, error %v", !kept.RefreshToken.Empty(), err)
@@ -167,16 +166,9 @@ func TestAwaitPollsInTime(t *testing.T) {
 				}
 				return p.RoundTrip(r)
 			})
-			kept := 0
-			err := f.Await(t.Context(), a, nil, func(_ context.Context, tokens idp.Tokens) error {
-				if tokens.IDToken.Reveal() != "i.d.t" {
-					t.Error("keep got another token")
-				}
-				kept++
-				return nil
-			})
-			if !errors.Is(err, test.end) || (err == nil) != (kept == 1) {
-				t.Errorf("error %v, want %v; keep was called %d times", err, test.end, kept)
+			got, err := f.Await(t.Context(), a, nil)
+			if !errors.Is(err, test.end) || (err == nil) != (got.IDToken.Reveal() == "i.d.t") {
+				t.Errorf("error %v, want %v; got %q", err, test.end, got.IDToken.Reveal())
 			}
 			if diff := cmp.Diff(test.want, polls); diff != "" {
 				t.Error(diff)
@@ -189,7 +181,7 @@ func TestAwaitTellsTheInterval(t *testing.T) {
 	p := newFake(t)
 	p.Will("/token", refusal(400, "authorization_pending"), refusal(400, "slow_down"), status(503, ""), ok(`{"id_token":"i.d.t"}`))
 	var told []time.Duration
-	err := p.flow().Await(t.Context(), p.open(), func(a Authorization) { told = append(told, a.Interval) }, func(context.Context, idp.Tokens) error { return nil })
+	_, err := p.flow().Await(t.Context(), p.open(), func(a Authorization) { told = append(told, a.Interval) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +201,7 @@ func TestAwaitUntilItsDeadline(t *testing.T) {
 	defer cancel()
 	a := p.open()
 	started := p.Clock.Now()
-	err := p.flow().Await(ctx, a, nil, nil)
+	_, err := p.flow().Await(ctx, a, nil)
 	if !errors.Is(err, ErrOutOfTime) {
 		t.Errorf("error %v", err)
 	}
@@ -221,7 +213,7 @@ func TestAwaitUntilItsDeadline(t *testing.T) {
 	p.Will("/token", status(503, ""))
 	ctx, cancel = context.WithDeadline(t.Context(), p.Clock.Now().Add(30*time.Second))
 	defer cancel()
-	err = p.flow().Await(ctx, p.open(), nil, nil)
+	_, err = p.flow().Await(ctx, p.open(), nil)
 	var refused *idp.ProviderError
 	if !errors.Is(err, ErrOutOfTime) || !errors.As(err, &refused) || refused.Status != 503 {
 		t.Errorf("error %v", err)
@@ -240,31 +232,15 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Transport = roundTripper(func(r *http.Request) (*http.Response, error) { cancel(); return p.RoundTrip(r) })
-	kept := false
-	err := f.Await(ctx, p.open(), nil, func(ctx context.Context, _ idp.Tokens) error {
-		kept = true
-		return ctx.Err()
-	})
-	if err != nil || !kept {
-		t.Errorf("kept %t, error %v", kept, err)
+	got, err := f.Await(ctx, p.open(), nil)
+	if err != nil || got.RefreshToken.Empty() {
+		t.Errorf("%v, error %v", got, err)
 	}
 
 	// Cancelled before: no poll is started.
 	p.Requests = nil
-	if err := p.flow().Await(ctx, p.open(), nil, nil); !errors.Is(err, context.Canceled) || p.Paths() != "" {
+	if _, err := p.flow().Await(ctx, p.open(), nil); !errors.Is(err, context.Canceled) || p.Paths() != "" {
 		t.Errorf("error %v, requests %q", err, p.Paths())
-	}
-}
-
-func TestAwaitReturnsTheErrorOfKeep(t *testing.T) {
-	full := errors.New("disk full")
-	for _, body := range []string{`{"id_token":"i.d.t"}`, `{"access_token":"a","refresh_token":"r3fresh"}`} {
-		p := newFake(t)
-		p.Will("/token", ok(body))
-		err := p.flow().Await(t.Context(), p.open(), nil, func(context.Context, idp.Tokens) error { return full })
-		if !errors.Is(err, full) {
-			t.Errorf("%s: error %v", body, err)
-		}
 	}
 }
 
@@ -275,7 +251,7 @@ func TestUnreadableAnswersUntilTheEnd(t *testing.T) {
 	} {
 		p := newFake(t)
 		p.Will("/token", r)
-		err := p.flow().Await(t.Context(), p.open(), nil, nil)
+		_, err := p.flow().Await(t.Context(), p.open(), nil)
 		if f := failure.From(err); !errors.Is(err, ErrExpired) || f.Exit != failure.ExitNetwork {
 			t.Errorf("%s: exit %d, %v", name, f.Exit, err)
 		}

@@ -75,11 +75,10 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
 	openTab := person.Browser && !r.open.Tried && (r.how.typed() || r.anew || r.note.Codes <= 1 && !r.note.Asked)
-	show := openTab || person.Terminal
+	waits := r.open.Redirect != "" && !r.open.Opened.IsZero() && !r.how.typed() // for a tab that is open
+	show := openTab || person.Terminal && !waits
 	if openTab {
 		r.open.Tried, r.open.Opened = true, wall(p.Now())
-	} else if r.open.Redirect != "" && !r.open.Opened.IsZero() {
-		show = person.Terminal && r.how.typed() // with a tab open, the others only wait
 	}
 	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.Expires)
 	if err := p.putAuthorization(r.key, r.open); err != nil {
@@ -91,9 +90,6 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	if r.open.Redirect != "" {
 		return nil, &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
 	}
-	// Before the wait, for between the provider's answer and its store nothing else
-	// may take time.
-	metadata, _ := flow.Metadata(ctx)
 	if show {
 		done, err := p.show(r.key, r.open, openTab)
 		if err != nil {
@@ -101,7 +97,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		}
 		defer done()
 	}
-	l, err := p.await(ctx, started, flow, r, metadata.RevocationEndpoint)
+	l, err := p.await(ctx, started, flow, r)
 	if err == nil && !r.how.typed() { // login says it itself
 		p.tellWho(l)
 	}
@@ -256,19 +252,13 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 }
 
 // await polls until the person has answered, and stores what comes of it.
-func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request, revocation string) (*login, error) {
+func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request) (*login, error) {
 	open := r.open.Authorization
-	var fresh *login
-	err := flow.Await(ctx, &open,
-		func(changed deviceflow.Authorization) {
-			r.open.Interval = changed.Interval
-			_ = p.putAuthorization(r.key, r.open)
-		},
-		func(ctx context.Context, tokens idp.Tokens) error {
-			var err error
-			fresh, err = p.storeLogin(ctx, r, tokens, revocation)
-			return err
-		})
+	tokens, err := flow.Await(ctx, &open, func(changed deviceflow.Authorization) {
+		r.open.Interval = changed.Interval
+		_ = p.putAuthorization(r.key, r.open)
+	})
+	fresh, err := p.storeLogin(ctx, r, tokens, err)
 	if err == nil {
 		return fresh, nil
 	}
@@ -321,17 +311,23 @@ func isSpent(err error) bool {
 		!strings.HasPrefix(refusal.Description, "AADSTS") && !strings.Contains(refusal.Description, "not fully set up")
 }
 
-// storeLogin stores the answer to a login: the refresh token at once, the ID
-// token after it was verified. Another person's login gets a new key first, so
-// that what was sealed for the one before can never be read again.
-func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens, revocation string) (*login, error) {
+// storeLogin stores the answer to a login, which may be an error with or without a
+// refresh token: the refresh token at once, the ID token after it was verified.
+// Another person's login gets a new key first, so that what was sealed for the one
+// before can never be read again. It is not cancelled with ctx.
+func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens, err error) (*login, error) {
+	if err != nil && tokens.RefreshToken.Empty() {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	metadata, _ := p.Flow.Metadata(ctx) // known, or there would be no tokens
 	// First, for the person has answered: with the new key the code is gone, and if
 	// this process is killed before the login is stored, the next one may ask.
 	p.dropNote(loginNote)
 	now := p.Now()
 	fresh := &login{
 		Version: formVersion, IDP: p.Profile.IDP.Name,
-		Issuer: p.Profile.IDP.Issuer, ClientID: p.Profile.IDP.ClientID, RevocationEndpoint: revocation,
+		Issuer: p.Profile.IDP.Issuer, ClientID: p.Profile.IDP.ClientID, RevocationEndpoint: metadata.RevocationEndpoint,
 		RefreshToken: secret.Keep(tokens.RefreshToken), LoggedIn: wall(now), Obtained: wall(now),
 		key: r.key,
 	}
@@ -351,7 +347,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 		return p.putLogin(ctx, fresh)
 	})
 	if tokens.IDToken.Empty() {
-		return nil, nil // the flow says so
+		return nil, err // which says so
 	}
 	verified, err := p.verify(ctx, tokens.IDToken)
 	if err != nil {

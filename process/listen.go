@@ -14,20 +14,18 @@ import (
 
 // The browser flow in two processes. An SDK may kill its credential_process at any
 // moment, and the person's tab must stay good: so a helper, one for each login, in a
-// process and a session of its own, listens for the answer of the browser.
+// process and a session of its own, waits for the answer of the browser.
 //
 //   - The caller, under the login's lock, starts the helper, which listens, stores its
-//     authorization, and says so. The caller then opens the tab. If it died meanwhile,
-//     the helper ends, or the next process opens the tab.
-//   - The caller then gives the lock back, and waits, as everybody who comes later,
-//     for the helper's own lock, which the helper holds until the login is over,
-//     however that ends: the system releases it if the helper is killed.
-//   - The helper alone redeems the code. It takes the login's lock for that, and
-//     checks that its authorization is still the one that is stored: a logout, or
-//     Ctrl-C at daypass login, deletes it, and the helper ends.
+//     authorization, and says that it is ready. The caller opens the tab. If it was
+//     killed before, the next process does.
+//   - Everybody then waits for the helper's own lock, without the login's. The system
+//     releases it however the helper ends.
+//   - The helper redeems the code under the login's lock if its authorization is still
+//     the one that is stored. A logout, or Ctrl-C at daypass login, deletes it, and
+//     the helper ends.
 //   - It leaves what every login leaves: the record, or the note of how asking ended.
-//     Whoever has waited takes the login's lock again, looks for these two, and asks
-//     nobody a second time.
+//     Whoever has waited looks for these, and asks nobody a second time.
 
 // The flows, as the setting flow names them.
 const (
@@ -218,15 +216,8 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 	if !p.isOpen(r.key, l) {
 		return nil, needsLogin("this login was ended before it was finished.")
 	}
-	metadata, _ := p.Flow.Metadata(ctx)
 	tokens, err := l.Redeem(ctx, answer)
-	var fresh *login
-	if err == nil || !tokens.RefreshToken.Empty() {
-		var failed error
-		if fresh, failed = p.storeLogin(ctx, r, tokens, metadata.RevocationEndpoint); failed != nil {
-			err = failed
-		}
-	}
+	fresh, err := p.storeLogin(ctx, r, tokens, err)
 	if err == nil && fresh.unstored != nil {
 		err = p.keyringFailure(ctx, fresh.unstored)
 	}

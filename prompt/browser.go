@@ -50,10 +50,7 @@ func (b Browser) Open(ctx context.Context, target string) error {
 		return err
 	}
 	cmd := exec.Command(argv[0], argv[1:]...) // nil descriptors are the null device
-	undo := Detach(cmd)
-	err = cmd.Start()
-	undo()
-	if err != nil {
+	if err := Start(cmd); err != nil {
 		return notStarted(name, err)
 	}
 	starting, ended := context.WithCancelCause(ctx)
@@ -63,6 +60,13 @@ func (b Browser) Open(ctx context.Context, target string) error {
 		return fmt.Errorf("%s: it ended at once (%w)", name, failed)
 	}
 	return nil
+}
+
+// Start starts a program that outlives this one: with a session of its own and none of
+// our other descriptors.
+func Start(cmd *exec.Cmd) error {
+	defer detach(cmd)()
+	return cmd.Start()
 }
 
 // Find returns the error with which Open would fail because there is no such program.

@@ -93,10 +93,10 @@ func speaksUTF8(getenv func(string) string) bool {
 	return strings.Contains(strings.ReplaceAll(locale, "-", ""), "utf8")
 }
 
-// Detach gives cmd its own session, and keeps from it the descriptors that our
+// detach gives cmd its own session, and keeps from it the descriptors that our
 // caller left open in us: the caller may wait for their end. undo has to be
 // called when cmd has started.
-func Detach(cmd *exec.Cmd) (undo func()) {
+func detach(cmd *exec.Cmd) (undo func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 
 	// What package os opens is closed in children anyway. The rest is marked for

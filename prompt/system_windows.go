@@ -54,9 +54,9 @@ func (c console) size() (width, height int) {
 	return width, height
 }
 
-// Detach separates cmd from our console and its Ctrl-C. Handles need no care:
+// detach separates cmd from our console and its Ctrl-C. Handles need no care:
 // package syscall passes on no other than the three of cmd.
-func Detach(cmd *exec.Cmd) (undo func()) {
+func detach(cmd *exec.Cmd) (undo func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.DETACHED_PROCESS | windows.CREATE_NEW_PROCESS_GROUP}
 	return func() {}
 }
