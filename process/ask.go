@@ -118,11 +118,10 @@ func (p *Pipeline) show(key cache.Key, a *Open, openTab bool) (done func(), err 
 	case errors.Is(err, ErrNoBrowser):
 		a.Tried, a.Opened = showing != nil, time.Time{}
 		_ = p.putAuthorization(key, a)
-		if showing != nil {
-			break
+		if showing == nil {
+			return done, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
+				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 		}
-		return done, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
-			"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 	case errors.Is(err, ErrUnfit):
 		p.dropAuthorization() // or the next process would meet the same
 		fallthrough
@@ -276,18 +275,19 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 		}
 		return nil, p.gaveUp(*r.open, p.Now().Sub(started))
 	}
-	return nil, p.endAttempt(r, open, err, expired)
+	r.open.Authorization = open
+	return nil, p.endAttempt(r, err)
 }
 
 // endAttempt notes how an attempt ended that brought no login, and explains it.
-func (p *Pipeline) endAttempt(r request, open deviceflow.Authorization, err error, expired bool) *failure.Error {
+func (p *Pipeline) endAttempt(r request, err error) *failure.Error {
 	defer p.dropAuthorization() // last, for a note of a code that is gone would have nobody asked
-	f := failure.From(err)
-	if (r.taken || open.Unanswered) && !expired && isSpent(err) {
+	f, expired := failure.From(err), errors.Is(err, deviceflow.ErrExpired)
+	if (r.taken || r.open.Unanswered) && !expired && isSpent(err) {
 		// The provider's answer was lost, or the earlier process was killed before it
 		// stored it. That says nothing about the person, who may be asked again.
 		p.dropNote(loginNote)
-		return needsLogin("the code " + open.UserCode + " is no longer good, and no login came of it.")
+		return needsLogin("the code " + r.open.UserCode + " is no longer good, and no login came of it.")
 	}
 	asked := errors.Is(err, idp.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it

@@ -206,7 +206,7 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 		return nil, p.lockFailure(bounded, err)
 	}
 	defer lock.Unlock()
-	r := request{note: p.readNote(loginNote), how: asking}
+	r := request{note: p.readNote(loginNote), open: &Open{}, how: asking}
 	if anew {
 		r.how = startingAnew
 	}
@@ -222,7 +222,7 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 		err = p.keyringFailure(ctx, fresh.unstored)
 	}
 	if err != nil {
-		return nil, p.endAttempt(r, deviceflow.Authorization{}, err, false)
+		return nil, p.endAttempt(r, err)
 	}
 	return fresh, nil
 }
