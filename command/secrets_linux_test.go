@@ -278,22 +278,37 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		w.box.Intercept(nil)
 	}
 
-	// The console opens by an address on loopback that is good once.
-	p := w.terminal("console", "-p", "dev")
-	for _, text := range w.children(1) {
-		_, address, _ := strings.Cut(text, "argument: http://")
-		address, _, _ = strings.Cut(address, "\n")
-		response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get("http://" + address)
-		must(t, err)
-		_ = response.Body.Close()
-		if !strings.Contains(response.Header.Get("Location"), "SigninToken=") {
-			t.Errorf("the browser was led to %q", response.Header.Get("Location"))
+	// The console and the login in a browser open by an address on loopback that is
+	// good once.
+	var secrets []string
+	for args, inside := range map[string]string{"console -p dev": "SigninToken=", "login -p dev --force --flow browser": "state="} {
+		p := w.terminal(strings.Fields(args)...)
+		for _, text := range w.children(1) {
+			_, address, _ := strings.Cut(text, "argument: http://")
+			address, _, _ = strings.Cut(address, "\n")
+			to := request(t, http.MethodGet, "http://"+address).Header.Get("Location")
+			if !strings.Contains(to, inside) {
+				t.Errorf("the browser was led to %q", to)
+			}
+			if inside == "state=" {
+				w.runs("status", "--json") // while the tab is open
+				back, err := w.box.Authorize(to, "taro")
+				must(t, err)
+				u, err := url.Parse(to)
+				must(t, err)
+				secrets = append(secrets, u.Query().Get("state"), u.Query().Get("nonce"))
+				last := request(t, http.MethodGet, back)
+				w.said = append(w.said, utterance{"the last address", last.Header.Get("Location")})
+			}
+		}
+		code, seen := p.end()
+		w.said = append(w.said, utterance{"terminal of daypass " + args, seen}, utterance{"stdout of daypass " + args, p.stdout.String()})
+		if code != 0 {
+			t.Errorf("daypass %s: exit %d\n%s", args, code, seen)
 		}
 	}
-	code, seen := p.end()
-	w.said = append(w.said, utterance{"terminal of daypass console", seen}, utterance{"stdout of daypass console", p.stdout.String()})
-	if code != 0 {
-		t.Errorf("daypass console: exit %d\n%s", code, seen)
+	if w.box.Count("token:code") != 1 {
+		t.Error("nobody logged in with the browser")
 	}
 
 	// Who fails repeats what it was sent, as careless servers do. Each command has to
@@ -369,7 +384,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 	expect(0, "logout", "--all")
 	_ = w.children(0)
 
-	secrets := append(w.box.Issued(), clientSecret)
+	secrets = append(append(secrets, w.box.Issued()...), clientSecret)
 	for _, request := range w.box.Requests() {
 		if verifier := request.Form.Get("code_verifier"); verifier != "" {
 			secrets = append(secrets, verifier)

@@ -154,6 +154,14 @@ func TestBrowserLogin(t *testing.T) {
 	if open := w.openCode(); open != nil || w.pipeline().readNote(loginNote).Codes != 0 {
 		t.Errorf("left open: %+v", open)
 	}
+
+	// A chained role opens the same tab.
+	w = newBrowserWorld(t, sandbox.Options{})
+	if c := w.mustRun(w.inBrowser, w.spoke("spoke")); c.AccountID != "444455556666" {
+		t.Errorf("%+v", c)
+	}
+	w.mustRun()
+	w.counts(map[string]int{"token:code": 1, "sts": 1, "sts:chained": 1})
 }
 
 // A caller that is killed leaves the tab good, and the next one needs nobody.
