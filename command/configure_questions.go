@@ -145,7 +145,7 @@ func (c *configurer) tryClient(ctx context.Context) error {
 	})
 }
 
-// checkIssuer asks the provider what it calls itself, and how people log in there.
+// checkIssuer asks the provider what it calls itself.
 func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
 	checked, err := c.settings("issuer", issuer)
 	if err != nil {
@@ -185,13 +185,13 @@ func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered str
 	return talk.Confirm(ctx, "  The provider calls itself "+discovered+", and AWS compares each letter. Use that?", true)
 }
 
-// discover asks the provider how people log in there.
+// discover asks the provider what it publishes.
 func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	if c.talk != nil {
 		_ = c.talk.Say("  asking " + login.Issuer + " ...")
 	}
 	return c.env.withSession(profile.Profile{IDP: login}, func(s *session) error {
-		published, err := s.Diagnose(ctx)
+		_, err := s.Diagnose(ctx)
 		var failed *failure.Error
 		var document *idp.DiscoveryError
 		switch {
@@ -199,16 +199,8 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 			return ended(ctx, ctx.Err())
 		case errors.As(err, &failed) && (failed.Exit == failure.ExitNetwork || errors.As(err, &document) && document.Discovered == ""):
 			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
-		case err != nil:
-			return err
 		}
-		if flow, _ := s.FlowFor(published.Metadata); flow == process.DeviceFlow && s.Flow.DeviceEndpoint(published.Metadata) == "" {
-			return failure.New(failure.ExitUsage, nil,
-				login.Issuer+" names no device_authorization_endpoint: nobody can log in with a code there.",
-				"Turn the device grant on for the client, at the provider.",
-				"If it is on, give --device-authorization-endpoint (GitLab: "+strings.TrimSuffix(login.Issuer, "/")+"/oauth/authorize_device).")
-		}
-		return nil
+		return err
 	})
 }
 
