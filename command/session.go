@@ -246,7 +246,7 @@ func (s *session) show(a process.Open, openTab bool) (func(), error) {
 }
 
 // waiting tells that another process is logging in.
-func (s *session) waiting(ctx context.Context, open func() (process.Open, bool)) {
+func (s *session) waiting(ctx context.Context, open func() *process.Open) {
 	tty := s.tty()
 	if tty == nil {
 		return
@@ -264,10 +264,11 @@ func (s *session) waiting(ctx context.Context, open func() (process.Open, bool))
 		if text != "" { // each look is a read of the keyring
 			return text
 		}
-		switch a, is := open(); {
-		case is && a.UserCode != "":
+		switch a := open(); {
+		case a == nil:
+		case a.UserCode != "":
 			text = "waiting for the login with code " + a.UserCode
-		case is && !a.Opened.IsZero():
+		case !a.Opened.IsZero():
 			text = "finish in the browser tab that was opened at " + prompt.Clock(a.Opened, s.env.Now())
 		}
 		return text

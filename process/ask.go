@@ -69,7 +69,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 			return nil, needsBrowser()
 		}
 	} else if !p.timeFor(ctx, r.open.Interval) {
-		return nil, p.gaveUp(*r.open, p.Now().Sub(started))
+		return nil, p.gaveUp(r.open, p.Now().Sub(started))
 	} else {
 		// Whoever takes a code over cannot know when it was last polled.
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
@@ -273,7 +273,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 		if r.open.Unanswered {
 			return nil, err // nobody could have approved it
 		}
-		return nil, p.gaveUp(*r.open, p.Now().Sub(started))
+		return nil, p.gaveUp(r.open, p.Now().Sub(started))
 	}
 	r.open.Authorization = open
 	return nil, p.endAttempt(r, err)
@@ -291,7 +291,7 @@ func (p *Pipeline) endAttempt(r request, err error) *failure.Error {
 	}
 	asked := errors.Is(err, idp.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it
-		f, asked = p.codeRanOut(*r.open), true
+		f, asked = p.codeRanOut(r.open), true
 	}
 	n := r.note.ended(p.Now(), f)
 	n.Failed, n.Asked, n.Refused = !asked, n.Asked || asked, asked && !expired
@@ -371,7 +371,7 @@ func (l *login) isOf(t idp.Token) bool {
 }
 
 // codeRanOut is the answer when an authorization expires that nobody approved.
-func (p *Pipeline) codeRanOut(open Open) *failure.Error {
+func (p *Pipeline) codeRanOut(open *Open) *failure.Error {
 	if open.UserCode == "" {
 		return needsLogin("nobody finished the login of " + p.clockTime(open.Issued) + " in the browser.")
 	}
@@ -388,7 +388,7 @@ func (p *Pipeline) silent(issued time.Time) string {
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.
-func (p *Pipeline) gaveUp(a Open, waited time.Duration) *failure.Error {
+func (p *Pipeline) gaveUp(a *Open, waited time.Duration) *failure.Error {
 	if a.UserCode == "" {
 		tab := "the browser tab that was opened at " + p.clockTime(a.Opened)
 		if a.Opened.IsZero() {

@@ -497,13 +497,13 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	w := newWorld(t, sandbox.Options{CodeLife: 10 * time.Minute})
 	w.person, w.answer = Person{Browser: true}, nil
 	w.fails(failure.ExitLogin, "not approved within")
-	open, ok := w.pipeline().openAuthorization(t.Context())
-	if !ok {
+	open := w.pipeline().openAuthorization(t.Context())
+	if open == nil {
 		t.Fatal("the code is not open")
 	}
 	w.clock.Advance(10 * time.Minute)
 	p := w.pipeline()
-	if a, ok := p.openAuthorization(t.Context()); ok {
+	if a := p.openAuthorization(t.Context()); a != nil {
 		t.Errorf("code %s is open, and it ran out", a.UserCode)
 	}
 	if s := p.Status(t.Context()); s.OpenCode != nil {

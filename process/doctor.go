@@ -92,7 +92,7 @@ func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 		_, err = flow.Authorize(ctx)
 	}
 	if p.fallsBack(err, metadata) {
-		return BrowserFlow, nil
+		kind, err = BrowserFlow, nil
 	}
 	return kind, p.Fill(err)
 }

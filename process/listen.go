@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/daypass/daypass/browserflow"
@@ -99,14 +100,11 @@ func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 		telling = silently // there is a line already
 	}
 	waiting, stop := context.WithCancel(ctx)
-	pasted := make(chan struct{})
-	go func() {
-		defer close(pasted)
-		p.paste(waiting, tab.open.Redirect)
-	}()
+	var pasting sync.WaitGroup
+	pasting.Go(func() { p.paste(waiting, tab.open.Redirect) })
 	lock, err := p.wait(ctx, p.helperLock(), telling)
 	stop()
-	<-pasted
+	pasting.Wait()
 	if err == nil {
 		lock.Unlock()
 	}

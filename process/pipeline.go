@@ -52,8 +52,8 @@ type Pipeline struct {
 	// is called after the authorization was stored.
 	Show func(a Open, openTab bool) (done func(), err error)
 	// Waiting tells the person, until ctx ends, that another process is logging
-	// in. open returns the authorization that is waited for, if it is known yet.
-	Waiting func(ctx context.Context, open func() (Open, bool))
+	// in. open returns the authorization that is waited for, nil if none is known yet.
+	Waiting func(ctx context.Context, open func() *Open)
 	// Helper runs [Pipeline.Listen] in a process of its own, which outlives this one,
 	// with the same Profile and anew, and returns once that is ready.
 	Helper func(anew bool) error
@@ -218,7 +218,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 		shown := make(chan struct{})
 		go func() {
 			defer close(shown)
-			p.Waiting(told, func() (Open, bool) { return p.openAuthorization(told) })
+			p.Waiting(told, func() *Open { return p.openAuthorization(told) })
 		}()
 		defer func() { stop(); <-shown }()
 	}
@@ -242,7 +242,7 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 	case interrupted(ctx):
 		return failure.Interrupted(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		if open, ok := p.openAuthorization(context.WithoutCancel(ctx)); ok {
+		if open := p.openAuthorization(context.WithoutCancel(ctx)); open != nil {
 			return p.gaveUp(open, p.Profile.IDP.ProcessTimeout)
 		}
 		return failure.New(failure.ExitNetwork, err,
@@ -254,13 +254,11 @@ func (p *Pipeline) lockFailure(ctx context.Context, err error) error {
 	}
 }
 
-// openAuthorization is the authorization that another process waits for.
-func (p *Pipeline) openAuthorization(ctx context.Context) (Open, bool) {
+// openAuthorization is the authorization that another process waits for, or nil.
+func (p *Pipeline) openAuthorization(ctx context.Context) *Open {
 	key, _ := p.Kept.Key(ctx)
-	if a, _ := p.readAuthorization(key); a != nil {
-		return *a, true
-	}
-	return Open{}, false
+	open, _ := p.readAuthorization(key)
+	return open
 }
 
 // clockTime is a time of today for people, or a date with it.

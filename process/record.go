@@ -386,7 +386,7 @@ func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)
 	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
-		f := p.codeRanOut(*ranOut)
+		f := p.codeRanOut(ranOut)
 		if ranOut.Unanswered {
 			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
 		}

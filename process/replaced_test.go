@@ -115,7 +115,7 @@ func TestBetweenTheKeyAndTheLogin(t *testing.T) {
 	between = sync.OnceFunc(func() {
 		go func() {
 			c, _ := w.pipeline(longRole, func(p *Pipeline) {
-				p.Waiting = func(ctx context.Context, _ func() (Open, bool)) { close(looked); <-ctx.Done() }
+				p.Waiting = func(ctx context.Context, _ func() *Open) { close(looked); <-ctx.Done() }
 			}).Credentials(w.ctx(), ForSDK)
 			served <- c
 		}()

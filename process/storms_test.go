@@ -124,7 +124,7 @@ func TestTwoRolesRenewTheLoginOnce(t *testing.T) {
 	lock := w.lock(w.pipeline().loginLock())
 	waiting := make(chan struct{}, 2)
 	watched := func(p *Pipeline) {
-		p.Waiting = func(ctx context.Context, _ func() (Open, bool)) {
+		p.Waiting = func(ctx context.Context, _ func() *Open) {
 			waiting <- struct{}{}
 			<-ctx.Done()
 		}
@@ -228,7 +228,7 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	lock := w.lock(w.pipeline().loginLock())
 	time.AfterFunc(100*time.Millisecond, lock.Unlock)
 	c := w.mustRun(func(p *Pipeline) {
-		p.Waiting = func(context.Context, func() (Open, bool)) { t.Error("a line on the terminal") }
+		p.Waiting = func(context.Context, func() *Open) { t.Error("a line on the terminal") }
 	})
 	if c.AccessKeyID == first.AccessKeyID {
 		t.Error("it did not wait")
@@ -245,9 +245,8 @@ func TestWaitingIsTold(t *testing.T) {
 		go func() {
 			over := false
 			_, err := w.pipeline(func(p *Pipeline) {
-				p.Waiting = func(ctx context.Context, open func() (Open, bool)) {
-					a, _ := open()
-					told <- a.UserCode
+				p.Waiting = func(ctx context.Context, open func() *Open) {
+					told <- open().UserCode
 					<-ctx.Done()
 					time.Sleep(20 * time.Millisecond)
 					over = true
