@@ -219,7 +219,7 @@ func (s *session) show(a process.Open, openTab bool) (func(), error) {
 			noTab = fmt.Errorf("%w (%w)", process.ErrNoBrowser, err)
 		}
 		if err != nil && !s.person().Terminal {
-			return nil, noTab
+			return nothing, noTab
 		}
 	}
 	tty := s.tty()

@@ -109,27 +109,23 @@ func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.t
 
 // show shows an open authorization to the person.
 func (p *Pipeline) show(key cache.Key, a *Open, openTab bool) (done func(), err error) {
-	done = func() {}
 	if p.Show == nil {
-		return done, nil
+		return func() {}, nil
 	}
-	showing, err := p.Show(*a, openTab)
+	done, err = p.Show(*a, openTab)
 	switch {
 	case errors.Is(err, ErrNoBrowser):
-		a.Tried, a.Opened = showing != nil, time.Time{}
+		a.Tried, a.Opened = p.person().Terminal, time.Time{}
 		_ = p.putAuthorization(key, a)
-		if showing == nil {
-			return done, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
+		if !a.Tried {
+			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
 				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 		}
 	case errors.Is(err, ErrUnfit):
 		p.dropAuthorization() // or the next process would meet the same
 		fallthrough
 	case err != nil && !openTab: // with a tab open, the wait is not in vain
-		return done, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
-	}
-	if showing != nil {
-		done = showing
+		return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
 	}
 	return done, nil
 }

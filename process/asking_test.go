@@ -203,9 +203,6 @@ func (w *world) cannotShow(err error) func(*Pipeline) {
 			if openTab && !errors.Is(err, ErrNoBrowser) && !errors.Is(err, ErrUnfit) {
 				w.approve(a.UserCode)
 			}
-			if errors.Is(err, ErrNoBrowser) {
-				return nil, err // nor a terminal
-			}
 			return func() {}, err
 		}
 	}

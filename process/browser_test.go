@@ -62,7 +62,7 @@ func (w *browserWorld) inBrowser(p *Pipeline) {
 		if answers != nil {
 			answers(a)
 		}
-		return nil, nil
+		return func() {}, nil
 	}
 }
 
