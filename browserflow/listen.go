@@ -52,10 +52,7 @@ func (l *Listener) answer(w http.ResponseWriter, r *http.Request) {
 		Page{Title: "Nothing was changed", Text: problem + " If your login does not go on, run in a terminal: daypass login", Failed: true}.write(w)
 		return
 	}
-	select {
-	case <-l.finished:
-	case <-r.Context().Done():
-	}
+	<-l.finished
 	// The last page is at an address without code and state, which stay out of the
 	// history of the browser.
 	w.Header().Set("Location", l.last)

@@ -57,20 +57,19 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		r.anew = r.note.Codes <= 1 && !r.note.Asked
 		r.open = nil
 	}
-	if r.taken = r.open != nil; !r.taken {
+	switch r.taken = r.open != nil; {
+	case !r.taken:
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
 		if err := p.authorize(ctx, flow, person, &r); err != nil {
 			return nil, err
 		}
-	} else if r.open.Redirect != "" {
-		if !r.open.Tried && !person.Browser && p.Paste == nil {
-			return nil, needsBrowser()
-		}
-	} else if !p.timeFor(ctx, r.open.Interval) {
+	case r.open.Redirect != "" && !r.open.Tried && !person.Browser && p.Paste == nil:
+		return nil, needsBrowser()
+	case r.open.Redirect == "" && !p.timeFor(ctx, r.open.Interval):
 		return nil, p.gaveUp(r.open, p.Now().Sub(started))
-	} else {
+	default:
 		// Whoever takes a code over cannot know when it was last polled.
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
