@@ -3,7 +3,9 @@ package process
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -175,6 +177,43 @@ func TestBrowserCallerIsKilled(t *testing.T) {
 	w.person = Person{}
 	w.mustRun(w.inBrowser)
 	w.counts(map[string]int{"token:code": 1})
+
+	// A helper whose caller is gone ends.
+	p := w.pipeline(w.inBrowser)
+	if err := p.Listen(t.Context(), false, func(error) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) || p.helperLives() {
+		t.Errorf("it goes on: %v", err)
+	}
+
+	// Before it opened the tab: the next one does. After Ctrl-C there is nothing to open.
+	for _, signal := range []bool{false, true} {
+		w = newBrowserWorld(t, sandbox.Options{})
+		ctx, cancel := context.WithCancel(w.ctx())
+		dies := func(p *Pipeline) {
+			w.inBrowser(p)
+			start := p.Helper
+			p.Helper = func(anew bool) error {
+				if err := start(anew); err != nil || !signal {
+					runtime.Goexit()
+				}
+				cancel()
+				return nil
+			}
+		}
+		var caller sync.WaitGroup
+		caller.Go(func() { _, _ = w.pipeline(dies).Credentials(ctx, ForSDK) })
+		caller.Wait()
+		cancel()
+		if open := w.openCode(); (open == nil) != signal {
+			t.Fatalf("signal %t: left open: %+v", signal, open)
+		}
+		if signal {
+			w.helpers.Wait()
+		}
+		w.mustRun(w.inBrowser)
+		if w.counts(map[string]int{"token:code": 1}); len(w.tabs) != 1 {
+			t.Errorf("%d tabs", len(w.tabs))
+		}
+	}
 }
 
 // After the helper was killed, whoever waited is told, and the next call starts anew,
