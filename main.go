@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/daypass/daypass/command"
+	"github.com/daypass/daypass/failure"
 )
 
 func main() { os.Exit(run()) }
@@ -41,7 +42,7 @@ func run() int {
 		}()
 	})
 	code := command.Run(ctx, e)
-	if code == command.ExitInterrupt {
+	if code == failure.ExitInterrupt {
 		select {
 		case s := <-caught:
 			return 128 + int(s) // 130 for Ctrl-C, as shells count

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,11 +50,6 @@ its own, or --force.`,
 			if importFile != "" && len(c.answers) > 0 {
 				return errors.New("--import takes every setting from the file: leave out the other flags but --yes, --force and --dry-run")
 			}
-			defer func() {
-				if c.talk != nil {
-					_ = c.talk.Close()
-				}
-			}()
 			return c.run(cmd.Context(), importFile)
 		},
 	}
@@ -91,6 +87,11 @@ func (c *configurer) file() profile.Source {
 // run sets up the profile of the answers, or with a path the sections of the file
 // that is to be imported.
 func (c *configurer) run(ctx context.Context, imported string) (err error) {
+	defer func() {
+		if c.talk != nil {
+			_ = c.talk.Close()
+		}
+	}()
 	if c.program, err = c.env.programPath(); err != nil {
 		return err
 	}
@@ -105,24 +106,26 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 		blocks = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
 	}
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	text, changes, err := c.config.Edit(blocks)
-	for _, change := range changes {
-		// Profiles that share the login would go on with it, and what else the section
-		// says, such as a client secret, would go to the other provider.
-		if change.IDP && change.Key == "issuer" && change.Old != "" {
-			return failure.New(failure.ExitUsage, nil,
-				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
-		}
-	}
-	for _, change := range changes {
-		if change.Key == "browser_command" && err == nil {
-			err = c.findBrowser(change)
-		}
-	}
 	if err != nil {
 		return err
+	}
+	for _, change := range changes {
+		switch {
+		// Profiles that share the login would go on with it, and what else the section
+		// says, such as a client secret, would go to the other provider.
+		case change.Key == "issuer" && change.Old != "":
+			return failure.New(failure.ExitUsage, nil,
+				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
+		case change.Key == "browser_command":
+			words, _ := profile.Words(change.Value) // Edit has checked it
+			if err := (prompt.Browser{Command: words}).Find(); err != nil {
+				return failure.New(failure.ExitUsage, err, fmt.Sprintf("browser_command of [daypass-idp %s] would not start: %v.", change.Name, err),
+					"Install the program, or correct or leave out browser_command.")
+			}
+		}
 	}
 	var harm []string
 	if imported != "" {
@@ -131,36 +134,20 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	return c.finish(ctx, text, changes, harm)
 }
 
-// findBrowser refuses a browser_command whose program is not on this machine.
-func (c *configurer) findBrowser(change profile.Change) error {
-	p, err := c.settings("browser-command", change.Value)
-	if err == nil {
-		err = prompt.Browser{Command: p.IDP.BrowserCommand}.Find()
-	}
-	if err != nil {
-		return failure.New(failure.ExitUsage, err, fmt.Sprintf("browser_command of [daypass-idp %s] would not start: %v.", change.Name, err),
-			"Install the program, or correct or leave out browser_command.")
-	}
-	return nil
-}
-
 // readImport reads the sections of a file that a company hands out. The first
 // profile is the one that a login is offered to.
 func (c *configurer) readImport(path string) ([]profile.Block, error) {
 	blocks, err := profile.ReadImport(path, c.env.Stdin)
 	for i, b := range blocks {
-		kind := "profile"
 		if b.IDP {
-			kind = "idp"
-		} else {
-			if _, err := c.acceptProfile(b.Name); err != nil {
-				return nil, err
-			}
-			blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
+			c.answers["idp"] = cmp.Or(c.answers["idp"], b.Name)
+			continue
 		}
-		if c.answers[kind] == "" {
-			c.answers[kind] = b.Name
+		if _, err := c.acceptProfile(b.Name); err != nil {
+			return nil, err
 		}
+		c.answers["profile"] = cmp.Or(c.answers["profile"], b.Name)
+		blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
 	}
 	return blocks, err
 }
@@ -171,8 +158,8 @@ func (c *configurer) commandLine(name string) string {
 	return c.program + " process --profile " + name
 }
 
-// warnings are about the changes with which a stranger's file could do more harm
-// than with a provider that nobody logs in at: each wants a yes of its own.
+// warnings are about the changes with which a stranger's file could do harm: each
+// wants a yes of its own.
 func warnings(config *profile.Config, changes []profile.Change) []string {
 	harm := map[string]string{
 		"browser_command":               "runs this program on your machine",
@@ -220,19 +207,19 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 			shown += "Warning: " + warning + ".\n"
 		}
 	}
+	if c.force {
+		warnings = nil
+	}
 	switch {
-	case c.yes && !c.force && len(warnings) > 0:
+	case c.yes && len(warnings) > 0:
 		return failure.New(failure.ExitUsage, nil, warnings[0]+".",
 			fmt.Sprintf("--yes does not answer the warnings about this file (%d); nothing was written.", len(warnings)),
 			"Run it without --yes, or read them with --dry-run and add --force.")
 	case c.dryRun:
 		return c.env.print([]byte(cleaned(shown)))
 	case !c.yes && len(changes) > 0:
-		if c.force {
-			warnings = nil
-		}
 		if err := c.confirm(ctx, shown, warnings); err != nil {
-			return err
+			return ended(ctx, err)
 		}
 		shown = "" // once is enough
 	}
@@ -252,11 +239,11 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		}
 		shown = ""
 	}
-	next := "Next: daypass login --profile " + name + "\n"
+	next := "login --profile " + name
 	if name == "" {
-		next = "Next: daypass configure --idp " + c.answers["idp"] + "\n"
+		next = "configure --idp " + c.answers["idp"]
 	}
-	return c.env.print([]byte(cleaned(shown + next)))
+	return c.env.print([]byte(cleaned(shown + "Next: daypass " + next + "\n")))
 }
 
 // difference shows changes as lines that begin with + and -.
@@ -264,12 +251,12 @@ func difference(changes []profile.Change) string {
 	var text strings.Builder
 	header := ""
 	for _, c := range changes {
-		sign := "  "
-		if c.New {
-			sign = "+ "
-		}
-		if h := c.Header(); h != header {
-			header = h
+		if c.Header() != header {
+			header = c.Header()
+			sign := "  "
+			if c.New {
+				sign = "+ "
+			}
 			text.WriteString(sign + header + "\n")
 		}
 		if c.Old != "" {
@@ -295,19 +282,15 @@ func (c *configurer) confirm(ctx context.Context, shown string, warnings []strin
 		return err
 	}
 	if err := talk.Say("\n" + shown); err != nil {
-		return ended(ctx, err)
+		return err
 	}
 	var questions []string
 	for _, warning := range warnings {
 		questions = append(questions, "Warning: "+warning+". Accept?")
 	}
 	for _, question := range append(questions, "Write this?") {
-		yes, err := talk.Confirm(ctx, question, questions == nil)
-		if err != nil {
-			return ended(ctx, err)
-		}
-		if !yes {
-			return failure.New(failure.ExitRefused, nil, "nothing was written.")
+		if yes, err := talk.Confirm(ctx, question, questions == nil); err != nil || !yes {
+			return cmp.Or[error](err, failure.New(failure.ExitRefused, nil, "nothing was written."))
 		}
 	}
 	return nil

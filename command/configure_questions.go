@@ -56,30 +56,28 @@ func (c *configurer) askLogin(ctx context.Context) error {
 		return nil // its login is that of the other profile
 	}
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
-	exists := func(name string) bool { return slices.Contains(known, name) }
-	use := func(name string) (none string, err error) {
+	use := func(name string) error {
 		c.answers["idp"] = name
 		login, err := c.config.LoadIDP(name)
 		if err != nil {
-			return "", err
+			return err
 		}
-		return "", c.discover(ctx, login)
+		return c.discover(ctx, login)
 	}
-	if issuer == "" && (exists(wanted) || c.yes && wanted != "") {
-		_, err := use(wanted)
-		return err
+	if issuer == "" && (slices.Contains(known, wanted) || c.yes && wanted != "") {
+		return use(wanted)
 	}
 	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
 	if known != nil {
 		text += ",\nor a login that you already have (" + strings.Join(known, ", ") + ")"
 	}
 	offered := "" // the company's, if it has one
-	if names := c.config.CompanyIDPNames(); len(names) > 0 {
+	if names := c.config.CompanyIDPNames(); names != nil {
 		offered = names[0]
 	}
 	err := c.ask(ctx, question{flag: "issuer", text: text, byDefault: offered, check: func(answer string) (string, error) {
-		if exists(answer) {
-			return use(answer)
+		if slices.Contains(known, answer) {
+			return "", use(answer)
 		}
 		return c.checkIssuer(ctx, answer)
 	}})
@@ -96,21 +94,19 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 		if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
 			return err
 		}
-		if withSecret {
-			if err := c.askClientSecret(ctx); err != nil {
+		var err error
+		// No flag accepts a secret: argument lists are public.
+		if withSecret && c.talk != nil && c.sameLogin().ClientSecret.Empty() {
+			if c.secret, err = c.talk.AskSecret(ctx, "Client secret, Enter if the client has none"); err != nil {
 				return err
 			}
 		}
-		err := c.tryClient(ctx)
-		if err == nil || c.yes || failure.From(err).Exit != failure.ExitRefused {
+		err = c.tryClient(ctx)
+		if err == nil || c.talk == nil || failure.From(err).Exit != failure.ExitRefused {
 			return err
 		}
-		talk, failed := c.conversation()
-		if failed == nil {
-			failed = talk.Say("  " + strings.ReplaceAll(err.Error(), "\n", "\n  ") + "\n")
-		}
-		if failed != nil {
-			return ended(ctx, failed)
+		if err := c.explain(err.Error()); err != nil {
+			return err
 		}
 		withSecret = true
 		delete(c.answers, "client-id")
@@ -125,8 +121,8 @@ func (c *configurer) tryClient(ctx context.Context) error {
 		return err
 	}
 	p.IDP.ClientSecret = c.secret
-	if known := c.sameLogin(); c.secret.Empty() {
-		p.IDP.ClientSecret = known.ClientSecret
+	if c.secret.Empty() {
+		p.IDP.ClientSecret = c.sameLogin().ClientSecret
 	}
 	return c.env.withSession(profile.Profile{IDP: p.IDP}, func(s *session) error {
 		flow, err := s.TryClient(ctx)
@@ -156,7 +152,7 @@ func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, er
 	if errors.As(err, &misspelt) && misspelt.Discovered != "" {
 		use, asked := c.acceptsSpelling(ctx, issuer, misspelt.Discovered)
 		if asked != nil {
-			return "", ended(ctx, asked)
+			return "", asked
 		}
 		if use {
 			checked.IDP.Issuer = misspelt.Discovered
@@ -194,30 +190,11 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 		_, err := s.Diagnose(ctx)
 		var failed *failure.Error
 		var document *idp.DiscoveryError
-		switch {
-		case ctx.Err() != nil:
-			return ended(ctx, ctx.Err())
-		case errors.As(err, &failed) && (failed.Exit == failure.ExitNetwork || errors.As(err, &document) && document.Discovered == ""):
+		if errors.As(err, &failed) && (failed.Exit == failure.ExitNetwork || errors.As(err, &document) && document.Discovered == "") {
 			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
 		}
 		return err
 	})
-}
-
-// askClientSecret asks for a secret where the login is new. No flag accepts one:
-// argument lists are public.
-func (c *configurer) askClientSecret(ctx context.Context) error {
-	if c.yes || !c.sameLogin().ClientSecret.Empty() {
-		return nil
-	}
-	talk, err := c.conversation()
-	if err != nil {
-		return err
-	}
-	if c.secret, err = talk.AskSecret(ctx, "Client secret, Enter if the client has none"); err != nil {
-		return ended(ctx, err)
-	}
-	return nil
 }
 
 // sameLogin returns the login that is being set up as the file has it, the zero value
@@ -234,12 +211,9 @@ func (c *configurer) sameLogin() profile.IDP {
 
 // freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
 func (c *configurer) freeProfile() string {
-	names := []string{"default"}
-	if p, err := c.settings("", ""); err == nil && !c.yes {
-		names = append(names, strings.ToLower(p.RoleName))
-	}
-	for _, name := range names {
-		if _, err := c.acceptProfile(name); err == nil && !c.config.Has(name) {
+	p, _ := c.settings("", "")
+	for _, name := range []string{"default", strings.ToLower(p.RoleName)} {
+		if _, err := c.acceptProfile(name); err == nil && !c.config.Has(name) && (name == "default" || !c.yes) {
 			return name
 		}
 	}
@@ -368,30 +342,32 @@ func (c *configurer) ask(ctx context.Context, q question) (err error) {
 	}
 	for {
 		answer, err := talk.Ask(ctx, q.text, q.byDefault)
-		if err != nil {
-			return ended(ctx, err)
+		if err != nil || answer == "" && q.optional {
+			return err
 		}
 		wrong := errors.New("this needs an answer")
-		if answer == "" && q.optional {
+		if answer != "" {
+			answer, wrong = q.check(answer)
+		}
+		if wrong == nil {
+			c.answers[q.flag] = answer
 			return nil
 		}
-		if answer != "" {
-			if answer, wrong = q.check(answer); wrong == nil {
-				c.answers[q.flag] = answer
-				return nil
-			}
+		if ctx.Err() != nil || errors.Is(wrong, io.EOF) {
+			return wrong
 		}
-		if ctx.Err() != nil {
-			return ended(ctx, wrong)
-		}
-		said := strings.TrimLeft(strings.TrimPrefix(strings.ReplaceAll(wrong.Error(), "\n", "\n  "), "--"+q.flag), ": ")
-		if err := talk.Say("  " + said + "\n"); err != nil {
-			return ended(ctx, err)
+		if err := c.explain(strings.TrimLeft(strings.TrimPrefix(wrong.Error(), "--"+q.flag), ": ")); err != nil {
+			return err
 		}
 	}
 }
 
-// ended is the error of a conversation that ended too early.
+// explain says what is wrong with an answer.
+func (c *configurer) explain(wrong string) error {
+	return c.talk.Say("  " + strings.ReplaceAll(wrong, "\n", "\n  ") + "\n")
+}
+
+// ended is the error of a run that ended before anything was written.
 func ended(ctx context.Context, err error) error {
 	var failed *failure.Error
 	switch {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -44,14 +43,7 @@ It ends with the exit code of the first broken link.`,
 			if err != nil {
 				return err
 			}
-			product, err := renderFindings(findings, asJSON)
-			if err != nil {
-				return err
-			}
-			if err := e.print(product); err != nil {
-				return err
-			}
-			return firstBroken(findings)
+			return e.report(findings, asJSON)
 		},
 	}
 	profileFlag(cmd, &name)
@@ -178,34 +170,31 @@ func (x *examination) concerns(link string) bool {
 	}
 }
 
-// firstBroken is the exit of the doctor: nil if no link is broken.
-func firstBroken(findings []finding) error {
+// report prints the findings. The error names the broken links.
+func (e *Environment) report(findings []finding, asJSON bool) error {
+	var text strings.Builder
 	var links []string
 	exit := 0
 	for _, f := range findings {
+		fmt.Fprintf(&text, "%-4s  %-18s  %s\n", f.State, f.Link, prompt.Clean(f.Detail))
+		for line := range strings.Lines(f.Advice) {
+			fmt.Fprintf(&text, "      %s\n", prompt.Clean(strings.TrimSpace(line)))
+		}
 		if f.State == stateBroken {
 			exit = cmp.Or(exit, f.exit)
 			links = append(links, f.Link)
 		}
 	}
-	if links == nil {
-		return nil
-	}
-	return failure.New(exit, nil, "broken: "+strings.Join(links, ", ")+".")
-}
-
-func renderFindings(findings []finding, asJSON bool) ([]byte, error) {
-	var b bytes.Buffer
+	var err error
 	if asJSON {
-		return printJSON(findings)
+		err = e.printJSON(findings)
+	} else {
+		err = e.print([]byte(text.String()))
 	}
-	for _, f := range findings {
-		fmt.Fprintf(&b, "%-4s  %-18s  %s\n", f.State, f.Link, prompt.Clean(f.Detail))
-		for line := range strings.Lines(f.Advice) {
-			fmt.Fprintf(&b, "      %s\n", prompt.Clean(strings.TrimSpace(line)))
-		}
+	if err == nil && links != nil {
+		err = failure.New(exit, nil, "broken: "+strings.Join(links, ", ")+".")
 	}
-	return b.Bytes(), nil
+	return err
 }
 
 // The links of the chain in the order of the chain: this machine (files,
@@ -238,8 +227,8 @@ func (x *examination) checkConfiguration(context.Context) finding {
 }
 
 // checkCredentialProcess checks that every SDK can run the line: they split it in
-// three different ways (as Python's shlex, by sh, by cmd.exe), so it must mean
-// the same to all.
+// three ways (like Python's shlex, with sh, with cmd.exe), so it must mean the same
+// to all.
 func (x *examination) checkCredentialProcess(context.Context) finding {
 	if x.file == nil {
 		return finding{State: stateUnchecked, Detail: "everything came as flags; SDKs read profiles"}

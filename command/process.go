@@ -32,7 +32,7 @@ resolves, and AWS_PROFILE may name another.`,
 				// A cached answer needs neither, and both take longer than it does.
 				ends, cancel := e.Now().Add(p.IDP.ProcessTimeout), context.CancelFunc(func() {})
 				s.Missed = func(ctx context.Context) context.Context {
-					e.catchSignals()
+					e.CatchSignals()
 					ctx, cancel = e.withTimeout(ctx, ends.Sub(e.Now()))
 					return ctx
 				}

@@ -32,9 +32,6 @@ import (
 	"github.com/daypass/daypass/prompt"
 )
 
-// ExitInterrupt is the exit code of a command that a signal ended.
-const ExitInterrupt = failure.ExitInterrupt
-
 // Environment is what the commands touch of the outside. It is a parameter, so
 // that tests run whole command lines.
 type Environment struct {
@@ -48,8 +45,8 @@ type Environment struct {
 	Invoked        string // this program as it was called, a path or a name on PATH
 	Now            func() time.Time
 	Sleep          func(context.Context, time.Duration) error
-	// CatchSignals has signals end the command's context from now on, and no more
-	// the process; nil: nothing is to be done for that. It can be called again.
+	// CatchSignals makes signals end the command's context from now on, and not the
+	// process; nil: they do that already. It can be called again.
 	CatchSignals func()
 	// Keyrings are those that logins are kept in; nil: this system's.
 	Keyrings []cache.Keyring
@@ -95,11 +92,14 @@ func Tree() *cobra.Command {
 
 // Run runs one command line and returns the exit code.
 func Run(ctx context.Context, e Environment) int {
+	if e.CatchSignals == nil {
+		e.CatchSignals = func() {}
+	}
 	root := newRoot(&e, asked(e.Args)...)
 	root.SetArgs(e.Args)
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-		if cmd.Name() != "process" { // which has nothing to lose as long as the cache has not missed
-			e.catchSignals()
+		if cmd.Name() != "process" { // which has nothing to lose until the cache misses
+			e.CatchSignals()
 		}
 	}
 	cmd, err := root.ExecuteContextC(ctx)
@@ -110,22 +110,16 @@ func Run(ctx context.Context, e Environment) int {
 	if errors.As(err, &child) {
 		return child.code
 	}
+	failed := asFailure(cmd, err, e.Args)
 	if forGoogle(e.Args) {
-		return e.failForGoogle(asFailure(cmd, err, e.Args))
+		return e.failForGoogle(failed)
 	}
-	return report(e.Stderr, cmd, err, e.Args)
+	return fail(e.Stderr, failed)
 }
 
-func (e *Environment) catchSignals() {
-	if e.CatchSignals != nil {
-		e.CatchSignals()
-	}
-}
-
-// report prints how a command failed, the first line behind the program's name, and
+// fail prints how a command failed, the first line behind the program's name, and
 // returns the exit code.
-func report(w io.Writer, cmd *cobra.Command, err error, args []string) int {
-	failed := asFailure(cmd, err, args)
+func fail(w io.Writer, failed *failure.Error) int {
 	columns := 0 // not a terminal: whoever reads it breaks its lines
 	if f, ok := w.(*os.File); ok {
 		columns, _, _ = term.GetSize(int(f.Fd()))
@@ -135,7 +129,7 @@ func report(w io.Writer, cmd *cobra.Command, err error, args []string) int {
 		text += fit(before+prompt.Clean(line), columns) + "\n"
 		before = ""
 	}
-	_, _ = io.WriteString(w, text) // there is nobody left to tell
+	_, _ = io.WriteString(w, text) // if it fails, there is nobody to tell
 	return failed.Exit
 }
 
@@ -152,15 +146,6 @@ func fit(line string, columns int) string {
 		text += "Run:\x00" + strings.ReplaceAll(command, " ", "\x00")
 	}
 	return strings.ReplaceAll(prompt.Wrap(first, text, "  ", columns), "\x00", " ")
-}
-
-// asFailure is how a command failed. What is not a failure yet comes from cobra.
-func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
-	var failed *failure.Error
-	if !errors.As(err, &failed) {
-		failed = usage(cmd, err, args)
-	}
-	return failed
 }
 
 // subcommand is a subcommand that is made when it is needed.
@@ -229,18 +214,16 @@ func (e *Environment) print(product []byte) error {
 	return nil
 }
 
-// printJSON is a value as indented JSON in which no character can change what a
-// terminal shows: what encoding/json leaves as it is, and prompt.Clean would take
-// out, is escaped.
-func printJSON(value any) ([]byte, error) {
-	var b bytes.Buffer
+// printJSON prints a value as indented JSON in which no character can change what a
+// terminal shows: what prompt.Clean would take out is escaped.
+func (e *Environment) printJSON(value any) error {
+	var b, safe bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
-		return nil, err
+		return err
 	}
-	var safe strings.Builder
 	for _, r := range b.String() {
 		if text := string(r); r == '\n' || prompt.Clean(text) == text {
 			safe.WriteRune(r)
@@ -250,5 +233,5 @@ func printJSON(value any) ([]byte, error) {
 			fmt.Fprintf(&safe, `\u%04x`, unit)
 		}
 	}
-	return []byte(safe.String()), nil
+	return e.print(safe.Bytes())
 }

@@ -33,7 +33,7 @@ func TestASubcommandAloneAnswersAsAmongAll(t *testing.T) {
 				root.SetOut(&out)
 				root.SetErr(&out)
 				if cmd, err := root.ExecuteContextC(t.Context()); err != nil {
-					report(&out, cmd, err, line)
+					fail(&out, asFailure(cmd, err, line))
 				}
 				return out.String()
 			}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -32,14 +33,12 @@ It ends with 7 if a login cannot be reached, else with 3 if one needs a person.`
 			if err != nil {
 				return err
 			}
-			product, err := render(all, asJSON, e.Now())
-			if err != nil {
-				return err
+			if asJSON {
+				err = e.printJSON(all)
+			} else {
+				err = e.print(render(all, e.Now()))
 			}
-			if err := e.print(product); err != nil {
-				return err
-			}
-			return firstNeed(all)
+			return cmp.Or(err, firstNeed(all))
 		},
 	}
 	cmd.Flags().StringVarP(&name, "profile", "p", "", "one profile instead of all")
@@ -100,12 +99,9 @@ func firstNeed(all []process.Status) error {
 }
 
 // render writes what is known of each profile, one fact on each line.
-func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
-	if asJSON {
-		return printJSON(all)
-	}
+func render(all []process.Status, now time.Time) []byte {
 	if len(all) == 0 {
-		return []byte("No profile uses daypass. Set one up: daypass configure\n"), nil
+		return []byte("No profile uses daypass. Set one up: daypass configure\n")
 	}
 	var b bytes.Buffer
 	until := func(when time.Time) string { return "until " + prompt.Clock(when, now) }
@@ -159,5 +155,5 @@ func render(all []process.Status, asJSON bool, now time.Time) ([]byte, error) {
 			line("next", "daypass login --profile "+profile.Word(s.Profile))
 		}
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
 }

@@ -13,10 +13,13 @@ import (
 	"github.com/daypass/daypass/profile"
 )
 
-// usage explains what cobra says of a command line: an unknown command, flag or
-// argument.
-func usage(cmd *cobra.Command, err error, args []string) *failure.Error {
-	says, known, typed, dashes := strings.Replace(err.Error(), "arg(s)", "argument", 1), []string(nil), "", ""
+// asFailure is how a command failed. What is not a failure yet is what cobra says of
+// the command line: an unknown command, flag or argument.
+func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
+	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
+		return failed
+	}
+	known, typed, dashes := []string(nil), "", ""
 	if cmd.Name() == "help" {
 		cmd = cmd.Root()
 	}
@@ -35,22 +38,13 @@ func usage(cmd *cobra.Command, err error, args []string) *failure.Error {
 			}
 		}
 	}
-	if meant := nearest(typed, known); meant != "" {
-		says += "; did you mean " + dashes + meant + "?"
-	}
-	return failure.New(failure.ExitUsage, err, says, "Run: "+cmd.CommandPath()+" --help")
-}
-
-// nearest is the name that takes the fewest edits to get to from what was typed,
-// or "" if that takes too many.
-func nearest(typed string, names []string) string {
-	best, fewest := "", 2+len(typed)/4
-	for _, name := range names {
+	hint, fewest := "", 2+len(typed)/4 // edits to get to a name from what was typed
+	for _, name := range known {
 		if edits := profile.EditDistance(typed, name); edits < fewest {
-			best, fewest = name, edits
+			hint, fewest = "; did you mean "+dashes+name+"?", edits
 		}
 	}
-	return best
+	return failure.New(failure.ExitUsage, err, strings.Replace(err.Error(), "arg(s)", "argument", 1)+hint, "Run: "+cmd.CommandPath()+" --help")
 }
 
 // noArguments is for a command that takes flags alone.
