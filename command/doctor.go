@@ -68,20 +68,8 @@ type finding struct {
 	exit   int    // of a broken one
 }
 
-func ok(detail string, advice ...string) finding {
-	return finding{State: stateOK, Detail: detail, Advice: strings.Join(advice, "\n")}
-}
-
-func broken(exit int, detail string, advice ...string) finding {
-	return finding{State: stateBroken, Detail: detail, Advice: strings.Join(advice, "\n"), exit: exit}
-}
-
-// brokenBy is a link that failed as a command would: the first line says what is
-// wrong, the others what to do.
-func brokenBy(err error) finding {
-	failed := failure.From(err)
-	return broken(failed.Exit, failed.Lines[0], failed.Lines[1:]...)
-}
+// errUnchecked is the error of a check that cannot be made; what it found says why.
+var errUnchecked = errors.New("unchecked")
 
 // examination is one run of the doctor. Each check finds here what the checks
 // that it needs have found.
@@ -100,13 +88,15 @@ type examination struct {
 }
 
 // examine checks the links of the chain in the order in which they are shown, each
-// if all that it needs is ok. The error is an interruption.
+// if all that it needs is ok. A check returns a line that says what it found, and
+// below it advice, or the failure of a command for which the link is broken. The error
+// is an interruption.
 func (x *examination) examine(ctx context.Context) ([]finding, error) {
 	var findings []finding
 	found := map[string]finding{}
 	for _, link := range []struct {
 		name, needs, also string
-		check             func(context.Context) finding
+		check             func(context.Context) (string, error)
 	}{
 		{name: "configuration", check: x.checkConfiguration},
 		{name: "credential_process", needs: "configuration", check: x.checkCredentialProcess},
@@ -129,25 +119,28 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		if !x.concerns(link.name) {
 			continue
 		}
-		f := finding{State: stateUnchecked}
-		missing := ""
+		text, err, missing := "", errUnchecked, ""
 		for _, need := range []string{link.also, link.needs} {
 			if need != "" && x.concerns(need) && found[need].State != stateOK {
 				missing = need
 			}
 		}
 		if missing == "" {
-			f = link.check(ctx)
-		} else {
-			f.Detail = "needs " + missing
-			if found[missing].exit == failure.ExitLogin {
-				f.Detail += "; run: daypass login" + x.names.Flag
-			}
+			text, err = link.check(ctx)
+		} else if text = "needs " + missing; found[missing].exit == failure.ExitLogin {
+			text += "; run: daypass login" + x.names.Flag
 		}
 		if ctx.Err() != nil {
 			return nil, failure.Interrupted(ctx.Err())
 		}
-		f.Link = link.name
+		f := finding{Link: link.name, State: stateOK}
+		f.Detail, f.Advice, _ = strings.Cut(text, "\n")
+		if err == errUnchecked {
+			f.State = stateUnchecked
+		} else if err != nil {
+			failed := failure.From(err)
+			f = finding{link.name, stateBroken, failed.Lines[0], strings.Join(failed.Lines[1:], "\n"), failed.Exit}
+		}
 		found[link.name] = f
 		findings = append(findings, f)
 	}
@@ -200,38 +193,38 @@ func (e *Environment) report(findings []finding, asJSON bool) error {
 // The links of the chain in the order of the chain: this machine (files,
 // environment, keyring, and the way to a person), the provider, AWS.
 
-func (x *examination) checkConfiguration(context.Context) finding {
+func (x *examination) checkConfiguration(context.Context) (string, error) {
 	p, err := loadAny(x.src, x.name)
 	if err != nil {
-		return brokenBy(err)
+		return "", err
 	}
 	// It is not closed: the doctor asks nobody, so no terminal is opened.
 	if x.session, err = x.env.session(p); err != nil {
-		return brokenBy(err)
+		return "", err
 	}
 	x.names = x.session.Names()
 	if p.Name == "" {
-		return ok("from flags, role " + p.RoleARN)
+		return "from flags, role " + p.RoleARN, nil
 	}
 	if x.file, err = profile.Open(x.src); err == nil {
 		err = x.file.Refused()
 	}
 	if err != nil {
-		return brokenBy(err)
+		return "", err
 	}
-	advice := p.IDP.Warnings
+	text := fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), cmp.Or(p.RoleARN, "(none)"))
 	if p.IDP.Company != "" {
-		advice = append(advice, p.IDP.Company)
+		text += "\n" + p.IDP.Company
 	}
-	return ok(fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), cmp.Or(p.RoleARN, "(none)")), advice...)
+	return strings.Join(append([]string{text}, p.IDP.Warnings...), "\n"), nil
 }
 
 // checkCredentialProcess checks that every SDK can run the line: they split it in
 // three ways (like Python's shlex, with sh, with cmd.exe), so it must mean the same
 // to all.
-func (x *examination) checkCredentialProcess(context.Context) finding {
+func (x *examination) checkCredentialProcess(context.Context) (string, error) {
 	if x.file == nil {
-		return finding{State: stateUnchecked, Detail: "everything came as flags; SDKs read profiles"}
+		return "everything came as flags; SDKs read profiles", errUnchecked
 	}
 	name := x.session.Profile.Name
 	program, err := x.env.programPath()
@@ -241,12 +234,12 @@ func (x *examination) checkCredentialProcess(context.Context) finding {
 	line := x.file.CredentialProcess(name)
 	advice := "Write into " + profile.Section{Name: name}.Header() + ":\ncredential_process = " + program + " process --profile " + profile.Word(name)
 	if line == "" {
-		return broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
+		return "", failure.New(failure.ExitUsage, nil, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
 	}
 	if problem := x.lineProblem(line); problem != "" {
-		return broken(failure.ExitUsage, "credential_process = "+line+": "+problem, advice)
+		return "", failure.New(failure.ExitUsage, nil, "credential_process = "+line+": "+problem, advice)
 	}
-	return ok(line)
+	return line, nil
 }
 
 // lineProblem says what is wrong with a credential_process line, or "".
@@ -263,23 +256,20 @@ func (x *examination) lineProblem(line string) string {
 	}
 	words := strings.Fields(line)
 	path := words[0]
-	if !filepath.IsAbs(path) {
-		return fmt.Sprintf("%s is not an absolute path, so it depends on where the SDK runs.", path)
-	}
+	named := slices.ContainsFunc(words, func(word string) bool {
+		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer") || strings.HasPrefix(word, "--source")
+	})
 	info, err := os.Stat(path)
+	self, _ := os.Stat(x.env.Executable)
 	switch {
+	case !filepath.IsAbs(path):
+		return fmt.Sprintf("%s is not an absolute path, so it depends on where the SDK runs.", path)
 	case err != nil:
 		return fmt.Sprintf("there is no file %s (SDKs end the path at the first space).", path)
 	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
 		return fmt.Sprintf("%s cannot be run: it is not an executable file.", path)
-	}
-	if self, err := os.Stat(x.env.Executable); err == nil && !os.SameFile(info, self) {
+	case self != nil && !os.SameFile(info, self):
 		return fmt.Sprintf("that is another program than this daypass, %s.", x.env.Executable)
-	}
-	named := slices.ContainsFunc(words, func(word string) bool {
-		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer") || strings.HasPrefix(word, "--source")
-	})
-	switch {
 	case !slices.Contains(words, "process"):
 		return "it does not run daypass process."
 	case !named:
@@ -292,54 +282,44 @@ func (x *examination) lineProblem(line string) string {
 
 // checkOtherKeys looks for credentials that SDKs take instead of daypass's. Only
 // their names are looked at.
-func (x *examination) checkOtherKeys(context.Context) finding {
-	var set []string
-	for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
-		if x.env.Getenv(variable) != "" {
-			set = append(set, variable)
-		}
+func (x *examination) checkOtherKeys(context.Context) (string, error) {
+	isSet := func(variable string) bool { return x.env.Getenv(variable) != "" }
+	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+	if web := []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}; isSet(web[0]) && isSet(web[1]) {
+		names = append(names, web...)
 	}
-	if web := []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}; x.env.Getenv(web[0]) != "" && x.env.Getenv(web[1]) != "" {
-		set = append(set, web...)
-	}
-	if set != nil {
+	if set := slices.DeleteFunc(names, func(name string) bool { return !isSet(name) }); len(set) > 0 {
 		advice := "Run: unset " + strings.Join(set, " ")
 		if runtime.GOOS == "windows" {
 			advice = "Remove them from the environment, and open a new window."
 		}
-		return broken(failure.ExitUsage, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
+		return "", failure.New(failure.ExitUsage, nil, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
 	}
 	if x.file == nil {
-		return ok("none in the environment")
+		return "none in the environment", nil
 	}
 	shadows, err := x.file.Shadows(x.session.Profile.Name)
-	if err != nil {
-		return brokenBy(err)
-	}
-	if shadows == nil {
-		return ok("none in the environment or in files")
+	if err != nil || shadows == nil {
+		return "none in the environment or in files", err
 	}
 	var places []string
 	for _, s := range shadows {
 		places = append(places, s.Where+" has "+strings.Join(s.Keys, ", "))
 	}
-	return broken(failure.ExitUsage, strings.Join(places, "; ")+".",
+	return "", failure.New(failure.ExitUsage, nil, strings.Join(places, "; ")+".",
 		"SDKs take these instead of credential_process. Remove them, or rename the section.")
 }
 
-func (x *examination) checkKeyring(ctx context.Context) finding {
+func (x *examination) checkKeyring(ctx context.Context) (string, error) {
 	err := x.session.CheckStorage(ctx)
 	if err != nil && x.session.Profile.IDP.Source != "" {
-		return ok("nothing can be kept here ("+failure.From(err).Lines[0]+")", "Each command asks for new credentials; that works.")
+		return "nothing can be kept here (" + failure.From(err).Lines[0] + ")\nEach command asks for new credentials; that works.", nil
 	}
-	if err != nil {
-		return brokenBy(err)
-	}
-	return ok(x.session.Kept.Where() + " keeps records and returns them")
+	return x.session.Kept.Where() + " keeps records and returns them", err
 }
 
 // checkPrompt comes after the login: nobody need be asked while it renews.
-func (x *examination) checkPrompt(context.Context) finding {
+func (x *examination) checkPrompt(context.Context) (string, error) {
 	a := x.session.audience()
 	browser, err := x.env.browser(x.session.Profile)
 	if err == nil {
@@ -347,47 +327,45 @@ func (x *examination) checkPrompt(context.Context) finding {
 	}
 	switch {
 	case a.Browser && err != nil:
-		return broken(failure.ExitUsage, fmt.Sprintf("the browser would not start (%v).", err),
+		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("the browser would not start (%v).", err),
 			"Correct browser_command in "+x.names.Section+", or BROWSER. For no browser at all, set prompt = terminal there.")
 	case a.Terminal && !a.Browser && x.flow == process.BrowserFlow:
-		return ok("on the terminal, with a browser on another machine: daypass login --no-browser" + x.names.Flag)
+		return "on the terminal, with a browser on another machine: daypass login --no-browser" + x.names.Flag, nil
 	case a.Terminal && a.Browser:
-		return ok("on the terminal and in a browser")
+		return "on the terminal and in a browser", nil
 	case a.Terminal:
-		return ok("on the terminal")
+		return "on the terminal", nil
 	case a.Browser:
-		return ok("in a browser")
+		return "in a browser", nil
 	case x.identity != nil && x.identity.Renews:
-		return ok("nobody can be asked here; not needed while it renews")
+		return "nobody can be asked here; not needed while it renews", nil
 	}
-	return broken(failure.ExitLogin, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
+	return "", failure.New(failure.ExitLogin, nil, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
 		"daypass login"+x.names.Flag)
 }
 
 // The identity provider, and the login that it gave.
 
-func (x *examination) checkProvider(ctx context.Context) finding {
+func (x *examination) checkProvider(ctx context.Context) (string, error) {
 	x.diagnosis, x.diagnosisErr = x.session.Diagnose(ctx)
 	var document *idp.DiscoveryError
 	if err := x.diagnosisErr; err != nil && !errors.As(err, &document) {
-		f := brokenBy(err)
-		if idp.IsUnreachable(err) {
-			f.Advice = "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set\n" +
-				"ca_bundle in " + x.names.Section + "."
+		if f := failure.From(err); idp.IsUnreachable(err) {
+			return "", failure.New(f.Exit, err, f.Lines[0], "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",
+				"ca_bundle in "+x.names.Section+".")
 		}
-		return f
+		return "", err
 	}
-	return ok(x.names.Host + " answers")
+	return x.names.Host + " answers", nil
 }
 
-// checkClock compares this machine's clock with the provider's.
-func (x *examination) checkClock(context.Context) finding {
+func (x *examination) checkClock(context.Context) (string, error) {
 	const (
 		noticed  = time.Minute     // less may come of a slow answer
 		harmless = 5 * time.Minute // the leeway of the ID token's times
 	)
 	if !x.diagnosis.SkewKnown {
-		return finding{State: stateUnchecked, Detail: x.names.Host + " sends no Date header"}
+		return x.names.Host + " sends no Date header", errUnchecked
 	}
 	side, off := "behind", x.diagnosis.Skew
 	if off < 0 {
@@ -395,144 +373,131 @@ func (x *examination) checkClock(context.Context) finding {
 	}
 	switch {
 	case off < noticed:
-		return ok("agrees with " + x.names.Host)
+		return "agrees with " + x.names.Host, nil
 	case off < harmless:
-		return ok(fmt.Sprintf("%s %s %s", off, side, x.names.Host))
+		return fmt.Sprintf("%s %s %s", off, side, x.names.Host), nil
 	}
-	return broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
+	return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
 		"Set the clock, or turn on network time (NTP).")
 }
 
 // checkIssuer is about the discovery document: that it is there, and calls the
 // provider as the configuration does.
-func (x *examination) checkIssuer(context.Context) finding {
-	if x.diagnosisErr != nil {
-		return brokenBy(x.diagnosisErr)
-	}
-	return ok(x.session.Profile.IDP.Issuer)
+func (x *examination) checkIssuer(context.Context) (string, error) {
+	return x.session.Profile.IDP.Issuer, x.diagnosisErr
 }
 
 // checkFlow is about how people log in, and what that needs.
-func (x *examination) checkFlow(context.Context) finding {
+func (x *examination) checkFlow(context.Context) (string, error) {
 	idp, d := x.session.Profile.IDP, x.diagnosis.Metadata
 	flow, why := x.session.FlowFor(d)
 	x.flow = flow
 	endpoint := x.session.Flow.DeviceEndpoint(d)
 	switch {
 	case flow == process.BrowserFlow && d.AuthorizationEndpoint == "":
-		return broken(failure.ExitUsage, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
+		return "", failure.New(failure.ExitUsage, nil, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
 	case flow == process.BrowserFlow:
 		if err := x.session.CheckRedirect(); err != nil {
-			return brokenBy(err)
+			return "", err
 		}
-		return ok("browser ("+why+"), which comes back to "+strings.Join(idp.RedirectURIs, " or "), "The client must have that redirect address at the provider.")
+		return "browser (" + why + "), which comes back to " + strings.Join(idp.RedirectURIs, " or ") + "\nThe client must have that redirect address at the provider.", nil
 	case endpoint != "":
-		return ok("device (" + why + "): " + endpoint)
+		return "device (" + why + "): " + endpoint, nil
 	}
-	return broken(failure.ExitUsage, x.names.Host+" names no device_authorization_endpoint.",
+	return "", failure.New(failure.ExitUsage, nil, x.names.Host+" names no device_authorization_endpoint.",
 		"Ask its admin to enable the device grant (device code). If it is enabled, set",
 		"device_authorization_endpoint in "+x.names.Section+".")
 }
 
-// checkSigning is about the algorithms with which the provider signs ID tokens.
-func (x *examination) checkSigning(context.Context) finding {
+func (x *examination) checkSigning(context.Context) (string, error) {
 	d := x.diagnosis
 	switch {
 	case len(d.SigningAlgorithms) == 0:
-		return ok(x.names.Host + " does not list the algorithms of its ID tokens")
+		return x.names.Host + " does not list the algorithms of its ID tokens", nil
 	case len(d.STSAlgorithms()) > 0:
-		return ok(strings.Join(d.STSAlgorithms(), ", "))
+		return strings.Join(d.STSAlgorithms(), ", "), nil
 	}
-	return broken(failure.ExitRefused, x.names.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not accept.",
+	return "", failure.New(failure.ExitRefused, nil, x.names.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not accept.",
 		"Give the client a signing key for RS256 or ES256. (Authentik signs with the",
 		"client secret, HS256, if there is none.)")
 }
 
 // checkLogin is about the login that there is, renewed if it must be and can be
 // without a person.
-func (x *examination) checkLogin(ctx context.Context) finding {
+func (x *examination) checkLogin(ctx context.Context) (string, error) {
 	identity, err := x.session.Identity(ctx)
 	if err != nil {
-		return brokenBy(err)
+		return "", err
 	}
 	x.identity = &identity
 	who := identity.Who
 	if source := x.session.Profile.IDP.Source; source != "" {
 		who += " from " + workload.Describe(source)
 	}
-	return ok(fmt.Sprintf("%s, ID token until %s", who, prompt.Clock(identity.Until, x.env.Now())))
+	return fmt.Sprintf("%s, ID token until %s", who, prompt.Clock(identity.Until, x.env.Now())), nil
 }
 
 // checkClaims shows what an AWS admin compares with the trust policy.
-func (x *examination) checkClaims(context.Context) finding {
+func (x *examination) checkClaims(context.Context) (string, error) {
 	i := x.identity
 	azp := cmp.Or(i.AuthorizedParty, "(none)")
-	return ok(fmt.Sprintf("iss=%s aud=%s azp=%s sub=%s alg=%s", i.Issuer, strings.Join(i.Audience, ","), azp, i.Subject, i.Algorithm))
+	return fmt.Sprintf("iss=%s aud=%s azp=%s sub=%s alg=%s", i.Issuer, strings.Join(i.Audience, ","), azp, i.Subject, i.Algorithm), nil
 }
 
 // checkRenewal says whether there is a refresh token, and if not, why. A login
 // without one works, until it ends.
-func (x *examination) checkRenewal(context.Context) finding {
+func (x *examination) checkRenewal(context.Context) (string, error) {
 	if x.identity.Renews {
-		return ok("there is a refresh token: it renews by itself")
+		return "there is a refresh token: it renews by itself", nil
 	}
 	const offline = "offline_access"
 	d, client := x.diagnosis, x.session.Profile.IDP.ClientID
-	ends := "no refresh token came: the login ends at " + prompt.Clock(x.identity.Until, x.env.Now())
-	again := "Then run: daypass login --force" + x.names.Flag
+	text := "no refresh token came: the login ends at " + prompt.Clock(x.identity.Until, x.env.Now()) + "\n"
+	again := "\nThen run: daypass login --force" + x.names.Flag
 	switch {
 	case x.diagnosisErr != nil:
-		return ok(ends, "The reason can be checked once the provider answers.")
+		text += "The reason can be checked once the provider answers."
 	case slices.Contains(x.session.Flow.RequestScopes(d.Metadata), offline):
-		return ok(ends, "Ask the admin of "+x.names.Host+" to enable refresh tokens for client "+client+".", again)
+		text += "Ask the admin of " + x.names.Host + " to enable refresh tokens for client " + client + "." + again
 	case slices.Contains(d.Scopes, offline):
-		return ok(ends, "The scopes in "+x.names.Section+" lack offline_access: add it.", again)
+		text += "The scopes in " + x.names.Section + " lack offline_access: add it." + again
+	default:
+		text += x.names.Host + " offers no scope offline_access.\nThe provider decides whether client " + client + " gets refresh tokens."
 	}
-	return ok(ends, x.names.Host+" offers no scope offline_access.",
-		"The provider decides whether client "+client+" gets refresh tokens.")
+	return text, nil
 }
 
 // AWS.
 
-func (x *examination) checkSTS(ctx context.Context) finding {
+func (x *examination) checkSTS(ctx context.Context) (string, error) {
 	address, err := x.session.STSURL(ctx)
 	if err != nil {
-		return brokenBy(err)
+		return "", err
 	}
 	return x.reach(ctx, address)
 }
 
-func (x *examination) reach(ctx context.Context, address string) finding {
-	if err := x.session.Reach(ctx, address); err != nil {
-		return brokenBy(err)
-	}
-	return ok(address + " answers")
+func (x *examination) reach(ctx context.Context, address string) (string, error) {
+	return address + " answers", x.session.Reach(ctx, address)
 }
 
 // checkRole assumes the role for real.
-func (x *examination) checkRole(ctx context.Context) finding {
+func (x *examination) checkRole(ctx context.Context) (string, error) {
 	session, err := x.session.TryRole(ctx)
-	if err != nil {
-		return brokenBy(err)
-	}
-	return ok("assumed as " + session)
+	return "assumed as " + session, err
 }
 
-func (x *examination) checkConsole(ctx context.Context) finding {
+func (x *examination) checkConsole(ctx context.Context) (string, error) {
 	address, err := signinEndpoint(x.session.Profile)
 	if err != nil {
-		f := brokenBy(x.session.Fill(err))
-		f.Advice = "Credentials work all the same; daypass console does not."
-		return f
+		f := failure.From(x.session.Fill(err))
+		return "", failure.New(f.Exit, err, f.Lines[0], "Credentials work all the same; daypass console does not.")
 	}
 	return x.reach(ctx, address)
 }
 
 // checkAzure gets a token for real.
-func (x *examination) checkAzure(ctx context.Context) finding {
+func (x *examination) checkAzure(ctx context.Context) (string, error) {
 	until, err := x.session.TryAzure(ctx)
-	if err != nil {
-		return brokenBy(err)
-	}
-	return ok("gives a token for Key Vault until " + prompt.Clock(until, x.env.Now()))
+	return "gives a token for Key Vault until " + prompt.Clock(until, x.env.Now()), err
 }
