@@ -36,7 +36,8 @@ func StateDir(getenv func(string) string, home string) (string, error) {
 		}
 	}
 	if !filepath.IsAbs(base) {
-		return "", fmt.Errorf("no state folder: home folder %q is not an absolute path", home)
+		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("no state folder: home folder %q is not an absolute path.", home),
+			"Set HOME (on Windows LocalAppData) to your own folder.")
 	}
 	dir := filepath.Join(base, "daypass")
 	there := dir // or the last folder on the way that exists

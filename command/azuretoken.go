@@ -1,11 +1,9 @@
 package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -43,17 +41,7 @@ bearer token: whoever has it can do what the application may.`,
 				if err != nil {
 					return err
 				}
-				if format == "raw" {
-					return e.print([]byte(token.Value.Reveal() + "\n"))
-				}
-				document, err := json.Marshal(struct {
-					AccessToken string `json:"access_token"`
-					Expires     string `json:"expires"`
-				}{token.Value.Reveal(), token.Expires.UTC().Format(time.RFC3339)})
-				if err != nil {
-					return err
-				}
-				return e.print(append(document, '\n'))
+				return e.printToken(format, "access_token", token.Value, token.Expires)
 			})
 		},
 	}

@@ -35,7 +35,7 @@ A browser holds one console session, unless AWS's multi-session support is
 switched on in it. A profile or container for each account is another way: set
 browser_command, in which {profile} stands for the profile's name.
 
-` + serviceLines(console.Services()),
+` + prompt.Wrap("", "Services: "+strings.Join(console.Services(), ", ")+".", "", 78),
 		Example: "  daypass console --profile dev\n" +
 			"  daypass console s3 --profile dev\n" +
 			"  daypass console '/lambda/home#/functions' --duration 8h",
@@ -83,18 +83,6 @@ browser_command, in which {profile} stands for the profile's name.
 	duration := cmd.Flags().Lookup("duration")
 	duration.Hidden, duration.Usage = false, "of the console session: 15m to 12h, or seconds (default: as long as the credentials)"
 	return cmd
-}
-
-// serviceLines is the names in lines that fit a terminal.
-func serviceLines(names []string) string {
-	text, line := "", "Services:"
-	for _, name := range names {
-		if len(line+" "+name) >= 78 {
-			text, line = text+line+"\n", ""
-		}
-		line = strings.TrimSpace(line+" "+name) + ","
-	}
-	return strings.TrimSuffix(text+line, ",") + "."
 }
 
 // console signs in and hands the URL to the browser, or prints it.

@@ -71,6 +71,9 @@ type finding struct {
 // errUnchecked is the error of a check that cannot be made; what it found says why.
 var errUnchecked = errors.New("unchecked")
 
+// broken is the error of a check: what is wrong, and what to do about it.
+func broken(exit int, lines ...string) error { return failure.New(exit, nil, lines...) }
+
 // examination is one run of the doctor. Each check finds here what the checks
 // that it needs have found.
 type examination struct {
@@ -234,10 +237,10 @@ func (x *examination) checkCredentialProcess(context.Context) (string, error) {
 	line := x.file.CredentialProcess(name)
 	advice := "Write into " + profile.Section{Name: name}.Header() + ":\ncredential_process = " + program + " process --profile " + profile.Word(name)
 	if line == "" {
-		return "", failure.New(failure.ExitUsage, nil, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
+		return "", broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
 	}
 	if problem := x.lineProblem(line); problem != "" {
-		return "", failure.New(failure.ExitUsage, nil, "credential_process = "+line+": "+problem, advice)
+		return "", broken(failure.ExitUsage, "credential_process = "+line+": "+problem, advice)
 	}
 	return line, nil
 }
@@ -293,7 +296,7 @@ func (x *examination) checkOtherKeys(context.Context) (string, error) {
 		if runtime.GOOS == "windows" {
 			advice = "Remove them from the environment, and open a new window."
 		}
-		return "", failure.New(failure.ExitUsage, nil, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
+		return "", broken(failure.ExitUsage, "the environment has "+strings.Join(set, ", ")+".", "SDKs take these instead of the profile.", advice)
 	}
 	if x.file == nil {
 		return "none in the environment", nil
@@ -306,7 +309,7 @@ func (x *examination) checkOtherKeys(context.Context) (string, error) {
 	for _, s := range shadows {
 		places = append(places, s.Where+" has "+strings.Join(s.Keys, ", "))
 	}
-	return "", failure.New(failure.ExitUsage, nil, strings.Join(places, "; ")+".",
+	return "", broken(failure.ExitUsage, strings.Join(places, "; ")+".",
 		"SDKs take these instead of credential_process. Remove them, or rename the section.")
 }
 
@@ -327,7 +330,7 @@ func (x *examination) checkPrompt(context.Context) (string, error) {
 	}
 	switch {
 	case a.Browser && err != nil:
-		return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("the browser would not start (%v).", err),
+		return "", broken(failure.ExitUsage, fmt.Sprintf("the browser would not start (%v).", err),
 			"Correct browser_command in "+x.names.Section+", or BROWSER. For no browser at all, set prompt = terminal there.")
 	case a.Terminal && !a.Browser && x.flow == process.BrowserFlow:
 		return "on the terminal, with a browser on another machine: daypass login --no-browser" + x.names.Flag, nil
@@ -340,7 +343,7 @@ func (x *examination) checkPrompt(context.Context) (string, error) {
 	case x.identity != nil && x.identity.Renews:
 		return "nobody can be asked here; not needed while it renews", nil
 	}
-	return "", failure.New(failure.ExitLogin, nil, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
+	return "", broken(failure.ExitLogin, a.Why+".", "Log in by hand, in a terminal, as the same user, before each login ends:",
 		"daypass login"+x.names.Flag)
 }
 
@@ -377,7 +380,7 @@ func (x *examination) checkClock(context.Context) (string, error) {
 	case off < harmless:
 		return fmt.Sprintf("%s %s %s", off, side, x.names.Host), nil
 	}
-	return "", failure.New(failure.ExitUsage, nil, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
+	return "", broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
 		"Set the clock, or turn on network time (NTP).")
 }
 
@@ -395,7 +398,7 @@ func (x *examination) checkFlow(context.Context) (string, error) {
 	endpoint := x.session.Flow.DeviceEndpoint(d)
 	switch {
 	case flow == process.BrowserFlow && d.AuthorizationEndpoint == "":
-		return "", failure.New(failure.ExitUsage, nil, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
+		return "", broken(failure.ExitUsage, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
 	case flow == process.BrowserFlow:
 		if err := x.session.CheckRedirect(); err != nil {
 			return "", err
@@ -404,7 +407,7 @@ func (x *examination) checkFlow(context.Context) (string, error) {
 	case endpoint != "":
 		return "device (" + why + "): " + endpoint, nil
 	}
-	return "", failure.New(failure.ExitUsage, nil, x.names.Host+" names no device_authorization_endpoint.",
+	return "", broken(failure.ExitUsage, x.names.Host+" names no device_authorization_endpoint.",
 		"Ask its admin to enable the device grant (device code). If it is enabled, set",
 		"device_authorization_endpoint in "+x.names.Section+".")
 }
@@ -417,7 +420,7 @@ func (x *examination) checkSigning(context.Context) (string, error) {
 	case len(d.STSAlgorithms()) > 0:
 		return strings.Join(d.STSAlgorithms(), ", "), nil
 	}
-	return "", failure.New(failure.ExitRefused, nil, x.names.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not accept.",
+	return "", broken(failure.ExitRefused, x.names.Host+" signs with "+strings.Join(d.SigningAlgorithms, ", ")+", which AWS STS does not accept.",
 		"Give the client a signing key for RS256 or ES256. (Authentik signs with the",
 		"client secret, HS256, if there is none.)")
 }

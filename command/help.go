@@ -61,28 +61,19 @@ func newVersion(e *Environment) *cobra.Command {
 }
 
 func (e *Environment) printVersion() error {
-	var version, commit, date string
-	if n, _ := fmt.Sscan(built, &version, &commit, &date); n < 3 {
-		version, commit, date = recorded()
-	}
-	return e.print(fmt.Appendf(nil, "daypass %s (commit %s, %s) %s %s/%s\n",
-		version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH))
-}
-
-// recorded is what go recorded of a build.
-func recorded() (version, commit, date string) {
-	version, commit, date = "(devel)", "not recorded", "date not recorded"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version, commit, date
-	}
-	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			commit = setting.Value
-		case "vcs.time":
-			date = setting.Value
+	version, commit, date := "(devel)", "not recorded", "date not recorded"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				commit = setting.Value
+			case "vcs.time":
+				date = setting.Value
+			}
 		}
 	}
-	return info.Main.Version, commit, date
+	_, _ = fmt.Sscan(built, &version, &commit, &date) // it is empty or holds all three
+	return e.print(fmt.Appendf(nil, "daypass %s (commit %s, %s) %s %s/%s\n",
+		version, commit, date, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 }

@@ -32,31 +32,25 @@ login, so on every profile that names the same [daypass-idp] section.`,
 				return errors.New("--all takes every login: leave out --profile and --idp")
 			}
 			src := e.source(cmd)
-			var p profile.Profile
+			p, err := profile.Profile{}, error(nil)
 			if !all {
-				var err error
-				if p, err = loadLogin(src, name); err != nil {
-					return err
-				}
+				p, err = loadLogin(src, name)
+			}
+			if err != nil {
+				return err
 			}
 			return e.withSession(p, func(s *session) error {
 				s.typed = true
-				var outs []process.LoggedOut
-				var err error
+				outs, err := make([]process.LoggedOut, 1), error(nil)
 				if all {
 					outs, err = s.LogoutAll(cmd.Context())
 				} else {
-					var out process.LoggedOut
-					out, err = s.Logout(cmd.Context())
-					outs = append(outs, out)
+					outs[0], err = s.Logout(cmd.Context())
 				}
 				if err != nil && (!all || len(outs) == 0) {
 					return err
 				}
-				if printed := e.print([]byte(loggedOut(src, outs, e.Now()))); printed != nil {
-					return printed
-				}
-				return err
+				return cmp.Or(e.print([]byte(loggedOut(src, outs, e.Now()))), err)
 			})
 		},
 	}

@@ -17,7 +17,9 @@ import (
 func (e *Environment) programPath() (string, error) {
 	why := "it is not known"
 	for i, path := range e.programNames() {
-		fault := programFault(path, runtime.GOOS, e.temporaryFolders(), e.Home)
+		temporary := []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders",
+			e.Getenv("TMPDIR"), e.Getenv("TEMP"), e.Getenv("TMP")}
+		fault := programFault(path, runtime.GOOS, temporary, e.Home)
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
 			fault = "it is in the source folder, where it was built"
 		}
@@ -68,11 +70,6 @@ func executableName() string {
 	return "daypass"
 }
 
-func (e *Environment) temporaryFolders() []string {
-	return []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders",
-		e.Getenv("TMPDIR"), e.Getenv("TEMP"), e.Getenv("TMP")}
-}
-
 // programFault says why a credential_process should not name an absolute path,
 // "" where it can.
 //
@@ -95,19 +92,15 @@ func programFault(path, goos string, temporary []string, home string) string {
 			return fmt.Sprintf("some SDKs run the command in a shell, which reads %q as more than a character", r)
 		}
 	}
-	below := func(path, folder string) bool {
-		if goos == "windows" {
-			path, folder = strings.ReplaceAll(path, `\`, "/"), strings.ReplaceAll(folder, `\`, "/")
-		}
-		folder = strings.TrimRight(folder, "/")
-		return folder != "" && strings.HasPrefix(path, folder+"/")
-	}
-	if strings.Contains(path, "/go-build") || strings.Contains(path, `\go-build`) {
+	// What is left of backslashes separates folders.
+	slashes := func(path string) string { return strings.ReplaceAll(path, `\`, "/") }
+	if strings.Contains(slashes(path), "/go-build") {
 		return "it is what go run builds and removes"
 	}
 	for _, folder := range temporary {
-		// Where the home is in it, the file that will name the path is too.
-		if below(path, folder) && !below(home, folder) {
+		folder = strings.TrimRight(slashes(folder), "/") + "/"
+		// If the home is in it, the file that will name the path is too.
+		if folder != "/" && strings.HasPrefix(slashes(path), folder) && !strings.HasPrefix(slashes(home), folder) {
 			return "it is in a temporary folder"
 		}
 	}

@@ -54,8 +54,9 @@ type Environment struct {
 	Clouds http.RoundTripper
 
 	// Opened with the first session, for all sessions of the command.
-	storages *cache.Storages
-	stateDir string
+	storages   *cache.Storages
+	stateDir   string
+	noStateDir error // why nothing can be kept
 }
 
 // OS is the real environment.

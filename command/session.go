@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -113,41 +112,35 @@ func (e *Environment) withSession(p profile.Profile, do func(*session) error) er
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() {
+		if s.terminal != nil {
+			_ = s.terminal.Close()
+		}
+	}()
 	return do(s)
 }
 
-// session makes the pipeline for a profile. Nothing of it is built that a cached
-// answer does not need.
+// session makes the pipeline for a profile, and of it only what a cached answer needs.
 func (e *Environment) session(p profile.Profile) (*session, error) {
 	if p.IDP.Storage == "" {
 		p.IDP.Storage = "auto" // no profile is named: logout --all
 	}
-	storages, dir := e.storages, e.stateDir
-	if storages == nil {
-		var err error
-		if dir, err = cache.StateDir(e.Getenv, e.Home); err != nil && p.IDP.Source == "" {
-			var known *failure.Error
-			if !errors.As(err, &known) {
-				err = failure.New(failure.ExitUsage, err, err.Error()+".", "Set HOME (on Windows LocalAppData) to your own folder.")
-			}
-			return nil, err
+	if e.storages == nil {
+		if e.stateDir, e.noStateDir = cache.StateDir(e.Getenv, e.Home); e.noStateDir != nil {
+			e.stateDir = filepath.Join(os.DevNull, "daypass") // there can be no such folder: nothing is kept
 		}
-		if err != nil {
-			dir = filepath.Join(os.DevNull, "daypass") // there can be no such folder: nothing is kept
-		}
-		storages = cache.Open(cache.Options{StateDir: dir, Getenv: e.Getenv, Keyrings: e.Keyrings})
-		if err == nil {
-			e.storages, e.stateDir = storages, dir
-		}
+		e.storages = cache.Open(cache.Options{StateDir: e.stateDir, Getenv: e.Getenv, Keyrings: e.Keyrings})
 	}
-	kept, err := storages.Login(process.LoginKey(p.IDP), p.IDP.Storage)
+	if e.noStateDir != nil && p.IDP.Source == "" {
+		return nil, e.noStateDir
+	}
+	kept, err := e.storages.Login(process.LoginKey(p.IDP), p.IDP.Storage)
 	if err != nil {
 		return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("storage %q: %v.", p.IDP.Storage, err))
 	}
 	s := &session{env: e}
 	s.Pipeline = &process.Pipeline{
-		Profile: p, Kept: kept, Storages: storages, Locks: cache.Locks{Dir: dir},
+		Profile: p, Kept: kept, Storages: e.storages, Locks: cache.Locks{Dir: e.stateDir},
 		Person: s.person, Show: s.show, Waiting: s.waiting, Tell: s.tell,
 		Helper: s.startHelper, Getenv: e.Getenv, Clouds: e.Clouds, Now: e.Now, Sleep: e.Sleep,
 	}
@@ -155,25 +148,10 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 	return s, err
 }
 
-func (s *session) close() {
-	if s.terminal != nil {
-		_ = s.terminal.Close()
-	}
-}
-
-// withTimeout is context.WithTimeout whose deadline is on the command's own clock,
-// by which the pipeline measures what is left of it.
+// withTimeout is context.WithTimeout by the command's own clock.
 func (e *Environment) withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	return deadline{ctx, e.Now().Add(d)}, cancel
+	return context.WithDeadline(ctx, e.Now().Add(d))
 }
-
-type deadline struct {
-	context.Context
-	at time.Time
-}
-
-func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
 // audience is how a person can be reached by the rules of package prompt.
 func (s *session) audience() prompt.Audience {
@@ -277,9 +255,9 @@ func (s *session) waiting(ctx context.Context, open func() *process.Open) {
 
 // tell shows lines to the person, if one can be reached.
 func (s *session) tell(text string) {
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = fit(line, 80)
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, fit(line, 80))
 	}
 	text = strings.Join(lines, "\n")
 	if tty := s.tty(); tty != nil {

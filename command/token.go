@@ -14,6 +14,7 @@ import (
 	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/prompt"
+	"github.com/daypass/daypass/secret"
 )
 
 func newToken(e *Environment) *cobra.Command {
@@ -49,17 +50,7 @@ gcp-config): it ends with 0 and says in the document on stdout what went wrong.`
 				if err != nil {
 					return err
 				}
-				if format == "raw" {
-					return e.print([]byte(token.Reveal() + "\n"))
-				}
-				document, err := json.Marshal(struct {
-					IDToken string `json:"id_token"`
-					Expires string `json:"expires"`
-				}{token.Reveal(), until.UTC().Format(time.RFC3339)})
-				if err != nil {
-					return err
-				}
-				return e.print(append(document, '\n'))
+				return e.printToken(format, "id_token", token, until)
 			})
 		},
 	}
@@ -67,6 +58,18 @@ gcp-config): it ends with 0 and says in the document on stdout what went wrong.`
 	cmd.Flags().StringVar(&format, "format", "raw", "raw, json or gcp")
 	formats(cmd, "raw", "json", "gcp")
 	return cmd
+}
+
+// printToken prints a token: raw, or as the named field of a JSON object.
+func (e *Environment) printToken(format, field string, token secret.String, until time.Time) error {
+	if format == "raw" {
+		return e.print([]byte(token.Reveal() + "\n"))
+	}
+	document, err := json.Marshal(map[string]string{field: token.Reveal(), "expires": until.UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	return e.print(append(document, '\n'))
 }
 
 // googleTime is less than the 30 s that Google's libraries wait for us: what was said
