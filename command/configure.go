@@ -143,7 +143,7 @@ func (c *configurer) readImport(path string) ([]profile.Block, error) {
 			c.answers["idp"] = cmp.Or(c.answers["idp"], b.Name)
 			continue
 		}
-		if _, err := c.acceptProfile(b.Name); err != nil {
+		if err := c.checkProfile(b.Name); err != nil {
 			return nil, err
 		}
 		c.answers["profile"] = cmp.Or(c.answers["profile"], b.Name)

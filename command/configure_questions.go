@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -19,34 +18,27 @@ import (
 	"github.com/daypass/daypass/prompt"
 )
 
-// askAll asks what no flag says, in the order in which one answer helps to the
+// askAll asks what no flag says, in the order in which one answer helps with the
 // next.
 func (c *configurer) askAll(ctx context.Context) error {
 	if err := c.askLogin(ctx); err != nil {
 		return err
 	}
-	if err := c.ask(ctx, question{flag: "role-arn", text: "Role, as arn:aws:iam::ACCOUNT:role/NAME"}); err != nil {
-		return err
-	}
-	if err := c.ask(ctx, question{flag: "profile", text: "Name of the profile", byDefault: c.freeProfile(), check: c.acceptProfile}); err != nil {
-		return err
-	}
-	region := question{flag: "region", text: "Region", byDefault: c.usualRegion(), optional: true}
-	if region.byDefault == "" {
-		region.text = "Region, such as eu-west-1, Enter for none"
-	}
-	if err := c.ask(ctx, region); err != nil {
-		return err
-	}
-	if c.answers["issuer"] != "" { // else the login exists already
-		section := question{flag: "idp", text: "Name of the login, which profiles can share", byDefault: c.freeSection(),
-			check: func(name string) (string, error) { return name, profile.CheckName(name) }}
-		if err := c.ask(ctx, section); err != nil {
+	for _, q := range []question{
+		{flag: "role-arn", text: "Role, as arn:aws:iam::ACCOUNT:role/NAME"},
+		{flag: "profile", text: "Name of the profile", offer: c.freeProfile, check: c.checkProfile},
+		{flag: "region", text: "Region", offer: c.usualRegion, orNone: ", such as eu-west-1, Enter for none"},
+		{flag: "idp", text: "Name of the login, which profiles can share", offer: c.freeSection, check: profile.CheckName},
+	} {
+		if q.flag == "idp" && c.answers["issuer"] == "" {
+			continue // the login exists already
+		}
+		if err := c.ask(ctx, q); err != nil {
 			return err
 		}
 	}
 	// The flags that nobody is asked for.
-	_, err := c.settings("", "")
+	_, err := c.settings()
 	return err
 }
 
@@ -58,6 +50,7 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
 	use := func(name string) error {
 		c.answers["idp"] = name
+		delete(c.answers, "issuer")
 		login, err := c.config.LoadIDP(name)
 		if err != nil {
 			return err
@@ -71,16 +64,16 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	if known != nil {
 		text += ",\nor a login that you already have (" + strings.Join(known, ", ") + ")"
 	}
-	offered := "" // the company's, if it has one
-	if names := c.config.CompanyIDPNames(); names != nil {
-		offered = names[0]
+	company := func() string { // its first login, if it has one
+		return append(c.config.CompanyIDPNames(), "")[0]
 	}
-	err := c.ask(ctx, question{flag: "issuer", text: text, byDefault: offered, check: func(answer string) (string, error) {
+	check := func(answer string) error {
 		if slices.Contains(known, answer) {
-			return "", use(answer)
+			return use(answer)
 		}
-		return c.checkIssuer(ctx, answer)
-	}})
+		return c.checkIssuer(ctx)
+	}
+	err := c.ask(ctx, question{flag: "issuer", text: text, offer: company, check: check})
 	if err != nil || c.answers["issuer"] == "" {
 		return err
 	}
@@ -116,7 +109,7 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 // tryClient asks the provider for a code, which nobody is shown: it runs out. Where
 // people log in with a browser, it settles the redirect addresses.
 func (c *configurer) tryClient(ctx context.Context) error {
-	p, err := c.settings("", "")
+	p, err := c.settings()
 	if err != nil {
 		return err
 	}
@@ -142,24 +135,22 @@ func (c *configurer) tryClient(ctx context.Context) error {
 }
 
 // checkIssuer asks the provider what it calls itself.
-func (c *configurer) checkIssuer(ctx context.Context, issuer string) (string, error) {
-	checked, err := c.settings("issuer", issuer)
+func (c *configurer) checkIssuer(ctx context.Context) error {
+	checked, err := c.settings()
 	if err != nil {
-		return "", err
+		return err
 	}
 	err = c.discover(ctx, checked.IDP)
 	var misspelt *idp.DiscoveryError
-	if errors.As(err, &misspelt) && misspelt.Discovered != "" {
-		use, asked := c.acceptsSpelling(ctx, issuer, misspelt.Discovered)
-		if asked != nil {
-			return "", asked
-		}
-		if use {
-			checked.IDP.Issuer = misspelt.Discovered
-			err = c.discover(ctx, checked.IDP)
-		}
+	if !errors.As(err, &misspelt) || misspelt.Discovered == "" {
+		return err
 	}
-	return checked.IDP.Issuer, err
+	use, asked := c.acceptsSpelling(ctx, checked.IDP.Issuer, misspelt.Discovered)
+	if !use {
+		return cmp.Or(asked, err)
+	}
+	checked.IDP.Issuer, c.answers["issuer"] = misspelt.Discovered, misspelt.Discovered
+	return c.discover(ctx, checked.IDP)
 }
 
 // acceptsSpelling decides whether the provider's own name for itself is used.
@@ -211,23 +202,23 @@ func (c *configurer) sameLogin() profile.IDP {
 
 // freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
 func (c *configurer) freeProfile() string {
-	p, _ := c.settings("", "")
+	p, _ := c.settings()
 	for _, name := range []string{"default", strings.ToLower(p.RoleName)} {
-		if _, err := c.acceptProfile(name); err == nil && !c.config.Has(name) && (name == "default" || !c.yes) {
+		if c.checkProfile(name) == nil && !c.config.Has(name) && (name == "default" || !c.yes) {
 			return name
 		}
 	}
 	return ""
 }
 
-// acceptProfile refuses a profile that gets credentials in another way already.
-func (c *configurer) acceptProfile(name string) (string, error) {
+// checkProfile refuses a profile that already gets credentials in another way.
+func (c *configurer) checkProfile(name string) error {
 	if err := profile.CheckName(name); err != nil {
-		return "", err
+		return err
 	}
 	shadows, err := c.config.Shadows(name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var others []string
 	for _, s := range shadows {
@@ -236,12 +227,11 @@ func (c *configurer) acceptProfile(name string) (string, error) {
 	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
 		others = append(others, "its credential_process runs another program")
 	}
-	if others != nil {
-		return "", failure.New(failure.ExitUsage, nil,
-			fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
-			"Choose another name, or remove these settings first.")
+	if others == nil {
+		return nil
 	}
-	return name, nil
+	return failure.New(failure.ExitUsage, nil, fmt.Sprintf("profile %s gets other credentials already: %s.", name, strings.Join(others, "; ")),
+		"Choose another name, or remove these settings first.")
 }
 
 // runsDaypass recognizes a line of ours, also one that was written for another
@@ -254,10 +244,12 @@ func runsDaypass(line string) bool {
 // usualRegion offers the region that the profile has, else the environment's, else
 // that of [default], else none.
 func (c *configurer) usualRegion() string {
+	defer delete(c.answers, "region")
 	for _, region := range []string{
 		c.config.Region(c.answers["profile"]), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Region("default"),
 	} {
-		if _, err := c.settings("region", region); region != "" && err == nil {
+		c.answers["region"] = region
+		if _, err := c.settings(); region != "" && err == nil {
 			return region
 		}
 	}
@@ -277,26 +269,17 @@ func (c *configurer) freeSection() string {
 	return free
 }
 
-// settings are what the answers so far amount to with one more. What is not
-// answered yet has a stand-in.
-func (c *configurer) settings(flag, value string) (profile.Profile, error) {
-	flags := maps.Clone(c.answers)
-	if flag != "" {
-		flags[flag] = value
-	}
-	delete(flags, "idp")
-	delete(flags, "profile")
-	delete(flags, "source-profile") // [profile.Config.Edit] checks a chain
-	delete(flags, "external-id")
-	if flags["role-arn"] == "" { // they depend on it
-		delete(flags, "region")
-		delete(flags, "policy-arns")
-	}
-	for name, standIn := range map[string]string{
-		"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name",
-	} {
-		if flags[name] == "" {
-			flags[name] = standIn
+// settings are what the answers so far amount to. What is not answered yet has a
+// stand-in.
+func (c *configurer) settings() (profile.Profile, error) {
+	flags := map[string]string{"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name"}
+	for flag, answer := range c.answers {
+		switch {
+		case answer == "":
+		case flag == "idp", flag == "profile", flag == "source-profile", flag == "external-id": // [profile.Config.Edit] checks them
+		case c.answers["role-arn"] == "" && (flag == "region" || flag == "policy-arns"): // they depend on it
+		default:
+			flags[flag] = answer
 		}
 	}
 	return profile.Load(profile.Source{Home: c.env.Home, Flags: flags}, "")
@@ -304,58 +287,60 @@ func (c *configurer) settings(flag, value string) (profile.Profile, error) {
 
 // question is one question of configure.
 type question struct {
-	flag      string // that answers it, without dashes
-	text      string
-	byDefault string
-	optional  bool // an empty answer is one
-	// check checks an answer, and returns it as it is to be written; nil: what package
+	flag   string // that answers it, without dashes
+	text   string
+	offer  func() string // the answer of Enter, "" for none; nil: none
+	orNone string        // if an empty answer is one: what the text says of it
+	// check checks the answer, and may change it among the answers; nil: what package
 	// profile accepts is accepted.
-	check func(answer string) (string, error)
+	check func(answer string) error
 }
 
-// ask settles the answer to a question: what its flag says, else with --yes the
-// default, else what the person types. A bad answer is explained, and the question
+// ask settles the answer to a question: what its flag says, else with --yes what is
+// offered, else what the person types. A bad answer is explained, and the question
 // asked again.
-func (c *configurer) ask(ctx context.Context, q question) (err error) {
-	if q.check == nil {
-		q.check = func(answer string) (string, error) {
-			_, err := c.settings(q.flag, answer)
-			return answer, err
+func (c *configurer) ask(ctx context.Context, q question) error {
+	accept := func(answer string) error {
+		c.answers[q.flag] = answer
+		if q.check != nil {
+			return q.check(answer)
 		}
+		_, err := c.settings()
+		return err
 	}
-	given := c.answers[q.flag]
-	if given == "" && c.yes {
-		given = q.byDefault
+	given, offered := c.answers[q.flag], ""
+	if given == "" && q.offer != nil {
+		offered = q.offer()
 	}
 	switch {
 	case given != "":
-		c.answers[q.flag], err = q.check(given)
-		return err
-	case c.yes && q.optional:
+		return accept(given)
+	case c.yes && offered != "":
+		return accept(offered)
+	case c.yes && q.orNone != "":
 		return nil
 	case c.yes:
 		return failure.New(failure.ExitUsage, nil, "--"+q.flag+" is missing, and with --yes nothing is asked.", "Run: daypass configure --help")
+	case offered == "":
+		q.text += q.orNone
 	}
 	talk, err := c.conversation()
 	if err != nil {
 		return err
 	}
 	for {
-		answer, err := talk.Ask(ctx, q.text, q.byDefault)
-		if err != nil || answer == "" && q.optional {
+		answer, err := talk.Ask(ctx, q.text, offered)
+		if err != nil || answer == "" && q.orNone != "" {
 			return err
 		}
 		wrong := errors.New("this needs an answer")
 		if answer != "" {
-			answer, wrong = q.check(answer)
+			wrong = accept(answer)
 		}
-		if wrong == nil {
-			c.answers[q.flag] = answer
-			return nil
-		}
-		if ctx.Err() != nil || errors.Is(wrong, io.EOF) {
+		if wrong == nil || ctx.Err() != nil || errors.Is(wrong, io.EOF) {
 			return wrong
 		}
+		delete(c.answers, q.flag)
 		if err := c.explain(strings.TrimLeft(strings.TrimPrefix(wrong.Error(), "--"+q.flag), ": ")); err != nil {
 			return err
 		}
