@@ -1,16 +1,75 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
 )
+
+// asFailure is how a command failed. What is not a failure yet is what cobra says of
+// the command line: an unknown command, flag or argument.
+func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
+	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
+		return failed
+	}
+	known, typed, dashes := []string(nil), "", ""
+	if cmd.Name() == "help" {
+		cmd = cmd.Root()
+	}
+	var flag *pflag.NotExistError
+	if errors.As(err, &flag) && flag.GetSpecifiedShortnames() == "" {
+		typed, dashes = flag.GetSpecifiedName(), "--"
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	} else if !cmd.HasParent() && !errors.As(err, &flag) && len(args) > 0 {
+		typed = args[0]
+		if typed == "help" && len(args) > 1 {
+			typed = args[1]
+		}
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				known = append(known, sub.Name())
+			}
+		}
+	}
+	hint, fewest := "", 2+len(typed)/4 // edits to get to a name from what was typed
+	for _, name := range known {
+		if edits := profile.EditDistance(typed, name); edits < fewest {
+			hint, fewest = "; did you mean "+dashes+name+"?", edits
+		}
+	}
+	return failure.New(failure.ExitUsage, err, strings.Replace(err.Error(), "arg(s)", "argument", 1)+hint, "Run: "+cmd.CommandPath()+" --help")
+}
+
+// noArguments is for a command that takes flags alone.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.Flags().Lookup("profile") != nil:
+		return meantProfile(args[0])
+	}
+	return fmt.Errorf("unexpected argument %q", args[0])
+}
+
+func meantProfile(argument string) error {
+	return fmt.Errorf("unexpected argument %q; did you mean --profile %s?", argument, argument)
+}
+
+// isProfile reports whether daypass serves a profile of that name.
+func (e *Environment) isProfile(name string) bool {
+	file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
+	return err == nil && slices.Contains(file.Names(), name)
+}
 
 func newSettings(*Environment) *cobra.Command {
 	var text strings.Builder
@@ -24,22 +83,68 @@ func newSettings(*Environment) *cobra.Command {
 	return &cobra.Command{Use: "settings", Short: "The settings of a profile, as flags", Long: text.String()}
 }
 
-// completion offers the names that begin with what was typed. A file that cannot
-// be read offers none: this is no place for errors.
-func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
-	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var fit []string
-		for _, name := range list(file) {
-			// A line of the answer is one name; behind a tab is its description.
-			if strings.HasPrefix(name, typed) && !strings.ContainsFunc(name, unicode.IsControl) {
-				fit = append(fit, name)
+// plainBash takes the place of what the completion script has from bash-completion,
+// where that is not installed.
+const plainBash = `
+declare -F _get_comp_words_by_ref >/dev/null || __daypass_init_completion()
+{
+    COMPREPLY=() words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    cur=${words[cword]} prev=${words[cword-1]}
+}
+`
+
+// finish is for when all commands are made: help ends with an error for what it
+// does not know, and completion offers names, and files only where a file is wanted.
+func finish(e *Environment, root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				return err
+			}
+		case "completion":
+			cmd.RunE = func(*cobra.Command, []string) error { return errors.New("completion for which shell?") }
+			for _, shell := range cmd.Commands() {
+				if shell.Name() == "bash" {
+					shell.PostRunE = func(*cobra.Command, []string) error { return e.print([]byte(plainBash)) }
+				}
 			}
 		}
-		return fit, cobra.ShellCompDirectiveNoFileComp
+		profiles, logins := e.completion((*profile.Config).Names), e.completion((*profile.Config).IDPNames)
+		for flag, offer := range map[string]cobra.CompletionFunc{
+			"profile": profiles, "source-profile": profiles, "idp": logins, "ca-bundle": files, "import": files,
+		} {
+			_ = cmd.RegisterFlagCompletionFunc(flag, offer) // the error is that the command lacks the flag
+		}
+	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+}
+
+// files offers file names.
+func files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// formats offers the values of the flag --format.
+func formats(cmd *cobra.Command, names ...string) {
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completion offers the names that begin with what was typed. From a file that
+// cannot be read there are none: this is not the place for errors.
+func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		if file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home}); err == nil {
+			// A line of the answer is one name; behind a tab is its description.
+			names = slices.DeleteFunc(list(file), func(name string) bool {
+				return !strings.HasPrefix(name, typed) || strings.ContainsFunc(name, unicode.IsControl)
+			})
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

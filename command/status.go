@@ -111,12 +111,13 @@ func render(all []process.Status, now time.Time) []byte {
 		}
 		b.WriteString(prompt.Clean(s.Profile) + "\n")
 		line := func(what, text string) {
+			if text == "" {
+				return
+			}
 			first := fmt.Sprintf("  %-12s  ", what)
 			b.WriteString(prompt.Wrap(first, prompt.Clean(text), strings.Repeat(" ", len(first)), 80) + "\n")
 		}
-		if s.RoleARN != "" {
-			line("role", s.RoleARN)
-		}
+		line("role", s.RoleARN)
 		if s.SourceProfile != "" {
 			line("through", "profile "+s.SourceProfile)
 		}
@@ -142,12 +143,8 @@ func render(all []process.Status, now time.Time) []byte {
 		if s.Credentials != nil {
 			line("credentials", until(s.Credentials.Until))
 		}
-		if s.Storage != "" {
-			line("kept in", s.Storage)
-		}
-		if s.Company != "" {
-			line("settings", s.Company)
-		}
+		line("kept in", s.Storage)
+		line("settings", s.Company)
 		if f := s.LastFailure; f != nil {
 			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, strings.TrimSuffix(f.Line, ":")))
 		}
