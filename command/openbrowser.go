@@ -30,10 +30,10 @@ func newOpenBrowser(*Environment) *cobra.Command {
 // openBrowser opens an address for a profile.
 func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, address string) error {
 	b, err := e.browser(p)
-	if err != nil {
-		return err
+	if err == nil {
+		err = b.Open(ctx, address)
 	}
-	return b.Open(ctx, address)
+	return err
 }
 
 // browser is what opens addresses for a profile: its browser_command, else BROWSER,

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ const theLoginsOwn = "the login's"
 
 func newTrustPolicy(e *Environment) *cobra.Command {
 	var name, format, sub string
+	known := []string{"json", "cli", "cloudformation", "terraform"}
 	cmd := &cobra.Command{
 		Use:   "trust-policy [-p PROFILE] [--sub[=SUBJECT]]",
 		Short: "Print the trust policy that the role needs",
@@ -41,8 +43,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			return noArguments(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			form, known := trustForms()[format]
-			if !known {
+			if !slices.Contains(known, format) {
 				return fmt.Errorf("--format %q is not json, cli, cloudformation or terraform", format)
 			}
 			if cmd.Flags().Changed("sub") && sub == "" {
@@ -55,33 +56,30 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			if p.Source != nil && sub != "" {
 				return fmt.Errorf("--sub: role %s is assumed by a role, not by a login; use --sub for profile %s", p.RoleName, p.Source.Name)
 			}
-			return e.withSession(p, func(s *session) error {
+			return e.withSession(p, func(s *session) (err error) {
 				if len(args) == 1 {
 					sub = args[0]
+				} else if sub == theLoginsOwn {
+					sub, err = s.Subject(cmd.Context())
 				}
-				if sub == theLoginsOwn {
-					var err error
-					if sub, err = s.Subject(cmd.Context()); err != nil {
-						return err
-					}
+				if err != nil {
+					return err
 				}
 				policy, err := s.TrustPolicy(cmd.Context(), sub)
 				if err != nil {
 					return err
 				}
-				if err := e.print(form(policy)); err != nil {
-					return err
-				}
-				if format == "json" && len(policy.Notes) > 0 { // it has no room for comments
+				err = e.print(form(format, policy))
+				if err == nil && format == "json" && len(policy.Notes) > 0 { // JSON has no comments
 					_, _ = fmt.Fprint(e.Stderr, cleaned("daypass: "+strings.Join(policy.Notes, "\n")))
 				}
-				return nil
+				return err
 			})
 		},
 	}
 	profileFlag(cmd, &name)
 	cmd.Flags().StringVar(&format, "format", "json", "json, cli, cloudformation or terraform")
-	formats(cmd, "json", "cli", "cloudformation", "terraform")
+	formats(cmd, known...)
 	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or whoever is logged in")
 	cmd.Flags().Lookup("sub").NoOptDefVal = theLoginsOwn
 	addSettings(cmd)
@@ -159,54 +157,46 @@ own|  depends_on = [aws_iam_openid_connect_provider.daypass]
 }
 `
 
-// fillForm fills a form in. The values are printable ASCII, of which a client id may
-// hold any; quote makes one a word of the form's language. That of YAML and, but for
-// templates, of Terraform is Go's: only quotes and backslashes need an escape.
-func fillForm(form string, t process.TrustPolicy, quote func(string) string, document string) []byte {
+// form is the trust policy in a form of --format. Its values are printable ASCII, of
+// which a client id may hold any; quote makes one a word of the form's language. In
+// YAML, and but for templates in Terraform, words are quoted as in Go: only quotes and
+// backslashes need an escape.
+func form(format string, t process.TrustPolicy) []byte {
+	// Between single quotes, a POSIX shell gives a meaning to the single quote alone.
+	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+	form, document := trustCLI, strings.TrimSuffix(string(t.Document), "\n")
+	switch format {
+	case "json":
+		return t.Document
+	case "cli":
+		document = quote(document)
+	case "cloudformation":
+		form, quote = trustCloudFormation, strconv.Quote
+	case "terraform":
+		literal := strings.NewReplacer("${", "$${", "%{", "%%{").Replace // else they are templates
+		form, document = trustTerraform, literal(document)
+		quote = func(text string) string { return literal(strconv.Quote(text)) }
+	}
 	about := "# Lets " + t.Admits + " take role " + t.RoleName + " in account " + t.AccountID + "."
 	for _, note := range t.Notes {
 		about += "\n# " + note
 	}
-	values := strings.NewReplacer("{about}", about, "{document}", document, "{seconds}", strconv.Itoa(int(t.MaxSession.Seconds())),
+	values := strings.NewReplacer("{about}", about, "{seconds}", strconv.Itoa(int(t.MaxSession.Seconds())),
 		"{issuer}", quote(t.Issuer), "{client}", quote(t.ClientID), "{provider}", quote(t.Provider),
 		"{role}", quote(t.RoleName), "{path}", quote(t.RolePath))
 	var text strings.Builder
 	for line := range strings.Lines(form) {
 		line, own := strings.CutPrefix(line, "own|")
 		line, long := strings.CutPrefix(line, "long|")
-		if own && t.BuiltIn || long && t.MaxSession <= time.Hour {
-			continue
+		before, after, isDocument := strings.Cut(line, "{document}")
+		switch {
+		case own && t.BuiltIn || long && t.MaxSession <= time.Hour:
+		case isDocument:
+			indent := before[:len(before)-len(strings.TrimLeft(before, " "))]
+			text.WriteString(before + strings.ReplaceAll(document, "\n", "\n"+indent) + after)
+		default:
+			text.WriteString(values.Replace(line))
 		}
-		text.WriteString(line)
 	}
-	return []byte(values.Replace(text.String()))
-}
-
-// trustForms are the forms of --format.
-func trustForms() map[string]func(process.TrustPolicy) []byte {
-	return map[string]func(process.TrustPolicy) []byte{
-		"json": func(t process.TrustPolicy) []byte { return t.Document },
-		"cli": func(t process.TrustPolicy) []byte {
-			return fillForm(trustCLI, t, shellQuoted, shellQuoted(strings.TrimSuffix(string(t.Document), "\n")))
-		},
-		"cloudformation": func(t process.TrustPolicy) []byte {
-			return fillForm(trustCloudFormation, t, strconv.Quote, indented(string(t.Document), 8))
-		},
-		"terraform": func(t process.TrustPolicy) []byte {
-			// Terraform would take these for templates.
-			literal := strings.NewReplacer("${", "$${", "%{", "%%{").Replace
-			return fillForm(trustTerraform, t, func(text string) string { return literal(strconv.Quote(text)) }, indented(literal(string(t.Document)), 4))
-		},
-	}
-}
-
-// shellQuoted is a word of a POSIX shell: between single quotes nothing but the
-// single quote has a meaning.
-func shellQuoted(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-// indented puts spaces before each line but the first.
-func indented(text string, spaces int) string {
-	return strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+strings.Repeat(" ", spaces))
+	return []byte(text.String())
 }
