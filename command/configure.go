@@ -65,21 +65,21 @@ its own, or --force.`,
 	return cmd
 }
 
-// configurer is one run of configure. The answers so far are by the name of the
-// flag that gives them, as if they had been given on the command line.
+// configurer is one run of configure. Each answer is kept under the name of the flag
+// that gives it, as if it had come on the command line.
 type configurer struct {
 	env                *Environment
 	answers            map[string]string
 	yes, force, dryRun bool
 
-	register string          // redirect addresses that the client needs at the provider
+	register string          // redirect addresses to register at the provider
 	program  string          // the path for credential_process
 	config   *profile.Config // as it was read
 	secret   secret.String
 	talk     *prompt.Terminal // nil until something is asked
 }
 
-// file is where settings come from once they are written: no flag counts.
+// file is the source of settings once they are written: flags do not count.
 func (c *configurer) file() profile.Source {
 	return profile.Source{Getenv: c.env.Getenv, Home: c.env.Home}
 }
@@ -114,8 +114,8 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	}
 	for _, change := range changes {
 		switch {
-		// Profiles that share the login would go on with it, and what else the section
-		// says, such as a client secret, would go to the other provider.
+		// Profiles that share the login would use the other provider, which would also
+		// get the client secret of the section.
 		case change.Key == "issuer" && change.Old != "":
 			return failure.New(failure.ExitUsage, nil,
 				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
@@ -152,14 +152,12 @@ func (c *configurer) readImport(path string) ([]profile.Block, error) {
 	return blocks, err
 }
 
-// commandLine is the credential_process of a profile: words that need no quotes,
-// see programFault.
+// commandLine is the credential_process of a profile. It needs no quotes.
 func (c *configurer) commandLine(name string) string {
 	return c.program + " process --profile " + name
 }
 
-// warnings are about the changes with which a stranger's file could do harm: each
-// wants a yes of its own.
+// warnings are about the changes with which a file from outside could do harm.
 func warnings(config *profile.Config, changes []profile.Change) []string {
 	harm := map[string]string{
 		"browser_command":               "runs this program on your machine",
@@ -191,8 +189,8 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 	return all
 }
 
-// finish shows the lines, writes them, and offers a login to the profile, if there
-// is one. Each of the warnings wants a yes of its own first.
+// finish shows the lines, writes them, and offers a login if there is a profile.
+// First, each warning must be accepted by itself.
 func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string) error {
 	path, name := c.file().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
@@ -221,7 +219,7 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		if err := c.confirm(ctx, shown, warnings); err != nil {
 			return ended(ctx, err)
 		}
-		shown = "" // once is enough
+		shown = ""
 	}
 	if len(changes) > 0 {
 		if err := c.config.Replace(text); err != nil {
@@ -233,7 +231,7 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		if err := c.env.print([]byte(cleaned(shown))); err != nil {
 			return err
 		}
-		// It is written: from here on the end of input is a no.
+		// The file is written, so the end of the input means no.
 		if yes, err := c.talk.Confirm(ctx, "Log in and try the role now?", true); err == nil && yes {
 			return c.try(ctx, name)
 		}
@@ -267,7 +265,6 @@ func difference(changes []profile.Change) string {
 	return text.String()
 }
 
-// shownValue is a value as a person may see it.
 func shownValue(key, value string) string {
 	if key == "client_secret" {
 		return "(hidden)"
@@ -275,7 +272,7 @@ func shownValue(key, value string) string {
 	return value
 }
 
-// confirm shows the lines, and is an error unless the person wants them.
+// confirm shows the lines. It returns an error unless the person accepts them.
 func (c *configurer) confirm(ctx context.Context, shown string, warnings []string) error {
 	talk, err := c.conversation()
 	if err != nil {

@@ -42,7 +42,7 @@ func (c *configurer) askAll(ctx context.Context) error {
 	return err
 }
 
-// askLogin settles how to log in: by a section that exists, or a new one.
+// askLogin settles how to log in: with a section that exists, or with a new one.
 func (c *configurer) askLogin(ctx context.Context) error {
 	if c.answers["source-profile"] != "" {
 		return nil // its login is that of the other profile
@@ -80,8 +80,8 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	return c.askClient(ctx, issuer == "")
 }
 
-// askClient settles the client, which the provider has to accept. withSecret is
-// false for whoever gives flags, and is asked as little as possible.
+// askClient settles the client, which the provider has to accept. Whoever gives flags
+// is asked for a secret (withSecret) only after the provider has refused the client.
 func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 	for {
 		if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
@@ -106,8 +106,8 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 	}
 }
 
-// tryClient asks the provider for a code, which nobody is shown: it runs out. Where
-// people log in with a browser, it settles the redirect addresses.
+// tryClient asks the provider for a code, which is shown to nobody and expires. If
+// people log in with a browser there, it settles the redirect addresses.
 func (c *configurer) tryClient(ctx context.Context) error {
 	p, err := c.settings()
 	if err != nil {
@@ -153,9 +153,9 @@ func (c *configurer) checkIssuer(ctx context.Context) error {
 	return c.discover(ctx, checked.IDP)
 }
 
-// acceptsSpelling decides whether the provider's own name for itself is used.
-// Whoever can make us use another issuer could sign our tokens, so it has to be the
-// same host, and but for a slash at the end a person has to agree.
+// acceptsSpelling decides whether the provider's own name for itself is used. Another
+// issuer could sign our tokens, so the host has to be the same, and a person has to
+// agree to any difference but a slash at the end.
 func (c *configurer) acceptsSpelling(ctx context.Context, issuer, discovered string) (bool, error) {
 	ours, err := url.Parse(issuer)
 	theirs, wrong := url.Parse(discovered)
@@ -188,8 +188,7 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	})
 }
 
-// sameLogin returns the login that is being set up as the file has it, the zero value
-// if it is new.
+// sameLogin returns the file's login with the same issuer and client, or the zero value.
 func (c *configurer) sameLogin() profile.IDP {
 	for _, name := range c.config.IDPNames() {
 		login, err := c.config.LoadIDP(name)
@@ -200,7 +199,8 @@ func (c *configurer) sameLogin() profile.IDP {
 	return profile.IDP{}
 }
 
-// freeProfile offers [default] if it is new, else, to be confirmed, the role's name.
+// freeProfile offers [default] if it is new, else the role's name if somebody can
+// confirm it.
 func (c *configurer) freeProfile() string {
 	p, _ := c.settings()
 	for _, name := range []string{"default", strings.ToLower(p.RoleName)} {
@@ -234,15 +234,14 @@ func (c *configurer) checkProfile(name string) error {
 		"Choose another name, or remove these settings first.")
 }
 
-// runsDaypass recognizes a line of ours, also one that was written for another
-// path.
+// runsDaypass recognizes a line of ours, also one with another path.
 func runsDaypass(line string) bool {
 	program, _, _ := strings.Cut(strings.ReplaceAll(line, `\`, "/"), " process")
 	return strings.HasPrefix(path.Base(program), "daypass")
 }
 
-// usualRegion offers the region that the profile has, else the environment's, else
-// that of [default], else none.
+// usualRegion offers the region of the profile, else of the environment, else of
+// [default].
 func (c *configurer) usualRegion() string {
 	defer delete(c.answers, "region")
 	for _, region := range []string{
@@ -256,8 +255,8 @@ func (c *configurer) usualRegion() string {
 	return ""
 }
 
-// freeSection offers a name for [daypass-idp NAME]: that of the same login, else a
-// new one.
+// freeSection offers a name for [daypass-idp NAME]: that of the same login, or a new
+// one.
 func (c *configurer) freeSection() string {
 	if name := c.sameLogin().Name; name != "" {
 		return name
@@ -269,8 +268,8 @@ func (c *configurer) freeSection() string {
 	return free
 }
 
-// settings are what the answers so far amount to. What is not answered yet has a
-// stand-in.
+// settings are what the answers so far amount to, with stand-ins for those that are
+// still missing.
 func (c *configurer) settings() (profile.Profile, error) {
 	flags := map[string]string{"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name"}
 	for flag, answer := range c.answers {
@@ -289,16 +288,15 @@ func (c *configurer) settings() (profile.Profile, error) {
 type question struct {
 	flag   string // that answers it, without dashes
 	text   string
-	offer  func() string // the answer of Enter, "" for none; nil: none
-	orNone string        // if an empty answer is one: what the text says of it
-	// check checks the answer, and may change it among the answers; nil: what package
-	// profile accepts is accepted.
+	offer  func() string // what Enter answers, or ""; nil: nothing
+	orNone string        // set if Enter can also mean none: the end of text that says so
+	// check checks the answer, and may correct it in configurer.answers; nil: package
+	// profile checks it.
 	check func(answer string) error
 }
 
 // ask settles the answer to a question: what its flag says, else with --yes what is
-// offered, else what the person types. A bad answer is explained, and the question
-// asked again.
+// offered, else what the person types. After a bad answer it says why, and asks again.
 func (c *configurer) ask(ctx context.Context, q question) error {
 	accept := func(answer string) error {
 		c.answers[q.flag] = answer
@@ -347,12 +345,11 @@ func (c *configurer) ask(ctx context.Context, q question) error {
 	}
 }
 
-// explain says what is wrong with an answer.
 func (c *configurer) explain(wrong string) error {
 	return c.talk.Say("  " + strings.ReplaceAll(wrong, "\n", "\n  ") + "\n")
 }
 
-// ended is the error of a run that ended before anything was written.
+// ended explains the error of a run that wrote nothing.
 func ended(ctx context.Context, err error) error {
 	var failed *failure.Error
 	switch {
@@ -366,7 +363,7 @@ func ended(ctx context.Context, err error) error {
 	return failure.New(failure.ExitUsage, err, err.Error()+"; nothing was written.")
 }
 
-// conversation opens the terminal, when something is asked for the first time.
+// conversation opens the terminal when something is asked for the first time.
 func (c *configurer) conversation() (*prompt.Terminal, error) {
 	if c.talk != nil {
 		return c.talk, nil

@@ -54,8 +54,8 @@ browser_command, in which {profile} stands for the profile's name.
 			}
 			in := &console.SignIn{Issuer: p.IDP.Issuer, Sleep: e.Sleep}
 			if src.Flags["duration"] != "" {
-				// Here it is the console session's; the role's stays as it is configured,
-				// or the credentials in the cache would not serve.
+				// Here it is that of the console session. The role's stays as configured, so
+				// that cached credentials serve.
 				in.Duration = p.Duration
 				delete(src.Flags, "duration")
 				if p, err = loadProfile(src, name); err != nil {
@@ -85,11 +85,10 @@ browser_command, in which {profile} stands for the profile's name.
 	return cmd
 }
 
-// console signs in and hands the URL to the browser, or prints it.
 func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool) error {
 	here := s.audience()
 	if !printURL && !here.Browser && !here.Terminal {
-		// The URL is a secret: it goes into no log of a build that nobody asked.
+		// The URL is a secret: it must not get into the log of an unattended build.
 		return failure.New(failure.ExitUsage, nil, "neither a browser nor a terminal is available.",
 			"For the URL, which is a secret for 15 minutes, run: daypass console --print{flag}")
 	}

@@ -59,16 +59,15 @@ const (
 	stateUnchecked = "-"
 )
 
-// finding is what is known of one link.
 type finding struct {
 	Link   string `json:"link"`
 	State  string `json:"state"`
 	Detail string `json:"detail"`
-	Advice string `json:"advice"` // lines; "" where there is nothing to do
+	Advice string `json:"advice"` // lines; "" if there is nothing to do
 	exit   int    // of a broken one
 }
 
-// errUnchecked is the error of a check that cannot be made; what it found says why.
+// errUnchecked is the error of a check that cannot be made. Its text says why.
 var errUnchecked = errors.New("unchecked")
 
 // broken is the error of a check: what is wrong, and what to do about it.
@@ -81,19 +80,18 @@ type examination struct {
 	src  profile.Source
 	name string // of the profile, as given; "" for the usual choice
 
-	session      *session // from the configuration on, as names and file are
+	session      *session // set by the check of the configuration, like names and file
 	names        failure.Names
 	file         *profile.Config // nil if everything came as flags
 	diagnosis    idp.Diagnosis
-	diagnosisErr error             // why the diagnosis is not whole
-	flow         string            // from the provider on
-	identity     *process.Identity // from the login on
+	diagnosisErr error             // why the diagnosis is not complete
+	flow         string            // set by the check of the flow
+	identity     *process.Identity // set by the check of the login
 }
 
 // examine checks the links of the chain in the order in which they are shown, each
-// if all that it needs is ok. A check returns a line that says what it found, and
-// below it advice, or the failure of a command for which the link is broken. The error
-// is an interruption.
+// if all that it needs is ok. A check returns what it found in one line, with lines of
+// advice below it, or why the link is broken. The error is an interruption.
 func (x *examination) examine(ctx context.Context) ([]finding, error) {
 	var findings []finding
 	found := map[string]finding{}
@@ -150,8 +148,8 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 	return findings, nil
 }
 
-// concerns reports whether the profile has a link: one that is for Azure alone has
-// hardly any, and a source of ID tokens none of a person's.
+// concerns reports whether the profile has a link. A profile for Azure alone has
+// hardly any, and one with a source of ID tokens has none that a person's login needs.
 func (x *examination) concerns(link string) bool {
 	if x.session == nil {
 		return link != "Azure"
@@ -193,8 +191,7 @@ func (e *Environment) report(findings []finding, asJSON bool) error {
 	return err
 }
 
-// The links of the chain in the order of the chain: this machine (files,
-// environment, keyring, and the way to a person), the provider, AWS.
+// The links: first this machine (files, environment, keyring, the way to a person).
 
 func (x *examination) checkConfiguration(context.Context) (string, error) {
 	p, err := loadAny(x.src, x.name)
@@ -252,7 +249,7 @@ func (x *examination) lineProblem(line string) string {
 		special = "\"'`$|;&<>()*?%^"
 	}
 	if name := x.session.Profile.Name; !strings.ContainsAny(name, special) {
-		line = strings.Replace(line, strconv.Quote(name), "NAME", 1) // a space in it works in these quotes alone
+		line = strings.Replace(line, strconv.Quote(name), "NAME", 1) // a name with a space needs these quotes
 	}
 	if at := strings.IndexAny(line, special); at >= 0 {
 		return fmt.Sprintf("SDKs do not agree on what %c means in it.", line[at])
@@ -283,8 +280,7 @@ func (x *examination) lineProblem(line string) string {
 	return ""
 }
 
-// checkOtherKeys looks for credentials that SDKs take instead of daypass's. Only
-// their names are looked at.
+// checkOtherKeys looks for credentials that SDKs take instead of daypass's, by name.
 func (x *examination) checkOtherKeys(context.Context) (string, error) {
 	isSet := func(variable string) bool { return x.env.Getenv(variable) != "" }
 	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
@@ -321,7 +317,7 @@ func (x *examination) checkKeyring(ctx context.Context) (string, error) {
 	return x.session.Kept.Where() + " keeps records and returns them", err
 }
 
-// checkPrompt comes after the login: nobody need be asked while it renews.
+// checkPrompt comes after the login, for while that renews nobody needs to be asked.
 func (x *examination) checkPrompt(context.Context) (string, error) {
 	a := x.session.audience()
 	browser, err := x.env.browser(x.session.Profile)
@@ -364,8 +360,8 @@ func (x *examination) checkProvider(ctx context.Context) (string, error) {
 
 func (x *examination) checkClock(context.Context) (string, error) {
 	const (
-		noticed  = time.Minute     // less may come of a slow answer
-		harmless = 5 * time.Minute // the leeway of the ID token's times
+		noticed  = time.Minute     // less can be due to a slow answer
+		harmless = 5 * time.Minute // the leeway for the times in an ID token
 	)
 	if !x.diagnosis.SkewKnown {
 		return x.names.Host + " sends no Date header", errUnchecked
@@ -384,8 +380,8 @@ func (x *examination) checkClock(context.Context) (string, error) {
 		"Set the clock, or turn on network time (NTP).")
 }
 
-// checkIssuer is about the discovery document: that it is there, and calls the
-// provider as the configuration does.
+// checkIssuer is about the discovery document: it must exist and name the provider as
+// the configuration does.
 func (x *examination) checkIssuer(context.Context) (string, error) {
 	return x.session.Profile.IDP.Issuer, x.diagnosisErr
 }
@@ -425,8 +421,7 @@ func (x *examination) checkSigning(context.Context) (string, error) {
 		"client secret, HS256, if there is none.)")
 }
 
-// checkLogin is about the login that there is, renewed if it must be and can be
-// without a person.
+// checkLogin takes the login as it is, or renews it if no person is needed for that.
 func (x *examination) checkLogin(ctx context.Context) (string, error) {
 	identity, err := x.session.Identity(ctx)
 	if err != nil {
@@ -447,8 +442,8 @@ func (x *examination) checkClaims(context.Context) (string, error) {
 	return fmt.Sprintf("iss=%s aud=%s azp=%s sub=%s alg=%s", i.Issuer, strings.Join(i.Audience, ","), azp, i.Subject, i.Algorithm), nil
 }
 
-// checkRenewal says whether there is a refresh token, and if not, why. A login
-// without one works, until it ends.
+// checkRenewal says whether there is a refresh token, and if not, why. Without one a
+// login works until it ends.
 func (x *examination) checkRenewal(context.Context) (string, error) {
 	if x.identity.Renews {
 		return "there is a refresh token: it renews by itself", nil

@@ -37,7 +37,7 @@ GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 is set.`,
 				return errors.New("--profile and --idp exclude each other")
 			}
 			src := e.source(cmd)
-			delete(src.Flags, "audience") // it is another one than that of the settings
+			delete(src.Flags, "audience") // the setting of that name is another one
 			p, err := loadLogin(src, name)
 			if err != nil {
 				return err
@@ -45,7 +45,7 @@ GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 is set.`,
 			switch {
 			case via == "login":
 				if p.Source != nil {
-					p.Name = "" // the token is that of the login
+					p.Name = "" // the token is the login's
 				}
 				if config.Command, err = e.googleCommand(p.Name, p.IDP.Name); err != nil {
 					return err
@@ -70,8 +70,8 @@ GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 is set.`,
 	return cmd
 }
 
-// googleCommand is the command line that a library runs for an ID token. Each splits
-// it in its own way: no word of it may hold a space, a quote or a backslash.
+// googleCommand is the command line that Google's libraries run for an ID token. Each
+// splits it in its own way, so no word may hold a space, a quote or a backslash.
 func (e *Environment) googleCommand(profile, idp string) (string, error) {
 	program, err := e.programPath()
 	if err != nil {

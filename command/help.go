@@ -16,8 +16,8 @@ import (
 	"github.com/daypass/daypass/profile"
 )
 
-// asFailure is how a command failed. What is not a failure yet is what cobra says of
-// the command line: an unknown command, flag or argument.
+// asFailure makes a failure of what cobra says of the command line: an unknown
+// command, flag or argument. Any other error is one already.
 func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
 	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
 		return failed
@@ -41,7 +41,7 @@ func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
 			}
 		}
 	}
-	hint, fewest := "", 2+len(typed)/4 // edits to get to a name from what was typed
+	hint, fewest := "", 2+len(typed)/4 // edits from what was typed to a name
 	for _, name := range known {
 		if edits := profile.EditDistance(typed, name); edits < fewest {
 			hint, fewest = "; did you mean "+dashes+name+"?", edits
@@ -83,8 +83,8 @@ func newSettings(*Environment) *cobra.Command {
 	return &cobra.Command{Use: "settings", Short: "The settings of a profile, as flags", Long: text.String()}
 }
 
-// plainBash takes the place of what the completion script has from bash-completion,
-// where that is not installed.
+// plainBash is what the completion script needs of bash-completion, for machines on
+// which that is not installed.
 const plainBash = `
 declare -F _get_comp_words_by_ref >/dev/null || __daypass_init_completion()
 {
@@ -93,8 +93,8 @@ declare -F _get_comp_words_by_ref >/dev/null || __daypass_init_completion()
 }
 `
 
-// finish is for when all commands are made: help ends with an error for what it
-// does not know, and completion offers names, and files only where a file is wanted.
+// finish makes help end with an error if it does not know a command, and completion
+// offer names, and files only where a file is wanted. It needs all subcommands.
 func finish(e *Environment, root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -123,7 +123,6 @@ func finish(e *Environment, root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 }
 
-// files offers file names.
 func files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }
@@ -139,7 +138,7 @@ func (e *Environment) completion(list func(*profile.Config) []string) cobra.Comp
 	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		if file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home}); err == nil {
-			// A line of the answer is one name; behind a tab is its description.
+			// To the shell a line is one name, and what follows a tab describes it.
 			names = slices.DeleteFunc(list(file), func(name string) bool {
 				return !strings.HasPrefix(name, typed) || strings.ContainsFunc(name, unicode.IsControl)
 			})

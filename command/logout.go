@@ -98,8 +98,8 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 	return text.String()
 }
 
-// profilesOf are the profiles that use the login: those that the file names, and
-// those that had credentials of it.
+// profilesOf are the profiles that use the login according to the file, and those that
+// had credentials from it.
 func profilesOf(src profile.Source, out process.LoggedOut) []string {
 	var profiles []string
 	if file, err := profile.Open(src); err == nil && out.IDP != "" {

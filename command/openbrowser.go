@@ -15,8 +15,8 @@ import (
 	"github.com/daypass/daypass/prompt"
 )
 
-// newOpenBrowser is what daypass runs itself again as, to open a browser: the
-// opener waits for what it starts, which must hold up nobody's command.
+// newOpenBrowser is the command with which daypass starts itself to open a browser:
+// the opener waits for what it starts, and nobody's command may wait with it.
 func newOpenBrowser(*Environment) *cobra.Command {
 	return &cobra.Command{
 		Use:    "open-browser URL",
@@ -27,7 +27,6 @@ func newOpenBrowser(*Environment) *cobra.Command {
 	}
 }
 
-// openBrowser opens an address for a profile.
 func (e *Environment) openBrowser(ctx context.Context, p profile.Profile, address string) error {
 	b, err := e.browser(p)
 	if err == nil {
@@ -43,7 +42,7 @@ func (e *Environment) browser(p profile.Profile) (prompt.Browser, error) {
 	if list := e.Getenv("BROWSER"); len(command) == 0 && list != "" {
 		command = firstBrowser(list)
 		if len(command) > 0 && filepath.Base(command[0]) == "wslview" {
-			command = nil // what it opens, the system opens without its PowerShell
+			command = nil // the system's opener does the same without PowerShell
 		}
 		// Without %s the address is put at the end.
 		if err := profile.CheckBrowserCommand(append(slices.Clone(command), "{url}")); err != nil {
@@ -53,9 +52,9 @@ func (e *Environment) browser(p profile.Profile) (prompt.Browser, error) {
 	return prompt.Browser{Command: command, Profile: p.Name, Self: e.Executable, Getenv: e.Getenv, Sleep: e.Sleep}, nil
 }
 
-// firstBrowser returns the words of the first command that exists in a list of the
-// form of BROWSER, or else of the last one: commands with or without %s for the
-// address, separated as in PATH.
+// firstBrowser splits the value of BROWSER: commands with or without %s for the
+// address, separated as in PATH. It returns the words of the first command that
+// exists, else of the last one.
 func firstBrowser(list string) (command []string) {
 	for entry := range strings.SplitSeq(list, string(os.PathListSeparator)) {
 		words, _ := profile.Words(strings.NewReplacer("%s", "{url}", "%%", "%").Replace(entry))

@@ -11,9 +11,9 @@ import (
 	"github.com/daypass/daypass/failure"
 )
 
-// programPath returns the path of this program that a credential_process can
-// name for long: the one on PATH, with links unresolved, for an update replaces
-// what a link leads to; else as it was typed. The error says why none will do.
+// programPath returns a path of this program that will last in a credential_process:
+// the one on PATH, with links unresolved, because an update replaces what a link leads
+// to; else as it was typed. The error says why no path will do.
 func (e *Environment) programPath() (string, error) {
 	why := "it is not known"
 	for i, path := range e.programNames() {
@@ -37,8 +37,8 @@ func (e *Environment) programPath() (string, error) {
 	return "", failure.New(failure.ExitUsage, nil, "the path of this program cannot be used in credential_process.", why+".", remedy)
 }
 
-// programNames returns the absolute paths that lead to this program: those on
-// PATH, and the one that was typed.
+// programNames returns the absolute paths of this program: those on PATH, the one
+// that was typed, and its own.
 func (e *Environment) programNames() []string {
 	var paths, names []string
 	for _, folder := range filepath.SplitList(e.Getenv("PATH")) {
@@ -54,7 +54,7 @@ func (e *Environment) programNames() []string {
 		return nil
 	}
 	for _, path := range append(paths, e.Executable) {
-		// Another program may have that name: os.Args[0] is what the caller says.
+		// Another program may have that name: the caller chooses os.Args[0].
 		path, err := filepath.Abs(path)
 		if found, wrong := os.Stat(path); err == nil && wrong == nil && found.Mode().IsRegular() && os.SameFile(found, self) {
 			names = append(names, path)
@@ -70,15 +70,12 @@ func executableName() string {
 	return "daypass"
 }
 
-// programFault says why a credential_process should not name an absolute path,
-// "" where it can.
+// programFault says why a credential_process should not name an absolute path, or "".
 //
 // botocore splits the line like a POSIX shell, on Windows by the rules of the C
-// run-time, without any shell; the other SDKs hand it to sh -c or cmd.exe /C. What
-// all of them take in the same way is a path without spaces, quotes and shell
-// characters. A backslash is a plain character to both readers on Windows and is
-// written as it is: doubled, it would stay doubled, and cmd.exe takes a slash for
-// the beginning of an option.
+// run-time; the other SDKs hand it to sh -c or cmd.exe /C. All of them read a path
+// without spaces, quotes and shell characters in the same way. On Windows both take a
+// backslash as it is, and cmd.exe takes a slash for the beginning of an option.
 func programFault(path, goos string, temporary []string, home string) string {
 	taken := "/._-+@,"
 	if goos == "windows" {
@@ -92,14 +89,14 @@ func programFault(path, goos string, temporary []string, home string) string {
 			return fmt.Sprintf("some SDKs run the command in a shell, which reads %q as more than a character", r)
 		}
 	}
-	// What is left of backslashes separates folders.
+	// Any backslash left separates folders.
 	slashes := func(path string) string { return strings.ReplaceAll(path, `\`, "/") }
 	if strings.Contains(slashes(path), "/go-build") {
 		return "it is what go run builds and removes"
 	}
 	for _, folder := range temporary {
 		folder = strings.TrimRight(slashes(folder), "/") + "/"
-		// If the home is in it, the file that will name the path is too.
+		// If the home folder is in it, so is the file that will name the path.
 		if folder != "/" && strings.HasPrefix(slashes(path), folder) && !strings.HasPrefix(slashes(home), folder) {
 			return "it is in a temporary folder"
 		}

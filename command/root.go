@@ -1,12 +1,11 @@
-// Package command is the command line of daypass: one file a subcommand. Each
-// reads its flags, calls the packages, and prints what they give.
+// Package command is the command line of daypass, with one file for each subcommand.
 //
-// The rules of output, kept by every command:
+// Every command keeps these rules of output:
 //   - stdout holds the named product of the command, built whole and written once;
-//   - stderr stays empty on success, but for the warnings of trust-policy, and holds
-//     at most three lines on failure;
-//   - what a person must act on goes to the terminal device, because SDKs hide or
-//     merge stderr.
+//   - stderr stays empty on success, except for the warnings of trust-policy, and
+//     holds at most three lines on failure;
+//   - what a person must act on goes to the terminal device, because SDKs hide stderr
+//     or mix it with other output.
 package command
 
 import (
@@ -32,8 +31,8 @@ import (
 	"github.com/daypass/daypass/prompt"
 )
 
-// Environment is what the commands touch of the outside. It is a parameter, so
-// that tests run whole command lines.
+// Environment is what the commands touch outside. As a parameter, it lets tests run
+// whole command lines.
 type Environment struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
@@ -41,14 +40,14 @@ type Environment struct {
 	Getenv         func(string) string
 	Environ        func() []string
 	Home           string // the user's home folder
-	Executable     string // this program, to be run again; "" if not known
-	Invoked        string // this program as it was called, a path or a name on PATH
+	Executable     string // this program, to be started again; "" if not known
+	Invoked        string // this program as it was called: a path, or a name on PATH
 	Now            func() time.Time
 	Sleep          func(context.Context, time.Duration) error
 	// CatchSignals makes signals end the command's context from now on, and not the
 	// process; nil: they do that already. It can be called again.
 	CatchSignals func()
-	// Keyrings are those that logins are kept in; nil: this system's.
+	// Keyrings are where logins are kept; nil: this system's.
 	Keyrings []cache.Keyring
 	// Clouds leads to Entra ID and Key Vault; nil: this machine's network does.
 	Clouds http.RoundTripper
@@ -62,7 +61,7 @@ type Environment struct {
 // OS is the real environment.
 func OS() Environment {
 	home, err := os.UserHomeDir()
-	if err != nil { // no HOME: cron and systemd can start programs without
+	if err != nil { // cron and systemd can start programs without HOME
 		if me, err := user.Current(); err == nil {
 			home = me.HomeDir
 		}
@@ -118,10 +117,9 @@ func Run(ctx context.Context, e Environment) int {
 	return fail(e.Stderr, failed)
 }
 
-// fail prints how a command failed, the first line behind the program's name, and
-// returns the exit code.
+// fail prints why a command failed, and returns the exit code.
 func fail(w io.Writer, failed *failure.Error) int {
-	columns := 0 // not a terminal: whoever reads it breaks its lines
+	columns := 0 // on anything but a terminal, lines stay whole
 	if f, ok := w.(*os.File); ok {
 		columns, _, _ = term.GetSize(int(f.Fd()))
 	}
@@ -134,8 +132,8 @@ func fail(w io.Writer, failed *failure.Error) int {
 	return failed.Exit
 }
 
-// fit breaks a line of more than so many columns between its words; 0 is any number.
-// A command at its end stays whole, to be copied.
+// fit breaks a line that is longer than so many columns between words; 0: no limit. A
+// command at its end stays whole, to be copied.
 func fit(line string, columns int) string {
 	if columns <= 0 || utf8.RuneCountInString(line) <= columns {
 		return line
@@ -149,7 +147,7 @@ func fit(line string, columns int) string {
 	return strings.ReplaceAll(prompt.Wrap(first, text, "  ", columns), "\x00", " ")
 }
 
-// subcommand is a subcommand that is made when it is needed.
+// subcommand makes a subcommand when it is needed.
 type subcommand struct {
 	name string // the first word of its Use
 	make func(*Environment) *cobra.Command
@@ -164,8 +162,8 @@ func subcommands() []subcommand {
 	}
 }
 
-// asked returns the one subcommand that the first argument names, else all of
-// them. To make them all takes longer than a cached answer does.
+// asked returns the one subcommand that the first argument names, else all of them.
+// Making them all takes longer than a cached answer.
 func asked(args []string) []subcommand {
 	all := subcommands()
 	for i, sub := range all {
@@ -185,8 +183,8 @@ identity provider. Name it as credential_process in ~/.aws/config; log in once,
 and every aws command, SDK and Terraform run works.`,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
-		DisableSuggestions: true, // ours fit one line, see usage
-		// A subcommand alone answers sooner without it.
+		DisableSuggestions: true, // ours fit into one line, see asFailure
+		// A single subcommand answers sooner without it.
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: len(subs) == 1},
 	}
 	version := root.Flags().BoolP("version", "v", false, "print the version")

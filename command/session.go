@@ -26,14 +26,14 @@ func profileFlag(cmd *cobra.Command, name *string) {
 	cmd.Flags().StringVarP(name, "profile", "p", "", "the profile (default: AWS_PROFILE, else default, else the only one)")
 }
 
-// loginFlags are those of a command that can also act on a login alone.
+// loginFlags gives a command its flags if it can also act on a login alone.
 func loginFlags(cmd *cobra.Command, name *string) {
 	profileFlag(cmd, name)
 	addSettings(cmd)
 	cmd.Flags().Lookup("idp").Hidden = false
 }
 
-// loadLogin is loadProfile, but with --idp alone the profile holds only its IDP.
+// loadLogin is loadProfile, but with --idp alone only the profile's IDP is set.
 func loadLogin(src profile.Source, name string) (profile.Profile, error) {
 	if section := src.Flags["idp"]; section != "" && name == "" {
 		idp, err := profile.LoadIDP(src, section)
@@ -72,8 +72,8 @@ func loadAny(src profile.Source, name string) (profile.Profile, error) {
 	return file.Load(name)
 }
 
-// addSettings gives a command the flags that override the profile's settings.
-// They are many and rarely needed, so they have a help page of their own.
+// addSettings gives a command the flags that override the profile's settings. There
+// are many, and they are rarely needed, so they have a help page of their own.
 func addSettings(cmd *cobra.Command) {
 	for _, flag := range profile.Flags() {
 		cmd.Flags().String(flag.Name, "", flag.Usage)
@@ -81,7 +81,6 @@ func addSettings(cmd *cobra.Command) {
 	}
 }
 
-// source is where the settings of a command line come from.
 func (e *Environment) source(cmd *cobra.Command) profile.Source {
 	src := profile.Source{Getenv: e.Getenv, Home: e.Home, Flags: map[string]string{}}
 	for _, flag := range profile.Flags() {
@@ -92,21 +91,18 @@ func (e *Environment) source(cmd *cobra.Command) profile.Source {
 	return src
 }
 
-// session is one command's way to a profile: the pipeline, and the terminal on
-// which the person is asked.
+// session is what one command has of a profile: the pipeline, and the terminal on which
+// the person is asked.
 type session struct {
 	*process.Pipeline
-	env *Environment
-	// typed: a person typed the command, and reads what it shows.
-	typed bool
-	// noBrowser: the person wants no tab.
-	noBrowser bool
+	env       *Environment
+	typed     bool // a person typed the command, and reads what it shows
+	noBrowser bool // the person does not want a tab
 
 	terminal     *prompt.Terminal
 	openTerminal sync.Once
 }
 
-// withSession runs do with the session of a profile.
 func (e *Environment) withSession(p profile.Profile, do func(*session) error) error {
 	s, err := e.session(p)
 	if err != nil {
@@ -120,14 +116,14 @@ func (e *Environment) withSession(p profile.Profile, do func(*session) error) er
 	return do(s)
 }
 
-// session makes the pipeline for a profile, and of it only what a cached answer needs.
+// session makes the pipeline for a profile, but only as far as a cached answer needs.
 func (e *Environment) session(p profile.Profile) (*session, error) {
 	if p.IDP.Storage == "" {
 		p.IDP.Storage = "auto" // no profile is named: logout --all
 	}
 	if e.storages == nil {
 		if e.stateDir, e.noStateDir = cache.StateDir(e.Getenv, e.Home); e.noStateDir != nil {
-			e.stateDir = filepath.Join(os.DevNull, "daypass") // there can be no such folder: nothing is kept
+			e.stateDir = filepath.Join(os.DevNull, "daypass") // cannot exist, so nothing is kept
 		}
 		e.storages = cache.Open(cache.Options{StateDir: e.stateDir, Getenv: e.Getenv, Keyrings: e.Keyrings})
 	}
@@ -153,7 +149,6 @@ func (e *Environment) withTimeout(ctx context.Context, d time.Duration) (context
 	return context.WithDeadline(ctx, e.Now().Add(d))
 }
 
-// audience is how a person can be reached by the rules of package prompt.
 func (s *session) audience() prompt.Audience {
 	return prompt.Look(s.Profile.IDP.Prompt, s.env.Getenv)
 }
@@ -229,7 +224,7 @@ func (s *session) waiting(ctx context.Context, open func() *process.Open) {
 	if tty == nil {
 		return
 	}
-	// Of those who wait on one terminal, one tells.
+	// If several wait on one terminal, one of them tells.
 	name := fmt.Sprintf("tell-%d", prompt.Session())
 	lock, err := s.Locks.Lock(ctx, name)
 	if err != nil {
@@ -267,8 +262,7 @@ func (s *session) tell(text string) {
 	}
 }
 
-// cleaned is text of outside origin, of which no character can change what a
-// terminal shows.
+// cleaned is prompt.Clean for text of several lines.
 func cleaned(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -277,8 +271,8 @@ func cleaned(text string) string {
 	return b.String()
 }
 
-// debugLog opens the file that DAYPASS_DEBUG names, for what an SDK hides and
-// status cannot say. It is appended to, and only its owner may read it.
+// debugLog opens the file that DAYPASS_DEBUG names, to append to it. Only its owner may
+// read it.
 func (e *Environment) debugLog() (*slog.Logger, error) {
 	path := e.Getenv("DAYPASS_DEBUG")
 	if path == "" {
@@ -291,7 +285,7 @@ func (e *Environment) debugLog() (*slog.Logger, error) {
 		return nil, usage("is not an absolute path")
 	}
 	if info, err := os.Stat(path); err == nil { // before it is opened: a pipe would wait for its other end
-		for _, output := range []io.Writer{e.Stdout, e.Stderr} { // /dev/stdout, led into a file
+		for _, output := range []io.Writer{e.Stdout, e.Stderr} { // /dev/stdout can lead to a file
 			f, _ := output.(*os.File) // a nil file has no FileInfo
 			if there, err := f.Stat(); err == nil && os.SameFile(there, info) {
 				return nil, usage("is an output of this command")
@@ -308,6 +302,6 @@ func (e *Environment) debugLog() (*slog.Logger, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 && f.Chmod(0o600) != nil {
 		return nil, usage("others can read it")
 	}
-	// Closed by the end of the process: each line is written at once.
+	// The end of the process closes it: each line is written at once.
 	return slog.New(slog.NewTextHandler(f, nil)).With("pid", os.Getpid()), nil
 }

@@ -47,7 +47,7 @@ It ends with 7 if a login cannot be reached, else with 3 if one needs a person.`
 	return cmd
 }
 
-// statuses looks at the one profile, or at all; the file is read once.
+// statuses looks at one profile or at all of them, and reads the file once.
 func (e *Environment) statuses(cmd *cobra.Command, name string) ([]process.Status, error) {
 	src := e.source(cmd)
 	config, err := profile.Open(src)
@@ -80,8 +80,8 @@ func (e *Environment) statuses(cmd *cobra.Command, name string) ([]process.Statu
 	return all, nil
 }
 
-// firstNeed is how status ends: with the first login that cannot be reached, else
-// with the first that needs a person; nil if all is well.
+// firstNeed is how status ends: with the first login that cannot be reached, else with
+// the first that needs a person, else nil.
 func firstNeed(all []process.Status) error {
 	var need error
 	for _, s := range all {
@@ -98,7 +98,7 @@ func firstNeed(all []process.Status) error {
 	return need
 }
 
-// render writes what is known of each profile, one fact on each line.
+// render writes what is known of each profile, with one fact on each line.
 func render(all []process.Status, now time.Time) []byte {
 	if len(all) == 0 {
 		return []byte("No profile uses daypass. Set one up: daypass configure\n")

@@ -72,11 +72,9 @@ func (e *Environment) printToken(format, field string, token secret.String, unti
 	return e.print(append(document, '\n'))
 }
 
-// googleTime is less than the 30 s that Google's libraries wait for us: what was said
-// after that would be lost.
+// googleTime is less than the 30 s after which Google's libraries stop listening.
 const googleTime = 25 * time.Second
 
-// tokenForGoogle prints the document that Google's client libraries read.
 func (s *session) tokenForGoogle(ctx context.Context) error {
 	tokenType, err := google.TokenType(s.env.Getenv)
 	if err != nil {
@@ -96,18 +94,18 @@ func (s *session) tokenForGoogle(ctx context.Context) error {
 	return s.env.answerGoogle(google.Token(tokenType, token, until))
 }
 
-// failForGoogle is report for Google's client libraries.
+// failForGoogle is fail for Google's client libraries.
 func (e *Environment) failForGoogle(failed *failure.Error) int {
 	var lines []string
 	for _, line := range failed.Lines {
 		lines = append(lines, prompt.Clean(line))
 	}
-	_ = e.answerGoogle(google.Failure(failed.Exit, "daypass: "+strings.Join(lines, "\n"))) // there is nobody left to tell
+	_ = e.answerGoogle(google.Failure(failed.Exit, "daypass: "+strings.Join(lines, "\n"))) // if it fails, there is nobody to tell
 	return 0
 }
 
-// answerGoogle prints a document, and puts it into the file that the library names.
-// If that fails, stdout still has it.
+// answerGoogle prints a document, and writes it to the file that the library names. If
+// that fails, stdout still has it.
 func (e *Environment) answerGoogle(document []byte) error {
 	if path := e.Getenv("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"); path != "" {
 		_ = google.WriteOutputFile(path, document)

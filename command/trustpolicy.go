@@ -13,7 +13,7 @@ import (
 	"github.com/daypass/daypass/process"
 )
 
-// theLoginsOwn is the value of --sub without one. No provider has such a subject.
+// theLoginsOwn is the value of --sub if none is given. No provider has such a subject.
 const theLoginsOwn = "the login's"
 
 func newTrustPolicy(e *Environment) *cobra.Command {
@@ -86,11 +86,11 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 	return cmd
 }
 
-// The forms of a trust policy with the identity provider and the role beside it.
-// A line that begins with "own|" is for providers that AWS does not know by itself,
-// with "long|" for sessions longer than a role allows for which nobody set it.
+// The forms of a trust policy, with the identity provider and the role. A line that
+// begins with "own|" is for providers that AWS does not know by itself, and one with
+// "long|" for sessions that are longer than the hour that a role allows by default.
 
-// Values are behind "=", for a client id may begin with "-".
+// Values follow "=", for a client id may begin with "-".
 const trustCLI = `{about}
 own|
 own|aws iam create-open-id-connect-provider --url={issuer} \
@@ -110,7 +110,7 @@ long|  --max-session-duration={seconds} \
 # A new role may do nothing yet: see aws iam attach-role-policy.
 `
 
-// The trust policy is the very document of JSON, which YAML 1.2 includes.
+// The trust policy is JSON here too, which YAML 1.2 includes.
 const trustCloudFormation = `{about}
 # To deploy: aws cloudformation deploy --capabilities CAPABILITY_NAMED_IAM ...
 # The role may do nothing yet: add ManagedPolicyArns or Policies to it.
