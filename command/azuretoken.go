@@ -2,7 +2,6 @@ package command
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,11 +17,8 @@ the role, and prints the access token: a kept one while it is fresh. It is a
 bearer token: whoever has it can do what the application may.`,
 		Example: "  daypass azure-token --profile dev --resource https://vault.azure.net\n" +
 			"  daypass azure-token --profile dev --scope https://graph.microsoft.com/.default --format json",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "raw" && format != "json" {
-				return fmt.Errorf("--format %q is not raw or json", format)
-			}
 			if (resource == "") == (scope == "") {
 				return errors.New("give either --resource or --scope")
 			}
@@ -48,7 +44,7 @@ bearer token: whoever has it can do what the application may.`,
 	profileFlag(cmd, &name)
 	cmd.Flags().StringVar(&resource, "resource", "", "what the token is for, such as https://vault.azure.net")
 	cmd.Flags().StringVar(&scope, "scope", "", "the same as a scope, such as https://vault.azure.net/.default")
-	cmd.Flags().StringVar(&format, "format", "raw", "raw or json")
+	formatFlag(cmd, &format, "raw", "json")
 	addSettings(cmd)
 	return cmd
 }

@@ -127,9 +127,18 @@ func files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// formats offers the values of the flag --format.
-func formats(cmd *cobra.Command, names ...string) {
+// formatFlag gives a command the flag --format with these values, the default first.
+func formatFlag(cmd *cobra.Command, format *string, names ...string) {
+	last := len(names) - 1
+	all := strings.Join(names[:last], ", ") + " or " + names[last]
+	cmd.Flags().StringVar(format, "format", names[0], all)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains(names, *format) {
+			return fmt.Errorf("--format %q is not %s", *format, all)
+		}
+		return nil
+	}
 }
 
 // completion offers the names that begin with what was typed. From a file that

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,32 +16,7 @@ import (
 // the one on PATH, with links unresolved, because an update replaces what a link leads
 // to; else as it was typed. The error says why no path will do.
 func (e *Environment) programPath() (string, error) {
-	why := "it is not known"
-	for i, path := range e.programNames() {
-		temporary := []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders",
-			e.Getenv("TMPDIR"), e.Getenv("TEMP"), e.Getenv("TMP")}
-		fault := programFault(path, runtime.GOOS, temporary, e.Home)
-		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
-			fault = "it is in the source folder, where it was built"
-		}
-		if fault == "" {
-			return path, nil
-		}
-		if i == 0 {
-			why = path + ": " + fault
-		}
-	}
-	remedy := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
-	if runtime.GOOS == "windows" {
-		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
-	}
-	return "", failure.New(failure.ExitUsage, nil, "the path of this program cannot be used in credential_process.", why+".", remedy)
-}
-
-// programNames returns the absolute paths of this program: those on PATH, the one
-// that was typed, and its own.
-func (e *Environment) programNames() []string {
-	var paths, names []string
+	var paths []string
 	for _, folder := range filepath.SplitList(e.Getenv("PATH")) {
 		if filepath.IsAbs(folder) {
 			paths = append(paths, filepath.Join(folder, executableName()))
@@ -49,18 +25,31 @@ func (e *Environment) programNames() []string {
 	if strings.ContainsRune(filepath.ToSlash(e.Invoked), '/') {
 		paths = append(paths, e.Invoked)
 	}
-	self, err := os.Stat(e.Executable)
-	if err != nil {
-		return nil
-	}
+	temporary := []string{"/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/var/folders", "/private/var/folders",
+		e.Getenv("TMPDIR"), e.Getenv("TEMP"), e.Getenv("TMP")}
+	self, _ := os.Stat(e.Executable)
+	why := ""
 	for _, path := range append(paths, e.Executable) {
+		path, _ := filepath.Abs(path)
 		// Another program may have that name: the caller chooses os.Args[0].
-		path, err := filepath.Abs(path)
-		if found, wrong := os.Stat(path); err == nil && wrong == nil && found.Mode().IsRegular() && os.SameFile(found, self) {
-			names = append(names, path)
+		if found, err := os.Stat(path); err != nil || !found.Mode().IsRegular() || !os.SameFile(found, self) {
+			continue
 		}
+		fault := programFault(path, runtime.GOOS, temporary, e.Home)
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "go.mod")); err == nil && fault == "" {
+			fault = "it is in the source folder, where it was built"
+		}
+		if fault == "" {
+			return path, nil
+		}
+		why = cmp.Or(why, path+": "+fault)
 	}
-	return names
+	remedy := "Copy it to /usr/local/bin/daypass, and run: /usr/local/bin/daypass configure"
+	if runtime.GOOS == "windows" {
+		remedy = `Copy daypass.exe to C:\daypass, and run: C:\daypass\daypass.exe configure`
+	}
+	return "", failure.New(failure.ExitUsage, nil, "the path of this program cannot be used in credential_process.",
+		cmp.Or(why, "it is not known")+".", remedy)
 }
 
 func executableName() string {

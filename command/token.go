@@ -18,8 +18,7 @@ import (
 )
 
 func newToken(e *Environment) *cobra.Command {
-	var name string
-	var format string
+	var name, format string
 	cmd := &cobra.Command{
 		Use:   "token [-p PROFILE | --idp NAME]",
 		Short: "Print the ID token, for another cloud's federation",
@@ -31,9 +30,6 @@ gcp-config): it ends with 0 and says in the document on stdout what went wrong.`
 		Example: "  daypass token --idp corp\n  daypass token --profile dev --format json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "raw" && format != "json" && format != "gcp" {
-				return fmt.Errorf("--format %q is not raw, json or gcp", format)
-			}
 			p, err := loadLogin(e.source(cmd), name)
 			if err != nil {
 				return err
@@ -55,8 +51,7 @@ gcp-config): it ends with 0 and says in the document on stdout what went wrong.`
 		},
 	}
 	loginFlags(cmd, &name)
-	cmd.Flags().StringVar(&format, "format", "raw", "raw, json or gcp")
-	formats(cmd, "raw", "json", "gcp")
+	formatFlag(cmd, &format, "raw", "json", "gcp")
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ const theLoginsOwn = "the login's"
 
 func newTrustPolicy(e *Environment) *cobra.Command {
 	var name, format, sub string
-	known := []string{"json", "cli", "cloudformation", "terraform"}
 	cmd := &cobra.Command{
 		Use:   "trust-policy [-p PROFILE] [--sub[=SUBJECT]]",
 		Short: "Print the trust policy that the role needs",
@@ -43,9 +41,6 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			return noArguments(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(known, format) {
-				return fmt.Errorf("--format %q is not json, cli, cloudformation or terraform", format)
-			}
 			if cmd.Flags().Changed("sub") && sub == "" {
 				return errors.New("--sub= names nobody; leave it out to let every user in")
 			}
@@ -78,8 +73,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 		},
 	}
 	profileFlag(cmd, &name)
-	cmd.Flags().StringVar(&format, "format", "json", "json, cli, cloudformation or terraform")
-	formats(cmd, known...)
+	formatFlag(cmd, &format, "json", "cli", "cloudformation", "terraform")
 	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or whoever is logged in")
 	cmd.Flags().Lookup("sub").NoOptDefVal = theLoginsOwn
 	addSettings(cmd)
