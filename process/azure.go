@@ -26,14 +26,14 @@ const (
 	federationAudience = "api://AzureADTokenExchange"
 	// assertionLife is how long an assertion is good: as long as AWS allows.
 	assertionLife = time.Hour
-	// assertionLeast is the shortest life that AWS gives to one.
+	// assertionLeast is the shortest life that AWS gives an assertion.
 	assertionLeast = time.Minute
 )
 
-// AzureToken returns an access token of Entra ID for the scope: cached while it is
-// fresh, else for the role's credentials, which are got as [Pipeline.Credentials]
-// gets them. With [profile.ViaIMDS] it is the machine's own, which that keeps
-// itself.
+// AzureToken returns an access token of Entra ID for the scope: the cached one while it
+// is fresh, else a new one for the role's credentials, which come from
+// [Pipeline.Credentials]. With [profile.ViaIMDS] it is the machine's own, which the
+// machine caches itself.
 func (p *Pipeline) AzureToken(ctx context.Context, scope string) (azure.Token, error) {
 	token, err := p.azureToken(ctx, scope)
 	return token, p.Fill(err)
@@ -89,7 +89,8 @@ func (p *Pipeline) withoutAzure() *failure.Error {
 		"Set daypass_azure_tenant and daypass_azure_client_id in it; on a virtual machine of Azure, daypass_azure_via = imds.")
 }
 
-// CheckAssertion says what can be said of [Pipeline.Assertion] without asking.
+// CheckAssertion returns what [Pipeline.Assertion] would fail with before it asks
+// anybody.
 func (p *Pipeline) CheckAssertion() error {
 	f := p.withoutAzure()
 	if p.Profile.Azure.Via == profile.ViaIMDS {
@@ -101,8 +102,7 @@ func (p *Pipeline) CheckAssertion() error {
 	return p.Fill(f)
 }
 
-// newAzureToken gets a token and keeps it, if the login that it came of is still
-// there.
+// newAzureToken gets a token, and keeps it if the login that it came from still exists.
 func (p *Pipeline) newAzureToken(ctx context.Context, name, scope string) (azure.Token, error) {
 	credentials, err := p.Credentials(ctx, ForSDK)
 	if err != nil {
@@ -259,7 +259,7 @@ func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
 	}, nil
 }
 
-// TryAzure gets a token for Key Vault with the login that there is and drops it, as
+// TryAzure gets a token for Key Vault with the current login and drops it, as
 // [Pipeline.TryRole] does with credentials.
 func (p *Pipeline) TryAzure(ctx context.Context) (until time.Time, err error) {
 	var token azure.Token
@@ -286,7 +286,7 @@ func (p *Pipeline) azureName(scope string) string {
 func (p *Pipeline) readAzure(ctx context.Context, name string) *role {
 	key, err := p.Kept.Key(ctx)
 	if err != nil {
-		return nil // the role's credentials meet the same, and say it
+		return nil // the same happens to the role's credentials, and is reported there
 	}
 	r, err := unseal[role](p.Kept, key, name)
 	if err != nil {

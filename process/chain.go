@@ -13,7 +13,7 @@ import (
 )
 
 // A chained profile has its role assumed by the role of another profile, whose
-// credentials are cached, locked and renewed as ever. Locks are taken from the
+// credentials are cached, locked and renewed as always. Locks are taken from the
 // profile that is asked for towards the login.
 
 // source is the pipeline of the profile whose role assumes this one's.
@@ -23,8 +23,8 @@ func (p *Pipeline) source() *Pipeline {
 	return &source
 }
 
-// renewChainedRole trades the source's role credentials for this role's and
-// stores them. Credentials of the source that AWS no longer takes are renewed once.
+// renewChainedRole trades the source's role credentials for this role's and stores
+// them. If AWS no longer accepts the source's credentials, they are renewed once.
 func (p *Pipeline) renewChainedRole(ctx context.Context, started time.Time, how manner) (*role, error) {
 	source := p.source()
 	by, err := source.currentRole(ctx, started, ForSDK, how)
@@ -97,7 +97,7 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, erro
 	return p.role(output.Credentials, output.AssumedRoleUser)
 }
 
-// isStale reports that AWS does not take the credentials that signed the request.
+// isStale reports whether AWS does not accept the credentials that signed the request.
 func isStale(err error) bool {
 	api := asSTSError(err)
 	return api != nil && (strings.HasPrefix(api.Code, "ExpiredToken") || api.Code == "InvalidClientTokenId")

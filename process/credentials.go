@@ -51,8 +51,8 @@ func ForSDK(left, granted time.Duration) bool { return left >= min(16*time.Minut
 func ForSession(left, granted time.Duration) bool { return left >= granted*3/4 }
 
 const (
-	// usableLeft is what old credentials must have left to be served if they cannot
-	// be renewed: less could end within the request they are signed for.
+	// usableLeft is what old credentials must have left to be served if they cannot be
+	// renewed: credentials with less could expire during the request that they sign.
 	usableLeft = 60 * time.Second
 	// silentTime bounds a renewal while old credentials still serve.
 	silentTime = 5 * time.Second
@@ -90,9 +90,9 @@ func (p *Pipeline) currentRole(ctx context.Context, started time.Time, fresh Fre
 	return p.renewedRole(ctx, started, fresh, how, r, err)
 }
 
-// renewedRole takes the role's lock, reads again, and renews. While old
-// credentials serve it waits for nobody. read is why there are no old ones. A
-// failure is noted before the lock is released, for those who wait for it.
+// renewedRole takes the role's lock, reads again, and renews. While old credentials
+// serve, it waits for nobody. read says why there are no old ones. A failure is noted
+// before the lock is released, for those who wait for it.
 func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fresh, how manner, old *role, read error) (renewed *role, err error) {
 	var lock *cache.Lock
 	defer func() {
@@ -151,7 +151,7 @@ func (p *Pipeline) noteFailure(err error) {
 	}
 }
 
-// fromAWS wraps a failure that came of asking AWS.
+// fromAWS wraps a failure of a request to AWS.
 type fromAWS struct{ error }
 
 func (e fromAWS) Unwrap() error { return e.error }
@@ -180,7 +180,7 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 	case readErr == nil && kept.usable(p.Now()):
 		old = kept
 	}
-	if p.readNote(p.roleNote()).Exit == 0 { // once an outage
+	if p.readNote(p.roleNote()).Exit == 0 { // once in an outage
 		p.tell("daypass: " + failure.From(p.Fill(err)).Lines[0] + " The old credentials serve until " + p.clockTime(old.Expires) + ".")
 	}
 	p.noteFailure(err)
@@ -225,10 +225,9 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 	return renewed, p.storeRole(ctx, renewed)
 }
 
-// storeRole keeps new role credentials. The login's lock is not held, so the login
-// may have been removed or replaced meanwhile. Its key has been, then: the
-// credentials are sealed under one that nobody has any more, and they are not
-// printed either.
+// storeRole keeps new role credentials. The login's lock is not held, so the login may
+// have been removed or replaced meanwhile. Then so was its key: the credentials are
+// sealed under a key that nobody has any more, and they are not printed either.
 func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
 	if !renewed.key.Empty() { // else nothing of this login is kept
 		switch err := p.putRole(renewed); {
@@ -246,8 +245,8 @@ func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
 	return nil
 }
 
-// isGone reports whether the login has been removed or replaced, if what comes of it
-// is sealed with that key.
+// isGone reports whether the login has been removed or replaced. That is known only if
+// its files are sealed with that key.
 func (p *Pipeline) isGone(ctx context.Context, sealed cache.Key) bool {
 	key, err := p.Kept.Key(ctx)
 	return !sealed.Empty() && (notThere(err) || err == nil && !key.Equal(sealed.String))
@@ -278,8 +277,8 @@ func (r *role) fresh(now time.Time, fresh Fresh) bool {
 	return left > 0 && fresh(left, r.granted())
 }
 
-// issuedSince reports whether another process has stored the credentials while
-// this one waited: they are as new as they get, whatever they have left.
+// issuedSince reports whether another process has stored the credentials while this one
+// waited: they are as new as possible, however little time they have left.
 func (r *role) issuedSince(started, now time.Time) bool {
 	return r.left(now) > 0 && !r.Issued.Before(started)
 }

@@ -68,8 +68,8 @@ func tryStorage(ctx context.Context, scratch *cache.Login) error {
 	return scratch.Forget()
 }
 
-// Diagnose asks the provider what it publishes, whatever is remembered of it.
-// The diagnosis holds what is known of the clock with an error too.
+// Diagnose asks the provider what it publishes, whatever is remembered of it. With an
+// error, the diagnosis still holds what is known of the clock.
 func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
 	flow, err := p.flow()
 	if err != nil {
@@ -79,9 +79,9 @@ func (p *Pipeline) Diagnose(ctx context.Context) (idp.Diagnosis, error) {
 	return d, p.Fill(err)
 }
 
-// TryClient asks the provider whether it lets the client log people in: for a code,
-// which nobody is shown. It returns the flow. Without a person it cannot be known
-// whether the client may log in with a browser.
+// TryClient asks the provider whether it lets the client log people in: it asks for a
+// code, which nobody is shown. It returns the flow. Only a person can find out whether
+// the client may log in with a browser.
 func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 	flow, err := p.flow()
 	if err != nil {
@@ -105,8 +105,8 @@ type Identity struct {
 	Renews bool // there is a refresh token
 }
 
-// Identity returns the login that there is, renewed if it must be and can be
-// without a person.
+// Identity returns the current login. It renews it first if that is necessary and does
+// not need a person.
 func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
 	l, err := p.silentLogin(ctx, secret.String{})
 	if err != nil {
@@ -116,9 +116,8 @@ func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
 	return Identity{Token: t, Who: who(t), Until: l.Expires, Renews: !l.RefreshToken.Empty()}, nil
 }
 
-// TryRole assumes the role with the login that there is, and for a chained role
-// each on the way to it, and drops the credentials. It returns the ARN of the session
-// that they were for.
+// TryRole assumes the role with the current login, and for a chained role each role on
+// the way to it, and drops the credentials. It returns the ARN of their session.
 func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
 	r, err := p.tryRole(ctx)
 	if err != nil {
@@ -157,7 +156,7 @@ func (p *Pipeline) tryRole(ctx context.Context) (*role, error) {
 	return r, nil
 }
 
-// silentLogin is idToken without a person and with an end: another process may
+// silentLogin is idToken without a person and with a time limit: another process may
 // hold the login for as long as a code is good.
 func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*login, error) {
 	if p.isWorkload() {
@@ -173,8 +172,7 @@ func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*lo
 	return l, err
 }
 
-// Reach makes one request to a server of AWS, with nothing in it. Any answer over
-// HTTP will do.
+// Reach sends one empty request to a server of AWS. Any HTTP answer will do.
 func (p *Pipeline) Reach(ctx context.Context, address string) error {
 	transport, err := p.stsTransport()
 	if err != nil {

@@ -44,7 +44,7 @@ func NewTransport(bundle string) (*http.Transport, error) {
 		MaxIdleConnsPerHost:   1,
 		IdleConnTimeout:       30 * time.Second,
 		ForceAttemptHTTP2:     true,
-		// An answer's headers are as little trusted as its body.
+		// The headers of an answer are trusted no more than its body.
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	if bundle == "" {
@@ -106,8 +106,8 @@ func (p *Pipeline) transport(bundle string) (*http.Transport, error) {
 	return t, nil
 }
 
-// ahead is a transport with a connection for its first request that is being
-// opened already, beside what the caller does.
+// ahead is a transport that opens the connection for its first request while the caller
+// does something else.
 type ahead struct {
 	*http.Transport
 	ready <-chan *http.ClientConn // closed without one if it could not be opened
@@ -139,8 +139,8 @@ func (a ahead) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.Transport.RoundTrip(r)
 }
 
-// newClient returns a client that follows no redirect, for a bearer token is in
-// the request, and reads no more than max bytes of an answer.
+// newClient returns a client that follows no redirect, because its requests hold a
+// bearer token, and reads at most max bytes of an answer.
 func newClient(transport http.RoundTripper, max int64, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport:     limited{transport, max},

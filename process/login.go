@@ -32,8 +32,8 @@ type LoggedIn struct {
 	Kept   bool      // the login was there before, and was proven to renew
 }
 
-// Login logs in now, in front of the person. A login that still renews is kept,
-// after it was renewed to prove it; anew starts a new one all the same.
+// Login logs in now, in front of the person. A login that still renews is kept, after a
+// renewal has proved it; anew starts a new one all the same.
 func (p *Pipeline) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	started := p.Now()
 	how := loggingIn
@@ -54,7 +54,7 @@ func (p *Pipeline) Login(ctx context.Context, anew bool) (LoggedIn, error) {
 	}, nil
 }
 
-// IDToken returns an ID token that serves, and when it expires.
+// IDToken returns an ID token that can be used, and when it expires.
 func (p *Pipeline) IDToken(ctx context.Context) (secret.String, time.Time, error) {
 	l, err := p.idToken(ctx, p.Now(), asking, secret.String{})
 	if err != nil {
@@ -63,9 +63,9 @@ func (p *Pipeline) IDToken(ctx context.Context) (secret.String, time.Time, error
 	return l.IDToken.String, l.Expires, nil
 }
 
-// idToken returns the login with an ID token that serves: the cached one, else
-// one from the refresh token, else one from a person. rejected is an ID token
-// that AWS has refused as expired, whatever our clock says.
+// idToken returns the login with an ID token that can be used: the cached one, else one
+// from the refresh token, else one from a person. rejected is an ID token that AWS has
+// refused as expired, whatever our clock says.
 func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, rejected secret.String) (*login, error) {
 	if p.isWorkload() {
 		return p.workloadLogin(ctx)
@@ -90,7 +90,7 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 }
 
 // lockedIDToken is idToken under the login's lock. waited says that this process has
-// waited for a browser tab, whose end it then tells.
+// waited for a browser tab, and has to report how that ended.
 func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how manner, rejected secret.String, waited bool) (*login, error) {
 	lock, err := p.wait(ctx, p.loginLock(), how)
 	if err != nil {

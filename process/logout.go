@@ -39,9 +39,9 @@ func (p *Pipeline) Logout(ctx context.Context) (LoggedOut, error) {
 	return out, p.Fill(err)
 }
 
-// LogoutAll logs out of every login that daypass has stored on this machine. It
-// needs no configuration, but a client secret is known only from one. With an
-// error come those that were ended.
+// LogoutAll logs out of every login that daypass has stored on this machine. It needs
+// no configuration, but a client secret is known only from one. With an error it
+// returns the logins that it has ended.
 func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 	var all []LoggedOut
 	done := func(out LoggedOut, err error) error {
@@ -57,7 +57,7 @@ func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 			err = done(p.logout(ctx, kept, key))
 		}
 		if failed == nil {
-			failed = err // the others are ended all the same
+			failed = err // the other logins are ended all the same
 		}
 	}
 	if failed != nil {
@@ -110,7 +110,7 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 	if err != nil {
 		return LoggedOut{}, err
 	}
-	out.Found = out.Found || len(roles) > 0 // of a source, which has no login
+	out.Found = out.Found || len(roles) > 0 // a source has them without a login
 	for _, r := range roles {
 		if r.Profile != "" {
 			out.Profiles = append(out.Profiles, r.Profile)
@@ -140,8 +140,8 @@ func (p *Pipeline) roles(ctx context.Context) (all []*role) {
 	return all
 }
 
-// remove revokes and deletes a login in every place: all of them are read before
-// anything is done, so that one which is out of reach keeps the others as well.
+// remove revokes and deletes a login in every place. It reads all of them first, so
+// that nothing is deleted if one is out of reach.
 func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items) (LoggedOut, error) {
 	out := LoggedOut{IDP: name}
 	name = cmp.Or(name, anEarlierSetup)

@@ -202,8 +202,8 @@ func outOfTime(ctx context.Context) *failure.Error {
 		"Your login is kept. Repeat your command.")
 }
 
-// wait takes a lock, which may be nil for a workload. While another process holds it, the person is told what is
-// waited for, unless old credentials serve and nobody needs to know.
+// wait takes a lock, which may be nil for a workload. While another process holds it,
+// the person is told what daypass waits for, unless old credentials serve.
 func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lock, error) {
 	lock, err := p.Locks.TryLock(name)
 	if err != nil && p.isWorkload() && !errors.Is(err, cache.ErrBusy) {

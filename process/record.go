@@ -162,8 +162,8 @@ func (n note) newerThan(started, now time.Time) bool {
 	return !n.At.Before(started) && !n.At.After(now.Add(time.Second))
 }
 
-// recent reports whether at is less than within before now, give or take the
-// second by which clocks are set.
+// recent reports whether at is less than within ago, or at most a second ahead, by
+// which clocks are set.
 func recent(at, now time.Time, within time.Duration) bool {
 	age := now.Sub(at)
 	return age > -time.Second && age < within
@@ -380,8 +380,8 @@ func (p *Pipeline) putNote(name string, n note) {
 }
 
 // readAttempt reads what is known of asking for this login: the note, and the
-// authorization that waits, which may be nil. One whose code has run out is what
-// it is: a code that nobody answered, or the provider did not.
+// authorization that waits, which may be nil. If its code has run out, that is noted:
+// nobody has answered it, or the provider has not.
 func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)

@@ -42,8 +42,8 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 	p.connectToSTS(ctx)
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
 	if idp.IsLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
-		// At once: the grace that some providers give a used token is seconds. Also if
-		// the mark was there: its process may have died before it sent anything.
+		// At once, for some providers accept a used token only for a few seconds. Also
+		// if the mark was there, for its process may have died before it sent anything.
 		answerLost = true
 		tokens, err = flow.Refresh(ctx, l.RefreshToken.String)
 	}
@@ -105,8 +105,8 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 		return p.renewalFailure(ctx, n, err) // or each caller would renew once more
 	}
 	if before == "" {
-		// Whose login it is, is known only now, and what the key seals may be somebody
-		// else's.
+		// Only now is it known whose login this is, and what the key seals may be
+		// somebody else's.
 		if l.key, err = p.newKey(ctx); err != nil {
 			l.unstored = err
 		}
@@ -123,9 +123,9 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	return nil
 }
 
-// verify checks an ID token. It belongs to the exchange that brought the token, so
-// it is not cancelled, but bounded; and since the token may not be had again, it
-// is tried again if the provider's keys could not be fetched.
+// verify checks an ID token. It belongs to the exchange that brought the token, so it
+// is bounded but not cancelled. The provider may not give the token again, so the
+// check is repeated if the provider's keys could not be fetched.
 func (p *Pipeline) verify(ctx context.Context, idToken secret.String) (idp.Token, error) {
 	flow, err := p.flow()
 	if err != nil {

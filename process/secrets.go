@@ -20,9 +20,8 @@ type Wanted struct {
 	reference.Reference
 }
 
-// References finds the variables of an environment, NAME=VALUE each, whose values
-// are references, and says of those that cannot be followed what can be said without
-// asking.
+// References finds the variables of an environment, NAME=VALUE each, whose values are
+// references, and returns the errors that can be found without asking anybody.
 func (p *Pipeline) References(environ []string) ([]Wanted, error) {
 	var all []Wanted
 	for _, assignment := range environ {

@@ -55,9 +55,9 @@ func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
 	return p.role(output.Credentials, output.AssumedRoleUser)
 }
 
-// timeForSTS is ctx with at least [afterLoginTime] to its deadline if what STS is to
-// be sent was obtained since the process started: that may be the last moment. It still
-// ends with an interruption of ctx.
+// timeForSTS is ctx, with at least [afterLoginTime] to its deadline if this process has
+// obtained what is sent to STS: that may have been at the last moment. An interruption
+// of ctx still ends it.
 func (p *Pipeline) timeForSTS(ctx context.Context, obtained, started time.Time) (context.Context, context.CancelFunc) {
 	if obtained.Before(started) || p.timeFor(ctx, afterLoginTime) {
 		return ctx, func() {}
@@ -147,8 +147,8 @@ func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 }
 
 // connectToSTS opens the connection to STS while the provider is asked for the ID
-// token, which is two round trips less to wait for. Whatever goes wrong with it is
-// met again, and told, by the request.
+// token, which is two round trips less to wait for. If that fails, the request itself
+// fails in the same way, and says why.
 func (p *Pipeline) connectToSTS(ctx context.Context) {
 	if !p.forRole || p.toSTS != nil {
 		return
@@ -250,8 +250,8 @@ type badAnswer struct{ what string }
 
 func (e *badAnswer) Error() string { return "the answer of STS cannot be used: " + e.what }
 
-// asBadAnswer tells an answer that is not AWS's own from an error: it comes from a
-// proxy, or is a page to log in to the network. Any other error is returned as it is.
+// asBadAnswer recognizes an answer that is not from AWS, but from a proxy, or a page to
+// log in to the network. Any other error is returned as it is.
 func asBadAnswer(err error) error {
 	var unread *smithy.DeserializationError
 	var response *awshttp.ResponseError

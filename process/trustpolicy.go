@@ -35,8 +35,7 @@ type TrustPolicy struct {
 	Notes []string
 }
 
-// Subject returns the sub claim of the login that there is. There is no network and
-// no prompt.
+// Subject returns the sub claim of the current login, without network or prompt.
 func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 	t, err := p.knownToken(ctx)
 	if err != nil && !notThere(err) {
@@ -49,15 +48,15 @@ func (p *Pipeline) Subject(ctx context.Context) (string, error) {
 		"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
 }
 
-// TrustPolicy returns what AWS needs for the profile, from the configuration
-// and, if there is a login, from the claims of its ID token. sub lets in one user
-// alone; "" is everybody who can log in to the client. There is no network and no
-// prompt. For a workload a token is got, and its claims are pinned; sub takes the
-// place of the token's.
+// TrustPolicy returns what AWS needs for the profile, from the configuration and, if
+// there is a login, from the claims of its ID token. sub lets in one user alone; "" is
+// everybody who can log in to the client. It uses no network and no prompt, except
+// that it fetches a workload's token, whose claims are pinned; sub takes the place of
+// the token's.
 func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, error) {
 	var token idp.Token
 	var err error
-	if p.Profile.Source == nil || !p.isWorkload() { // none is got for a role that it is not for
+	if p.Profile.Source == nil || !p.isWorkload() { // a workload's token is for the first role alone
 		token, err = p.knownToken(ctx)
 	}
 	known := err == nil

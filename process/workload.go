@@ -18,8 +18,8 @@ import (
 // isWorkload reports that nobody logs in: ID tokens come from elsewhere.
 func (p *Pipeline) isWorkload() bool { return p.Profile.IDP.Source != "" }
 
-// workloadLogin is what a login would be: an ID token, got anew, and the key that
-// seals what comes of it.
+// workloadLogin is what a login would be: a new ID token, and the key that seals what
+// comes of it.
 func (p *Pipeline) workloadLogin(ctx context.Context) (*login, error) {
 	t, err := p.workloadToken(ctx)
 	if err != nil {
@@ -85,9 +85,9 @@ func (p *Pipeline) workloadKey(ctx context.Context) (cache.Key, error) {
 	return p.newKey(ctx)
 }
 
-// workloadMark tells jobs apart that share a machine: what one was given is not for
-// the next, whose token AWS might refuse. It is "" for sources that are the same for
-// whatever runs here.
+// workloadMark tells jobs apart that share a machine: what one was given is not for the
+// next, whose token AWS might refuse. It is "" for sources that give all that runs here
+// the same.
 func (p *Pipeline) workloadMark() string {
 	kind, name, _ := strings.Cut(p.Profile.IDP.Source, ":")
 	switch kind {
@@ -99,8 +99,8 @@ func (p *Pipeline) workloadMark() string {
 	return ""
 }
 
-// knownToken is the token of the login that there is, or of the source. The error
-// is [cache.ErrMiss] if nobody has logged in.
+// knownToken is the token of the current login, or of the source. The error is
+// [cache.ErrMiss] if nobody has logged in.
 func (p *Pipeline) knownToken(ctx context.Context) (idp.Token, error) {
 	if p.isWorkload() {
 		return p.workloadToken(ctx)
