@@ -22,7 +22,7 @@ func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
 	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
 		return failed
 	}
-	known, typed, dashes := []string(nil), "", ""
+	says, known, typed, dashes := strings.Replace(err.Error(), "arg(s)", "argument", 1), []string(nil), "", ""
 	if cmd.Name() == "help" {
 		cmd = cmd.Root()
 	}
@@ -47,7 +47,7 @@ func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
 			hint, fewest = "; did you mean "+dashes+name+"?", edits
 		}
 	}
-	return failure.New(failure.ExitUsage, err, strings.Replace(err.Error(), "arg(s)", "argument", 1)+hint, "Run: "+cmd.CommandPath()+" --help")
+	return failure.New(failure.ExitUsage, err, says+hint, "Run: "+cmd.CommandPath()+" --help")
 }
 
 // noArguments is for a command that takes flags alone.
