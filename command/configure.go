@@ -174,15 +174,16 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 		switch {
 		case harm[c.Key] != "":
 			all = append(all, said+", which "+harm[c.Key])
+		case c.Key == "credential_process": // ours
 		case c.Key == "storage" && c.Value == "file":
 			all = append(all, said+", which keeps logins outside the keyring")
-		case c.Old != "" && c.Key != "credential_process":
+		case c.Old != "":
 			all = append(all, said+", which was "+shownValue(c.Key, c.Old))
-		case !c.New && c.Key != "credential_process":
+		case !c.New:
 			all = append(all, said+", in a section that you already have")
-		case c.New && c.IDP && (slices.Contains(config.CompanyIDPNames(), c.Name) || config.NamesUsing(c.Name) != nil):
+		case c.IDP && (slices.Contains(config.CompanyIDPNames(), c.Name) || config.NamesUsing(c.Name) != nil):
 			all = append(all, said+", for a login that you already have")
-		case c.New && !c.IDP && c.Name == "default" && c.Key == "daypass_role_arn":
+		case !c.IDP && c.Name == "default" && c.Key == "daypass_role_arn":
 			all = append(all, said+", which every AWS tool uses where no profile is named")
 		}
 	}

@@ -49,13 +49,15 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	}
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
 	use := func(name string) error {
-		c.answers["idp"] = name
-		delete(c.answers, "issuer")
 		login, err := c.config.LoadIDP(name)
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.discover(ctx, login)
 		}
-		return c.discover(ctx, login)
+		if err == nil {
+			c.answers["idp"] = name
+			delete(c.answers, "issuer")
+		}
+		return err
 	}
 	if issuer == "" && (slices.Contains(known, wanted) || c.yes && wanted != "") {
 		return use(wanted)

@@ -33,7 +33,7 @@ resolves, and AWS_PROFILE may name another.`,
 				ends, cancel := e.Now().Add(p.IDP.ProcessTimeout), context.CancelFunc(func() {})
 				s.Missed = func(ctx context.Context) context.Context {
 					e.CatchSignals()
-					ctx, cancel = e.withTimeout(ctx, ends.Sub(e.Now()))
+					ctx, cancel = context.WithDeadline(ctx, ends)
 					return ctx
 				}
 				defer func() { cancel() }()
