@@ -20,7 +20,7 @@ type Status struct {
 	// SourceProfile is whose role assumes this one, or "".
 	SourceProfile string `json:"source_profile,omitempty"`
 	Storage       string `json:"storage"` // where the login is kept
-	// Company says which settings of the login come from the company\'s file, or "".
+	// Company says which settings of the login come from the company's file, or "".
 	Company string `json:"company_settings,omitempty"`
 	// Problem says why the login cannot be reached, or "".
 	Problem string `json:"problem,omitempty"`
