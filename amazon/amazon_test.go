@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/amazon"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
@@ -17,20 +18,19 @@ import (
 const secretKey = "secret-key-of-the-role-4711-0815-0000-1111"
 
 // answering is a client that gets one answer to whatever it asks.
-func answering(status int, body string, asked *[]*http.Request) amazon.Client {
+func answering(status int, body string) amazon.Client {
 	clock := sandbox.NewClock(time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC))
 	return amazon.Client{
-		Ask: func(r *http.Request) (*http.Response, []byte, error) {
-			if asked != nil {
-				*asked = append(*asked, r)
-			}
-			return &http.Response{StatusCode: status, Header: http.Header{}}, []byte(body), nil
+		Client: cloud.Client{
+			Ask: func(r *http.Request) (*http.Response, []byte, error) {
+				return &http.Response{StatusCode: status, Header: http.Header{}}, []byte(body), nil
+			},
+			Patience: time.Minute, Now: clock.Now, Sleep: clock.Sleep,
 		},
 		AccessKeyID: "ASIAX", SecretKey: secret.New(secretKey), SessionToken: secret.New("session-token-of-the-role-4711-0815-0000-1111"),
 		Endpoint: func(service, region string) (string, error) {
 			return "https://" + service + "." + region + ".amazonaws.com", nil
 		},
-		Now: clock.Now, Sleep: clock.Sleep,
 	}
 }
 
@@ -47,10 +47,10 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(500, body)
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		c := answering(status, body, nil)
+		c := answering(status, body)
 		one, err1 := c.Secret(context.Background(), "dev/db", "eu-west-1")
 		two, err2 := c.Parameter(context.Background(), "/dev/db", "eu-west-1")
-		three, err3 := c.DeveloperToken(context.Background(), amazon.DeveloperIdentity{Pool: "eu-west-1:x", Region: "eu-west-1", Provider: "p", User: "u"})
+		three, err3 := c.DeveloperToken(context.Background(), "eu-west-1:x", "p", "u")
 		for i, err := range []error{err1, err2, err3} {
 			value := []secret.String{one, two, three}[i]
 			if err == nil {
@@ -71,7 +71,7 @@ func FuzzAnswers(f *testing.F) {
 
 // A network that fails is tried again, and said.
 func TestNetwork(t *testing.T) {
-	c := answering(0, "", nil)
+	c := answering(0, "")
 	tried := 0
 	c.Ask = func(*http.Request) (*http.Response, []byte, error) {
 		tried++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/azure"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
@@ -30,7 +31,7 @@ func FuzzAzureAnswers(f *testing.F) {
 	f.Add(401, `{"error":{"code":"Unauthorized"}}`, `Bearer authorization="https://login.microsoftonline.com/../evil`)
 	f.Fuzz(func(t *testing.T, status int, body, challenge string) {
 		clock := sandbox.NewClock(time.Date(2026, 11, 26, 9, 0, 0, 0, time.UTC))
-		c := azure.Client{
+		c := cloud.Client{
 			Ask: func(r *http.Request) (*http.Response, []byte, error) {
 				if host := r.URL.Hostname(); host != "login.microsoftonline.com" && host != "kv.vault.azure.net" {
 					t.Errorf("%s was asked", host)
@@ -41,14 +42,14 @@ func FuzzAzureAnswers(f *testing.F) {
 		}
 		a := azure.Assertion{Token: secret.New(sent), Issuer: "https://issuer.example", Subject: "s", Audience: "a", Expires: clock.Now().Add(time.Hour)}
 		started := clock.Now()
-		token, err1 := c.Token(t.Context(), azure.Application{Tenant: "t", ClientID: "c"}, a, azure.VaultScope)
+		token, err1 := azure.FederatedToken(t.Context(), c, "t", "c", a, azure.VaultScope)
 		if waited := clock.Now().Sub(started); waited > time.Minute {
 			t.Errorf("waited %v", waited)
 		}
 		if err1 == nil && (token.Value.Empty() || !token.Expires.After(started) || strings.ContainsAny(token.Value.Reveal(), " \n\x00")) {
 			t.Errorf("%q: a token that is of no use, until %v", body, token.Expires)
 		}
-		value, err2 := c.VaultSecret(t.Context(), secret.New(sent), "kv", "db", "")
+		value, err2 := azure.VaultSecret(t.Context(), c, secret.New(sent), "kv", "db", "")
 		for i, err := range []error{err1, err2} {
 			if err == nil {
 				continue

@@ -1,10 +1,11 @@
-// Package azure asks Azure for tokens, over plain HTTP requests: Microsoft's
-// libraries weigh more than the rest of daypass.
+// Package azure asks Azure for tokens and secrets, over plain HTTP requests:
+// Microsoft's libraries weigh more than the rest of daypass.
 package azure
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -12,8 +13,8 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/metadata"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -32,8 +33,8 @@ type Token struct {
 //
 // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-func ManagedIdentityToken(ctx context.Context, c metadata.Client, identity, resource string) (Token, error) {
-	request := metadata.Request{
+func ManagedIdentityToken(ctx context.Context, c cloud.Client, identity, resource string) (token Token, err error) {
+	m := cloud.Metadata{
 		Service: "Azure's metadata service", Header: "Metadata", Value: secret.New("true"),
 		Advice: "It is there on virtual machines of Azure; the identity must be assigned to this one.",
 	}
@@ -42,8 +43,8 @@ func ManagedIdentityToken(ctx context.Context, c metadata.Client, identity, reso
 	base, err := c.Base("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://169.254.169.254")
 	base += "/metadata/identity/oauth2/token"
 	if endpoint, header := c.Getenv("IDENTITY_ENDPOINT"), c.Getenv("IDENTITY_HEADER"); endpoint != "" && header != "" {
-		request.Service, request.Advice = "App Service's identity endpoint", "The identity must be assigned to this app."
-		request.Header, request.Value = "X-IDENTITY-HEADER", secret.New(header)
+		m.Service, m.Advice = "App Service's identity endpoint", "The identity must be assigned to this app."
+		m.Header, m.Value = "X-IDENTITY-HEADER", secret.New(header)
 		query.Set("api-version", "2019-08-01")
 		selectors["object_id"], selectors["resource_id"] = "principal_id", "mi_res_id"
 		base, err = endpoint, checkEndpoint(endpoint)
@@ -54,16 +55,12 @@ func ManagedIdentityToken(ctx context.Context, c metadata.Client, identity, reso
 	if kind, value, given := strings.Cut(identity, ":"); given {
 		query.Set(selectors[kind], value)
 	}
-	request.URL = base + "?" + query.Encode()
-	body, err := c.Get(ctx, request)
-	if err != nil {
-		return Token{}, err
-	}
-	token, err := readToken(body)
-	if err != nil {
-		return Token{}, request.Unreadable(err.Error())
-	}
-	return token, nil
+	m.URL = base + "?" + query.Encode()
+	err = c.Get(ctx, m, func(body []byte) (err error) {
+		token, err = readToken(body)
+		return err
+	})
+	return token, err
 }
 
 // checkEndpoint lets the secret of IDENTITY_HEADER go only where App Service has its
@@ -78,18 +75,27 @@ func checkEndpoint(endpoint string) error {
 		"App Service sets it by itself. Elsewhere, unset IDENTITY_ENDPOINT and IDENTITY_HEADER.")
 }
 
-// readToken reads the answer, whose numbers are text on virtual machines.
 func readToken(body []byte) (Token, error) {
 	var answer struct {
 		AccessToken string `json:"access_token"`
 		ExpiresOn   any    `json:"expires_on"`
 	}
-	if json.Unmarshal(body, &answer) != nil || answer.AccessToken == "" {
-		return Token{}, fmt.Errorf("it holds no access_token")
+	_ = json.Unmarshal(body, &answer)
+	at := asSeconds(answer.ExpiresOn)
+	if !(0 < at && at < 1e11) || !usable(answer.AccessToken) {
+		return Token{}, errors.New("it holds no token that can be used")
 	}
-	seconds, err := strconv.ParseFloat(fmt.Sprint(answer.ExpiresOn), 64)
-	if err != nil || !(0 < seconds && seconds < 1e11) {
-		return Token{}, fmt.Errorf("its expires_on is not a time")
-	}
-	return Token{secret.New(answer.AccessToken), time.Unix(int64(seconds), 0)}, nil
+	return Token{secret.New(answer.AccessToken), time.Unix(int64(at), 0)}, nil
+}
+
+// asSeconds reads a number, which is text at some services; 0 if it is none.
+func asSeconds(value any) float64 {
+	seconds, _ := strconv.ParseFloat(fmt.Sprint(value), 64)
+	return seconds
+}
+
+// usable reports whether text can be a token in a header. Real ones have a few
+// thousand bytes.
+func usable(text string) bool {
+	return text != "" && len(text) <= 64<<10 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

@@ -4,93 +4,66 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
-// vaultSuffix ends the hosts of vaults, which are Microsoft's own.
-const vaultSuffix = ".vault.azure.net"
-
-// vaultError is an error answer of Key Vault.
-//
-// https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
-type vaultError struct {
-	status      int
-	code, inner string
-	said        string
-	challenge   string // of a 401
-}
-
-func (e *vaultError) Error() string { return e.said }
-
-func (e *vaultError) passing() bool { return e.status >= 500 || e.status == http.StatusTooManyRequests }
+// VaultScope is that of tokens for Key Vault.
+const VaultScope = "https://vault.azure.net/.default"
 
 // VaultSecret returns a secret of a vault; version is "" for the current one. The
 // token goes to the vault's own host alone, wherever an answer points. vault, name
 // and version are bare names. Every error is a [*failure.Error].
 //
 // https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
-func (c Client) VaultSecret(ctx context.Context, token secret.String, vault, name, version string) (secret.String, error) {
-	host := vault + vaultSuffix
+func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault, name, version string) (value secret.String, err error) {
+	host := vault + ".vault.azure.net"
 	address := "https://" + host + "/secrets/" + name
 	if version != "" {
 		address += "/" + version
 	}
-	for try := 1; ; try++ {
-		value, err := c.askVault(ctx, token, address+"?api-version=7.4")
-		if err == nil {
-			return value, nil
-		}
-		var e *vaultError
-		if try == 3 || ctx.Err() != nil || errors.As(err, &e) && !e.passing() || c.Sleep(ctx, time.Duration(try)*time.Second) != nil {
-			return secret.String{}, explainVault(ctx, err, host, name)
-		}
+	q := cloud.Question{
+		Who: host, What: "the secret " + name, Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(), Fill: []string{"{host}", host, "{name}", name},
+		Advice: "Check the name of the vault, and the network. Behind a proxy, set HTTPS_PROXY.",
 	}
+	err = c.Do(ctx, q, func() (*http.Request, error) {
+		request, err := http.NewRequest(http.MethodGet, address+"?api-version=7.4", nil)
+		if err == nil {
+			request.Header.Set("Authorization", "Bearer "+token.Reveal())
+		}
+		return request, err
+	}, func(body []byte) error {
+		var answer struct{ Value *string }
+		if json.Unmarshal(body, &answer) != nil || answer.Value == nil {
+			return errors.New("it holds no secret")
+		}
+		value = secret.New(*answer.Value)
+		return nil
+	})
+	return value, err
 }
 
-func (c Client) askVault(ctx context.Context, token secret.String, address string) (secret.String, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return secret.String{}, err
-	}
-	request.Header.Set("Authorization", "Bearer "+token.Reveal())
-	response, body, err := c.Ask(request)
-	if err != nil {
-		return secret.String{}, err
-	}
+// readVaultError takes the codes: an inner one tells more than the status.
+//
+// https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+func readVaultError(r *cloud.Refused) {
 	var answer struct {
-		Value *string
 		Error struct {
 			Code, Message string
 			InnerError    struct{ Code string }
 		}
 	}
-	_ = json.Unmarshal(body, &answer)
-	switch {
-	case response.StatusCode != http.StatusOK:
-		e := &vaultError{
-			status: response.StatusCode, code: answer.Error.Code, inner: secret.Foreign(answer.Error.InnerError.Code, token),
-			said: fmt.Sprintf("status %d", response.StatusCode), challenge: response.Header.Get("WWW-Authenticate"),
-		}
-		if code := secret.Foreign(e.code, token); code != "" {
-			e.said = code + ": " + secret.Foreign(answer.Error.Message, token)
-		}
-		return secret.String{}, e
-	case answer.Value == nil:
-		return secret.String{}, errors.New("its answer holds no secret")
-	}
-	return secret.New(*answer.Value), nil
+	_ = json.Unmarshal(r.Body, &answer)
+	r.Code, r.Message = answer.Error.Code, answer.Error.Message
+	r.Codes = []string{answer.Error.InnerError.Code, strconv.Itoa(r.Status)}
+	r.Fill = []string{"{tenant}", tenantAdvice(r.Header.Get("WWW-Authenticate"))}
 }
 
-// vaultRefusals are tried in order; the first that matches counts. A code is an inner
-// one of Key Vault's, or a status.
 func vaultRefusals() []failure.Refusal {
 	return []failure.Refusal{
 		{Codes: "SecretDisabled", Lines: []string{"the secret {name} in {host} is disabled ({said}).", "Enable it, or name another version."}},
@@ -101,25 +74,6 @@ func vaultRefusals() []failure.Refusal {
 		{Codes: "404", Lines: []string{"there is no secret {name} in {host} ({said}).", "Check its name and version."}},
 		{Lines: []string{"{host} refuses the secret {name} ({said}).", "The text in brackets is Key Vault's."}},
 	}
-}
-
-// explainVault says why there is no secret.
-func explainVault(ctx context.Context, err error, host, name string) *failure.Error {
-	var (
-		e       *vaultError
-		unknown *net.DNSError
-	)
-	if errors.As(err, &unknown) && unknown.IsNotFound {
-		return failure.New(failure.ExitNetwork, err, "there is no vault at "+host+", according to DNS.", "Check the name of the vault, and the network.")
-	}
-	if f := notAsked(ctx, err, host, &e); f != nil {
-		return f
-	}
-	if e.passing() || e.code == "" {
-		return failure.New(failure.ExitNetwork, err, host+" cannot answer now ("+e.said+").", "Try again later. Is there a proxy or a login page in between?")
-	}
-	return failure.Refused(err, vaultRefusals(), []string{e.inner, strconv.Itoa(e.status)},
-		"{host}", host, "{name}", name, "{said}", e.said, "{tenant}", tenantAdvice(e.challenge))
 }
 
 // tenantAdvice reads the one thing of a challenge that is of use here: in which

@@ -149,6 +149,11 @@ func replaceFile(dir, name string, data []byte) error {
 	if err := checkDir(dir); err != nil {
 		return err
 	}
+	return ReplaceFile(dir, name, data)
+}
+
+// ReplaceFile is [WriteFile] in a folder that exists, whoever may write to it.
+func ReplaceFile(dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, name+tempMark+"*") // 0600
 	if err != nil {
 		return err

@@ -6,7 +6,9 @@
 package failure
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -85,24 +87,29 @@ func Interrupted(err error) *Error { return New(ExitInterrupt, err, "interrupted
 
 // Refusal is one way in which a cloud's service refuses, and what the reader is told.
 type Refusal struct {
-	Codes string   // of the service, separated by spaces; "" is any
-	Lines []string // with placeholders, see [Refused]
+	Codes   string   // of the service, separated by spaces, without "Exception" at their ends; "" is any
+	Message string   // part of the service's message in lower case; "" is any
+	Exit    int      // 0 is ExitAWS
+	Lines   []string // with placeholders, see [Refused]
 }
 
-// Refused is the failure of the first row that has one of the codes, with [ExitAWS].
-// The pairs are placeholders and what they stand for.
-func Refused(err error, rows []Refusal, codes []string, pairs ...string) *Error {
+// Refused is the failure of the first row that has one of the codes and is in the
+// message. The pairs are placeholders and what they are.
+func Refused(err error, rows []Refusal, codes []string, message string, pairs ...string) *Error {
+	has := func(row Refusal) bool {
+		return row.Codes == "" || slices.ContainsFunc(codes, func(code string) bool {
+			return slices.Contains(strings.Fields(row.Codes), strings.TrimSuffix(code, "Exception"))
+		})
+	}
 	for _, row := range rows {
-		for _, code := range codes {
-			if row.Codes != "" && !strings.Contains(" "+row.Codes+" ", " "+code+" ") {
-				continue
-			}
-			f := &Error{Exit: ExitAWS, Err: err}
-			for _, line := range row.Lines {
-				f.Lines = append(f.Lines, strings.NewReplacer(pairs...).Replace(line))
-			}
-			return f
+		if !has(row) || !strings.Contains(strings.ToLower(message), row.Message) {
+			continue
 		}
+		f := &Error{Exit: cmp.Or(row.Exit, ExitAWS), Err: err}
+		for _, line := range row.Lines {
+			f.Lines = append(f.Lines, strings.NewReplacer(pairs...).Replace(line))
+		}
+		return f
 	}
 	return From(err)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
@@ -66,19 +67,5 @@ func WriteOutputFile(path string, text []byte) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%q is not a regular file", path)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".daypass-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return cache.ReplaceFile(filepath.Dir(path), filepath.Base(path), text)
 }

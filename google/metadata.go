@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/daypass/daypass/metadata"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -16,17 +16,20 @@ import (
 // [*failure.Error].
 //
 // https://cloud.google.com/compute/docs/instances/verifying-instance-identity
-func IdentityToken(ctx context.Context, c metadata.Client, audience string) (secret.String, error) {
+func IdentityToken(ctx context.Context, c cloud.Client, audience string) (token secret.String, err error) {
 	// Both names of the server are taken from libraries that set the variable.
 	base, err := c.Base("GCE_METADATA_HOST", "http://metadata.google.internal", "http://169.254.169.254")
 	if err != nil {
 		return secret.String{}, err
 	}
-	body, err := c.Get(ctx, metadata.Request{
+	err = c.Get(ctx, cloud.Metadata{
 		Service: "Google's metadata server",
 		URL:     base + "/computeMetadata/v1/instance/service-accounts/default/identity?" + url.Values{"audience": {audience}, "format": {"full"}}.Encode(),
 		Header:  "Metadata-Flavor", Value: secret.New("Google"),
 		Advice: "It is there on Google Cloud alone, for a machine with a service account.",
+	}, func(body []byte) error {
+		token = secret.New(strings.TrimSpace(string(body)))
+		return nil
 	})
-	return secret.New(strings.TrimSpace(string(body))), err
+	return token, err
 }

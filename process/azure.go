@@ -1,9 +1,9 @@
 package process
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"github.com/daypass/daypass/amazon"
 	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
@@ -34,14 +35,10 @@ const (
 // is fresh, else a new one for the role's credentials, which come from
 // [Pipeline.Credentials]. With [profile.ViaIMDS] it is the machine's own, which the
 // machine caches itself.
-func (p *Pipeline) AzureToken(ctx context.Context, scope string) (azure.Token, error) {
-	token, err := p.azureToken(ctx, scope)
-	return token, p.Fill(err)
-}
-
-func (p *Pipeline) azureToken(ctx context.Context, scope string) (azure.Token, error) {
-	if f := p.withoutAzure(); f != nil {
-		return azure.Token{}, f
+func (p *Pipeline) AzureToken(ctx context.Context, scope string) (token azure.Token, err error) {
+	defer func() { err = p.Fill(err) }()
+	if err := p.withoutAzure(); err != nil {
+		return token, err
 	}
 	if p.Profile.Azure.Via == profile.ViaIMDS {
 		return p.managedIdentity(ctx, scope)
@@ -53,7 +50,7 @@ func (p *Pipeline) azureToken(ctx context.Context, scope string) (azure.Token, e
 	}
 	lock, err := p.wait(ctx, name, silently)
 	if err != nil {
-		return azure.Token{}, err
+		return token, err
 	}
 	if lock != nil {
 		defer lock.Unlock()
@@ -62,26 +59,27 @@ func (p *Pipeline) azureToken(ctx context.Context, scope string) (azure.Token, e
 	if kept = p.readAzure(ctx, name); kept.fresh(p.Now(), ForSDK) || kept.issuedSince(started, p.Now()) {
 		return asToken(kept), nil
 	}
-	if n := p.readNote(note); n.Exit != 0 && n.newerThan(started, p.Now()) {
-		return azure.Token{}, n.failure() // as would happen to this one
+	last := p.readNote(note)
+	if last.Exit != 0 && last.newerThan(started, p.Now()) {
+		return token, last.failure() // as would happen to this one
 	}
-	token, err := p.newAzureToken(ctx, name, scope)
+	token, err = p.newAzureToken(ctx, name, scope)
 	if err == nil {
 		p.dropNote(note)
 		return token, nil
 	}
-	f := failure.From(err)
-	if f.Exit != failure.ExitInterrupt && kept.usable(p.Now()) {
+	switch f := failure.From(err); {
+	case f.Exit == failure.ExitInterrupt:
+	case kept.usable(p.Now()):
 		return asToken(kept), nil
+	default:
+		p.putNote(note, last.ended(p.Now(), f))
 	}
-	if f.Exit != failure.ExitInterrupt {
-		p.putNote(note, p.readNote(note).ended(p.Now(), f))
-	}
-	return azure.Token{}, err
+	return token, err
 }
 
-// withoutAzure is the failure of a profile that does not use Azure, or nil.
-func (p *Pipeline) withoutAzure() *failure.Error {
+// withoutAzure is the failure of a profile that does not use Azure.
+func (p *Pipeline) withoutAzure() error {
 	if p.Profile.Azure.Via != "" {
 		return nil
 	}
@@ -92,14 +90,10 @@ func (p *Pipeline) withoutAzure() *failure.Error {
 // CheckAssertion returns what [Pipeline.Assertion] would fail with before it asks
 // anybody.
 func (p *Pipeline) CheckAssertion() error {
-	f := p.withoutAzure()
 	if p.Profile.Azure.Via == profile.ViaIMDS {
-		f = failure.New(failure.ExitUsage, nil, "--azure is not needed with daypass_azure_via = imds: Azure's libraries find the managed identity themselves.", "Leave --azure out.")
+		return failure.New(failure.ExitUsage, nil, "--azure is not needed with daypass_azure_via = imds: Azure's libraries find the managed identity themselves.", "Leave --azure out.")
 	}
-	if f == nil {
-		return nil
-	}
-	return p.Fill(f)
+	return p.Fill(p.withoutAzure())
 }
 
 // newAzureToken gets a token, and keeps it if the login that it came from still exists.
@@ -113,7 +107,7 @@ func (p *Pipeline) newAzureToken(ctx context.Context, name, scope string) (azure
 	if err != nil || unread != nil {
 		return token, err
 	}
-	if now, err := p.Kept.Key(ctx); notThere(err) || err == nil && !now.Equal(key.String) {
+	if p.isGone(ctx, key) {
 		return azure.Token{}, loginGone()
 	}
 	err = seal(p.Kept, key, name, role{
@@ -125,52 +119,39 @@ func (p *Pipeline) newAzureToken(ctx context.Context, name, scope string) (azure
 
 // exchange trades the role's credentials for an access token.
 func (p *Pipeline) exchange(ctx context.Context, c Credentials, scope string) (azure.Token, error) {
-	assertion, err := p.assertion(ctx, c)
+	assertion, err := p.Assertion(ctx, c)
 	if err != nil {
 		return azure.Token{}, err
 	}
-	client, err := p.azure()
-	if err != nil {
-		return azure.Token{}, err
-	}
-	token, err := client.Token(ctx, azure.Application{Tenant: p.Profile.Azure.Tenant, ClientID: p.Profile.Azure.ClientID}, assertion, scope)
+	token, err := azure.FederatedToken(ctx, p.azure(), p.Profile.Azure.Tenant, p.Profile.Azure.ClientID, assertion, scope)
 	p.debug("get a token of Azure", "scope", scope, "ok", err == nil)
 	return token, err
 }
 
 // Assertion returns a token by which Azure's own libraries prove who they are, for
 // the role's credentials.
-func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (azure.Assertion, error) {
-	a, err := p.assertion(ctx, c)
-	return a, p.Fill(err)
-}
-
-func (p *Pipeline) assertion(ctx context.Context, c Credentials) (azure.Assertion, error) {
+func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion azure.Assertion, err error) {
+	defer func() {
+		p.debug("get an assertion", "via", p.Profile.Azure.Via, "ok", err == nil)
+		err = p.Fill(err)
+	}()
 	var raw secret.String
-	var err error
-	if p.Profile.Azure.Via == profile.ViaCognito {
-		raw, err = p.developerToken(ctx, c)
+	if a := p.Profile.Azure; a.Via == profile.ViaCognito {
+		var client amazon.Client
+		if client, err = p.amazon(c); err == nil {
+			raw, err = client.DeveloperToken(ctx, a.CognitoPool, a.CognitoProvider, a.CognitoUser)
+		}
 	} else {
 		raw, err = p.webIdentityToken(ctx, c)
 	}
-	p.debug("get an assertion", "via", p.Profile.Azure.Via, "ok", err == nil)
 	if err != nil {
-		return azure.Assertion{}, err
+		return assertion, err
 	}
 	t, err := idp.Parse(raw)
 	if err != nil || !t.Expires.After(p.Now()) {
-		return azure.Assertion{}, p.explainAssertion(ctx, c, &badAnswer{"it holds no token that can be used"})
+		return assertion, p.explainAssertion(ctx, c, &badAnswer{"it holds no token that can be used"})
 	}
 	return azure.Assertion{Token: raw, Issuer: t.Issuer, Subject: t.Subject, Audience: strings.Join(t.Audience, ","), Expires: t.Expires}, nil
-}
-
-func (p *Pipeline) developerToken(ctx context.Context, c Credentials) (secret.String, error) {
-	client, err := p.amazon(c)
-	if err != nil {
-		return secret.String{}, err
-	}
-	a := p.Profile.Azure
-	return client.DeveloperToken(ctx, amazon.DeveloperIdentity{Pool: a.CognitoPool, Region: a.CognitoRegion, Provider: a.CognitoProvider, User: a.CognitoUser})
 }
 
 // webIdentityToken has AWS STS sign a token for the role. It may not outlive the
@@ -196,17 +177,16 @@ func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.
 }
 
 // assertionRefusals are tried in order; the first that matches counts.
-func assertionRefusals() []stsRefusal {
-	const aws = failure.ExitAWS
-	return []stsRefusal{
-		{"OutboundWebIdentityFederationDisabled", "", aws, []string{
+func assertionRefusals() []failure.Refusal {
+	return []failure.Refusal{
+		{Codes: "OutboundWebIdentityFederationDisabled", Lines: []string{
 			"account {account} does not let its roles prove themselves outside of AWS: outbound web identity federation is off.",
 			"AWS admin, once for the account: aws iam enable-outbound-web-identity-federation"}},
-		{"AccessDenied", "", aws, []string{
+		{Codes: "AccessDenied", Lines: []string{
 			"role {role} may not get a token for Azure ({code}).", "Its policies must allow sts:GetWebIdentityToken, and no service control policy may deny it."}},
-		{"SessionDurationEscalation", "", aws, []string{
+		{Codes: "SessionDurationEscalation", Lines: []string{
 			"AWS says that the token for Azure would outlive the session of profile {profile} ({code}).", "Is this machine's clock right? See: daypass doctor{flag}"}},
-		{"", "", aws, []string{"AWS refuses a token for Azure to role {role} ({code}, status {status}).", "The text in brackets is AWS's."}},
+		{Lines: []string{"AWS refuses a token for Azure to role {role} ({code}, status {status}).", "The text in brackets is AWS's."}},
 	}
 }
 
@@ -223,40 +203,37 @@ func (p *Pipeline) managedIdentity(ctx context.Context, scope string) (azure.Tok
 		return azure.Token{}, failure.New(failure.ExitUsage, nil, fmt.Sprintf("a managed identity has no token for the scope %q alone.", scope),
 			"Give --resource, or a scope that ends in /.default.")
 	}
-	c, err := p.metadata()
+	transport, err := p.metadata()
 	if err != nil {
 		return azure.Token{}, err
 	}
-	return azure.ManagedIdentityToken(ctx, c, p.Profile.Azure.Identity, resource)
+	return azure.ManagedIdentityToken(ctx, p.cloud(transport), p.Profile.Azure.Identity, resource)
+}
+
+// cloud is the client for a service of a cloud.
+func (p *Pipeline) cloud(transport http.RoundTripper) cloud.Client {
+	return cloud.Client{
+		Ask: asker(newClient(p.noted(transport), stsAnswerMax, stsRequestTime)), Patience: p.Profile.IDP.ProcessTimeout, Getenv: p.Getenv, Now: p.Now, Sleep: p.Sleep,
+	}
 }
 
 // azure is the client for Entra ID and Key Vault.
-func (p *Pipeline) azure() (azure.Client, error) {
-	transport := p.Clouds
-	if transport == nil {
-		t, err := NewTransport("")
-		if err != nil {
-			return azure.Client{}, err
-		}
-		transport = t
+func (p *Pipeline) azure() cloud.Client {
+	if p.Clouds != nil {
+		return p.cloud(p.Clouds)
 	}
-	return azure.Client{
-		Ask: asker(newClient(p.noted(transport), stsAnswerMax, stsRequestTime)), Patience: cmp.Or(p.Profile.IDP.ProcessTimeout, time.Minute), Now: p.Now, Sleep: p.Sleep,
-	}, nil
+	transport, _ := NewTransport("") // it reads no file
+	return p.cloud(transport)
 }
 
 // amazon is the client for AWS services, with the role's credentials.
 func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
 	transport, err := AWSTransport(p.Profile)
-	if err != nil {
-		return amazon.Client{}, err
-	}
 	return amazon.Client{
-		Ask:         asker(newClient(p.noted(transport), stsAnswerMax, stsRequestTime)),
+		Client:      p.cloud(transport),
 		AccessKeyID: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 		Endpoint: func(service, region string) (string, error) { return p.Profile.ServiceURL(p.Getenv, service, region) },
-		Now:      p.Now, Sleep: p.Sleep,
-	}, nil
+	}, err
 }
 
 // TryAzure gets a token for Key Vault with the current login and drops it, as
@@ -288,10 +265,7 @@ func (p *Pipeline) readAzure(ctx context.Context, name string) *role {
 	if err != nil {
 		return nil // the same happens to the role's credentials, and is reported there
 	}
-	r, err := unseal[role](p.Kept, key, name)
-	if err != nil {
-		return nil
-	}
+	r, _ := unseal[role](p.Kept, key, name)
 	return r
 }
 

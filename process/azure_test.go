@@ -31,7 +31,7 @@ func (w *world) inAzure(p *Pipeline) {
 func (w *world) viaCognito(p *Pipeline) {
 	w.inAzure(p)
 	a := &p.Profile.Azure
-	a.Via, a.CognitoPool, a.CognitoRegion, a.CognitoProvider, a.CognitoUser = profile.ViaCognito, pool, "eu-west-1", "azure-access", app
+	a.Via, a.CognitoPool, a.CognitoProvider, a.CognitoUser = profile.ViaCognito, pool, "azure-access", app
 }
 
 // onVM makes p a process on a virtual machine, whose profile has nothing of AWS.
@@ -303,7 +303,7 @@ func TestOddAnswersOfEntra(t *testing.T) {
 			return r.Host == "login.microsoftonline.com"
 		})
 		_, err := w.azureToken()
-		w.failsWith(err, failure.ExitNetwork, "cannot ask login.microsoftonline.com")
+		w.failsWith(err, failure.ExitNetwork, "Entra ID")
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%.40s: %v", body, err)
 		}

@@ -166,9 +166,11 @@ func (p *Pipeline) Fill(err error) error {
 	if f.Exit != failure.ExitRefused && f.Exit != failure.ExitAWS && !(f.Exit == failure.ExitLogin && errors.As(err, &refusal)) {
 		return f
 	}
-	if support := p.Profile.IDP.Support; support != "" && len(f.Lines) < 3 {
+	if support := p.Profile.IDP.Support; strings.Contains(f.Error(), support) {
+		return f // there is none, or it was filled in before
+	} else if len(f.Lines) < 3 {
 		f.Lines = append(f.Lines, support)
-	} else if support != "" { // a reader is shown three lines
+	} else { // a reader is shown three lines
 		f.Lines[2] += " " + support
 	}
 	return f

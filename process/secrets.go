@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -34,8 +35,8 @@ func (p *Pipeline) References(environ []string) ([]Wanted, error) {
 			return nil, p.Fill(failure.New(failure.ExitUsage, err, name+": this reference to a secret cannot be followed: "+err.Error()+".",
 				"They are written awssecrets://NAME#KEY, awsssm://PATH and azurekeyvault://VAULT/NAME."))
 		}
-		if f := p.outOfReach(r.Secret); f != nil {
-			return nil, p.Fill(of(name, f))
+		if err := p.outOfReach(r.Secret); err != nil {
+			return nil, p.Fill(of(name, err))
 		}
 		all = append(all, Wanted{name, r})
 	}
@@ -43,7 +44,7 @@ func (p *Pipeline) References(environ []string) ([]Wanted, error) {
 }
 
 // outOfReach says what the profile lacks to ask for a secret, or nil.
-func (p *Pipeline) outOfReach(s reference.Secret) *failure.Error {
+func (p *Pipeline) outOfReach(s reference.Secret) error {
 	switch {
 	case s.Scheme == reference.KeyVault:
 		return p.withoutAzure()
@@ -58,9 +59,9 @@ func (p *Pipeline) outOfReach(s reference.Secret) *failure.Error {
 }
 
 // of is a failure about one variable.
-func of(variable string, f *failure.Error) *failure.Error {
-	named := *f
-	named.Lines = append([]string{variable + ": " + f.Lines[0]}, f.Lines[1:]...)
+func of(variable string, err error) error {
+	named := *failure.From(err)
+	named.Lines = append([]string{variable + ": " + named.Lines[0]}, named.Lines[1:]...)
 	return &named
 }
 
@@ -100,7 +101,7 @@ func (p *Pipeline) Secrets(ctx context.Context, all []Wanted, c Credentials) ([]
 	for _, w := range all {
 		a := answers[w.Secret]
 		if a.err != nil {
-			return nil, p.Fill(of(w.Variable, failure.From(a.err)))
+			return nil, p.Fill(of(w.Variable, a.err))
 		}
 		value, err := w.Pick(a.value)
 		if err != nil {
@@ -115,20 +116,10 @@ func (p *Pipeline) Secrets(ctx context.Context, all []Wanted, c Credentials) ([]
 // vaults returns a function that gets a secret from where it is kept.
 func (p *Pipeline) vaults(ctx context.Context, c Credentials) (func(reference.Secret) (secret.String, error), error) {
 	aws, err := p.amazon(c)
-	if err != nil {
-		return nil, err
-	}
-	keyVault, err := p.azure()
-	if err != nil {
-		return nil, err
-	}
-	token := sync.OnceValues(func() (azure.Token, error) { return p.azureToken(ctx, azure.VaultScope) })
+	keyVault := p.azure()
+	token := sync.OnceValues(func() (azure.Token, error) { return p.AzureToken(ctx, azure.VaultScope) })
 	return func(s reference.Secret) (secret.String, error) {
-		region := s.Region
-		if region == "" {
-			region = p.Profile.Region
-		}
-		switch s.Scheme {
+		switch region := cmp.Or(s.Region, p.Profile.Region); s.Scheme {
 		case reference.SecretsManager:
 			return aws.Secret(ctx, s.Name, region)
 		case reference.ParameterStore:
@@ -138,6 +129,6 @@ func (p *Pipeline) vaults(ctx context.Context, c Credentials) (func(reference.Se
 		if err != nil {
 			return secret.String{}, err
 		}
-		return keyVault.VaultSecret(ctx, t.Value, s.Vault, s.Name, s.Version)
-	}, nil
+		return azure.VaultSecret(ctx, keyVault, t.Value, s.Vault, s.Name, s.Version)
+	}, err
 }

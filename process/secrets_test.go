@@ -142,13 +142,13 @@ func TestSecretRefusals(t *testing.T) {
 		{"throttled", "awssecrets://dev/text", thrice("secretsmanager", 400, "ThrottlingException"), network, "AWS cannot give the secret dev/text in eu-west-1 now (ThrottlingException"},
 		{"down", "awsssm://plain", thrice("ssm", 503, ""), network, "AWS cannot give the parameter plain in eu-west-1 now"},
 		{"no parameter", "awsssm://nope", nil, refused, "nothing of the parameter nope in eu-west-1 (ParameterNotFound)"},
-		{"no vault", "azurekeyvault://nope/db", nil, network, "DB: there is no vault at nope.vault.azure.net"},
+		{"no vault", "azurekeyvault://nope/db", nil, network, "DB: cannot ask nope.vault.azure.net for the secret db: "},
 		{"no vault secret", "azurekeyvault://corp-kv/nope", nil, refused, "DB: there is no secret nope in corp-kv.vault.azure.net (SecretNotFound"},
 		{"vault of another tenant", "azurekeyvault://other-kv/db", nil, refused, "DB: other-kv.vault.azure.net does not accept the token of profile dev (Unauthorized"},
 		{"forbidden", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/ForbiddenByRbac"), refused, "profile dev may not read the secret db in corp-kv.vault.azure.net (Forbidden"},
 		{"disabled", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/SecretDisabled"), refused, "the secret db in corp-kv.vault.azure.net is disabled"},
 		{"vault's firewall", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/ForbiddenByFirewall"), refused, "the firewall of corp-kv.vault.azure.net"},
-		{"vault throttled", "azurekeyvault://corp-kv/db", thrice("keyvault", 429, "Throttled"), network, "corp-kv.vault.azure.net cannot answer now (Throttled"},
+		{"vault throttled", "azurekeyvault://corp-kv/db", thrice("keyvault", 429, "Throttled"), network, "corp-kv.vault.azure.net cannot give the secret db now (Throttled"},
 		{"no token", "azurekeyvault://corp-kv/db", fail("entra", 400, "700016"), refused, "DB: there is no application " + app},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

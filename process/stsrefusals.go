@@ -13,14 +13,6 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// stsRefusal is one way in which STS refuses, and what the reader is told.
-type stsRefusal struct {
-	code    string // of STS; "" is any
-	message string // part of STS's message in lower case; "" is any
-	exit    int
-	lines   []string
-}
-
 // What an AWS admin needs.
 const (
 	sendTrustPolicy = "Send your AWS admin the output of: daypass trust-policy{flag}"
@@ -33,77 +25,73 @@ const (
 // AWS's own words if there are any. The other placeholders are in explainSTS.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-func stsRefusals() []stsRefusal {
-	const aws, network = failure.ExitAWS, failure.ExitNetwork
-	return []stsRefusal{
-		{"AccessDenied", "not authorized to perform", aws, []string{
+func stsRefusals() []failure.Refusal {
+	return []failure.Refusal{
+		{Codes: "AccessDenied", Message: "not authorized to perform", Lines: []string{
 			"AWS refused role {role}: it does not exist, or its trust policy does not match this login{lacking} (AccessDenied).",
 			"{token}", sendTrustPolicy}},
-		{"AccessDenied", "", aws, []string{"AWS refused role {role} ({code}).", "{token}", sendTrustPolicy}},
+		{Codes: "AccessDenied", Lines: []string{"AWS refused role {role} ({code}).", "{token}", sendTrustPolicy}},
 
-		{"InvalidIdentityToken", "incorrect token audience", aws, []string{
+		{Codes: "InvalidIdentityToken", Message: "incorrect token audience", Lines: []string{
 			"account {account} does not accept client {client} (Incorrect token audience).", "{token}", "{addclient}"}},
-		{"InvalidIdentityToken", "no openidconnect provider", aws, []string{
+		{Codes: "InvalidIdentityToken", Message: "no openidconnect provider", Lines: []string{
 			"account {account} does not know the identity provider {issuer}, or knows it under another spelling: a slash at the end counts (No OpenIDConnect provider found).",
 			"{token}", printCommands}},
-		{"InvalidIdentityToken", "verification key", network, []string{
+		{Codes: "InvalidIdentityToken", Message: "verification key", Exit: failure.ExitNetwork, Lines: []string{
 			"AWS cannot fetch the signing keys of {host} (3 tries).", "{token}",
 			"They must be reachable from the internet and answer within 5 s. Tell whoever runs {host}."}},
-		{"InvalidIdentityToken", "thumbprint", aws, []string{
+		{Codes: "InvalidIdentityToken", Message: "thumbprint", Lines: []string{
 			"AWS does not trust the certificate of {host} ({said}).", "{token}",
 			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA."}},
-		{"InvalidIdentityToken", "", aws, []string{"AWS does not accept this login's ID token ({code}).", "{token}", sendTrustPolicy}},
+		{Codes: "InvalidIdentityToken", Lines: []string{"AWS does not accept this login's ID token ({code}).", "{token}", sendTrustPolicy}},
 
-		{"ExpiredToken", "", aws, []string{
+		{Codes: "ExpiredToken", Lines: []string{
 			"AWS says that the ID token has expired, although it is new ({said}).", "{token}",
 			"The clock of {host} or of this machine is wrong, or the provider's tokens last only seconds."}},
-		{"IDPRejectedClaim", "", aws, []string{
+		{Codes: "IDPRejectedClaim", Lines: []string{
 			"{host} has told AWS that this login is no longer valid ({code}).", "{token}", "Run: daypass login --force{flag}"}},
-		{"IDPCommunicationError", "", network, []string{
+		{Codes: "IDPCommunicationError", Exit: failure.ExitNetwork, Lines: []string{
 			"AWS cannot reach {host} (IDPCommunicationError, 3 tries).",
 			"It must be reachable from the internet, with a certificate of a public CA."}},
 
-		{"MalformedPolicyDocument", "", aws, []string{
+		{Codes: "MalformedPolicyDocument", Lines: []string{
 			"AWS does not understand the session policy for role {role} ({code}).",
 			"Correct daypass_policy or daypass_policy_arns in profile {profile}."}},
-		{"PackedPolicyTooLarge", "", aws, []string{
+		{Codes: "PackedPolicyTooLarge", Lines: []string{
 			"the session policy and tags for role {role} are too large for AWS ({said}).", "{token}",
 			"Shorten daypass_policy or daypass_policy_arns, or the tags that {host} puts into the token."}},
-		{"RegionDisabled", "", aws, []string{
+		{Codes: "RegionDisabled", Lines: []string{
 			"account {account} has not activated STS in region {region} (RegionDisabledException).",
 			"Set another region in profile {profile}, or ask your AWS admin to activate it."}},
-		{"ValidationError", "durationseconds", aws, []string{
+		{Codes: "ValidationError", Message: "durationseconds", Lines: []string{
 			"AWS refused a session of {duration} for role {role}: {said}.",
 			"Lower daypass_duration in profile {profile}. Or an admin raises the role's limit:",
 			"aws iam update-role --role-name {rolename} --max-session-duration {seconds}"}},
-		{"ValidationError", "webidentitytoken", aws, []string{
+		{Codes: "ValidationError", Message: "webidentitytoken", Lines: []string{
 			"the ID token of {client} is too large for AWS, which accepts 20000 characters ({said}).",
 			"Ask whoever runs {host} to put fewer groups or claims into it."}},
-		{"ValidationError", "", aws, []string{
+		{Codes: "ValidationError", Lines: []string{
 			"AWS refuses the request for role {role} ({code}).",
 			"Check daypass_role_arn, daypass_session_name and daypass_policy_arns in profile {profile}."}},
 
-		{"", "", aws, []string{"AWS refused role {role} ({code}, status {status}).", "{token}", sendTrustPolicy}},
+		{Lines: []string{"AWS refused role {role} ({code}, status {status}).", "{token}", sendTrustPolicy}},
 	}
 }
 
 // chainRefusals come before the others if a role was to assume another one.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-func chainRefusals() []stsRefusal {
-	const aws = failure.ExitAWS
+func chainRefusals() []failure.Refusal {
 	stale := []string{"AWS does not take the credentials of profile {source}, which assume role {role} ({code}).", "{token}",
 		"Is this machine's clock right? If so, were the role's sessions revoked? Try: daypass doctor --profile {source}"}
 	inItsWords := []string{"AWS refused role {role} to role {sourcerole} ({code}).", "{token}", sendTrustPolicy}
-	return []stsRefusal{
-		{"AccessDenied", "explicit deny", aws, inItsWords},
-		{"AccessDenied", "sts:assumerole on", aws, []string{
+	return []failure.Refusal{
+		{Codes: "AccessDenied", Message: "explicit deny", Lines: inItsWords},
+		{Codes: "AccessDenied", Message: "sts:assumerole on", Lines: []string{
 			"AWS refused role {role}: it does not exist, its trust policy does not let in role {sourcerole}, or that role may not assume it (AccessDenied).",
 			"{token}", sendTrustPolicy}},
-		{"AccessDenied", "", aws, inItsWords}, // another action is missing
-		{"ExpiredToken", "", aws, stale},
-		{"InvalidClientTokenId", "", aws, stale},
-		{"SignatureDoesNotMatch", "", aws, stale},
+		{Codes: "AccessDenied", Lines: inItsWords}, // another action is missing
+		{Codes: "ExpiredToken InvalidClientTokenId SignatureDoesNotMatch", Lines: stale},
 	}
 }
 
@@ -122,7 +110,7 @@ func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure
 
 // explain explains why no role credentials came from AWS, with the line that an AWS
 // admin compares, and never with the token that was sent.
-func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []stsRefusal, line func(request string) string) *failure.Error {
+func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []failure.Refusal, line func(request string) string) *failure.Error {
 	var (
 		f   *failure.Error
 		bad *badAnswer
@@ -157,25 +145,13 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		return failure.New(failure.ExitNetwork, err, "AWS STS cannot help now ("+full+").", notNeeded)
 	}
 	source := cmp.Or(p.Profile.Source, &p.Profile)
-	fill := strings.NewReplacer(
+	return failure.Refused(err, refusals, []string{code}, said,
 		"{source}", source.Name, "{sourcerole}", source.RoleARN,
 		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
 		"{client}", p.Profile.IDP.ClientID, "{issuer}", shortened(l.Issuer, l), "{host}", hostOf(l.Issuer), "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
 		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
-	for _, r := range refusals {
-		// Some codes come with "Exception" at their end.
-		if r.code != "" && strings.TrimSuffix(code, "Exception") != r.code || !strings.Contains(strings.ToLower(said), r.message) {
-			continue
-		}
-		f = &failure.Error{Exit: r.exit, Err: err}
-		for _, line := range r.lines {
-			f.Lines = append(f.Lines, fill.Replace(line))
-		}
-		return f
-	}
-	return failure.From(err)
 }
 
 // addClient is what an admin does about a client that the account does not accept.

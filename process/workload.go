@@ -2,11 +2,11 @@ package process
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/idp"
-	"github.com/daypass/daypass/metadata"
 	"github.com/daypass/daypass/workload"
 )
 
@@ -35,33 +35,27 @@ func (p *Pipeline) workloadLogin(ctx context.Context) (*login, error) {
 }
 
 func (p *Pipeline) workloadToken(ctx context.Context) (idp.Token, error) {
-	c, err := p.metadata()
+	transport, err := p.metadata()
 	if err != nil {
 		return idp.Token{}, err
 	}
-	t, err := workload.Token(ctx, c, p.Profile.IDP)
+	t, err := workload.Token(ctx, p.cloud(transport), p.Profile.IDP)
 	p.debug("get an ID token", "source", p.Profile.IDP.Source, "ok", err == nil)
 	return t, err
 }
 
-// metadata is the client for metadata services. No proxy leads to those of a
-// machine; GitHub's is on the internet.
-func (p *Pipeline) metadata() (metadata.Client, error) {
-	gitHub := p.Profile.IDP.Source == "github-actions"
-	bundle := ""
+// metadata is the way to metadata services. No proxy leads to those of a machine;
+// GitHub's is on the internet.
+func (p *Pipeline) metadata() (*http.Transport, error) {
+	bundle, gitHub := "", p.Profile.IDP.Source == "github-actions"
 	if gitHub {
 		bundle = p.Profile.IDP.CABundle
 	}
 	transport, err := p.transport(bundle)
-	if err != nil {
-		return metadata.Client{}, err
-	}
-	if !gitHub {
+	if err == nil && !gitHub {
 		transport.Proxy = nil
 	}
-	return metadata.Client{
-		Transport: p.noted(transport), Patience: p.Profile.IDP.ProcessTimeout, Getenv: p.Getenv, Now: p.Now, Sleep: p.Sleep,
-	}, nil
+	return transport, err
 }
 
 // workloadKey returns the key for role credentials. It is made under the lock of a

@@ -200,8 +200,8 @@ func TestSourceFaults(t *testing.T) {
 		}, network, "it expired at"},
 		{"no identity", "azure-imds", "azure-imds", answers("/oauth2/token", 400, `{"error":"invalid_request","error_description":"Identity not found"}`), refused, "status 400: invalid_request: Identity not found"},
 		{"wrong audience", "azure-imds", "azure-imds", answers("/oauth2/token", 400, `{"error":"invalid_resource","error_description":"AADSTS500011: not found."}`), refused, "invalid_resource: AADSTS500011: not found)"},
-		{"no token", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"expires_on":"1"}`), network, "it holds no access_token"},
-		{"no expiry", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"access_token":"x","expires_on":"soon"}`), network, "its expires_on is not a time"},
+		{"no token", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"expires_on":"1"}`), network, "it holds no token that can be used"},
+		{"no expiry", "azure-imds", "azure-imds", answers("/oauth2/token", 200, `{"access_token":"x","expires_on":"soon"}`), network, "it holds no token that can be used"},
 		{"redirect", "azure-imds", "azure-imds", func(w *workloadWorld) {
 			w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/elsewhere" {
@@ -217,7 +217,7 @@ func TestSourceFaults(t *testing.T) {
 		{"no service account", "gcp-metadata", "gcp-metadata", answers("/identity", 404, "not found"), refused, "refuses to give a token (status 404: not found)"},
 		{"server elsewhere", "gcp-metadata", "", func(w *workloadWorld) { w.env["GCE_METADATA_HOST"] = "metadata.example" }, usage, `GCE_METADATA_HOST "metadata.example"`},
 		{"not a token", "gcp-metadata", "gcp-metadata", answers("/identity", 200, "welcome"), network, "the ID token from Google's metadata server cannot be used"},
-		{"too large", "gcp-metadata", "gcp-metadata", answers("/identity", 200, strings.Repeat("x", 300<<10)), network, "it has 262144 bytes, more than 65536"},
+		{"too large", "gcp-metadata", "gcp-metadata", answers("/identity", 200, strings.Repeat("x", 300<<10)), network, "it has 307200 bytes, more than 65536"},
 		{"down", "gcp-metadata", "gcp-metadata", answers("/identity", 503, "try again"), network, "cannot give a token now (status 503: try again)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -374,9 +374,9 @@ func TestLogoutDuringARenewalFromASource(t *testing.T) {
 func TestMetadataGoesThroughNoProxy(t *testing.T) {
 	w := newWorkload(t, "github-actions")
 	for source, want := range map[string]bool{"gcp-metadata": false, "azure-imds": false, "github-actions": true} {
-		c, err := w.pipeline(w.from(source, "")).metadata()
+		transport, err := w.pipeline(w.from(source, "")).metadata()
 		must(t, err)
-		if transport := c.Transport.(*http.Transport); (transport.Proxy != nil) != want {
+		if (transport.Proxy != nil) != want {
 			t.Errorf("%s: through a proxy: %v, want %v", source, !want, want)
 		}
 	}

@@ -23,8 +23,7 @@ type Azure struct {
 	Tenant, ClientID string // of the application in Entra ID; "" with ViaIMDS
 	Identity         string // of ViaIMDS: system, client_id:X, object_id:X or resource_id:X
 
-	CognitoPool, CognitoRegion   string // REGION:GUID, and that region
-	CognitoProvider, CognitoUser string
+	CognitoPool, CognitoProvider, CognitoUser string // the pool is REGION:GUID
 }
 
 // azure reads and checks each setting of Azure.
@@ -48,7 +47,6 @@ func (s *settings) azure() Azure {
 	}
 	const pool = "the id of an identity pool, REGION:GUID"
 	a.CognitoPool = s.text(s.required("daypass_cognito_pool", pool), isPool, pool)
-	a.CognitoRegion, _, _ = strings.Cut(a.CognitoPool, ":")
 	a.CognitoProvider = s.text(s.required("daypass_cognito_provider", "the developer provider of the pool"), printableASCII, "the name of the developer provider")
 	// One user for all persons is one subject at Entra ID, which takes 20 of them.
 	a.CognitoUser = cmp.Or(s.text(s.get("daypass_cognito_user"), printableASCII, "printable ASCII"), a.ClientID)

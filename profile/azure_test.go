@@ -15,7 +15,7 @@ const (
 func TestAzure(t *testing.T) {
 	app := Azure{Via: ViaAWS, Tenant: "contoso.onmicrosoft.com", ClientID: anApp}
 	pool := app
-	pool.Via, pool.CognitoPool, pool.CognitoRegion, pool.CognitoProvider, pool.CognitoUser = ViaCognito, aPool, "eu-west-1", "azure-access", anApp
+	pool.Via, pool.CognitoPool, pool.CognitoProvider, pool.CognitoUser = ViaCognito, aPool, "azure-access", anApp
 	own := pool
 	own.CognitoUser = "me"
 	for lines, want := range map[string]Azure{

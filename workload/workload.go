@@ -16,10 +16,10 @@ import (
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/azure"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/idp"
-	"github.com/daypass/daypass/metadata"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
@@ -50,7 +50,7 @@ func Describe(source string) string {
 
 // Token returns an ID token from the source of i, got anew. Its signature is not
 // verified: AWS STS does that. Every error is a [*failure.Error].
-func Token(ctx context.Context, c metadata.Client, i profile.IDP) (idp.Token, error) {
+func Token(ctx context.Context, c cloud.Client, i profile.IDP) (idp.Token, error) {
 	var raw secret.String
 	var err error
 	kind, name, _ := strings.Cut(i.Source, ":")
@@ -128,10 +128,10 @@ func readFile(path string) (secret.String, error) {
 // it.
 //
 // https://docs.github.com/actions/reference/security/oidc
-func gitHubToken(ctx context.Context, c metadata.Client, audience string) (secret.String, error) {
+func gitHubToken(ctx context.Context, c cloud.Client, audience string) (token secret.String, err error) {
 	const permission = "Add to the job: permissions: id-token: write"
-	endpoint, token := c.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), c.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-	if endpoint == "" || token == "" {
+	endpoint, proof := c.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), c.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+	if endpoint == "" || proof == "" {
 		return secret.String{}, failure.New(failure.ExitUsage, nil, "GitHub gives no ID token here: this is not a job of GitHub Actions, or it lacks a permission.", permission)
 	}
 	u, err := url.Parse(endpoint)
@@ -141,14 +141,15 @@ func gitHubToken(ctx context.Context, c metadata.Client, audience string) (secre
 	query := u.Query()
 	query.Set("audience", audience)
 	u.RawQuery = query.Encode()
-	request := metadata.Request{Service: "GitHub's token endpoint", URL: u.String(), Header: "Authorization", Value: secret.New("bearer " + token), Advice: permission}
-	body, err := c.Get(ctx, request)
-	if err != nil {
-		return secret.String{}, err
-	}
-	var answer struct{ Value string }
-	if json.Unmarshal(body, &answer) != nil || answer.Value == "" {
-		return secret.String{}, request.Unreadable("it holds no value")
-	}
-	return secret.New(answer.Value), nil
+	err = c.Get(ctx, cloud.Metadata{
+		Service: "GitHub's token endpoint", URL: u.String(), Header: "Authorization", Value: secret.New("bearer " + proof), Advice: permission,
+	}, func(body []byte) error {
+		var answer struct{ Value string }
+		if json.Unmarshal(body, &answer) != nil || answer.Value == "" {
+			return errors.New("it holds no value")
+		}
+		token = secret.New(answer.Value)
+		return nil
+	})
+	return token, err
 }

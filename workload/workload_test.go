@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/metadata"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
@@ -22,7 +22,7 @@ func FuzzVariable(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := metadata.Client{Getenv: func(string) string { return text }, Now: func() time.Time { return now }}
+		c := cloud.Client{Getenv: func(string) string { return text }, Now: func() time.Time { return now }}
 		got, err := Token(t.Context(), c, profile.IDP{Source: "env:CI_TOKEN"})
 		if err == nil {
 			if got.Issuer == "" || got.Subject == "" || !got.Expires.After(now) || strings.ContainsFunc(got.Raw.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {

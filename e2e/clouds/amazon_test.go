@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/daypass/daypass/amazon"
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
@@ -104,7 +105,7 @@ func TestRequests(t *testing.T) {
 		return aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "secret", SessionToken: "token"}, nil
 	})
 	own := amazon.Client{
-		Ask: asker(record), AccessKeyID: "ASIAX", SecretKey: secret.New("secret"), SessionToken: secret.New("token"), Now: time.Now,
+		Client: cloud.Client{Ask: asker(record), Now: time.Now}, AccessKeyID: "ASIAX", SecretKey: secret.New("secret"), SessionToken: secret.New("token"),
 		Endpoint: func(service, region string) (string, error) {
 			return profile.Profile{Partition: "aws"}.ServiceURL(func(string) string { return "" }, service, region)
 		},
@@ -126,7 +127,7 @@ func TestRequests(t *testing.T) {
 		},
 		"identity": {
 			func() error {
-				_, err := own.DeveloperToken(ctx, amazon.DeveloperIdentity{Pool: pool, Region: region, Provider: "p", User: "u"})
+				_, err := own.DeveloperToken(ctx, pool, "p", "u")
 				return err
 			},
 			func() error {
@@ -175,7 +176,7 @@ func TestBothAreTaken(t *testing.T) {
 		t.Errorf("Cognito: %v", err)
 	}
 	own := amazon.Client{
-		Ask: asker(http.DefaultClient), AccessKeyID: role.AccessKeyID, SecretKey: secret.New(role.SecretAccessKey), SessionToken: secret.New(role.SessionToken), Now: time.Now,
+		Client: cloud.Client{Ask: asker(http.DefaultClient), Now: time.Now}, AccessKeyID: role.AccessKeyID, SecretKey: secret.New(role.SecretAccessKey), SessionToken: secret.New(role.SessionToken),
 		Endpoint: func(service, _ string) (string, error) { return box.URL + "/" + service, nil },
 	}
 	if value, err := own.Secret(ctx, "db", "eu-west-1"); err != nil || value.Reveal() != "value" {

@@ -1,8 +1,9 @@
-package metadata_test
+package cloud_test
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
-	"github.com/daypass/daypass/metadata"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -22,7 +23,7 @@ const jobToken = "job-token-3f9a71c0d2e84b55"
 
 // service answers with these statuses in turn, and then with the last; 0 drops the
 // connection.
-func service(t *testing.T, body string, statuses ...int) (r metadata.Request, asked *atomic.Int32) {
+func service(t *testing.T, body string, statuses ...int) (r cloud.Metadata, asked *atomic.Int32) {
 	t.Helper()
 	asked = new(atomic.Int32)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,15 +36,33 @@ func service(t *testing.T, body string, statuses ...int) (r metadata.Request, as
 	}))
 	server.Config.ErrorLog = nil
 	t.Cleanup(server.Close)
-	return metadata.Request{Service: "The service", URL: server.URL + "/token?audience=x", Header: "Metadata", Value: secret.New(jobToken), Advice: "Do something."}, asked
+	return cloud.Metadata{Service: "The service", URL: server.URL + "/token?audience=x", Header: "Metadata", Value: secret.New(jobToken), Advice: "Do something."}, asked
 }
 
-func client(patience time.Duration) (metadata.Client, *sandbox.Clock) {
+func client(patience time.Duration) (cloud.Client, *sandbox.Clock) {
 	clock := sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-	return metadata.Client{
-		Transport: &http.Transport{DisableKeepAlives: true}, Patience: patience, Now: clock.Now, Sleep: clock.Sleep,
+	return cloud.Client{
+		Ask: over(&http.Transport{DisableKeepAlives: true}), Patience: patience, Now: clock.Now, Sleep: clock.Sleep,
 		Getenv: func(string) string { return "" },
 	}, clock
+}
+
+// over has a transport carry the requests.
+func over(transport http.RoundTripper) func(*http.Request) (*http.Response, []byte, error) {
+	return func(r *http.Request) (*http.Response, []byte, error) {
+		response, err := transport.RoundTrip(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return response, body, err
+	}
+}
+
+func get(ctx context.Context, c cloud.Client, m cloud.Metadata) (text string, err error) {
+	err = c.Get(ctx, m, func(body []byte) error { text = string(body); return nil })
+	return text, err
 }
 
 // What passes is asked for again, as long as the services' documentation says, but
@@ -77,11 +96,11 @@ func TestTries(t *testing.T) {
 		r, asked := service(t, "words", c.statuses...)
 		m, clock := client(c.patience)
 		started := clock.Now()
-		body, err := m.Get(t.Context(), r)
+		body, err := get(t.Context(), m, r)
 		exit := 0
 		if err != nil {
 			exit = failure.From(err).Exit
-		} else if string(body) != "words" {
+		} else if body != "words" {
 			t.Errorf("%v: %q", c.statuses, body)
 		}
 		if waited := clock.Now().Sub(started); exit != c.exit || int(asked.Load()) != c.tries || waited != c.waited {
@@ -96,10 +115,10 @@ func TestInterruptedWait(t *testing.T) {
 	m, _ := client(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	m.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := m.Get(ctx, r); failure.From(err).Exit != failure.ExitInterrupt {
+	if _, err := get(ctx, m, r); failure.From(err).Exit != failure.ExitInterrupt {
 		t.Errorf("a wait that was ended: %v", err)
 	}
-	if _, err := m.Get(ctx, r); failure.From(err).Exit != failure.ExitInterrupt {
+	if _, err := get(ctx, m, r); failure.From(err).Exit != failure.ExitInterrupt {
 		t.Errorf("a request that was ended: %v", err)
 	}
 }
@@ -116,12 +135,12 @@ func TestWords(t *testing.T) {
 		"":                                                                      "(status 400)",
 		"you sent " + jobToken:                                                  "(status 400)",
 		"you sent " + jobToken[:12] + " " + jobToken[12:]:                       "(status 400)",
-		"you sent ..." + jobToken[4:22]:                                         "(status 400)",
+		"you sent ..." + jobToken[:24]:                                          "(status 400)",
 		long:                                                                    "...)",
 	} {
 		r, _ := service(t, body, http.StatusBadRequest)
 		m, _ := client(time.Minute)
-		_, err := m.Get(t.Context(), r)
+		_, err := get(t.Context(), m, r)
 		f := failure.From(err)
 		if line := f.Lines[0]; !strings.HasSuffix(line, want+".") || len(line) > 400 || f.Lines[1] != r.Advice {
 			t.Errorf("%.40q: %q, want %q", body, f.Lines, want)
@@ -149,8 +168,8 @@ func TestBase(t *testing.T) {
 // What the transport knows of its proxy is told as it is.
 func TestBadProxy(t *testing.T) {
 	m, _ := client(0)
-	m.Transport = &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }}
-	if _, err := m.Get(t.Context(), metadata.Request{URL: "http://127.0.0.1/", Header: "Metadata"}); err == nil || err.Error() != "no proxy." {
+	m.Ask = over(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }})
+	if _, err := get(t.Context(), m, cloud.Metadata{URL: "http://127.0.0.1/", Header: "Metadata"}); err == nil || err.Error() != "no proxy." {
 		t.Error(err)
 	}
 }
@@ -163,8 +182,8 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string, status int) {
 		m, _ := client(0)
-		m.Transport = answer{body, 200 + (status%400+400)%400}
-		_, err := m.Get(t.Context(), metadata.Request{Service: "The service", URL: "http://127.0.0.1/", Header: "Metadata", Value: secret.New(jobToken)})
+		m.Ask = over(answer{body, 200 + (status%400+400)%400})
+		_, err := get(t.Context(), m, cloud.Metadata{Service: "The service", URL: "http://127.0.0.1/", Header: "Metadata", Value: secret.New(jobToken)})
 		if err == nil {
 			return
 		}
