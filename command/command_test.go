@@ -220,7 +220,7 @@ func TestExecEnvironment(t *testing.T) {
 	must(t, err)
 	c, err := s.Credentials(t.Context(), func(time.Duration, time.Duration) bool { return true })
 	must(t, err)
-	got := childEnvironment([]string{"PATH=/bin", "aws_profile=x", "AWS_PROFILE=x", "AWS_DEFAULT_PROFILE=x", "AWS_SECURITY_TOKEN=x",
+	got := childEnvironment([]string{"PATH=/bin", "AWS_PROFILE=x", "AWS_DEFAULT_PROFILE=x", "AWS_SECURITY_TOKEN=x",
 		"AWS_ACCESS_KEY_ID=old", "AWS_REGION=old", "AWS_ACCOUNT_ID=999999999999"}, c, p.Region)
 	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
 		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(), "AWS_CREDENTIAL_EXPIRATION=" + c.Expires.Format(time.RFC3339),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -132,38 +131,27 @@ type execution struct {
 // read is the environment with the variables of the files and of --env.
 func (x *execution) read(environ []string) ([]string, error) {
 	for _, name := range x.files {
-		text, err := readEnvFile(name)
-		var all []reference.Variable
-		if err == nil {
-			all, err = reference.EnvFile(text)
-		}
+		all, err := readEnvFile(name)
 		if err != nil {
 			return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("the file %q of --env-file cannot be used: %v.", name, err), "Each line is NAME=VALUE, empty, or a comment that begins with #.")
 		}
-		for _, v := range all {
-			environ = put(environ, v.Name+"="+v.Value)
-		}
+		environ = put(environ, all...)
 	}
 	for i, assignment := range x.env {
 		if name, _, assigned := strings.Cut(assignment, "="); !assigned || !reference.IsName(name) {
 			return nil, fmt.Errorf("--env %d of the command line is not NAME=VALUE", i+1)
 		}
-		environ = put(environ, assignment)
 	}
-	return environ, nil
+	return put(environ, x.env...), nil
 }
 
-func readEnvFile(name string) (string, error) {
+func readEnvFile(name string) ([]string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", errors.Unwrap(err)
+		return nil, errors.Unwrap(err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, reference.MaxEnvFile+1))
-	if err == nil && len(text) > reference.MaxEnvFile {
-		err = fmt.Errorf("larger than %d bytes", reference.MaxEnvFile)
-	}
-	return string(text), err
+	return reference.EnvFile(f)
 }
 
 // environment is what the command gets: the variables with the secrets that they
@@ -178,18 +166,14 @@ func (x *execution) environment(ctx context.Context, s *session, environ []strin
 		return nil, credentials, err
 	}
 	secrets, err := s.Secrets(ctx, wanted, credentials)
-	environ = x.with(s.Profile, environ, credentials)
-	for _, assignment := range secrets {
-		environ = put(environ, assignment)
-	}
-	return environ, credentials, err
+	return put(x.with(s.Profile, environ, credentials), secrets...), credentials, err
 }
 
 // with is the environment with the credentials, without what would win over them.
 // Only --env does.
 func (x *execution) with(p profile.Profile, environ []string, c process.Credentials) []string {
 	if x.azure {
-		environ = without(environ, azureShadows())
+		environ = drop(environ, azureShadows()...)
 	}
 	switch {
 	case x.served != nil:
@@ -197,10 +181,7 @@ func (x *execution) with(p profile.Profile, environ []string, c process.Credenti
 	case p.RoleARN != "":
 		environ = childEnvironment(environ, c, p.Region)
 	}
-	for _, assignment := range x.env {
-		environ = put(environ, assignment)
-	}
-	return environ
+	return put(environ, x.env...)
 }
 
 // childEnvironment is the environment with the credentials in place of whatever
@@ -216,35 +197,27 @@ func childEnvironment(environ []string, c process.Credentials, region string) []
 	if region != "" {
 		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}
-	dropped := []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"}
+	return put(drop(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"), set...)
+}
+
+// put is the environment with these variables, in place of others of their names.
+func put(environ []string, set ...string) []string {
 	for _, assignment := range set {
 		name, _, _ := strings.Cut(assignment, "=")
-		dropped = append(dropped, name)
+		environ = append(drop(environ, name), assignment)
 	}
-	return append(without(environ, dropped), set...)
+	return environ
 }
 
-// without is the environment without those variables. Their case does not count, for
-// Windows compares variables so.
-func without(environ, dropped []string) []string {
-	var result []string
-	for _, assignment := range environ {
-		name, _, _ := strings.Cut(assignment, "=")
-		if !slices.ContainsFunc(dropped, func(d string) bool { return strings.EqualFold(d, name) }) {
-			result = append(result, assignment)
-		}
-	}
-	return result
-}
-
-// put sets one variable. Windows compares their names without case.
-func put(environ []string, assignment string) []string {
-	name, _, _ := strings.Cut(assignment, "=")
-	kept := slices.DeleteFunc(slices.Clone(environ), func(old string) bool {
-		own, _, _ := strings.Cut(old, "=")
-		return own == name || runtime.GOOS == "windows" && strings.EqualFold(own, name)
+// drop is the environment without these variables. Windows compares names without
+// case.
+func drop(environ []string, names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(assignment string) bool {
+		own, _, _ := strings.Cut(assignment, "=")
+		return slices.ContainsFunc(names, func(name string) bool {
+			return own == name || runtime.GOOS == "windows" && strings.EqualFold(own, name)
+		})
 	})
-	return append(kept, assignment)
 }
 
 // childExit carries the exit status of the command that exec ran.

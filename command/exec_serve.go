@@ -91,19 +91,14 @@ func (c *credentialServer) environment(environ []string) []string {
 	if region := c.profile.Region; region != "" {
 		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
 	}
-	dropped := []string{
+	return put(drop(environ,
 		// These go before it in some SDK each: the short names in Go's and Java's, the
 		// file in boto3.
 		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_CREDENTIAL_FILE",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-	}
-	for _, assignment := range set {
-		name, _, _ := strings.Cut(assignment, "=")
-		dropped = append(dropped, name)
-	}
-	return append(without(environ, dropped), set...)
+	), set...)
 }
 
 // ServeHTTP answers the command and nobody else: neither a scanner nor a page that

@@ -76,34 +76,30 @@ func (p *Pipeline) Secrets(ctx context.Context, all []Wanted, c Credentials) ([]
 	if err != nil {
 		return nil, p.Fill(err)
 	}
-	type answer struct {
-		value secret.String
-		err   error
-	}
-	answers := map[reference.Secret]*answer{}
+	answers := map[reference.Secret]func() (secret.String, error){}
 	slots := make(chan struct{}, sideBySide)
 	var asking sync.WaitGroup
 	for _, w := range all {
 		if answers[w.Secret] != nil {
 			continue
 		}
-		a := new(answer)
-		answers[w.Secret] = a
-		asking.Go(func() {
+		answer := sync.OnceValues(func() (secret.String, error) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			a.value, a.err = ask(w.Secret)
+			return ask(w.Secret)
 		})
+		answers[w.Secret] = answer
+		asking.Go(func() { _, _ = answer() })
 	}
 	asking.Wait()
 	p.debug("get secrets", "references", len(all), "secrets", len(answers))
 	var assignments []string
 	for _, w := range all {
-		a := answers[w.Secret]
-		if a.err != nil {
-			return nil, p.Fill(of(w.Variable, a.err))
+		whole, err := answers[w.Secret]()
+		if err != nil {
+			return nil, p.Fill(of(w.Variable, err))
 		}
-		value, err := w.Pick(a.value)
+		value, err := w.Pick(whole)
 		if err != nil {
 			return nil, p.Fill(failure.New(failure.ExitAWS, err, w.Variable+": the secret "+w.Secret.String()+" cannot be used: "+err.Error()+".",
 				"Correct the reference, or the secret."))

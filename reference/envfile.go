@@ -2,23 +2,27 @@ package reference
 
 import (
 	"fmt"
+	"io"
 	"strings"
 )
 
-// MaxEnvFile bounds a file of variables, in bytes.
-const MaxEnvFile = 1 << 20
-
-// Variable is one variable of an environment.
-type Variable struct{ Name, Value string }
+// maxEnvFile bounds a file of variables, in bytes.
+const maxEnvFile = 1 << 20
 
 // EnvFile reads a file of variables: lines NAME=VALUE, with or without export in
 // front; empty lines, and lines that begin with #, say nothing. One pair of quotes
 // around a value is taken away. Nothing is expanded. The error names the line, and
 // holds nothing of it.
-func EnvFile(text string) ([]Variable, error) {
-	var all []Variable
+func EnvFile(file io.Reader) (assignments []string, err error) {
+	text, err := io.ReadAll(io.LimitReader(file, maxEnvFile+1))
+	if err == nil && len(text) > maxEnvFile {
+		err = fmt.Errorf("larger than %d bytes", maxEnvFile)
+	}
+	if err != nil {
+		return nil, err
+	}
 	number := 0
-	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		number++
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -40,9 +44,9 @@ func EnvFile(text string) ([]Variable, error) {
 			}
 			value = value[1 : len(value)-1]
 		}
-		all = append(all, Variable{name, value})
+		assignments = append(assignments, name+"="+value)
 	}
-	return all, nil
+	return assignments, nil
 }
 
 // IsName reports whether a variable can have that name in every shell.
