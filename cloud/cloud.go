@@ -68,28 +68,21 @@ func Pause(r *Refused, try int) time.Duration {
 }
 
 // Do asks until there is an answer with status 200, and has read look at its body,
-// whose error says what is wrong with it. Every error is a [*failure.Error].
+// whose error says what is wrong with it. Every error holds a [*failure.Error].
 func (c Client) Do(ctx context.Context, q Question, request func() (*http.Request, error), read func(body []byte) error) error {
+	q.Advice = cmp.Or(q.Advice, "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, AWS_CA_BUNDLE.")
 	if q.Pause == nil {
 		q.Pause = Pause
 	}
 	started := c.Now()
 	for try := 1; ; try++ {
-		body, err := c.try(ctx, q, request)
-		asked := err == nil
-		if asked {
-			err = read(body)
-		}
+		err := c.try(ctx, q, request, read)
 		var r *Refused
 		var known *failure.Error // of the proxy, for example
-		switch errors.As(err, &r); {
-		case err == nil:
-			return nil
-		case errors.As(err, &known):
-			return known
-		case asked:
-			return failure.New(failure.ExitNetwork, err, q.Who+" does not answer as it should ("+err.Error()+").", q.advice())
+		if err == nil || errors.As(err, &known) {
+			return err
 		}
+		errors.As(err, &r)
 		pause := q.Pause(r, try)
 		if pause == 0 || ctx.Err() != nil || c.Now().Add(pause).Sub(started) > c.Patience || c.Sleep(ctx, pause) != nil {
 			return q.explain(ctx, err, r)
@@ -97,21 +90,28 @@ func (c Client) Do(ctx context.Context, q Question, request func() (*http.Reques
 	}
 }
 
-func (c Client) try(ctx context.Context, q Question, make func() (*http.Request, error)) ([]byte, error) {
-	request, err := make()
+func (c Client) try(ctx context.Context, q Question, build func() (*http.Request, error), read func(body []byte) error) error {
+	request, err := build()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, body, err := c.Ask(request.WithContext(ctx))
-	if err != nil || response.StatusCode == http.StatusOK {
-		return body, err
+	if err != nil {
+		return err
+	}
+	if response.StatusCode == http.StatusOK {
+		var known *failure.Error
+		if err = read(body); err == nil || errors.As(err, &known) {
+			return err
+		}
+		return failure.New(failure.ExitNetwork, err, q.Who+" does not answer as it should ("+err.Error()+").", q.Advice)
 	}
 	r := &Refused{
 		Status: response.StatusCode, Header: response.Header, Body: body,
 		Passing: response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests,
 	}
 	q.Read(r)
-	return nil, r
+	return r
 }
 
 // explain says why a question has no answer.
@@ -120,7 +120,7 @@ func (q Question) explain(ctx context.Context, err error, r *Refused) *failure.E
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failure.Interrupted(err)
 	case r == nil:
-		return failure.New(failure.ExitNetwork, err, "cannot ask "+q.Who+" for "+q.What+": "+err.Error()+".", q.advice())
+		return failure.New(failure.ExitNetwork, err, "cannot ask "+q.Who+" for "+q.What+": "+cmp.Or(q.shown(err.Error()), "no HTTP answer")+".", q.Advice)
 	}
 	code := q.shown(r.Code)
 	said := cmp.Or(strings.Trim(code+": "+q.shown(r.Message), ": "), r.Error())
@@ -136,8 +136,4 @@ func (q Question) shown(text string) string {
 		return ""
 	}
 	return text
-}
-
-func (q Question) advice() string {
-	return cmp.Or(q.Advice, "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, AWS_CA_BUNDLE.")
 }

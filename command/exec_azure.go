@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,15 +46,15 @@ func (x *execution) runWithAssertion(ctx context.Context, s *session, c process.
 		return failure.New(failure.ExitUnexpected, err, "the token for Azure cannot be written to the state folder: "+err.Error()+".",
 			"Check that the folder is yours, writable, and not full.")
 	}
-	for _, assignment := range []string{
+	set := []string{
 		"AZURE_CLIENT_ID=" + s.Profile.Azure.ClientID, "AZURE_TENANT_ID=" + s.Profile.Azure.Tenant, "AZURE_FEDERATED_TOKEN_FILE=" + file.path(),
 		"ARM_CLIENT_ID=" + s.Profile.Azure.ClientID, "ARM_TENANT_ID=" + s.Profile.Azure.Tenant, "ARM_USE_OIDC=true", "ARM_OIDC_TOKEN_FILE_PATH=" + file.path(),
-	} {
-		name, _, _ := strings.Cut(assignment, "=")
-		if !slices.ContainsFunc(x.env, func(own string) bool { return strings.HasPrefix(own, name+"=") }) {
-			environ = put(environ, assignment)
-		}
 	}
+	for _, own := range x.env { // it wins
+		name, _, _ := strings.Cut(own, "=")
+		set = drop(set, name)
+	}
+	environ = put(environ, set...)
 	// Signals are the command's from now on: they do not end the renewal.
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
