@@ -12,32 +12,26 @@ import (
 
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
 // authority is Entra ID's host, of which everybody's tenant is a path.
 const authority = "https://login.microsoftonline.com/"
 
-// Assertion is a token by which an application proves who it is: of an issuer that a
-// federated credential of the application names.
-type Assertion struct {
-	Token                     secret.String
-	Issuer, Subject, Audience string // its claims, for errors
-	Expires                   time.Time
-}
-
-// FederatedToken trades an assertion for an access token of an application. Every
-// error is a [*failure.Error].
+// FederatedToken trades an assertion for an access token of an application: a token
+// of an issuer that a federated credential of the application names. Every error is a
+// [*failure.Error].
 //
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
-func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string, a Assertion, scope string) (token Token, err error) {
+func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string, a idp.Token, scope string) (token Token, err error) {
 	form := url.Values{
 		"client_id": {clientID}, "grant_type": {"client_credentials"}, "scope": {scope},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {a.Token.Reveal()},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {a.Raw.Reveal()},
 	}.Encode()
 	failed := 0
 	q := cloud.Question{
-		Who: "Entra ID", What: "a token", Sent: []secret.String{a.Token}, Read: readEntraError, Refusals: entraRefusals(),
+		Who: "Entra ID", What: "a token", Sent: []secret.String{a.Raw}, Read: readEntraError, Refusals: entraRefusals(),
 		// A federated credential that Entra ID does not know yet is waited for: some minutes
 		// pass before a new one works.
 		Pause: func(r *cloud.Refused, _ int) time.Duration {
@@ -49,7 +43,7 @@ func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string
 		},
 		Fill: []string{
 			"{client}", clientID, "{tenant}", tenant, "{scope}", scope, "{waited}", c.Patience.String(),
-			"{issuer}", secret.Foreign(a.Issuer, a.Token), "{subject}", secret.Foreign(a.Subject, a.Token), "{audience}", secret.Foreign(a.Audience, a.Token),
+			"{issuer}", secret.Foreign(a.Issuer, a.Raw), "{subject}", secret.Foreign(a.Subject, a.Raw), "{audience}", secret.Foreign(strings.Join(a.Audience, ","), a.Raw),
 		},
 	}
 	asked := c.Now()

@@ -10,6 +10,7 @@ import (
 	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/secret"
 )
@@ -40,7 +41,7 @@ func FuzzAzureAnswers(f *testing.F) {
 			},
 			Patience: time.Minute, Now: clock.Now, Sleep: clock.Sleep,
 		}
-		a := azure.Assertion{Token: secret.New(sent), Issuer: "https://issuer.example", Subject: "s", Audience: "a", Expires: clock.Now().Add(time.Hour)}
+		a := idp.Token{Raw: secret.New(sent), Issuer: "https://issuer.example", Subject: "s", Audience: []string{"a"}, Expires: clock.Now().Add(time.Hour)}
 		started := clock.Now()
 		token, err1 := azure.FederatedToken(t.Context(), c, "t", "c", a, azure.VaultScope)
 		if waited := clock.Now().Sub(started); waited > time.Minute {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/process"
 )
 
@@ -68,7 +68,7 @@ func (x *execution) runWithAssertion(ctx context.Context, s *session, c process.
 
 // renewAssertion replaces the assertion when four fifths of its life are over, until
 // ctx ends. Nobody is asked for that: the terminal is the command's.
-func (s *session) renewAssertion(ctx context.Context, file *assertionFile, a azure.Assertion) {
+func (s *session) renewAssertion(ctx context.Context, file *assertionFile, a idp.Token) {
 	s.Person = nil
 	pause := a.Expires.Sub(s.env.Now()) * 4 / 5
 	for s.env.Sleep(ctx, pause) == nil {
@@ -116,8 +116,8 @@ func newAssertionFile(dir string) (*assertionFile, error) {
 func (f *assertionFile) path() string { return filepath.Join(f.dir, f.name) }
 
 // write replaces the assertion, so that a reader has the old one or the new one.
-func (f *assertionFile) write(a azure.Assertion) error {
-	return cache.WriteFile(f.dir, f.name, []byte(a.Token.Reveal()))
+func (f *assertionFile) write(a idp.Token) error {
+	return cache.WriteFile(f.dir, f.name, []byte(a.Raw.Reveal()))
 }
 
 // remove removes the file and what a write that was killed has left of it.

@@ -130,7 +130,7 @@ func (p *Pipeline) exchange(ctx context.Context, c Credentials, scope string) (a
 
 // Assertion returns a token by which Azure's own libraries prove who they are, for
 // the role's credentials.
-func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion azure.Assertion, err error) {
+func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion idp.Token, err error) {
 	defer func() {
 		p.debug("get an assertion", "via", p.Profile.Azure.Via, "ok", err == nil)
 		err = p.Fill(err)
@@ -147,11 +147,10 @@ func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion azur
 	if err != nil {
 		return assertion, err
 	}
-	t, err := idp.Parse(raw)
-	if err != nil || !t.Expires.After(p.Now()) {
-		return assertion, p.explainAssertion(ctx, c, &badAnswer{"it holds no token that can be used"})
+	if assertion, err = idp.Parse(raw); err != nil || !assertion.Expires.After(p.Now()) {
+		return idp.Token{}, p.explainAssertion(ctx, c, &badAnswer{"it holds no token that can be used"})
 	}
-	return azure.Assertion{Token: raw, Issuer: t.Issuer, Subject: t.Subject, Audience: strings.Join(t.Audience, ","), Expires: t.Expires}, nil
+	return assertion, nil
 }
 
 // webIdentityToken has AWS STS sign a token for the role. It may not outlive the

@@ -163,7 +163,7 @@ func TestAssertionEndsWithTheSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, err := p.Assertion(w.ctx(), c)
-		if err != nil || a.Expires.After(c.Expires) || a.Subject != w.box.RoleARN || a.Issuer != sandbox.OutboundIssuer || a.Audience != federationAudience {
+		if err != nil || a.Expires.After(c.Expires) || a.Subject != w.box.RoleARN || a.Issuer != sandbox.OutboundIssuer || strings.Join(a.Audience, ",") != federationAudience {
 			t.Errorf("with %v left: %v, %+v", left, err, a)
 		}
 		if renewed := !c.Expires.Equal(role.Expires); renewed != (left < 16*time.Minute) {
