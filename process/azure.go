@@ -20,16 +20,10 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-const (
-	// federationAudience is the audience that Entra ID recommends for assertions.
-	//
-	// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
-	federationAudience = "api://AzureADTokenExchange"
-	// assertionLife is how long an assertion is good: as long as AWS allows.
-	assertionLife = time.Hour
-	// assertionLeast is the shortest life that AWS gives an assertion.
-	assertionLeast = time.Minute
-)
+// federationAudience is the audience that Entra ID recommends for assertions.
+//
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
+const federationAudience = "api://AzureADTokenExchange"
 
 // AzureToken returns an access token of Entra ID for the scope: the cached one while it
 // is fresh, else a new one for the role's credentials, which come from
@@ -164,8 +158,8 @@ func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.
 	if err != nil {
 		return secret.String{}, err
 	}
-	const margin = 5 * time.Second // on the way, and for clocks
-	life := max(assertionLeast, min(assertionLife, c.Expires.Sub(p.Now())-margin))
+	const margin = 5 * time.Second                                          // on the way, and for clocks
+	life := max(time.Minute, min(time.Hour, c.Expires.Sub(p.Now())-margin)) // what AWS allows
 	output, err := client.GetWebIdentityToken(ctx, &sts.GetWebIdentityTokenInput{
 		Audience: []string{federationAudience}, SigningAlgorithm: aws.String("RS256"), DurationSeconds: aws.Int32(int32(life / time.Second)),
 	})
@@ -260,10 +254,7 @@ func (p *Pipeline) azureName(scope string) string {
 // readAzure reads a token; nil if there is none that can be read. It is kept in the
 // form of role credentials, whose secret key it is, and serves by their rules.
 func (p *Pipeline) readAzure(ctx context.Context, name string) *role {
-	key, err := p.Kept.Key(ctx)
-	if err != nil {
-		return nil // the same happens to the role's credentials, and is reported there
-	}
+	key, _ := p.Kept.Key(ctx) // the same happens to the role's credentials, and is reported there
 	r, _ := unseal[role](p.Kept, key, name)
 	return r
 }

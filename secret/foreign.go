@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -25,4 +26,35 @@ func Foreign(text string, sent ...String) string {
 		text = strings.ToValidUTF8(text[:300], "") + "..."
 	}
 	return text
+}
+
+// Repeats reports whether a text of outside origin repeats one of the secrets that
+// its writer was sent, or 20 characters of it in a row: as it is or encoded for a
+// URL, and also if white space or anything else breaks it up. Such a text is not to
+// be shown. Only letters and digits of ASCII are compared.
+func Repeats(text string, sent ...string) bool {
+	const most = 20
+	bare := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
+				return r
+			}
+			return -1
+		}, s)
+	}
+	said := bare(text)
+	for _, s := range sent {
+		for _, form := range []string{bare(s), bare(url.QueryEscape(s)), bare(url.PathEscape(s))} {
+			pieces, size := map[string]bool{}, max(1, min(len(form), most))
+			for i := range len(form) - size + 1 {
+				pieces[form[i:i+size]] = true
+			}
+			for i := range len(said) - size + 1 {
+				if pieces[said[i:i+size]] {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
