@@ -2,6 +2,7 @@ package cloud_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,11 +166,18 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// What the transport knows of its proxy is told as it is.
-func TestBadProxy(t *testing.T) {
+// What the transport knows of its proxy is told as it is, and what it says of a broken
+// answer is not if that repeats the secret.
+func TestTransportErrors(t *testing.T) {
 	m, _ := client(0)
 	m.Ask = over(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }})
 	if _, err := get(t.Context(), m, cloud.Metadata{URL: "http://127.0.0.1/", Header: "Metadata"}); err == nil || err.Error() != "no proxy." {
+		t.Error(err)
+	}
+	m.Ask = func(*http.Request) (*http.Response, []byte, error) {
+		return nil, nil, errors.New("malformed HTTP response " + jobToken)
+	}
+	if _, err := get(t.Context(), m, cloud.Metadata{Service: "x", Value: secret.New(jobToken)}); err == nil || failure.From(err).Lines[0] != "cannot ask x for a token: no HTTP answer." {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -243,9 +244,13 @@ func TestAzureRefusals(t *testing.T) {
 			w.mustRun()
 			tt.set(w)
 			started := w.clock.Now()
-			_, err := w.azureToken()
+			_, err := w.azureToken(func(p *Pipeline) { p.Profile.IDP.Support = "See help.example." })
 			w.failsWith(err, tt.exit, tt.lines[0])
 			f := failure.From(err)
+			if said := strings.Count(f.Error(), "See help.example."); said > 1 || said < 1 && tt.exit == failure.ExitAWS {
+				t.Errorf("the company's line is there %d times", said)
+			}
+			f.Lines = slices.DeleteFunc(f.Lines, func(line string) bool { return line == "See help.example." })
 			if len(f.Lines) != len(tt.lines) {
 				t.Fatalf("%d lines, want %d:\n%v", len(f.Lines), len(tt.lines), err)
 			}
