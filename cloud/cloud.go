@@ -116,11 +116,11 @@ func (c Client) try(ctx context.Context, q Question, build func() (*http.Request
 
 // explain says why a question has no answer.
 func (q Question) explain(ctx context.Context, err error, r *Refused) *failure.Error {
-	switch {
+	switch why := cmp.Or(q.shown(err.Error()), "no HTTP answer"); {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failure.Interrupted(err)
 	case r == nil:
-		return failure.New(failure.ExitNetwork, err, "cannot ask "+q.Who+" for "+q.What+": "+cmp.Or(q.shown(err.Error()), "no HTTP answer")+".", q.Advice)
+		return failure.New(failure.ExitNetwork, err, "cannot ask "+q.Who+" for "+q.What+": "+why+".", q.Advice)
 	}
 	code := q.shown(r.Code)
 	said := cmp.Or(strings.Trim(code+": "+q.shown(r.Message), ": "), r.Error())

@@ -106,6 +106,20 @@ func (p *Pipeline) transport(bundle string) (*http.Transport, error) {
 	return t, nil
 }
 
+// metadata is the way to metadata services. No proxy leads to those of a machine;
+// GitHub's is on the internet.
+func (p *Pipeline) metadata() (*http.Transport, error) {
+	bundle, gitHub := "", p.Profile.IDP.Source == "github-actions"
+	if gitHub {
+		bundle = p.Profile.IDP.CABundle
+	}
+	transport, err := p.transport(bundle)
+	if err == nil && !gitHub {
+		transport.Proxy = nil
+	}
+	return transport, err
+}
+
 // ahead is a transport that opens the connection for its first request while the caller
 // does something else.
 type ahead struct {

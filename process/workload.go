@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"github.com/daypass/daypass/cache"
@@ -42,20 +41,6 @@ func (p *Pipeline) workloadToken(ctx context.Context) (idp.Token, error) {
 	t, err := workload.Token(ctx, p.cloud(transport), p.Profile.IDP)
 	p.debug("get an ID token", "source", p.Profile.IDP.Source, "ok", err == nil)
 	return t, err
-}
-
-// metadata is the way to metadata services. No proxy leads to those of a machine;
-// GitHub's is on the internet.
-func (p *Pipeline) metadata() (*http.Transport, error) {
-	bundle, gitHub := "", p.Profile.IDP.Source == "github-actions"
-	if gitHub {
-		bundle = p.Profile.IDP.CABundle
-	}
-	transport, err := p.transport(bundle)
-	if err == nil && !gitHub {
-		transport.Proxy = nil
-	}
-	return transport, err
 }
 
 // workloadKey returns the key for role credentials. It is made under the lock of a
