@@ -74,9 +74,19 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
 		var secret sessionSecret
 		opened := openSession(ctx, conn) // beside the search
-		found, err := s.find(ctx, conn, item)
-		session, failed := opened()
-		if err = cmp.Or(err, failed); err == nil {
+		// The usual place first: that asks a service for nothing for which it may raise a
+		// dialog, see search.
+		var found []dbus.ObjectPath
+		_ = call(ctx, conn, s.defaultCollection(), "Collection.SearchItems", attributes(item)).Store(&found)
+		session, err := opened()
+		if err == nil && len(found) > 0 && call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) == nil {
+			value = secret.Value
+			return nil
+		}
+		if err == nil {
+			found, err = s.find(ctx, conn, item)
+		}
+		if err == nil {
 			err = call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret)
 		}
 		value = secret.Value
@@ -250,12 +260,9 @@ func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) 
 // errCollectionLocked: KeePassXC has its database unlocked before it answers. GNOME
 // Keyring always has one that is unlocked, for the session.
 func (s *secretService) search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
-	s.mu.Lock()
-	home := s.home
-	s.mu.Unlock()
 	isOpen := func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) }
 	var all []dbus.ObjectPath
-	if !isOpen(home) && (property(ctx, conn, secretsPath, "Service", "Collections", &all) != nil || !slices.ContainsFunc(all, isOpen)) {
+	if !isOpen(s.defaultCollection()) && (property(ctx, conn, secretsPath, "Service", "Collections", &all) != nil || !slices.ContainsFunc(all, isOpen)) {
 		if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
 			return nil, nil, err
 		}
@@ -275,6 +282,13 @@ func openSession(ctx context.Context, conn *dbus.Conn) func() (dbus.ObjectPath, 
 		err = (<-asked.Done).Store(new(dbus.Variant), &session)
 		return session, err
 	}
+}
+
+// defaultCollection is where new items went when the connection was made.
+func (s *secretService) defaultCollection() dbus.ObjectPath {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.home
 }
 
 // unlockedHome returns the collection where new items go. One that is locked is
