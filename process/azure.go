@@ -92,19 +92,19 @@ func (p *Pipeline) CheckAssertion() error {
 
 // newAzureToken gets a token, and keeps it if the login that it came from still exists.
 func (p *Pipeline) newAzureToken(ctx context.Context, name, scope string) (azure.Token, error) {
-	credentials, err := p.Credentials(ctx, ForSDK)
+	r, err := p.currentRole(ctx, p.Now(), ForSDK, asking)
 	if err != nil {
 		return azure.Token{}, err
 	}
-	key, unread := p.Kept.Key(ctx)
-	token, err := p.exchange(ctx, credentials, scope)
-	if err != nil || unread != nil {
+	token, err := p.exchange(ctx, p.credentials(r), scope)
+	if err != nil || r.key.Empty() {
 		return token, err
 	}
-	if p.isGone(ctx, key) {
+	// The key of these very credentials: another person's may be there by now.
+	if p.isGone(ctx, r.key) {
 		return azure.Token{}, loginGone()
 	}
-	err = seal(p.Kept, key, name, role{
+	err = seal(p.Kept, r.key, name, role{
 		Version: formVersion, Issued: wall(p.Now()), Expires: wall(token.Expires), AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
 	})
 	p.debug("store the token of Azure", "ok", err == nil)

@@ -329,6 +329,33 @@ func TestLogoutDuringTheExchange(t *testing.T) {
 	w.failsWith(err, failure.ExitLogin, "the login was removed or replaced while profile dev renewed")
 }
 
+// Whenever another person takes the login over, the token of the one before is not
+// kept for them.
+func TestAzureTokenOfThePersonBefore(t *testing.T) {
+	for n := 1; n <= 6; n++ {
+		w := azureWorld(t, sandbox.Options{})
+		w.mustRun(w.inAzure)
+		replaced, reads := false, 0
+		_, _ = w.azureToken(w.faulty(func(_ int, call string) fault {
+			if call == "get key" {
+				if reads++; reads == n {
+					_, err := w.pipeline().newKey(t.Context())
+					must(t, err)
+					replaced = true
+				}
+			}
+			return works
+		}).with(w))
+		p := w.pipeline(w.inAzure)
+		if kept := p.readAzure(t.Context(), p.azureName(azure.VaultScope)); replaced && kept != nil {
+			// A token that was got after the change is the new person's.
+			if r, err := p.readRole(t.Context()); err != nil {
+				t.Errorf("at read %d of the key: the token is kept, and the role is not (%+v, %v)", n, r, err)
+			}
+		}
+	}
+}
+
 // Ctrl-C is not a failure of Azure's.
 func TestInterruptedExchange(t *testing.T) {
 	w := azureWorld(t, sandbox.Options{})
