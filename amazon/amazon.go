@@ -37,7 +37,7 @@ type Client struct {
 	Endpoint func(service, region string) (string, error)
 }
 
-// decrypt is what AWS asks for besides, unless the key is its own.
+// decrypt is the permission that is needed too, unless the key is one of AWS's own.
 const decrypt = ", and kms:Decrypt if a key of your own encrypts it"
 
 // Secret returns the text of a secret in Secrets Manager: its current version. id is
@@ -94,7 +94,7 @@ type call struct {
 	value           func() *string // of the output
 	none            error          // if that is nil
 	name            string         // what is asked for: "the secret dev/db"
-	needs           string         // what it takes besides the permission for the operation
+	needs           string         // what is needed beyond the permission for the operation
 }
 
 // do makes a call in the AWS JSON 1.1 protocol.

@@ -155,7 +155,7 @@ func Deliver(ctx context.Context, redirectURI string, pasted secret.String) erro
 	}
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request) // no proxy, no redirect
 	if err != nil {
-		return errors.New("nobody waits for it any more")
+		return errors.New("the login that it belongs to is not waiting for it")
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusSeeOther {

@@ -66,7 +66,7 @@ func (k kernelKeyring) Remove(ctx context.Context, item string) error {
 			return err
 		}
 		// Revoked first, it frees its part of the quota at once; merely unlinked,
-		// only when no reader can be using it any more.
+		// only once no reader can still be using it.
 		_ = keyctl(unix.KEYCTL_REVOKE, id, 0)
 		return keyctl(unix.KEYCTL_UNLINK, id, unix.KEY_SPEC_USER_KEYRING)
 	})

@@ -64,8 +64,8 @@ func (l *Login) SetRecord(ctx context.Context, data []byte) error {
 	return items.Set(ctx, items.login(), "daypass: login "+place.IDP, data)
 }
 
-// NewKey replaces the key by a new one: files that the old one has sealed cannot be
-// read any more. Errors and conditions are those of [Login.SetRecord].
+// NewKey replaces the key by a new one: files that the old one has sealed can no
+// longer be read. Errors and conditions are those of [Login.SetRecord].
 func (l *Login) NewKey(ctx context.Context) (Key, error) {
 	items, place, err := l.Present()
 	if err != nil {
