@@ -1,10 +1,12 @@
 package cache
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path"
@@ -402,7 +404,10 @@ func openBus(ctx context.Context, socket string) (*dbus.Conn, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = plain.Close() })
-	conn, err := dbus.NewConn(plain)
+	conn, err := dbus.NewConn(struct {
+		io.Reader
+		io.WriteCloser
+	}{bufio.NewReader(plain), plain}) // godbus reads a message in some thirty pieces
 	if err == nil {
 		err = checkPeer(plain.(*net.UnixConn))
 	}
