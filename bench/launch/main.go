@@ -46,6 +46,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	defer null.Close() // and not earlier, when it is collected as garbage
 	attributes := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}}
 	for range numbers[0] {
 		for i, command := range commands(args[2:]) {
