@@ -345,15 +345,11 @@ func TestRedirects(t *testing.T) {
 	flow, box := newFlow(t, sandbox.Options{})
 	flow.uris = []string{busy, busy}
 	_, err = Listen(t.Context(), flow.Client, flow.uris)
-	if f := failure.From(err); f.Exit != failure.ExitUsage || strings.Count(f.Lines[0], taken.Addr().String()) != 2 || CheckRedirect(flow.uris) == nil {
+	if f := failure.From(err); f.Exit != failure.ExitUsage || strings.Count(f.Lines[0], taken.Addr().String()) != 2 {
 		t.Errorf("all taken: %v", err)
 	}
 	if n := box.Count(""); n > 1 { // discovery
 		t.Errorf("%d requests", n)
-	}
-	_ = taken.Close()
-	if err := CheckRedirect(flow.uris); err != nil {
-		t.Error(err)
 	}
 }
 

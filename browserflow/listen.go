@@ -85,15 +85,6 @@ func (l *Listener) read(query string) (answer Answer, problem string) {
 	return Answer{code: secret.New(code)}, ""
 }
 
-// CheckRedirect reports whether one of the redirect URIs can be listened on.
-func CheckRedirect(redirectURIs []string) error {
-	_, sockets, err := bind(redirectURIs)
-	for _, socket := range sockets {
-		_ = socket.Close()
-	}
-	return err
-}
-
 // bind listens on the first of the redirect URIs that is free, and returns it with its
 // port.
 func bind(redirectURIs []string) (redirect *url.URL, sockets []net.Listener, err error) {

@@ -38,7 +38,7 @@ It ends with the exit code of the first broken link.`,
 		Example: "  daypass doctor --profile dev\n  daypass doctor --profile dev --json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			x := &examination{env: e, src: e.source(cmd), name: name}
+			x := &examination{env: e, src: e.source(cmd), name: name, findings: map[string]finding{}}
 			findings, err := x.examine(cmd.Context())
 			if err != nil {
 				return err
@@ -76,9 +76,10 @@ func broken(exit int, lines ...string) error { return failure.New(exit, nil, lin
 // examination is one run of the doctor. Each check finds here what the checks
 // that it needs have found.
 type examination struct {
-	env  *Environment
-	src  profile.Source
-	name string // of the profile, as given; "" for the usual choice
+	env      *Environment
+	src      profile.Source
+	name     string             // of the profile, as given; "" for the usual choice
+	findings map[string]finding // by link
 
 	session      *session // set by the check of the configuration, like names and file
 	names        failure.Names
@@ -89,79 +90,75 @@ type examination struct {
 	identity     *process.Identity // set by the check of the login
 }
 
-// examine checks the links of the chain in the order in which they are shown, each
-// if all that it needs is ok. A check returns what it found in one line, with lines of
-// advice below it, or why the link is broken. The error is an interruption.
+// examine checks the links of the profile's chain in the order in which they are
+// shown. The error is an interruption.
 func (x *examination) examine(ctx context.Context) ([]finding, error) {
-	var findings []finding
-	found := map[string]finding{}
+	configuration := x.look(ctx, "configuration", "", x.checkConfiguration)
+	findings := []finding{configuration}
+	if configuration.State != stateOK {
+		return findings, nil
+	}
+	p := x.session.Profile
+	role := p.RoleARN != "" // else it is for Azure alone
+	person := role && p.IDP.Source == ""
 	for _, link := range []struct {
-		name, needs, also string
-		check             func(context.Context) (string, error)
+		has         bool // the profile has such a link
+		name, needs string
+		check       func(context.Context) (string, error)
 	}{
-		{name: "configuration", check: x.checkConfiguration},
-		{name: "credential_process", needs: "configuration", check: x.checkCredentialProcess},
-		{name: "other keys", needs: "configuration", check: x.checkOtherKeys},
-		{name: "keyring", needs: "configuration", check: x.checkKeyring},
-		{name: "provider", needs: "configuration", check: x.checkProvider},
-		{name: "clock", needs: "provider", check: x.checkClock},
-		{name: "issuer", needs: "provider", check: x.checkIssuer},
-		{name: "flow", needs: "issuer", check: x.checkFlow},
-		{name: "signing", needs: "issuer", check: x.checkSigning},
-		{name: "login", needs: "keyring", check: x.checkLogin}, // or the source
-		{name: "claims", needs: "login", check: x.checkClaims},
-		{name: "renewal", needs: "login", check: x.checkRenewal},
-		{name: "prompt", needs: "configuration", check: x.checkPrompt},
-		{name: "STS", needs: "configuration", check: x.checkSTS},
-		{name: "role", needs: "login", also: "STS", check: x.checkRole},
-		{name: "console", needs: "configuration", check: x.checkConsole},
-		{name: "Azure", needs: "role", check: x.checkAzure}, // or a managed identity
+		{role, "credential_process", "", x.checkCredentialProcess},
+		{role, "other keys", "", x.checkOtherKeys},
+		{role, "keyring", "", x.checkKeyring},
+		{person, "provider", "", x.checkProvider},
+		{person, "clock", "provider", x.checkClock},
+		{person, "issuer", "provider", x.checkIssuer},
+		{person, "flow", "issuer", x.checkFlow},
+		{person, "signing", "issuer", x.checkSigning},
+		{role, "login", "keyring", x.checkLogin}, // or the source
+		{role, "claims", "login", x.checkClaims},
+		{person, "renewal", "login", x.checkRenewal},
+		{person, "prompt", "", x.checkPrompt},
+		{role, "STS", "", x.checkSTS},
+		{role, "role", "STS login", x.checkRole},
+		{role, "console", "", x.checkConsole},
+		{p.Azure.Via != "", "Azure", "role", x.checkAzure}, // or a managed identity
 	} {
-		if !x.concerns(link.name) {
-			continue
-		}
-		text, err, missing := "", errUnchecked, ""
-		for _, need := range []string{link.also, link.needs} {
-			if need != "" && x.concerns(need) && found[need].State != stateOK {
-				missing = need
-			}
-		}
-		if missing == "" {
-			text, err = link.check(ctx)
-		} else if text = "needs " + missing; found[missing].exit == failure.ExitLogin {
-			text += "; run: daypass login" + x.names.Flag
+		if link.has {
+			findings = append(findings, x.look(ctx, link.name, link.needs, link.check))
 		}
 		if ctx.Err() != nil {
 			return nil, failure.Interrupted(ctx.Err())
 		}
-		f := finding{Link: link.name, State: stateOK}
-		f.Detail, f.Advice, _ = strings.Cut(text, "\n")
-		if err == errUnchecked {
-			f.State = stateUnchecked
-		} else if err != nil {
-			failed := failure.From(err)
-			f = finding{link.name, stateBroken, failed.Lines[0], strings.Join(failed.Lines[1:], "\n"), failed.Exit}
-		}
-		found[link.name] = f
-		findings = append(findings, f)
 	}
 	return findings, nil
 }
 
-// concerns reports whether the profile has a link. A profile for Azure alone has
-// hardly any, and one with a source of ID tokens has none that a person's login needs.
-func (x *examination) concerns(link string) bool {
-	if x.session == nil {
-		return link != "Azure"
+// look checks a link if all that it needs, as far as the profile has it, is ok. A check
+// returns what it found in one line, with lines of advice below it, or why the link is
+// broken.
+func (x *examination) look(ctx context.Context, link, needs string, check func(context.Context) (string, error)) finding {
+	text, err := "", error(nil)
+	for need := range strings.FieldsSeq(needs) {
+		if broken, ok := x.findings[need]; ok && broken.State != stateOK {
+			text, err = "needs "+need, errUnchecked
+			if broken.exit == failure.ExitLogin {
+				text += "; run: daypass login" + x.names.Flag
+			}
+		}
 	}
-	switch p := x.session.Profile; link {
-	case "configuration":
-		return true
-	case "Azure":
-		return p.Azure.Via != ""
-	default:
-		return p.RoleARN != "" && (p.IDP.Source == "" || !slices.Contains([]string{"provider", "clock", "issuer", "flow", "signing", "renewal", "prompt"}, link))
+	if err == nil {
+		text, err = check(ctx)
 	}
+	f := finding{Link: link, State: stateOK}
+	f.Detail, f.Advice, _ = strings.Cut(text, "\n")
+	if err == errUnchecked {
+		f.State = stateUnchecked
+	} else if err != nil {
+		failed := failure.From(err)
+		f = finding{link, stateBroken, failed.Lines[0], strings.Join(failed.Lines[1:], "\n"), failed.Exit}
+	}
+	x.findings[link] = f
+	return f
 }
 
 // report prints the findings. The error names the broken links.
@@ -257,7 +254,7 @@ func (x *examination) lineProblem(line string) string {
 	words := strings.Fields(line)
 	path := words[0]
 	named := slices.ContainsFunc(words, func(word string) bool {
-		return word == "--profile" || strings.HasPrefix(word, "--profile=") || strings.HasPrefix(word, "--issuer") || strings.HasPrefix(word, "--source")
+		return slices.ContainsFunc([]string{"--profile", "-p", "--issuer", "--source"}, func(flag string) bool { return strings.HasPrefix(word, flag) })
 	})
 	info, err := os.Stat(path)
 	self, _ := os.Stat(x.env.Executable)
@@ -283,9 +280,12 @@ func (x *examination) lineProblem(line string) string {
 // checkOtherKeys looks for credentials that SDKs take instead of daypass's, by name.
 func (x *examination) checkOtherKeys(context.Context) (string, error) {
 	isSet := func(variable string) bool { return x.env.Getenv(variable) != "" }
-	names := []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
-	if web := []string{"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}; isSet(web[0]) && isSet(web[1]) {
-		names = append(names, web...)
+	var names []string
+	if isSet("AWS_ACCESS_KEY_ID") { // the others count for nothing without it
+		names = append(names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+	}
+	if isSet("AWS_ROLE_ARN") && isSet("AWS_WEB_IDENTITY_TOKEN_FILE") {
+		names = append(names, "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 	}
 	if set := slices.DeleteFunc(names, func(name string) bool { return !isSet(name) }); len(set) > 0 {
 		advice := "Run: unset " + strings.Join(set, " ")
@@ -310,11 +310,11 @@ func (x *examination) checkOtherKeys(context.Context) (string, error) {
 }
 
 func (x *examination) checkKeyring(ctx context.Context) (string, error) {
-	err := x.session.CheckStorage(ctx)
+	where, err := x.session.CheckStorage(ctx)
 	if err != nil && x.session.Profile.IDP.Source != "" {
 		return "nothing can be kept here (" + failure.From(err).Lines[0] + ")\nEach command asks for new credentials; that works.", nil
 	}
-	return x.session.Kept.Where() + " keeps records and returns them", err
+	return where + " keeps records and returns them", err
 }
 
 // checkPrompt comes after the login, for while that renews nobody needs to be asked.
@@ -347,13 +347,8 @@ func (x *examination) checkPrompt(context.Context) (string, error) {
 
 func (x *examination) checkProvider(ctx context.Context) (string, error) {
 	x.diagnosis, x.diagnosisErr = x.session.Diagnose(ctx)
-	var document *idp.DiscoveryError
-	if err := x.diagnosisErr; err != nil && !errors.As(err, &document) {
-		if f := failure.From(err); idp.IsUnreachable(err) {
-			return "", failure.New(f.Exit, err, f.Lines[0], "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",
-				"ca_bundle in "+x.names.Section+".")
-		}
-		return "", err
+	if _, document := errors.AsType[*idp.DiscoveryError](x.diagnosisErr); x.diagnosisErr != nil && !document {
+		return "", x.diagnosisErr
 	}
 	return x.names.Host + " answers", nil
 }
@@ -387,25 +382,12 @@ func (x *examination) checkIssuer(context.Context) (string, error) {
 }
 
 // checkFlow is about how people log in, and what that needs.
-func (x *examination) checkFlow(context.Context) (string, error) {
-	idp, d := x.session.Profile.IDP, x.diagnosis.Metadata
-	flow, why := x.session.FlowFor(d)
-	x.flow = flow
-	endpoint := x.session.Flow.DeviceEndpoint(d)
-	switch {
-	case flow == process.BrowserFlow && d.AuthorizationEndpoint == "":
-		return "", broken(failure.ExitUsage, x.names.Host+" names no authorization_endpoint.", "Set flow = device in "+x.names.Section+".")
-	case flow == process.BrowserFlow:
-		if err := x.session.CheckRedirect(); err != nil {
-			return "", err
-		}
-		return "browser (" + why + "), which comes back to " + strings.Join(idp.RedirectURIs, " or ") + "\nThe client must have that redirect address at the provider.", nil
-	case endpoint != "":
-		return "device (" + why + "): " + endpoint, nil
+func (x *examination) checkFlow(ctx context.Context) (text string, err error) {
+	x.flow, text, err = x.session.CheckFlow(ctx, x.diagnosis.Metadata)
+	if x.flow == process.BrowserFlow {
+		text += "\nThe client must have that redirect address at the provider."
 	}
-	return "", broken(failure.ExitUsage, x.names.Host+" names no device_authorization_endpoint.",
-		"Ask its admin to enable the device grant (device code). If it is enabled, set",
-		"device_authorization_endpoint in "+x.names.Section+".")
+	return text, err
 }
 
 func (x *examination) checkSigning(context.Context) (string, error) {
@@ -423,6 +405,9 @@ func (x *examination) checkSigning(context.Context) (string, error) {
 
 // checkLogin takes the login as it is, or renews it if no person is needed for that.
 func (x *examination) checkLogin(ctx context.Context) (string, error) {
+	if err := x.session.CheckLocks(); err != nil {
+		return "", err
+	}
 	identity, err := x.session.Identity(ctx)
 	if err != nil {
 		return "", err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -110,31 +111,38 @@ func TestDoctorFindsNothing(t *testing.T) {
 	}
 }
 
-// The doctor says which flow is used, and why, and whether a fixed port is free.
-func TestDoctorOnTheFlow(t *testing.T) {
+// What the doctor says of a link, apart from what is wrong with it: which flow is used
+// and why, whether a fixed port is free, and why a login does not renew.
+func TestDoctorTells(t *testing.T) {
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer taken.Close()
 	for _, test := range []struct {
-		o           sandbox.Options
-		lines       string
-		state, says string
+		o     sandbox.Options
+		lines string // added to [daypass-idp corp]
+		link  string
+		state string
+		says  string
 	}{
-		{sandbox.Options{}, "", stateOK, "device (the provider has a device endpoint): http://127.0.0.1:"},
-		{sandbox.Options{}, "flow = browser\n", stateOK, "browser (the configuration says so), which comes back to http://127.0.0.1/callback"},
-		{sandbox.Options{OmitDeviceEndpoint: true}, "", stateOK, "browser (the provider has no device endpoint), which"},
-		{sandbox.Options{OmitDeviceEndpoint: true}, "flow = device\n", stateBroken, "names no device_authorization_endpoint"},
-		{sandbox.Options{OmitAuthorization: true}, "flow = browser\n", stateBroken, "names no authorization_endpoint"},
-		{sandbox.Options{}, "flow = browser\nredirect_uri = http://" + taken.Addr().String() + "/\n", stateBroken, "nothing can listen on " + taken.Addr().String()},
+		{sandbox.Options{}, "", "flow", stateOK, "device (the provider has a device endpoint): http://127.0.0.1:"},
+		{sandbox.Options{}, "flow = browser\n", "flow", stateOK, "browser (the configuration says so), which comes back to http://127.0.0.1/callback"},
+		{sandbox.Options{OmitDeviceEndpoint: true}, "", "flow", stateOK, "browser (the provider has no device endpoint), which"},
+		{sandbox.Options{OmitDeviceEndpoint: true}, "flow = device\n", "flow", stateBroken, "names no device_authorization_endpoint"},
+		{sandbox.Options{OmitAuthorization: true}, "flow = browser\n", "flow", stateBroken, "names no authorization_endpoint"},
+		{sandbox.Options{}, "flow = browser\nredirect_uri = http://" + taken.Addr().String() + "/\n", "flow", stateBroken, "nothing can listen on " + taken.Addr().String()},
+		{sandbox.Options{NoRefreshToken: true}, "", "renewal", stateOK, "to enable refresh tokens for client daypass-sandbox"},
+		{sandbox.Options{}, "scopes = openid email\n", "renewal", stateOK, "The scopes in [daypass-idp corp] lack offline_access"},
+		{sandbox.Options{NoRefreshToken: true, Scopes: []string{"openid", "email"}}, "", "renewal", stateOK, "offers no scope offline_access"},
+		// Nobody can be asked here, and one day somebody must be.
+		{sandbox.Options{NoRefreshToken: true}, "", "prompt", stateBroken, "nobody may be asked (prompt = never)"},
 	} {
-		l := newHealthyLaptop(t, sandbox.Options{})
-		l.box.Set(func(o *sandbox.Options) {
-			o.OmitDeviceEndpoint, o.OmitAuthorization = test.o.OmitDeviceEndpoint, test.o.OmitAuthorization
-		})
-		l.write(".aws/config", strings.Replace(l.read(".aws/config"), "storage =", test.lines+"storage =", 1))
-		if f := l.doctor().find("flow"); f.State != test.state || !strings.Contains(f.Detail, test.says) {
+		l := newLaptop(t, test.o)
+		l.write("bin/daypass.exe", "")
+		l.write(".aws/config", strings.Replace(l.config(), "storage =", test.lines+"storage =", 1))
+		if test.link != "flow" {
+			l.login()
+		}
+		if f := l.doctor().find(test.link); f.State != test.state || !strings.Contains(f.Detail+f.Advice, test.says) {
 			t.Errorf("%+v: %+v", test, f)
 		}
 	}
@@ -195,17 +203,19 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			[]string{"other keys"}, "the environment has AWS_ACCESS_KEY_ID", "instead of the profile"},
 		{"keyring unreachable", func(l *laptop) {
 			// A file where the folder of the items should be.
-			state := filepath.Join(l.home(), map[string]string{"darwin": "Library/Application Support/daypass", "windows": "AppData/daypass"}[runtime.GOOS])
-			if state == l.home() {
-				state = filepath.Join(l.home(), ".local/state/daypass")
-			}
+			state, err := cache.StateDir(func(name string) string { return l.env[name] }, l.home())
+			must(l.t, err)
 			must(l.t, os.RemoveAll(filepath.Join(state, "items")))
 			must(l.t, os.WriteFile(filepath.Join(state, "items"), nil, 0o600))
 		}, 7, []string{"keyring", "prompt"}, "is not a folder", ""},
 		{"role denied", func(l *laptop) {
 			must(l.t, l.box.Trust(l.box.RoleARN, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}`))
 		}, 5, []string{"role"}, "its trust policy does not match this login", "daypass trust-policy --profile dev"},
-		{"provider down", down("/idp"), 6, []string{"provider"}, "cannot reach 127.0.0.1:", "HTTPS_PROXY"},
+		{"provider down", down("/idp"), 6, []string{"provider"}, "cannot reach 127.0.0.1:", "Behind a proxy, set HTTPS_PROXY."},
+		{"proxy that is none", func(l *laptop) {
+			l.t.Setenv("HTTPS_PROXY", "foo bar")
+			l.write(".aws/config", strings.Replace(l.read(".aws/config"), "issuer = "+l.box.Issuer, "issuer = https://corp.invalid", 1))
+		}, 6, []string{"provider", "login", "prompt"}, "HTTPS_PROXY is not the address of a proxy", "In a password, write # as %23"},
 		{"provider in trouble", func(l *laptop) {
 			l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 				if strings.HasPrefix(r.URL.Path, "/idp") {
@@ -227,16 +237,16 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			[]string{"other keys"}, "credentials: line 2: this is neither a setting nor a section header", "the AWS CLI refuses the whole file"},
 		{"web identity in the environment", func(l *laptop) { l.env["AWS_ROLE_ARN"], l.env["AWS_WEB_IDENTITY_TOKEN_FILE"] = "x", "y" }, 2,
 			[]string{"other keys"}, "the environment has AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE.", "instead of the profile"},
-		{"half a web identity in the environment, never logged in", func(l *laptop) { l.env["AWS_ROLE_ARN"] = "x"; l.mustRun("logout", "-p", "dev") }, 3,
+		{"parts in the environment that no SDK takes, never logged in", func(l *laptop) {
+			l.env["AWS_ROLE_ARN"], l.env["AWS_SECRET_ACCESS_KEY"], l.env["AWS_SESSION_TOKEN"] = "x", "y", "z"
+			l.mustRun("logout", "-p", "dev")
+		}, 3,
 			[]string{"login", "prompt"}, "needs a login", ""},
 		{"never logged in", func(l *laptop) { l.mustRun("logout", "-p", "dev") }, 3,
 			[]string{"login", "prompt"}, "needs a login", "daypass login --profile dev"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newHealthyLaptop(t, sandbox.Options{})
-			if c := l.doctor(); c.exit != 0 {
-				t.Fatalf("before the break: exit %d\n%s", c.exit, c.text)
-			}
 			test.damage(l)
 			c := l.doctor()
 			if diff := cmp.Diff(test.broken, c.links(stateBroken)); diff != "" || c.exit != test.exit {
@@ -297,7 +307,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 			t.Errorf("%s\nexit %d: %+v\nwant %q", test.line, c.exit, f, test.want)
 		}
 	}
-	for _, line := range []string{program + " process --profile=dev", program + " process --region eu-west-1 --profile dev"} {
+	for _, line := range []string{program + " process --profile=dev", program + " process --region eu-west-1 -p dev"} {
 		l.setLine(line)
 		if c := l.doctor(); c.exit != 0 {
 			t.Errorf("%s\nexit %d: %+v", line, c.exit, c.find("credential_process"))
@@ -319,34 +329,6 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 		if _, stdout, stderr := l.run(command, "--profile", "my dev"); !strings.Contains(stdout+stderr, `daypass login --profile "my dev"`) {
 			t.Errorf("%s advises:\n%s%s", command, stdout, stderr)
 		}
-	}
-}
-
-func TestDoctorSaysWhyALoginDoesNotRenew(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		options sandbox.Options
-		section string // added to [daypass-idp corp]
-		want    string
-	}{
-		{"the client gets none", sandbox.Options{NoRefreshToken: true}, "", "to enable refresh tokens for client daypass-sandbox"},
-		{"it is not asked for", sandbox.Options{}, "scopes = openid email\n", "The scopes in [daypass-idp corp] lack offline_access"},
-		{"the provider has no such scope", sandbox.Options{NoRefreshToken: true, Scopes: []string{"openid", "email"}}, "", "offers no scope offline_access"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			l := newLaptop(t, test.options)
-			l.write("bin/daypass.exe", "")
-			l.write(".aws/config", strings.Replace(l.config(), "storage = file\n", "storage = file\n"+test.section, 1))
-			l.login()
-			c := l.doctor()
-			if f := c.find("renewal"); f.State != stateOK || !strings.HasPrefix(f.Detail, "no refresh token came: ") || !strings.Contains(f.Advice, test.want) {
-				t.Errorf("%+v, want %q", f, test.want)
-			}
-			// Nobody can be asked here, and one day somebody must be.
-			if f := c.find("prompt"); f.State != stateBroken || !strings.Contains(f.Detail, "nobody may be asked (prompt = never)") {
-				t.Errorf("%+v", f)
-			}
-		})
 	}
 }
 

@@ -86,11 +86,8 @@ func (f *Flow) Authorize(ctx context.Context) (Authorization, error) {
 	if err != nil {
 		return Authorization{}, err
 	}
-	if f.DeviceEndpoint(m) == "" {
-		return Authorization{}, failure.New(failure.ExitUsage, nil,
-			"{host} names no device_authorization_endpoint, so nobody can log in with a code there.",
-			"Enable this first: "+idp.ProviderOf(f.Issuer).SwitchOn+".",
-			"Or set device_authorization_endpoint in {section} (GitLab: .../oauth/authorize_device).")
+	if _, err := f.NeedEndpoint(m); err != nil {
+		return Authorization{}, err
 	}
 	scopes, verifier := f.RequestScopes(m), ""
 	if slices.Contains(m.CodeChallengeMethods, "S256") {
@@ -135,6 +132,18 @@ func (f *Flow) DeviceEndpoint(m idp.Metadata) string {
 	default:
 		return strings.TrimSuffix(f.Issuer, "/") + path
 	}
+}
+
+// NeedEndpoint is DeviceEndpoint, with an error if there is none.
+func (f *Flow) NeedEndpoint(m idp.Metadata) (string, error) {
+	endpoint := f.DeviceEndpoint(m)
+	if endpoint == "" {
+		return "", failure.New(failure.ExitUsage, nil,
+			"{host} names no device_authorization_endpoint, so nobody can log in with a code there.",
+			"Enable this first: "+idp.ProviderOf(f.Issuer).SwitchOn+".",
+			"Or set device_authorization_endpoint in {section} (GitLab: .../oauth/authorize_device).")
+	}
+	return endpoint, nil
 }
 
 // read reads and checks a device authorization answer.

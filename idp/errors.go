@@ -175,7 +175,7 @@ func unreachable(e *ProviderError) []string {
 	case errors.As(e.Cause, &connect) && connect.Op == "proxyconnect":
 		return []string{"cannot reach the proxy for " + e.Host + ": " + why + ".", "Check HTTPS_PROXY."}
 	}
-	return []string{"cannot reach " + e.Host + ": " + why + ".", loginKept}
+	return []string{"cannot reach " + e.Host + ": " + why + ".", "Check the network. Behind a proxy, set HTTPS_PROXY.", loginKept}
 }
 
 // said is what the provider said, for brackets: its code and its words, or else

@@ -6,9 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
@@ -23,38 +26,39 @@ const diagnoseTime = 20 * time.Second
 
 // CheckStorage reports whether the login can be reached where it is kept, and
 // whether the storage of the settings takes a record of the size of a large login:
-// one is written, read back and deleted.
-func (p *Pipeline) CheckStorage(ctx context.Context) error {
+// one is written, read back and deleted. It returns the name of that storage.
+func (p *Pipeline) CheckStorage(ctx context.Context) (where string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTime)
 	defer cancel()
 	if _, err := p.Kept.Key(ctx); err != nil && !notThere(err) {
-		return p.Fill(p.keyringFailure(ctx, err))
+		return "", p.Fill(p.keyringFailure(ctx, err))
 	}
 	lock, err := p.Locks.Lock(ctx, "doctor")
 	if err != nil {
-		return p.Fill(p.lockFailure(ctx, err))
+		return "", p.Fill(p.lockFailure(ctx, err))
 	}
 	defer lock.Unlock()
 	scratch, err := p.Storages.Login(cache.Name("doctor"), p.Profile.IDP.Storage)
 	if err == nil {
-		err = tryStorage(ctx, scratch)
+		where, err = tryStorage(ctx, scratch)
 	}
 	if err != nil {
-		return p.Fill(p.keyringFailure(ctx, err))
+		return "", p.Fill(p.keyringFailure(ctx, err))
 	}
-	return nil
+	return where, nil
 }
 
-func tryStorage(ctx context.Context, scratch *cache.Login) error {
+func tryStorage(ctx context.Context, scratch *cache.Login) (where string, err error) {
 	if err := scratch.Choose(ctx, "doctor", false); err != nil {
-		return err
+		return "", err
 	}
+	where = scratch.Where()
 	record := []byte(strings.Repeat(rand.Text(), 300)) // 7.8 kB: more than one item of most keyrings
-	err := scratch.SetRecord(ctx, record)
+	err = scratch.SetRecord(ctx, record)
 	if err == nil {
 		var read []byte
 		if read, err = scratch.Record(ctx); err == nil && !bytes.Equal(read, record) {
-			err = &cache.UnreadableError{Where: scratch.Where(), Err: errors.New("what was read is not what was written")}
+			err = &cache.UnreadableError{Where: where, Err: errors.New("what was read is not what was written")}
 		}
 	}
 	places, listed := scratch.Items()
@@ -63,9 +67,9 @@ func tryStorage(ctx context.Context, scratch *cache.Login) error {
 		errs = append(errs, items.Delete(context.WithoutCancel(ctx)))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return err // the next try finds what is left
+		return where, err // the next try finds what is left
 	}
-	return scratch.Forget()
+	return where, scratch.Forget()
 }
 
 // Diagnose asks the provider what it publishes, whatever is remembered of it. With an
@@ -95,6 +99,59 @@ func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 		kind, err = BrowserFlow, nil
 	}
 	return kind, p.Fill(err)
+}
+
+// CheckFlow returns how people log in at a provider that publishes m, also in words.
+// The error says what is missing for that. It comes after [Pipeline.Diagnose].
+func (p *Pipeline) CheckFlow(ctx context.Context, m idp.Metadata) (kind, text string, err error) {
+	kind, why := p.FlowFor(m)
+	text = kind + " (" + why + ")"
+	if kind == DeviceFlow {
+		endpoint, err := p.Flow.NeedEndpoint(m)
+		return kind, text + ": " + endpoint, p.Fill(err)
+	}
+	tab, err := browserflow.Listen(ctx, p.Flow.Client, p.Profile.IDP.RedirectURIs)
+	if err == nil {
+		tab.Close()
+	}
+	return kind, text + ", which comes back to " + strings.Join(p.Profile.IDP.RedirectURIs, " or "), p.Fill(err)
+}
+
+// CheckLocks names a process that holds a lock of the profile and is stopped, as by
+// Ctrl-Z: every other one waits for it. Only Linux tells who holds a lock.
+func (p *Pipeline) CheckLocks() error {
+	for _, name := range []string{p.roleLock(), p.loginLock(), p.helperLock()} {
+		if id := stoppedHolder(filepath.Join(p.Locks.Dir, name+".lock")); id != "" {
+			return p.Fill(failure.New(failure.ExitNetwork, nil, "process "+id+" is stopped, and everything for profile {profile} waits for it.",
+				"Bring it to the foreground in its terminal (fg), or end it: kill "+id+"; kill -CONT "+id))
+		}
+	}
+	return nil
+}
+
+// stoppedHolder returns the id of the stopped process that holds the lock on a file, or "".
+//
+// https://man7.org/linux/man-pages/man5/proc_locks.5.html
+func stoppedHolder(path string) string {
+	lock, err := os.Stat(path)
+	locks, _ := os.ReadFile("/proc/locks") // as in "1: FLOCK ADVISORY WRITE 4711 08:01:42 0 EOF"
+	for line := range strings.Lines(string(locks)) {
+		fields := strings.Fields(line)
+		if err != nil || len(fields) < 5 || fields[1] != "FLOCK" {
+			continue
+		}
+		process := "/proc/" + fields[4]
+		if stat, _ := os.ReadFile(process + "/stat"); !bytes.Contains(stat, []byte(") T ")) {
+			continue
+		}
+		files, _ := filepath.Glob(process + "/fd/*")
+		for _, file := range files {
+			if open, err := os.Stat(file); err == nil && os.SameFile(open, lock) {
+				return fields[4]
+			}
+		}
+	}
+	return ""
 }
 
 // Identity is a login as AWS sees it.
@@ -183,14 +240,12 @@ func (p *Pipeline) Reach(ctx context.Context, address string) error {
 		return p.Fill(err)
 	}
 	response, err := newClient(transport, stsAnswerMax, stsRequestTime).Do(request)
-	var proxy *failure.Error
-	if errors.As(err, &proxy) {
+	if proxy, ok := errors.AsType[*failure.Error](err); ok {
 		return p.Fill(proxy)
 	}
 	if err != nil {
 		return p.Fill(failure.New(failure.ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
-			"Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, set",
-			"AWS_CA_BUNDLE."))
+			"Check the network. If there is a proxy, check HTTPS_PROXY; if a company CA signs for AWS,", "AWS_CA_BUNDLE."))
 	}
 	return response.Body.Close()
 }

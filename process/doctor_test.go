@@ -68,7 +68,7 @@ func (o odd) Remove(ctx context.Context, item string) error {
 func TestCheckStorage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
-	check := func() error {
+	check := func() (string, error) {
 		return w.pipeline(func(p *Pipeline) { p.Profile.IDP.Storage = w.storage }).CheckStorage(w.ctx())
 	}
 	ring := w.ring
@@ -83,7 +83,7 @@ func TestCheckStorage(t *testing.T) {
 		{away{ring}, "which this session cannot reach (no bus)."},
 	} {
 		w.ring = c.ring
-		err := check()
+		_, err := check()
 		if c.first == "" {
 			if items, _ := ring.List(t.Context()); err != nil || len(items) != 0 {
 				t.Errorf("left behind: %v, %v", items, err)
@@ -96,9 +96,10 @@ func TestCheckStorage(t *testing.T) {
 	w.mustRun()
 	w.ring = away{ring}
 	w.storage = "file" // the storage of the settings works, and the login is elsewhere
-	if err := check(); err != nil {
-		t.Error(err)
+	if where, err := check(); err != nil || where != "file" {
+		t.Errorf("%q, %v", where, err)
 	}
 	w.storage = "auto"
-	w.failsWith(check(), failure.ExitKeyring, "the login of corp is in the memory")
+	_, err := check()
+	w.failsWith(err, failure.ExitKeyring, "the login of corp is in the memory")
 }

@@ -56,11 +56,6 @@ func (p *Pipeline) FlowFor(m idp.Metadata) (flow, why string) {
 	return DeviceFlow, "the provider names no endpoint for either"
 }
 
-// CheckRedirect reports whether the answer of a browser can be waited for.
-func (p *Pipeline) CheckRedirect() error {
-	return p.Fill(browserflow.CheckRedirect(p.Profile.IDP.RedirectURIs))
-}
-
 // fallsBack reports whether the browser takes the place of the device codes that a
 // provider which publishes m has refused.
 func (p *Pipeline) fallsBack(err error, m idp.Metadata) bool {
