@@ -79,11 +79,6 @@ type configurer struct {
 	talk     *prompt.Terminal // nil until something is asked
 }
 
-// file is the source of settings once they are written: flags do not count.
-func (c *configurer) file() profile.Source {
-	return profile.Source{Getenv: c.env.Getenv, Home: c.env.Home}
-}
-
 // run sets up the profile of the answers, or with a path the sections of the file
 // that is to be imported.
 func (c *configurer) run(ctx context.Context, imported string) (err error) {
@@ -95,7 +90,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if c.program, err = c.env.programPath(); err != nil {
 		return err
 	}
-	if c.config, err = profile.OpenToEdit(c.file()); err != nil {
+	if c.config, err = profile.OpenToEdit(c.env.files()); err != nil {
 		return err
 	}
 	var blocks []profile.Block
@@ -193,7 +188,7 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 // finish shows the lines, writes them, and offers a login if there is a profile.
 // First, each warning must be accepted by itself.
 func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string) error {
-	path, name := c.file().ConfigFile(), c.answers["profile"]
+	path, name := c.env.files().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
 		shown = fmt.Sprintf("For %s:\n\n%s\n", path, difference(changes))
@@ -242,7 +237,11 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 	if name == "" {
 		next = "configure --idp " + c.answers["idp"]
 	}
-	return c.env.print([]byte(cleaned(shown + "Next: daypass " + next + "\n")))
+	err := c.env.print([]byte(cleaned(shown + "Next: daypass " + next + "\n")))
+	if err == nil && ctx.Err() != nil {
+		err = failure.Interrupted(ctx.Err())
+	}
+	return err
 }
 
 // difference shows changes as lines that begin with + and -.
@@ -296,18 +295,20 @@ func (c *configurer) confirm(ctx context.Context, shown string, warnings []strin
 
 // try logs in and assumes the role.
 func (c *configurer) try(ctx context.Context, name string) error {
-	p, err := profile.Load(c.file(), name)
+	p, err := profile.Load(c.env.files(), name)
 	if err != nil {
 		return err
 	}
 	return c.env.withSession(p, func(s *session) error {
 		s.typed = true
-		in, err := s.Login(ctx, false)
-		if err != nil {
-			return err
-		}
-		if err := c.env.print([]byte(loggedIn(p, in, c.env.Now()))); err != nil {
-			return err
+		if p.IDP.Source == "" { // else nobody logs in
+			in, err := s.Login(ctx, false)
+			if err != nil {
+				return err
+			}
+			if err := c.env.print([]byte(loggedIn(p, in, c.env.Now()))); err != nil {
+				return err
+			}
 		}
 		credentials, err := s.Credentials(ctx, process.ForSession)
 		if err != nil {

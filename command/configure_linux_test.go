@@ -103,7 +103,7 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer("The provider calls itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
 	p.answer("Client id: ", "nobody\n")
 	p.answer("Client secret, Enter if the client has none (not shown): ", "s3cret\n")
-	p.answer("does not accept client nobody (invalid_client: the client is not known, or its secret is wrong).\n  Is the client id right?", "")
+	p.answer("does not accept client nobody (invalid_client: the client is not known, or its secret is wrong).\n  Its application must be a public (native) one", "")
 	p.answer("Client id: ", l.box.ClientID+"\n")
 	p.answer("Client secret, Enter if the client has none (not shown): ", "\n")
 	p.answer("Role, as arn:aws:iam::ACCOUNT:role/NAME: ", "Developer\n")
@@ -203,6 +203,22 @@ func TestImportAsksForEachWarning(t *testing.T) {
 	}
 }
 
+// What is tried of a workload is its role: nobody logs in, and nothing says so.
+func TestConfigureTriesAWorkload(t *testing.T) {
+	l := newBareLaptop(t, sandbox.Options{})
+	onVM(l)
+	must(t, l.box.Trust(l.box.RoleARN, l.mustRun("trust-policy", "-p", "dev")))
+	l.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the program has the real time
+	l.install()
+	must(t, os.Rename(filepath.Join(l.home(), ".aws", "config"), filepath.Join(l.home(), "company.ini")))
+	p := l.terminal("configure", "--force", "--import", filepath.Join(l.home(), "company.ini"))
+	p.answer("Write this? [Y/n]: ", "\n")
+	p.answer("Log in and try the role now? [Y/n]: ", "\n")
+	if code, seen := p.end(); code != 0 || !strings.HasPrefix(p.stdout.String(), "daypass: wrote ") || strings.Contains(p.stdout.String(), "logged in") {
+		t.Errorf("exit %d, seen:\n%s\nstdout:\n%s", code, seen, p.stdout.String())
+	}
+}
+
 func TestConfigureHidesTheClientSecret(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{ClientSecret: "hunter2"})
 	l.install()
@@ -210,9 +226,9 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 	p.answer("such as https://corp.eu.auth0.com/: ", l.box.Issuer+"\n")
 	p.answer("(not shown): ", "hunter2\n")
 	p.answer("Write this? [Y/n]: ", "\n")
-	p.answer("Log in and try the role now? [Y/n]: ", "n\n")
+	p.answer("Log in and try the role now? [Y/n]: ", "\x03")
 	code, seen := p.end()
-	if code != 0 || strings.Contains(seen+p.stdout.String(), "hunter2") || !strings.Contains(seen, "client_secret = (hidden)") {
+	if code != 130 || !strings.Contains(p.stdout.String(), "Next: daypass login --profile dev\n") || strings.Contains(seen+p.stdout.String(), "hunter2") || !strings.Contains(seen, "client_secret = (hidden)") {
 		t.Errorf("exit %d, seen:\n%s\nstdout:\n%s", code, seen, p.stdout.String())
 	}
 	if !strings.Contains(l.read(".aws/config"), "client_secret = hunter2\n") {

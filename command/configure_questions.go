@@ -48,32 +48,29 @@ func (c *configurer) askLogin(ctx context.Context) error {
 		return nil // its login is that of the other profile
 	}
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
-	use := func(name string) error {
-		login, err := c.config.LoadIDP(name)
-		if err == nil {
-			err = c.discover(ctx, login)
-		}
-		if err == nil {
-			c.answers["idp"] = name
-			delete(c.answers, "issuer")
-		}
-		return err
-	}
-	if issuer == "" && (slices.Contains(known, wanted) || c.yes && wanted != "") {
-		return use(wanted)
-	}
 	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
 	if known != nil {
 		text += ",\nor a login that you already have (" + strings.Join(known, ", ") + ")"
+	}
+	if issuer == "" && (slices.Contains(known, wanted) || c.yes) {
+		c.answers["issuer"] = wanted
 	}
 	company := func() string { // its first login, if it has one
 		return append(c.config.CompanyIDPNames(), "")[0]
 	}
 	check := func(answer string) error {
-		if slices.Contains(known, answer) {
-			return use(answer)
+		if answer != wanted && !slices.Contains(known, answer) {
+			return c.checkIssuer(ctx)
 		}
-		return c.checkIssuer(ctx)
+		login, err := c.config.LoadIDP(answer)
+		if err == nil && login.Source == "" { // else nobody logs in
+			err = c.discover(ctx, login)
+		}
+		if err == nil {
+			c.answers["idp"] = answer
+			delete(c.answers, "issuer")
+		}
+		return err
 	}
 	err := c.ask(ctx, question{flag: "issuer", text: text, offer: company, check: check})
 	if err != nil || c.answers["issuer"] == "" {
@@ -89,14 +86,15 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 		if err := c.ask(ctx, question{flag: "client-id", text: "Client id"}); err != nil {
 			return err
 		}
-		var err error
+		c.secret = c.sameLogin().ClientSecret
 		// No flag accepts a secret: argument lists are public.
-		if withSecret && c.talk != nil && c.sameLogin().ClientSecret.Empty() {
+		if withSecret && c.talk != nil && c.secret.Empty() {
+			var err error
 			if c.secret, err = c.talk.AskSecret(ctx, "Client secret, Enter if the client has none"); err != nil {
 				return err
 			}
 		}
-		err = c.tryClient(ctx)
+		err := c.tryClient(ctx)
 		if err == nil || c.talk == nil || failure.From(err).Exit != failure.ExitRefused {
 			return err
 		}
@@ -116,9 +114,6 @@ func (c *configurer) tryClient(ctx context.Context) error {
 		return err
 	}
 	p.IDP.ClientSecret = c.secret
-	if c.secret.Empty() {
-		p.IDP.ClientSecret = c.sameLogin().ClientSecret
-	}
 	return c.env.withSession(profile.Profile{IDP: p.IDP}, func(s *session) error {
 		flow, err := s.TryClient(ctx)
 		if flow == process.BrowserFlow && err == nil {
@@ -126,11 +121,6 @@ func (c *configurer) tryClient(ctx context.Context) error {
 				c.answers["redirect-uri"] = idp.ProviderOf(p.IDP.Issuer).RedirectURIs
 			}
 			c.register = cmp.Or(c.answers["redirect-uri"], strings.Join(p.IDP.RedirectURIs, " "))
-		}
-		var failed *failure.Error
-		if errors.As(err, &failed) && failed.Exit == failure.ExitRefused {
-			return failure.New(failed.Exit, err, failed.Lines[0],
-				"Is the client id right? Its application must be a public (native) one, or have a secret.", "What to enable: "+idp.ProviderOf(p.IDP.Issuer).SwitchOn+".")
 		}
 		return err
 	})
@@ -143,8 +133,8 @@ func (c *configurer) checkIssuer(ctx context.Context) error {
 		return err
 	}
 	err = c.discover(ctx, checked.IDP)
-	var misspelt *idp.DiscoveryError
-	if !errors.As(err, &misspelt) || misspelt.Discovered == "" {
+	misspelt, ok := errors.AsType[*idp.DiscoveryError](err)
+	if !ok || misspelt.Discovered == "" {
 		return err
 	}
 	use, asked := c.acceptsSpelling(ctx, checked.IDP.Issuer, misspelt.Discovered)
@@ -181,10 +171,8 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 	}
 	return c.env.withSession(profile.Profile{IDP: login}, func(s *session) error {
 		_, err := s.Diagnose(ctx)
-		var failed *failure.Error
-		var document *idp.DiscoveryError
-		if errors.As(err, &failed) && (failed.Exit == failure.ExitNetwork || errors.As(err, &document) && document.Discovered == "") {
-			return failure.New(failed.Exit, err, failed.Lines[0], "Is the address right, and does it open in a browser on this machine?")
+		if document, ok := errors.AsType[*idp.DiscoveryError](err); ok && document.Discovered == "" {
+			return failure.New(failure.ExitUsage, err, failure.From(err).Lines[0], "Is the address right, and does it open in a browser on this machine?")
 		}
 		return err
 	})

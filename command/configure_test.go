@@ -202,6 +202,13 @@ func TestConfigureRefuses(t *testing.T) {
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
 		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
+		{name: "a proxy that is none", exit: 6, want: "In a password, write # as %23",
+			change: func(l *laptop, answers []string) []string {
+				l.t.Setenv("HTTPS_PROXY", "foo bar")
+				return append(answers, "--issuer", "https://corp.invalid")
+			}},
+		{name: "no such scope", exit: 4, want: "Ask its admin which scopes the application may use",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--scopes", "openid nope") }},
 		{name: "not an issuer", exit: 2, want: ".\nIs the address right, and does it open in a browser on this machine?\n",
 			change: func(l *laptop, answers []string) []string { return append(answers, "--issuer", l.box.URL+"/other") }},
 		{name: "another way to the same host", box: sandbox.Options{IssuerSlash: true}, exit: 2, want: "the provider calls itself",
@@ -375,5 +382,9 @@ func TestImportOfAWorkload(t *testing.T) {
 	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes", "--force")
 	if code != 0 || !strings.Contains(stdout, "source = gcp-metadata, which names what goes to AWS as your ID token") || !strings.Contains(l.read(".aws/config"), "source = gcp-metadata") || l.box.Count("") != 0 {
 		t.Errorf("exit %d, %d requests, stdout:\n%s\nstderr:\n%s", code, l.box.Count(""), stdout, stderr)
+	}
+	code, _, stderr = l.configure("--idp", "vm", "--role-arn", l.box.RoleARN, "--profile", "second", "--yes")
+	if code != 0 || !strings.Contains(l.read(".aws/config"), "[profile second]") || l.box.Count("") != 0 {
+		t.Errorf("a further role: exit %d, %d requests\n%s", code, l.box.Count(""), stderr)
 	}
 }

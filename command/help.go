@@ -10,7 +10,6 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/profile"
@@ -19,35 +18,24 @@ import (
 // asFailure makes a failure of what cobra says of the command line: an unknown
 // command, flag or argument. Any other error is one already.
 func asFailure(cmd *cobra.Command, err error, args []string) *failure.Error {
-	if failed := (*failure.Error)(nil); errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*failure.Error](err); ok {
 		return failed
 	}
-	says, known, typed, dashes := strings.Replace(err.Error(), "arg(s)", "argument", 1), []string(nil), "", ""
 	if cmd.Name() == "help" {
 		cmd = cmd.Root()
 	}
-	var flag *pflag.NotExistError
-	if errors.As(err, &flag) && flag.GetSpecifiedShortnames() == "" {
-		typed, dashes = flag.GetSpecifiedName(), "--"
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	} else if !cmd.HasParent() && !errors.As(err, &flag) && len(args) > 0 {
-		typed = args[0]
+	says := strings.Replace(err.Error(), "arg(s)", "argument", 1)
+	if !cmd.HasParent() && len(args) > 0 {
+		typed := args[0]
 		if typed == "help" && len(args) > 1 {
 			typed = args[1]
 		}
-		for _, sub := range cmd.Commands() {
-			if sub.IsAvailableCommand() {
-				known = append(known, sub.Name())
-			}
+		cmd.SuggestionsMinimumDistance = 2 // edits
+		if near := cmd.SuggestionsFor(typed); len(near) > 0 && typed != "" {
+			says += "; did you mean " + strings.Join(near, " or ") + "?"
 		}
 	}
-	hint, fewest := "", 2+len(typed)/4 // edits from what was typed to a name
-	for _, name := range known {
-		if edits := profile.EditDistance(typed, name); edits < fewest {
-			hint, fewest = "; did you mean "+dashes+name+"?", edits
-		}
-	}
-	return failure.New(failure.ExitUsage, err, says+hint, "Run: "+cmd.CommandPath()+" --help")
+	return failure.New(failure.ExitUsage, err, says, "Run: "+cmd.CommandPath()+" --help")
 }
 
 // noArguments is for a command that takes flags alone.
@@ -67,9 +55,12 @@ func meantProfile(argument string) error {
 
 // isProfile reports whether daypass serves a profile of that name.
 func (e *Environment) isProfile(name string) bool {
-	file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home})
+	file, err := profile.Open(e.files())
 	return err == nil && slices.Contains(file.Names(), name)
 }
+
+// files is the source of settings without flags.
+func (e *Environment) files() profile.Source { return profile.Source{Getenv: e.Getenv, Home: e.Home} }
 
 func newSettings(*Environment) *cobra.Command {
 	var text strings.Builder
@@ -146,7 +137,7 @@ func formatFlag(cmd *cobra.Command, format *string, names ...string) {
 func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		var names []string
-		if file, err := profile.Open(profile.Source{Getenv: e.Getenv, Home: e.Home}); err == nil {
+		if file, err := profile.Open(e.files()); err == nil {
 			// To the shell a line is one name, and what follows a tab describes it.
 			names = slices.DeleteFunc(list(file), func(name string) bool {
 				return !strings.HasPrefix(name, typed) || strings.ContainsFunc(name, unicode.IsControl)

@@ -19,7 +19,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: go run ./docs/man DIR")
 		os.Exit(2)
 	}
-	header := doc.GenManHeader{Title: "DAYPASS", Section: "1", Source: "daypass", Manual: "daypass", Date: date()}
+	header := doc.GenManHeader{Title: "DAYPASS", Section: "1", Source: "daypass", Manual: "daypass"}
+	time.Local = time.UTC // the same SOURCE_DATE_EPOCH makes the same pages everywhere
 	tree := command.Tree()
 	tree.DisableAutoGenTag = true // it names cobra
 	err := os.MkdirAll(os.Args[1], 0o755)
@@ -30,14 +31,4 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-}
-
-// date is that of the release, so that the same source makes the same pages.
-//
-// https://reproducible-builds.org/specs/source-date-epoch/
-func date() *time.Time {
-	var seconds int64
-	_, _ = fmt.Sscan(os.Getenv("SOURCE_DATE_EPOCH"), &seconds)
-	date := time.Unix(seconds, 0).UTC()
-	return &date
 }
