@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
 )
 
 // theLoginsOwn is the value of --sub if none is given. No provider has such a subject.
@@ -64,7 +65,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 				if err != nil {
 					return err
 				}
-				err = e.print(form(format, policy))
+				err = e.print(form(format, p, policy))
 				if err == nil && format == "json" && len(policy.Notes) > 0 { // JSON has no comments
 					_, _ = fmt.Fprint(e.Stderr, cleaned("daypass: "+strings.Join(policy.Notes, "\n")))
 				}
@@ -155,7 +156,7 @@ own|  depends_on = [aws_iam_openid_connect_provider.daypass]
 // which a client id may hold any; quote makes one a word of the form's language. In
 // YAML, and but for templates in Terraform, words are quoted as in Go: only quotes and
 // backslashes need an escape.
-func form(format string, t process.TrustPolicy) []byte {
+func form(format string, p profile.Profile, t process.TrustPolicy) []byte {
 	// Between single quotes, a POSIX shell gives a meaning to the single quote alone.
 	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	form, document := trustCLI, strings.TrimSuffix(string(t.Document), "\n")
@@ -171,20 +172,21 @@ func form(format string, t process.TrustPolicy) []byte {
 		form, document = trustTerraform, literal(document)
 		quote = func(text string) string { return literal(strconv.Quote(text)) }
 	}
-	about := "# Lets " + t.Admits + " take role " + t.RoleName + " in account " + t.AccountID + "."
+	about := "# Lets " + t.Admits + " take role " + p.RoleName + " in account " + p.AccountID + "."
 	for _, note := range t.Notes {
 		about += "\n# " + note
 	}
-	values := strings.NewReplacer("{about}", about, "{seconds}", strconv.Itoa(int(t.MaxSession.Seconds())),
+	_, path, _ := strings.Cut(p.RoleARN, ":role/")
+	values := strings.NewReplacer("{about}", about, "{seconds}", strconv.Itoa(int(p.Duration.Seconds())),
 		"{issuer}", quote(t.Issuer), "{client}", quote(t.ClientID), "{provider}", quote(t.Provider),
-		"{role}", quote(t.RoleName), "{path}", quote(t.RolePath))
+		"{role}", quote(p.RoleName), "{path}", quote("/"+strings.TrimSuffix(path, p.RoleName)))
 	var text strings.Builder
 	for line := range strings.Lines(form) {
 		line, own := strings.CutPrefix(line, "own|")
 		line, long := strings.CutPrefix(line, "long|")
 		before, after, isDocument := strings.Cut(line, "{document}")
 		switch {
-		case own && t.BuiltIn || long && t.MaxSession <= time.Hour:
+		case own && t.BuiltIn || long && p.Duration <= time.Hour: // which a role allows by itself
 		case isDocument:
 			indent := before[:len(before)-len(strings.TrimLeft(before, " "))]
 			text.WriteString(before + strings.ReplaceAll(document, "\n", "\n"+indent) + after)

@@ -120,27 +120,24 @@ func TestTrustPolicyForms(t *testing.T) {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 	client := `-it's \"q\" \\ ${x} %{y} $(z) #a: [b] {c} *&!`
-	for _, line := range []string{
-		"      Url: \"" + l.box.Issuer + "\"\n", "        - \"" + client + "\"\n", "    DependsOn: IdentityProvider\n",
-		"      RoleName: \"Developer\"\n      Path: \"/people/\"\n      MaxSessionDuration: 43200\n", "# WARNING: ",
+	literal := strings.NewReplacer("${", "$${", "%{", "%%{").Replace(client)
+	for text, lines := range map[string][]string{
+		cloudformation: {
+			"      Url: \"" + l.box.Issuer + "\"\n", "        - \"" + client + "\"\n", "    DependsOn: IdentityProvider\n",
+			"      RoleName: \"Developer\"\n      Path: \"/people/\"\n      MaxSessionDuration: 43200\n", "# WARNING: ",
+		},
+		terraform: {
+			"  url            = \"" + l.box.Issuer + "\"\n  client_id_list = [\"" + literal + "\"]\n", "  max_session_duration = 43200\n",
+			"  name = \"Developer\"\n  path = \"/people/\"\n", "  depends_on = [aws_iam_openid_connect_provider.daypass]\n", "# WARNING: ",
+		},
 	} {
-		if !strings.Contains(cloudformation, line) {
-			t.Errorf("cloudformation lacks\n%s in\n%s", line, cloudformation)
+		for _, line := range lines {
+			if !strings.Contains(text, line) {
+				t.Errorf("the form lacks\n%s in\n%s", line, text)
+			}
 		}
 	}
-	client = strings.NewReplacer("${", "$${", "%{", "%%{").Replace(client)
-	for _, line := range []string{
-		"  url            = \"" + l.box.Issuer + "\"\n  client_id_list = [\"" + client + "\"]\n", "  max_session_duration = 43200\n",
-		"  name = \"Developer\"\n  path = \"/people/\"\n", "  depends_on = [aws_iam_openid_connect_provider.daypass]\n", "# WARNING: ",
-	} {
-		if !strings.Contains(terraform, line) {
-			t.Errorf("terraform lacks\n%s in\n%s", line, terraform)
-		}
-	}
-}
-
-func TestTrustPolicyFormsForGoogleCreateNoProvider(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
+	// For Google, which AWS knows, no provider is made.
 	for _, format := range []string{"cli", "cloudformation", "terraform"} {
 		text := l.mustRun("trust-policy", "-p", "dev", "--issuer", "https://accounts.google.com", "--format", format)
 		for _, part := range []string{"create-open-id-connect-provider", "OIDCProvider", "DependsOn", "aws_iam_openid_connect_provider", "depends_on"} {

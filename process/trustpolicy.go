@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
@@ -24,11 +23,6 @@ type TrustPolicy struct {
 	ClientID string // its audience
 	Provider string // its ARN, or a host name where BuiltIn
 	BuiltIn  bool   // AWS knows the provider, or the role needs none: none is to be created
-
-	AccountID  string
-	RoleName   string
-	RolePath   string        // begins and ends with "/"
-	MaxSession time.Duration // that the role must allow; 1 h is what it allows by itself
 
 	// Notes are for the admin, above all whom the policy lets in: each is one line of
 	// printable ASCII.
@@ -75,95 +69,69 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 				"No trust policy can compare it. Check "+value.what+" with whoever runs {host}."))
 		}
 	}
-	_, path, _ := strings.Cut(p.Profile.RoleARN, ":role/")
-	_, host, _ := strings.Cut(issuer, "://") // with its path: a trailing slash counts
-	t := TrustPolicy{
-		Issuer: issuer, ClientID: client, Admits: "logins of client " + client,
-		Provider:  "arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + host,
-		AccountID: p.Profile.AccountID, RoleName: p.Profile.RoleName, RolePath: "/" + strings.TrimSuffix(path, p.Profile.RoleName),
-		MaxSession: p.Profile.Duration,
+	var t TrustPolicy
+	var actions []string
+	principal, condition := map[string]string{}, map[string]string{}
+	if source := p.Profile.Source; source != nil {
+		// The role of the source profile is let in, with what the login's token hands on
+		// along the chain.
+		actions = append([]string{"sts:AssumeRole"}, token.PassedActions()...)
+		principal["AWS"] = source.RoleARN
+		if p.Profile.ExternalID != "" {
+			condition["sts:ExternalId"] = p.Profile.ExternalID
+		}
+		t = TrustPolicy{BuiltIn: true, Admits: "role " + source.RoleARN, Notes: []string{
+			"Role " + source.RoleARN + " must be allowed to " + strings.Join(actions, ", ") + " this role too, in its own permissions."}}
+	} else {
+		provider := idp.ProviderOf(issuer)
+		_, host, _ := strings.Cut(issuer, "://") // with its path: a trailing slash counts
+		t = TrustPolicy{Issuer: issuer, ClientID: client, BuiltIn: provider.BuiltIn, Admits: "logins of client " + client}
+		t.Provider = "arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + host
+		// AWS compares azp if the token has it, else aud. Package idp accepts no token
+		// whose azp is not the client, so it is the client's id either way.
+		condition[host+":aud"] = client
+		if provider.BuiltIn {
+			t.Provider = host
+			condition[host+":oaud"] = audience // Google's tokens have azp; oaud is their aud
+		}
+		actions = append([]string{"sts:AssumeRoleWithWebIdentity"}, token.AskedActions()...)
+		principal["Federated"] = t.Provider
+		if sub != "" {
+			condition[host+":sub"] = sub
+		} else {
+			t.Notes = append(t.Notes, "WARNING: without --sub this lets in "+
+				strings.NewReplacer("{host}", p.Names().Host, "{client}", p.Profile.IDP.ClientID).Replace(provider.Admits))
+		}
+		if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Port() != "" {
+			t.Notes = append(t.Notes, "IAM accepts only an https issuer without a port number, so not this one.")
+		}
 	}
-	if p.Profile.Source != nil {
-		return p.trustSource(t, token, known)
-	}
-	// AWS compares azp if the token has it, else aud. Package idp accepts no token
-	// whose azp is not the client, so it is the client's id either way.
-	provider := idp.ProviderOf(issuer)
-	condition := map[string]string{host + ":aud": client}
-	if provider.BuiltIn {
-		t.BuiltIn, t.Provider = true, host
-		condition[host+":oaud"] = audience // Google's tokens have azp; oaud is their aud
-	}
-	if sub != "" {
-		condition[host+":sub"] = sub
-	}
-	actions := append([]string{"sts:AssumeRoleWithWebIdentity"}, token.AskedActions()...)
-	t.Notes = p.trustNotes(provider, issuer, sub == "", known)
-
-	t.Document, err = trustDocument(map[string]string{"Federated": t.Provider}, actions, condition)
-	return t, err
-}
-
-// trustSource is the policy that lets in the role of the source profile, with what the
-// login's token hands on along the chain.
-func (p *Pipeline) trustSource(t TrustPolicy, token idp.Token, known bool) (TrustPolicy, error) {
-	by, actions := p.Profile.Source.RoleARN, append([]string{"sts:AssumeRole"}, token.PassedActions()...)
-	t.BuiltIn, t.Admits = true, "role "+by
-	t.Notes = []string{"Role " + by + " must be allowed to " + strings.Join(actions, ", ") + " this role too, in its own permissions."}
 	if !known {
-		t.Notes = append(t.Notes, p.knownAfterLogin())
+		t.Notes = append(t.Notes, "This comes from the configuration alone: session tags and a source identity that the ID token may carry are known only after a login. Run: daypass login"+p.Names().Flag)
 	}
-	condition := map[string]string{}
-	if p.Profile.ExternalID != "" {
-		condition["sts:ExternalId"] = p.Profile.ExternalID
-	}
-	var err error
-	t.Document, err = trustDocument(map[string]string{"AWS": by}, actions, condition)
+	t.Document, err = trustDocument(principal, actions, condition)
 	return t, err
 }
 
 // trustDocument is a trust policy of one statement, in the order in which people
 // write it.
 func trustDocument(principal map[string]string, actions []string, equal map[string]string) ([]byte, error) {
-	var action any = actions
-	if len(actions) == 1 {
-		action = actions[0]
-	}
-	var condition map[string]map[string]string
-	if len(equal) > 0 {
-		condition = map[string]map[string]string{"StringEquals": equal}
-	}
 	type statement struct {
 		Effect    string
 		Principal map[string]string
 		Action    any                          // one action or a list of them
 		Condition map[string]map[string]string `json:",omitempty"`
 	}
+	only := statement{Effect: "Allow", Principal: principal, Action: actions}
+	if len(actions) == 1 {
+		only.Action = actions[0]
+	}
+	if len(equal) > 0 {
+		only.Condition = map[string]map[string]string{"StringEquals": equal}
+	}
 	document, err := json.MarshalIndent(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{{"Allow", principal, action, condition}}}, "", "  ")
+	}{"2012-10-17", []statement{only}}, "", "  ")
 	return append(document, '\n'), err
-}
-
-// trustNotes are what an admin should know before the policy is used.
-func (p *Pipeline) trustNotes(provider idp.Provider, issuer string, everybody, loggedIn bool) []string {
-	names := p.Names()
-	fill := strings.NewReplacer("{host}", names.Host, "{client}", p.Profile.IDP.ClientID)
-	var notes []string
-	note := func(text string) { notes = append(notes, fill.Replace(text)) }
-	if everybody {
-		note("WARNING: without --sub this lets in " + provider.Admits)
-	}
-	if u, err := url.Parse(issuer); err != nil || u.Scheme != "https" || u.Port() != "" {
-		note("IAM accepts only an https issuer without a port number, so not this one.")
-	}
-	if !loggedIn {
-		notes = append(notes, p.knownAfterLogin())
-	}
-	return notes
-}
-
-func (p *Pipeline) knownAfterLogin() string {
-	return "This comes from the configuration alone: session tags and a source identity that the ID token may carry are known only after a login. Run: daypass login" + p.Names().Flag
 }
