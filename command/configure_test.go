@@ -190,6 +190,8 @@ func TestConfigureRefuses(t *testing.T) {
 		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", exit: 2, want: "[daypass-idp company] is the login at https://other.example.",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--idp", "company") }},
 		{name: "no endpoint to log in at", box: sandbox.Options{OmitDeviceEndpoint: true, OmitAuthorization: true}, exit: 2, want: "names no device_authorization_endpoint"},
+		{name: "no endpoint for the flow", box: sandbox.Options{OmitAuthorization: true}, exit: 2, want: "names no authorization_endpoint",
+			change: func(_ *laptop, answers []string) []string { return append(answers, "--flow", "browser") }},
 		{name: "no issuer", exit: 2, want: "--issuer is missing",
 			change: func(_ *laptop, answers []string) []string { return answers[2:] }},
 		{name: "no role", exit: 2, want: "--role-arn is missing",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -253,25 +254,26 @@ func (x *examination) lineProblem(line string) string {
 	}
 	words := strings.Fields(line)
 	path := words[0]
-	named := slices.ContainsFunc(words, func(word string) bool {
-		return slices.ContainsFunc([]string{"--profile", "-p", "--issuer", "--source"}, func(flag string) bool { return strings.HasPrefix(word, flag) })
-	})
-	info, err := os.Stat(path)
+	has := func(beginnings ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool {
+			return slices.ContainsFunc(beginnings, func(beginning string) bool { return strings.HasPrefix(word, beginning) })
+		})
+	}
+	_, err := exec.LookPath(path)
+	info, _ := os.Stat(path)
 	self, _ := os.Stat(x.env.Executable)
 	switch {
 	case !filepath.IsAbs(path):
 		return fmt.Sprintf("%s is not an absolute path, so it depends on where the SDK runs.", path)
 	case err != nil:
-		return fmt.Sprintf("there is no file %s (SDKs end the path at the first space).", path)
-	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
-		return fmt.Sprintf("%s cannot be run: it is not an executable file.", path)
+		return fmt.Sprintf("there is no program %s (SDKs end the path at the first space).", path)
 	case self != nil && !os.SameFile(info, self):
 		return fmt.Sprintf("that is another program than this daypass, %s.", x.env.Executable)
 	case !slices.Contains(words, "process"):
 		return "it does not run daypass process."
-	case !named:
+	case !has("--profile", "-p", "--issuer", "--source"):
 		return "it does not say --profile, and an SDK does not pass on which profile it reads."
-	case slices.ContainsFunc(words, func(word string) bool { return word[0] == '#' }):
+	case has("#"):
 		return "the AWS CLI takes the comment at its end for arguments."
 	}
 	return ""

@@ -52,7 +52,7 @@ func TestCommandsWithASource(t *testing.T) {
 			t.Errorf("the doctor does not say %q:\n%s", part, text)
 		}
 	}
-	for _, link := range []string{"provider", "issuer", "device endpoint", "renewal", "prompt"} {
+	for _, link := range []string{"provider", "issuer", "flow", "renewal", "prompt"} {
 		if strings.Contains(text, "  "+link+"  ") {
 			t.Errorf("the doctor looks at %s:\n%s", link, text)
 		}

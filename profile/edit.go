@@ -199,11 +199,10 @@ func (c *Config) below(s *section) (line int, indent string) {
 
 // ReadImport reads a file that a company hands out to be merged into
 // ~/.aws/config. It may hold the settings that daypass reads, region and output, and
-// nothing that makes an SDK do something else. The sections to log in with come first.
-// A credential_process is left out, for it names a path on another machine. The path
-// "-" is stdin.
-func ReadImport(path string, stdin io.Reader) ([]Block, error) {
-	text, err := "", error(nil)
+// nothing that makes an SDK do something else. A credential_process is left out, for it
+// names a path on another machine. The path "-" is stdin.
+func ReadImport(path string, stdin io.Reader) (blocks []Block, err error) {
+	text := ""
 	if path == "-" {
 		path = "standard input"
 		var data []byte
@@ -224,7 +223,6 @@ func ReadImport(path string, stdin io.Reader) ([]Block, error) {
 	if err := c.Refused(); err != nil {
 		return nil, err
 	}
-	var logins, profiles []Block
 	for _, s := range c.order {
 		switch {
 		case s.Name == "":
@@ -244,16 +242,12 @@ func ReadImport(path string, stdin io.Reader) ([]Block, error) {
 		if err := b.check(); err != nil {
 			return nil, err
 		}
-		if b.IDP {
-			logins = append(logins, b)
-		} else {
-			profiles = append(profiles, b)
-		}
+		blocks = append(blocks, b)
 	}
 	if len(c.order) == 0 {
 		return nil, fault(plain(path), "holds no [daypass-idp NAME] and no [profile NAME]", "")
 	}
-	return append(logins, profiles...), nil
+	return blocks, nil
 }
 
 // accepts reports whether a key may be in a file that is imported.

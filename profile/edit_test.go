@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -81,27 +80,6 @@ client_secret = hunter2
 	if err != nil || !bytes.Equal(again, made) || len(changes) != 0 {
 		t.Errorf("a second time: %v, changes %v", err, changes)
 	}
-}
-
-// What was written must load as it is.
-func TestEditRefusesWhatDoesNotLoad(t *testing.T) {
-	for _, test := range []struct{ name, key, value, want string }{
-		{"role", "daypass_role_arn", "dev", "[profile dev] daypass_role_arn"},
-		{"host that is not ASCII", "daypass_sts_endpoint", "https://sts.\u0430mazonaws.com", "daypass_sts_endpoint: the address holds the byte"},
-		{"region of another cloud", "region", "cn-north-1", "[profile dev] region"},
-	} {
-		blocks := newBlocks()
-		blocks[1].Lines = append(blocks[1].Lines, Line{test.key, test.value})
-		if test.key != "daypass_sts_endpoint" {
-			blocks[1].Lines = slices.DeleteFunc(blocks[1].Lines, func(l Line) bool { return l.Key == test.key && l.Value != test.value })
-		}
-		_, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
-		wantError(t, err, test.want)
-	}
-	blocks := newBlocks()[:1]
-	blocks[0].Lines[0].Value = "https://corp.ex\u00e4mple/"
-	_, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
-	wantError(t, err, "[daypass-idp corp] issuer")
 }
 
 func toEdit(t testing.TB, src Source) *Config {
@@ -286,27 +264,6 @@ func untouched(text []byte) []string {
 		}
 	}
 	return lines
-}
-
-func TestReadImport(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "company.ini")
-	put(t, path, "# from IT\r\n"+strings.ReplaceAll(instead("credential_process", ""), "\n", "\r\n")+"credential_process = /opt/daypass process --profile dev # there\r\noutput = json\r\n", 0o600)
-	blocks, err := ReadImport(path, nil)
-	must(t, err)
-	made, _, err := toEdit(t, emptyHome(t)).Edit(blocks)
-	must(t, err)
-	if strings.Contains(string(made), "credential_process") || !strings.Contains(string(made), "output = json\n") {
-		t.Errorf("imported:\n%s", made)
-	}
-	file, err := os.Open(path)
-	must(t, err)
-	defer file.Close()
-	if piped, err := ReadImport("-", file); err != nil || !cmp.Equal(piped, blocks) {
-		t.Errorf("from standard input: %+v, %v", piped, err)
-	}
-	if first := blocks[0]; !first.IDP {
-		t.Errorf("the first block is %+v, want the login", first)
-	}
 }
 
 func TestReadImportRefuses(t *testing.T) {

@@ -101,7 +101,7 @@ func unknownKey(where, name string, idp bool) error {
 	best, fewest := "", 3+len(bare)/4
 	for _, there := range []bool{idp, !idp} {
 		for _, k := range keysOf(there) {
-			edits := editDistance(bare, strings.TrimPrefix(k.name, "daypass_"))
+			edits := EditDistance(bare, strings.TrimPrefix(k.name, "daypass_"))
 			if edits >= fewest {
 				continue
 			}
@@ -117,8 +117,8 @@ func unknownKey(where, name string, idp bool) error {
 	return fault(where, "unknown key; did you mean "+best+"?", "Correct or remove the line.")
 }
 
-// editDistance is the Levenshtein distance in bytes. Long names are near to nothing.
-func editDistance(a, b string) int {
+// EditDistance is the Levenshtein distance in bytes. Long names are near to nothing.
+func EditDistance(a, b string) int {
 	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	row := make([]int, len(b)+1)
 	for j := range row {
