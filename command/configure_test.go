@@ -71,14 +71,17 @@ func (l *laptop) serves(profile string) {
 }
 
 func TestConfigureFromFlagsOnABareHome(t *testing.T) {
-	l := newBareLaptop(t, sandbox.Options{})
-	if code, stdout, stderr := l.configure(l.answers("--yes", "--dry-run")...); code != 0 || !strings.Contains(stdout, "+ [profile dev]\n") || strings.Contains(stdout, "Next:") {
+	l := newBareLaptop(t, sandbox.Options{IssuerSlash: true})
+	answers := func(more ...string) []string { // --yes takes the provider's spelling of a slash
+		return l.answers(append([]string{"--yes", "--issuer", strings.TrimSuffix(l.box.Issuer, "/")}, more...)...)
+	}
+	if code, stdout, stderr := l.configure(answers("--dry-run")...); code != 0 || !strings.Contains(stdout, "+ [profile dev]\n") || strings.Contains(stdout, "Next:") {
 		t.Errorf("--dry-run: exit %d, stdout:\n%s\nstderr:\n%s", code, stdout, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(l.home(), ".aws")); err == nil {
 		t.Error("--dry-run made ~/.aws")
 	}
-	code, stdout, stderr := l.configure(l.answers("--yes", "--duration", "2h", "--scopes", "openid  email")...)
+	code, stdout, stderr := l.configure(answers("--duration", "2h", "--scopes", "openid  email")...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d, stderr:\n%s", code, stderr)
 	}
@@ -155,19 +158,6 @@ func TestConfigureForTheBrowser(t *testing.T) {
 			t.Errorf("exit %d, stdout:\n%s\nstderr:\n%s\n%s", code, stdout, stderr, l.read(".aws/config"))
 		}
 	}
-}
-
-func TestConfigureTakesTheProvidersSpelling(t *testing.T) {
-	l := newBareLaptop(t, sandbox.Options{IssuerSlash: true})
-	answers := l.answers("--yes")
-	answers[1] = strings.TrimSuffix(l.box.Issuer, "/")
-	if code, _, stderr := l.configure(answers...); code != 0 {
-		t.Fatalf("exit %d\n%s", code, stderr)
-	}
-	if !strings.Contains(l.read(".aws/config"), "issuer = "+l.box.Issuer+"\n") {
-		t.Errorf("not %s:\n%s", l.box.Issuer, l.read(".aws/config"))
-	}
-	l.serves("dev")
 }
 
 func TestConfigureRefuses(t *testing.T) {
@@ -268,43 +258,32 @@ func TestConfigureRefuses(t *testing.T) {
 	}
 }
 
-// With --yes and no name, [default] is made, and never changed: every AWS tool
-// without --profile uses it.
-func TestConfigureNeverChangesDefaultUnasked(t *testing.T) {
-	l := newBareLaptop(t, sandbox.Options{})
-	answers := []string{"--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--role-arn", l.box.RoleARN, "--storage", "file", "--yes"}
-	for _, text := range []string{"[default]\nsso_start_url = x\n", "[default]\nregion = eu-west-1\n", "[profile default]\n"} {
-		l.write(".aws/config", text)
-		if code, _, stderr := l.configure(answers...); code != 2 || !strings.Contains(stderr, "--profile is missing") || l.read(".aws/config") != text {
-			t.Errorf("%s: exit %d\n%s", text, code, stderr)
-		}
-	}
-	l.write(".aws/config", "[profile x]\n")
-	if code, _, stderr := l.configure(answers...); code != 0 || !strings.Contains(l.read(".aws/config"), "\n[default]\ncredential_process = ") {
-		t.Errorf("there is none: exit %d\n%s\n%s", code, stderr, l.read(".aws/config"))
-	}
-	l.serves("default")
-}
-
-// The region is the environment's, else that of [default], else none is written.
-func TestConfigureOffersARegion(t *testing.T) {
-	for _, test := range []struct{ name, variable, config, want string }{
-		{"the environment's", "eu-west-3", "[default]\nregion = us-west-1\n", "region = eu-west-3\n"},
-		{"that of [default]", "", "[default]\nregion = us-west-1\n", "region = us-west-1\n"},
-		{"another cloud's", "cn-north-1", "", ""},
-		{"none", "", "", ""},
+// With --yes, whatever is left out has a default, but [default] is never changed
+// unasked: every AWS tool without --profile uses it.
+func TestConfigureDefaults(t *testing.T) {
+	for _, test := range []struct{ name, variable, config, want string }{ // want "": it is refused
+		{"the environment's region", "eu-west-3", "[default]\nregion = us-west-1\n", "\n[profile dev]\nregion = eu-west-3\n"},
+		{"the region of [default]", "", "[default]\nregion = us-west-1\n", "\n[profile dev]\nregion = us-west-1\n"},
+		{"another cloud's region", "cn-north-1", "", "\n[profile dev]\ncredential_process = "},
+		{"no region", "", "", "\n[profile dev]\ncredential_process = "},
+		{"[default] is new", "", "[profile x]\n", "\n[default]\ncredential_process = "},
+		{"[default] with SSO", "", "[default]\nsso_start_url = x\n", ""},
+		{"[default] with a region", "", "[default]\nregion = eu-west-1\n", ""},
+		{"[default] as a profile", "", "[profile default]\n", ""},
 	} {
 		l := newBareLaptop(t, sandbox.Options{})
 		l.env["AWS_REGION"] = test.variable
-		if test.config != "" {
-			l.write(".aws/config", test.config)
+		l.write(".aws/config", test.config)
+		answers, exit := l.answers("--yes"), 0
+		if !strings.Contains(test.want, "dev") {
+			answers = append(answers[:6], answers[8:]...) // without --profile
 		}
-		if code, _, stderr := l.configure(l.answers("--yes")...); code != 0 {
-			t.Fatalf("%s: exit %d\n%s", test.name, code, stderr)
+		if test.want == "" {
+			test.want, exit = test.config, 2
 		}
-		_, own, _ := strings.Cut(l.read(".aws/config"), "[profile dev]\n")
-		if !strings.Contains(own, test.want) || test.want == "" && strings.Contains(own, "region") {
-			t.Errorf("%s: want %q in\n%s", test.name, test.want, own)
+		code, _, stderr := l.configure(answers...)
+		if got := l.read(".aws/config"); code != exit || !strings.Contains(got, test.want) || code != 0 && (got != test.config || !strings.Contains(stderr, "--profile is missing")) {
+			t.Errorf("%s: exit %d, want %q in\n%s\n%s", test.name, code, test.want, got, stderr)
 		}
 	}
 }

@@ -39,12 +39,11 @@ It ends with the exit code of the first broken link.`,
 		Example: "  daypass doctor --profile dev\n  daypass doctor --profile dev --json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			x := &examination{env: e, src: e.source(cmd), name: name, findings: map[string]finding{}}
-			findings, err := x.examine(cmd.Context())
-			if err != nil {
+			x := &examination{env: e, src: e.source(cmd), name: name}
+			if err := x.examine(cmd.Context()); err != nil {
 				return err
 			}
-			return e.report(findings, asJSON)
+			return e.report(x.findings, asJSON)
 		},
 	}
 	profileFlag(cmd, &name)
@@ -79,8 +78,8 @@ func broken(exit int, lines ...string) error { return failure.New(exit, nil, lin
 type examination struct {
 	env      *Environment
 	src      profile.Source
-	name     string             // of the profile, as given; "" for the usual choice
-	findings map[string]finding // by link
+	name     string // of the profile, as given; "" for the usual choice
+	findings []finding
 
 	session      *session // set by the check of the configuration, like names and file
 	names        failure.Names
@@ -93,11 +92,10 @@ type examination struct {
 
 // examine checks the links of the profile's chain in the order in which they are
 // shown. The error is an interruption.
-func (x *examination) examine(ctx context.Context) ([]finding, error) {
-	configuration := x.look(ctx, "configuration", "", x.checkConfiguration)
-	findings := []finding{configuration}
-	if configuration.State != stateOK {
-		return findings, nil
+func (x *examination) examine(ctx context.Context) error {
+	x.look(ctx, "configuration", "", x.checkConfiguration)
+	if x.findings[0].State != stateOK {
+		return nil
 	}
 	p := x.session.Profile
 	role := p.RoleARN != "" // else it is for Azure alone
@@ -125,30 +123,26 @@ func (x *examination) examine(ctx context.Context) ([]finding, error) {
 		{p.Azure.Via != "", "Azure", "role", x.checkAzure}, // or a managed identity
 	} {
 		if link.has {
-			findings = append(findings, x.look(ctx, link.name, link.needs, link.check))
+			x.look(ctx, link.name, link.needs, link.check)
 		}
 		if ctx.Err() != nil {
-			return nil, failure.Interrupted(ctx.Err())
+			return failure.Interrupted(ctx.Err())
 		}
 	}
-	return findings, nil
+	return nil
 }
 
-// look checks a link if all that it needs, as far as the profile has it, is ok. A check
-// returns what it found in one line, with lines of advice below it, or why the link is
-// broken.
-func (x *examination) look(ctx context.Context, link, needs string, check func(context.Context) (string, error)) finding {
-	text, err := "", error(nil)
-	for need := range strings.FieldsSeq(needs) {
-		if broken, ok := x.findings[need]; ok && broken.State != stateOK {
-			text, err = "needs "+need, errUnchecked
-			if broken.exit == failure.ExitLogin {
-				text += "; run: daypass login" + x.names.Flag
-			}
-		}
-	}
-	if err == nil {
+// look checks a link, unless something that it needs is not ok. A check returns what it
+// found in one line, with lines of advice below it, or why the link is broken.
+func (x *examination) look(ctx context.Context, link, needs string, check func(context.Context) (string, error)) {
+	text, err := "", errUnchecked
+	missing := slices.IndexFunc(x.findings, func(f finding) bool {
+		return f.State != stateOK && slices.Contains(strings.Fields(needs), f.Link)
+	})
+	if missing < 0 {
 		text, err = check(ctx)
+	} else if text = "needs " + x.findings[missing].Link; x.findings[missing].exit == failure.ExitLogin {
+		text += "; run: daypass login" + x.names.Flag
 	}
 	f := finding{Link: link, State: stateOK}
 	f.Detail, f.Advice, _ = strings.Cut(text, "\n")
@@ -158,8 +152,7 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 		failed := failure.From(err)
 		f = finding{link, stateBroken, failed.Lines[0], strings.Join(failed.Lines[1:], "\n"), failed.Exit}
 	}
-	x.findings[link] = f
-	return f
+	x.findings = append(x.findings, f)
 }
 
 // report prints the findings. The error names the broken links.
@@ -356,22 +349,15 @@ func (x *examination) checkProvider(ctx context.Context) (string, error) {
 }
 
 func (x *examination) checkClock(context.Context) (string, error) {
-	const (
-		noticed  = time.Minute     // less can be due to a slow answer
-		harmless = 5 * time.Minute // the leeway for the times in an ID token
-	)
 	if !x.diagnosis.SkewKnown {
 		return x.names.Host + " sends no Date header", errUnchecked
 	}
-	side, off := "behind", x.diagnosis.Skew
-	if off < 0 {
-		side, off = "ahead of", -off
+	off, side := x.diagnosis.Skew.Abs(), "behind"
+	if off < 5*time.Minute { // the leeway for the times in an ID token
+		return fmt.Sprintf("agrees with %s within %s", x.names.Host, off+time.Second), nil
 	}
-	switch {
-	case off < noticed:
-		return "agrees with " + x.names.Host, nil
-	case off < harmless:
-		return fmt.Sprintf("%s %s %s", off, side, x.names.Host), nil
+	if x.diagnosis.Skew < 0 {
+		side = "ahead of"
 	}
 	return "", broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),
 		"Set the clock, or turn on network time (NTP).")

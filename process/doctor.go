@@ -92,7 +92,10 @@ func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 		return "", p.Fill(err)
 	}
 	metadata, err := flow.Metadata(ctx)
-	if kind, _ = p.FlowFor(metadata); err == nil && kind == DeviceFlow {
+	if err == nil {
+		kind, _, err = p.CheckFlow(ctx, metadata)
+	}
+	if err == nil && kind == DeviceFlow {
 		_, err = flow.Authorize(ctx)
 	}
 	if p.fallsBack(err, metadata) {
@@ -102,7 +105,7 @@ func (p *Pipeline) TryClient(ctx context.Context) (kind string, err error) {
 }
 
 // CheckFlow returns how people log in at a provider that publishes m, also in words.
-// The error says what is missing for that. It comes after [Pipeline.Diagnose].
+// The error says what is missing for that.
 func (p *Pipeline) CheckFlow(ctx context.Context, m idp.Metadata) (kind, text string, err error) {
 	kind, why := p.FlowFor(m)
 	text = kind + " (" + why + ")"
