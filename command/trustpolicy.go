@@ -13,9 +13,6 @@ import (
 	"github.com/daypass/daypass/profile"
 )
 
-// theLoginsOwn is the value of --sub if none is given. No provider has such a subject.
-const theLoginsOwn = "the login's"
-
 func newTrustPolicy(e *Environment) *cobra.Command {
 	var name, format, sub string
 	cmd := &cobra.Command{
@@ -36,7 +33,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			"  daypass trust-policy --profile dev --format terraform --sub='auth0|64f0c2'",
 		// The value of --sub may also follow a space, like that of other flags.
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 && sub == theLoginsOwn {
+			if len(args) == 1 && sub == process.OwnSub {
 				return nil
 			}
 			return noArguments(cmd, args)
@@ -52,14 +49,9 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 			if p.Source != nil && sub != "" {
 				return fmt.Errorf("--sub: role %s is assumed by a role, not by a login; use --sub for profile %s", p.RoleName, p.Source.Name)
 			}
-			return e.withSession(p, func(s *session) (err error) {
+			return e.withSession(p, func(s *session) error {
 				if len(args) == 1 {
 					sub = args[0]
-				} else if sub == theLoginsOwn {
-					sub, err = s.Subject(cmd.Context())
-				}
-				if err != nil {
-					return err
 				}
 				policy, err := s.TrustPolicy(cmd.Context(), sub)
 				if err != nil {
@@ -76,7 +68,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 	profileFlag(cmd, &name)
 	formatFlag(cmd, &format, "json", "cli", "cloudformation", "terraform")
 	cmd.Flags().StringVar(&sub, "sub", "", "let in one user alone: `SUBJECT`, or whoever is logged in")
-	cmd.Flags().Lookup("sub").NoOptDefVal = theLoginsOwn
+	cmd.Flags().Lookup("sub").NoOptDefVal = process.OwnSub
 	addSettings(cmd)
 	return cmd
 }

@@ -29,18 +29,8 @@ type TrustPolicy struct {
 	Notes []string
 }
 
-// Subject returns the sub claim of the current login, without network or prompt.
-func (p *Pipeline) Subject(ctx context.Context) (string, error) {
-	t, err := p.knownToken(ctx)
-	if err != nil && !notThere(err) {
-		return "", p.Fill(p.keyringFailure(ctx, err))
-	}
-	if t.Subject != "" {
-		return t.Subject, nil
-	}
-	return "", p.Fill(failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
-		"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
-}
+// OwnSub stands for the sub claim of the current login. No provider has such a subject.
+const OwnSub = "the login's"
 
 // TrustPolicy returns what AWS needs for the profile, from the configuration and, if
 // there is a login, from the claims of its ID token. sub lets in one user alone; "" is
@@ -54,6 +44,15 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 		token, err = p.knownToken(ctx)
 	}
 	known := err == nil
+	if sub == OwnSub {
+		switch sub = token.Subject; {
+		case err != nil && !notThere(err):
+			return TrustPolicy{}, p.Fill(p.keyringFailure(ctx, err))
+		case sub == "":
+			return TrustPolicy{}, p.Fill(failure.New(failure.ExitLogin, err, "there is no login to take the sub claim from.",
+				"Give it: --sub=SUBJECT. Or run: daypass login{flag}"))
+		}
+	}
 	issuer, client, audience := p.Profile.IDP.Issuer, p.Profile.IDP.ClientID, p.Profile.IDP.ClientID
 	if p.isWorkload() {
 		if err != nil {

@@ -51,7 +51,7 @@ func TestTrustPolicyWarns(t *testing.T) {
 func TestTrustPolicyOfALogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Claims: map[string]any{"https://aws.amazon.com/tags/principal_tags/team": "a", "https://aws.amazon.com/source_identity": "taro"}})
-	_, err := w.pipeline().Subject(w.ctx())
+	_, err := w.pipeline().TrustPolicy(w.ctx(), OwnSub)
 	w.failsWith(err, failure.ExitLogin, "there is no login to take the sub claim from.")
 	w.mustLogin(false)
 	requests := w.box.Count("")
