@@ -90,7 +90,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if c.program, err = c.env.programPath(); err != nil {
 		return err
 	}
-	if c.config, err = profile.OpenToEdit(c.env.files()); err != nil {
+	if c.config, err = profile.OpenToEdit(c.env.fileSource()); err != nil {
 		return err
 	}
 	var blocks []profile.Block
@@ -188,7 +188,7 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 // finish shows the lines, writes them, and offers a login if there is a profile.
 // First, each warning must be accepted by itself.
 func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string) error {
-	path, name := c.env.files().ConfigFile(), c.answers["profile"]
+	path, name := c.env.fileSource().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
 		shown = fmt.Sprintf("For %s:\n\n%s\n", path, difference(changes))
@@ -295,7 +295,7 @@ func (c *configurer) confirm(ctx context.Context, shown string, warnings []strin
 
 // try logs in and assumes the role.
 func (c *configurer) try(ctx context.Context, name string) error {
-	p, err := profile.Load(c.env.files(), name)
+	p, err := profile.Load(c.env.fileSource(), name)
 	if err != nil {
 		return err
 	}

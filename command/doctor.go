@@ -140,6 +140,11 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 		return f.State != stateOK && slices.Contains(strings.Fields(needs), f.Link)
 	})
 	if missing < 0 {
+		if x.session != nil { // what another process holds is waited for as process does
+			bounded, cancel := x.env.withTimeout(ctx, x.session.Profile.IDP.ProcessTimeout)
+			defer cancel()
+			ctx = bounded
+		}
 		text, err = check(ctx)
 	} else if text = "needs " + x.findings[missing].Link; x.findings[missing].exit == failure.ExitLogin {
 		text += "; run: daypass login" + x.names.Flag

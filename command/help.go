@@ -55,12 +55,14 @@ func meantProfile(argument string) error {
 
 // isProfile reports whether daypass serves a profile of that name.
 func (e *Environment) isProfile(name string) bool {
-	file, err := profile.Open(e.files())
+	file, err := profile.Open(e.fileSource())
 	return err == nil && slices.Contains(file.Names(), name)
 }
 
-// files is the source of settings without flags.
-func (e *Environment) files() profile.Source { return profile.Source{Getenv: e.Getenv, Home: e.Home} }
+// fileSource is the source of settings without flags.
+func (e *Environment) fileSource() profile.Source {
+	return profile.Source{Getenv: e.Getenv, Home: e.Home}
+}
 
 func newSettings(*Environment) *cobra.Command {
 	var text strings.Builder
@@ -137,7 +139,7 @@ func formatFlag(cmd *cobra.Command, format *string, names ...string) {
 func (e *Environment) completion(list func(*profile.Config) []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		var names []string
-		if file, err := profile.Open(e.files()); err == nil {
+		if file, err := profile.Open(e.fileSource()); err == nil {
 			// To the shell a line is one name, and what follows a tab describes it.
 			names = slices.DeleteFunc(list(file), func(name string) bool {
 				return !strings.HasPrefix(name, typed) || strings.ContainsFunc(name, unicode.IsControl)

@@ -19,17 +19,13 @@ import (
 )
 
 // The links of the pipeline, one by one, for daypass doctor. None of them asks a
-// person or stores role credentials. Every error is a [*failure.Error].
-
-// diagnoseTime bounds the wait for another process that holds the login.
-const diagnoseTime = 20 * time.Second
+// person, but any may wait for another process until ctx ends. Every error is a
+// [*failure.Error].
 
 // CheckStorage reports whether the login can be reached where it is kept, and
 // whether the storage of the settings takes a record of the size of a large login:
 // one is written, read back and deleted. It returns the name of that storage.
 func (p *Pipeline) CheckStorage(ctx context.Context) (where string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, diagnoseTime)
-	defer cancel()
 	if _, err := p.Kept.Key(ctx); err != nil && !notThere(err) {
 		return "", p.Fill(p.keyringFailure(ctx, err))
 	}
@@ -129,6 +125,9 @@ func (p *Pipeline) CheckLocks() error {
 				"Bring it to the foreground in its terminal (fg), or end it: kill "+id+"; kill -CONT "+id))
 		}
 	}
+	if p.Profile.Source != nil {
+		return p.source().CheckLocks()
+	}
 	return nil
 }
 
@@ -168,7 +167,7 @@ type Identity struct {
 // Identity returns the current login. It renews it first if that is necessary and does
 // not need a person.
 func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
-	l, err := p.silentLogin(ctx, secret.String{})
+	l, err := p.idToken(ctx, p.Now(), silently, secret.String{})
 	if err != nil {
 		return Identity{}, p.Fill(err)
 	}
@@ -177,7 +176,7 @@ func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
 }
 
 // TryRole assumes the role with the current login, and for a chained role each role on
-// the way to it, and drops the credentials. It returns the ARN of their session.
+// the way to it, whatever is cached. It returns the ARN of their session.
 func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
 	r, err := p.tryRole(ctx)
 	if err != nil {
@@ -189,47 +188,11 @@ func (p *Pipeline) TryRole(ctx context.Context) (string, error) {
 func (p *Pipeline) tryRole(ctx context.Context) (*role, error) {
 	if p.Profile.Source != nil {
 		source := p.source()
-		by, err := source.tryRole(ctx)
-		if err != nil {
+		if _, err := source.tryRole(ctx); err != nil {
 			return nil, p.onTheWay(source, err)
 		}
-		r, err := p.assumeChainedRole(ctx, by)
-		if err != nil {
-			return nil, p.explainChain(ctx, by, err)
-		}
-		return r, nil
 	}
-	l, err := p.silentLogin(ctx, secret.String{})
-	if err != nil {
-		return nil, err
-	}
-	r, err := p.assumeRole(ctx, l)
-	if isExpiredToken(err) {
-		if l, err = p.silentLogin(ctx, l.IDToken.String); err != nil {
-			return nil, err
-		}
-		r, err = p.assumeRole(ctx, l)
-	}
-	if err != nil {
-		return nil, p.explainSTS(ctx, l, err)
-	}
-	return r, nil
-}
-
-// silentLogin is idToken without a person and with a time limit: another process may
-// hold the login for as long as a code is good.
-func (p *Pipeline) silentLogin(ctx context.Context, rejected secret.String) (*login, error) {
-	if p.isWorkload() {
-		return p.workloadLogin(ctx)
-	}
-	bounded, cancel := endingAfter(ctx, diagnoseTime)
-	defer cancel()
-	l, err := p.idToken(bounded, p.Now(), silently, rejected)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return nil, failure.New(failure.ExitNetwork, err, "another daypass has been busy with the login for "+whole(diagnoseTime)+".",
-			"It may be waiting for an approval; see: daypass status{flag}")
-	}
-	return l, err
+	return p.renewRole(ctx, p.Now(), silently)
 }
 
 // Reach sends one empty request to a server of AWS. Any HTTP answer will do.

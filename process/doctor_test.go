@@ -10,8 +10,8 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// Credentials that still serve hide a refusal from SDKs, and not from a diagnosis,
-// which renews a token that AWS calls expired, stores no credentials and asks nobody.
+// Credentials that still serve hide a refusal from SDKs, and not from a diagnosis, which
+// renews a token that AWS does not take where they would, and asks nobody.
 func TestTryRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
@@ -20,19 +20,21 @@ func TestTryRole(t *testing.T) {
 	if len(w.shown) != 0 || w.box.Count("device") != 0 {
 		t.Errorf("%d codes shown, %d authorizations", len(w.shown), w.box.Count("device"))
 	}
-	first := w.mustRun()
-	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
-	session, err := w.pipeline().TryRole(w.ctx())
-	if err != nil || session != "arn:aws:sts::111122223333:assumed-role/Developer/taro@example.com" {
-		t.Errorf("%q, %v", session, err)
+	w.mustRun()
+	for i, code := range []string{"ExpiredTokenException", "InvalidIdentityToken"} {
+		w.clock.Advance(renewalPause)
+		w.box.FailSTS(sandbox.STSError{Code: code})
+		session, err := w.pipeline().TryRole(w.ctx())
+		if err != nil || session != "arn:aws:sts::111122223333:assumed-role/Developer/taro@example.com" {
+			t.Errorf("%s: %q, %v", code, session, err)
+		}
+		w.counts(map[string]int{"sts": 3 + 2*i, "token:refresh": 1 + i})
 	}
-	w.counts(map[string]int{"sts": 3, "token:refresh": 1})
 	w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 	_, err = w.pipeline().TryRole(w.ctx())
 	w.failsWith(err, failure.ExitAWS, "AWS refused role")
-	if c := w.mustRun(); c.AccessKeyID != first.AccessKeyID {
-		t.Error("the diagnosis changed the stored credentials")
-	}
+	w.mustRun() // from the cache
+	w.counts(map[string]int{"sts": 6})
 }
 
 // odd is a keyring that gives something else back, or deletes nothing.
