@@ -93,17 +93,17 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if c.config, err = profile.OpenToEdit(c.env.fileSource()); err != nil {
 		return err
 	}
-	var blocks []profile.Block
+	var settings []profile.Setting
 	if imported != "" {
-		blocks, err = c.readImport(imported)
+		settings, err = c.readImport(imported)
 	} else if err = c.askAll(ctx); err == nil {
 		name := c.answers["profile"]
-		blocks = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
+		settings = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
 	}
 	if err != nil {
 		return ended(ctx, err)
 	}
-	text, changes, err := c.config.Edit(blocks)
+	text, changes, err := c.config.Edit(settings)
 	if err != nil {
 		return err
 	}
@@ -131,20 +131,17 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 
 // readImport reads the sections of a file that a company hands out. The first
 // profile is the one that a login is offered to.
-func (c *configurer) readImport(path string) ([]profile.Block, error) {
-	blocks, err := profile.ReadImport(path, c.env.Stdin)
-	for i, b := range blocks {
-		if b.IDP {
-			c.answers["idp"] = cmp.Or(c.answers["idp"], b.Name)
-			continue
+func (c *configurer) readImport(path string) ([]profile.Setting, error) {
+	settings, err := profile.ReadImport(path, c.env.Stdin, c.commandLine)
+	for _, set := range settings {
+		if set.IDP {
+			c.answers["idp"] = cmp.Or(c.answers["idp"], set.Name)
+		} else if set.Key == "credential_process" { // each has one
+			c.answers["profile"] = cmp.Or(c.answers["profile"], set.Name)
+			err = cmp.Or(err, c.checkProfile(set.Name))
 		}
-		if err := c.checkProfile(b.Name); err != nil {
-			return nil, err
-		}
-		c.answers["profile"] = cmp.Or(c.answers["profile"], b.Name)
-		blocks[i].Lines = append([]profile.Line{{Key: "credential_process", Value: c.commandLine(b.Name)}}, b.Lines...)
 	}
-	return blocks, err
+	return settings, err
 }
 
 // commandLine is the credential_process of a profile. It needs no quotes.
@@ -153,7 +150,7 @@ func (c *configurer) commandLine(name string) string {
 }
 
 // warnings are about the changes with which a file from outside could do harm.
-func warnings(config *profile.Config, changes []profile.Change) []string {
+func warnings(config *profile.Config, changes []profile.Setting) []string {
 	harm := map[string]string{
 		"browser_command":               "runs this program on your machine",
 		"daypass_sts_endpoint":          "gets your ID token",
@@ -187,7 +184,7 @@ func warnings(config *profile.Config, changes []profile.Change) []string {
 
 // finish shows the lines, writes them, and offers a login if there is a profile.
 // First, each warning must be accepted by itself.
-func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Change, warnings []string) error {
+func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Setting, warnings []string) error {
 	path, name := c.env.fileSource().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
@@ -245,7 +242,7 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 }
 
 // difference shows changes as lines that begin with + and -.
-func difference(changes []profile.Change) string {
+func difference(changes []profile.Setting) string {
 	var text strings.Builder
 	header := ""
 	for _, c := range changes {

@@ -10,32 +10,22 @@ import (
 	"github.com/daypass/daypass/secret"
 )
 
-// Block is what one section of the config file is to say. Its other settings
-// stay as they are.
-type Block struct {
+// Setting is one setting that the config file is to have.
+type Setting struct {
 	Section
-	Lines []Line
-}
-
-// Line is one setting of a section. A line without a value is left out.
-type Line struct{ Key, Value string }
-
-// Change is one setting that an edit writes.
-type Change struct {
-	Section
-	New        bool // the section is new
-	Key, Value string
-	Old        string // "" if the setting is new
+	Key, Value string // without a value, it is left out
+	// Of one that an edit writes:
+	New bool   // the section is new
+	Old string // what the setting was, "" if it is new
 }
 
 // Compose returns the two sections that settings given as flags make: how to log
 // in, if the profile is not chained, and the profile. Values are not checked, see
 // [Config.Edit].
-func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) []Block {
-	login := Block{Section: Section{IDP: true, Name: flags["idp"]}}
-	own := Block{Section{Name: name}, []Line{{"region", flags["region"]}, {"credential_process", credentialProcess}}}
-	for _, b := range []*Block{&login, &own} {
-		for _, k := range keysOf(b.IDP) {
+func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) (settings []Setting) {
+	login, own := Section{IDP: true, Name: flags["idp"]}, Section{Name: name}
+	add := func(s Section) {
+		for _, k := range keysOf(s.IDP) {
 			value := flags[flagName(k.name)]
 			switch {
 			case k.name == "client_secret":
@@ -46,21 +36,24 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 			case k.name == "region" || k.usage == "":
 				continue
 			}
-			b.Lines = append(b.Lines, Line{k.name, value})
+			settings = append(settings, Setting{Section: s, Key: k.name, Value: value})
 		}
 	}
-	if flags["source-profile"] != "" { // that one has the login
-		return []Block{own}
+	if flags["source-profile"] == "" { // else that one has the login
+		add(login)
 	}
-	return []Block{login, own}
+	settings = append(settings, Setting{Section: own, Key: "region", Value: flags["region"]},
+		Setting{Section: own, Key: "credential_process", Value: credentialProcess})
+	add(own)
+	return settings
 }
 
-// Edit returns the text of the file with the lines of the blocks in it. A setting
-// that is there already gets its new value in its place, a new one goes below the
-// last one of its section, and a new section to the end of the file. Everything
-// else stays byte for byte. Each section must then load, by the file alone.
-func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error) {
-	text, changes, err = c.apply(blocks)
+// Edit returns the text of the file with the settings in it, and which of them it had
+// to write. One that is there already gets its new value in its place, a new one goes
+// below the last one of its section, and a new section to the end of the file.
+// Everything else stays byte for byte. Each section must then load, by the file alone.
+func (c *Config) Edit(settings []Setting) (text []byte, changes []Setting, err error) {
+	text, changes, err = c.apply(settings)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,11 +65,13 @@ func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error)
 		return nil, nil, err
 	}
 	made.company = c.company
-	for _, b := range blocks {
-		if b.IDP {
-			_, err = made.LoadIDP(b.Name)
-		} else {
-			_, err = made.Load(b.Name)
+	for i, s := range settings {
+		switch {
+		case i > 0 && settings[i-1].Section == s.Section:
+		case s.IDP:
+			_, err = made.LoadIDP(s.Name)
+		default:
+			_, err = made.Load(s.Name)
 		}
 		if err != nil {
 			return nil, nil, err
@@ -85,8 +80,9 @@ func (c *Config) Edit(blocks []Block) (text []byte, changes []Change, err error)
 	return text, changes, nil
 }
 
-// apply writes blocks into a copy of the lines of the file.
-func (c *Config) apply(blocks []Block) (text []byte, changes []Change, err error) {
+// apply writes settings, of which those of a section follow each other, into a copy of
+// the lines of the file.
+func (c *Config) apply(settings []Setting) (text []byte, changes []Setting, err error) {
 	lines, end := slices.Clone(c.text.lines), "\n"
 	if n := len(lines); n > 0 {
 		if strings.HasSuffix(lines[0], "\r\n") {
@@ -96,46 +92,67 @@ func (c *Config) apply(blocks []Block) (text []byte, changes []Change, err error
 			lines[n-1] += end
 		}
 	}
-	for _, b := range blocks {
-		if err := b.check(); err != nil {
+	below := map[int]string{} // what goes below a line, once all are what they are to be
+	var added strings.Builder // what goes below the last
+	last := Section{}
+	for _, set := range settings {
+		if err := set.check(); err != nil {
 			return nil, nil, err
 		}
-		s, err := c.find(b.Section)
+		s, err := c.find(set.Section)
 		if err != nil {
 			return nil, nil, err
 		}
-		made, added := c.put(lines, s, b, end)
-		changes = append(changes, made...)
-		switch n := len(lines); {
-		case added == "":
+		line := set.Key + " = " + set.Value + end
+		e, there := s.entry(set.Key)
+		switch {
+		case set.Value == "" || there && c.text.value(e) == set.Value:
+			continue
+		case there:
+			set.Old = c.text.whole(e)
+			lines[e.first] = indentation(lines[e.first]) + line
+			for i := e.first + 1; i <= e.last; i++ {
+				if !isBlank(strings.TrimSpace(lines[i])) { // comments stay
+					lines[i] = ""
+				}
+			}
 		case s != nil:
-			at, _ := c.below(s)
-			lines[at] += added
-		case n > 0 && strings.TrimSpace(lines[n-1]) != "":
-			lines = append(lines, end+b.Header()+end+added)
+			at, indent := c.below(s)
+			below[at] += indent + line
 		default:
-			lines = append(lines, b.Header()+end+added)
+			set.New = true
+			if set.Section != last {
+				added.WriteString(end + set.Header() + end)
+			}
+			added.WriteString(line)
+			last = set.Section
 		}
+		changes = append(changes, set)
 	}
-	return []byte(c.text.mark + strings.Join(lines, "")), changes, nil
+	for at, text := range below {
+		lines[at] += text
+	}
+	more := added.String()
+	if n := len(lines); n == 0 || strings.TrimSpace(lines[n-1]) == "" {
+		more = strings.TrimPrefix(more, end)
+	}
+	return []byte(c.text.mark + strings.Join(lines, "") + more), changes, nil
 }
 
-// check demands names and values that every reader of the file reads as they are
+// check demands a name and a value that every reader of the file reads as they are
 // meant, and that a person who is shown them sees whole.
-func (b Block) check() error {
-	if err := CheckName(b.Name); err != nil {
+func (set Setting) check() error {
+	if err := CheckName(set.Name); err != nil {
 		return err
 	}
-	for _, l := range b.Lines {
-		s := setting{where: b.Header() + " " + l.Key}
-		switch {
-		case len(l.Value) > maxValue:
-			return s.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(l.Value) || strings.ContainsFunc(l.Value, failure.Unseen):
-			return s.wrongUnseen("", "holds a control character, or another that is not seen")
-		case strings.TrimSpace(l.Value) != l.Value || l.Key != "support" && cutComment(l.Value) != l.Value || strings.HasPrefix(l.Value, "`") || strings.HasPrefix(l.Value, `"""`):
-			return s.wrongUnseen("", `would be read in different ways: it has " #", " ;", or spaces or quotes at an end`)
-		}
+	s := setting{where: set.Header() + " " + set.Key}
+	switch value := set.Value; {
+	case len(value) > maxValue:
+		return s.wrongUnseen("", "longer than %d bytes", maxValue)
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, failure.Unseen):
+		return s.wrongUnseen("", "holds a control character, or another that is not seen")
+	case strings.TrimSpace(value) != value || set.Key != "support" && cutComment(value) != value || strings.HasPrefix(value, "`") || strings.HasPrefix(value, `"""`):
+		return s.wrongUnseen("", `would be read in different ways: it has " #", " ;", or spaces or quotes at an end`)
 	}
 	return nil
 }
@@ -150,36 +167,17 @@ func CheckName(name string) error {
 	return nil
 }
 
-// put writes the settings that a block's section has already, and returns the lines of
-// the others.
-func (c *Config) put(lines []string, s *section, b Block, end string) (changes []Change, added string) {
-	known, indent := map[string]entry{}, ""
-	if s != nil {
-		_, indent = c.below(s)
-		for _, e := range s.settings {
-			known[e.key] = e
+// entry returns a section's entry of a key, of several the last.
+func (s *section) entry(key string) (e entry, there bool) {
+	if s == nil {
+		return entry{}, false
+	}
+	for _, each := range s.settings {
+		if each.key == key {
+			e, there = each, true
 		}
 	}
-	for _, line := range b.Lines {
-		change := Change{Section: b.Section, New: s == nil, Key: line.Key, Value: line.Value}
-		e, there := known[line.Key]
-		switch {
-		case line.Value == "" || there && c.text.value(e) == line.Value:
-			continue
-		case !there:
-			added += indent + line.Key + " = " + line.Value + end
-		default:
-			change.Old = c.text.whole(e)
-			lines[e.first] = indentation(lines[e.first]) + line.Key + " = " + line.Value + end
-			for i := e.first + 1; i <= e.last; i++ {
-				if !isBlank(strings.TrimSpace(lines[i])) { // comments stay
-					lines[i] = ""
-				}
-			}
-		}
-		changes = append(changes, change)
-	}
-	return changes, added
+	return e, there
 }
 
 // below returns the line below which new settings of a section go, and their
@@ -199,9 +197,9 @@ func (c *Config) below(s *section) (line int, indent string) {
 
 // ReadImport reads a file that a company hands out to be merged into
 // ~/.aws/config. It may hold the settings that daypass reads, region and output, and
-// nothing that makes an SDK do something else. A credential_process is left out, for it
-// names a path on another machine. The path "-" is stdin.
-func ReadImport(path string, stdin io.Reader) (blocks []Block, err error) {
+// nothing that makes an SDK do something else. A credential_process names a path on
+// another machine: that of a profile is what commandLine says. The path "-" is stdin.
+func ReadImport(path string, stdin io.Reader, commandLine func(profile string) string) (settings []Setting, err error) {
 	text := ""
 	if path == "-" {
 		path = "standard input"
@@ -230,27 +228,24 @@ func ReadImport(path string, stdin io.Reader) (blocks []Block, err error) {
 		case c.sections[s.Section] != s:
 			return nil, fault(c.place(s), "the section is there twice", "Put its settings into one section.")
 		}
-		b := Block{Section: s.Section}
+		if !s.IDP {
+			settings = append(settings, Setting{Section: s.Section, Key: "credential_process", Value: commandLine(s.Name)})
+		}
 		for _, e := range s.settings {
-			if !b.accepts(e.key) {
+			set := Setting{Section: s.Section, Key: e.key, Value: c.text.value(e)}
+			switch {
+			case !knows(keysOf(s.IDP), e.key) && (s.IDP || e.key != "output"):
 				return nil, fault(c.place(s)+" "+plain(e.key), "not imported: only settings of daypass, region and output are", "Remove the line from the file.")
+			case e.key != "credential_process":
+				settings, err = append(settings, set), set.check()
 			}
-			if e.key != "credential_process" {
-				b.Lines = append(b.Lines, Line{e.key, c.text.value(e)})
+			if err != nil {
+				return nil, err
 			}
 		}
-		if err := b.check(); err != nil {
-			return nil, err
-		}
-		blocks = append(blocks, b)
 	}
-	if len(c.order) == 0 {
+	if settings == nil {
 		return nil, fault(plain(path), "holds no [daypass-idp NAME] and no [profile NAME]", "")
 	}
-	return blocks, nil
-}
-
-// accepts reports whether a key may be in a file that is imported.
-func (b Block) accepts(key string) bool {
-	return knows(keysOf(b.IDP), key) || !b.IDP && key == "output"
+	return settings, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,17 +36,23 @@ dynamodb =
   endpoint_url = http://localhost:8000
 `
 
-func newBlocks() []Block {
-	return []Block{
-		{Section{true, "corp"}, []Line{{"issuer", "https://corp.example/"}, {"client_id", "abc"}, {"client_secret", "hunter2"}}},
-		{Section{Name: "dev"}, []Line{{"region", "eu-central-1"}, {"daypass_idp", "corp"}, {"daypass_role_arn", "arn:aws:iam::111122223333:role/dev"}}},
+// set makes settings of a section, of keys and values.
+func set(section Section, pairs ...string) (settings []Setting) {
+	for pair := range slices.Chunk(pairs, 2) {
+		settings = append(settings, Setting{Section: section, Key: pair[0], Value: pair[1]})
 	}
+	return settings
+}
+
+func newSettings() []Setting {
+	return append(set(Section{true, "corp"}, "issuer", "https://corp.example/", "client_id", "abc", "client_secret", "hunter2"),
+		set(Section{Name: "dev"}, "region", "eu-central-1", "daypass_idp", "corp", "daypass_role_arn", "arn:aws:iam::111122223333:role/dev")...)
 }
 
 func TestEditLeavesEverythingElseAsItIs(t *testing.T) {
 	// What the environment says of the region is no reason to refuse the file.
 	src := source(t, commented, map[string]string{"AWS_REGION": "cn-north-1"}, nil)
-	made, changes, err := toEdit(t, src).Edit(newBlocks())
+	made, changes, err := toEdit(t, src).Edit(newSettings())
 	must(t, err)
 	want := strings.Replace(commented, "    region: eu-west-1\n", "    region = eu-central-1\n", 1)
 	want = strings.Replace(want, "        addressing_style = path\n", `        addressing_style = path
@@ -76,7 +83,7 @@ client_secret = hunter2
 		t.Errorf("changes (-want +got)\n%s", diff)
 	}
 	put(t, src.ConfigFile(), string(made), 0o600)
-	again, changes, err := toEdit(t, src).Edit(newBlocks())
+	again, changes, err := toEdit(t, src).Edit(newSettings())
 	if err != nil || !bytes.Equal(again, made) || len(changes) != 0 {
 		t.Errorf("a second time: %v, changes %v", err, changes)
 	}
@@ -90,49 +97,49 @@ func toEdit(t testing.TB, src Source) *Config {
 }
 
 // edit edits without loading the result.
-func edit(t testing.TB, old []byte, blocks []Block) ([]byte, []Change, error) {
+func edit(t testing.TB, old []byte, settings []Setting) ([]byte, []Setting, error) {
 	t.Helper()
 	c, err := Source{}.parse("config", string(old))
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.apply(blocks)
+	return c.apply(settings)
 }
 
 func TestEdit(t *testing.T) {
-	one := func(lines ...Line) []Block { return []Block{{Section{Name: "a"}, lines}} }
-	region := Line{"region", "eu-west-1"}
+	region := set(Section{Name: "a"}, "region", "eu-west-1")
+	ofDefault := set(Section{Name: "default"}, "region", "eu-west-1")
 	for _, test := range []struct {
 		name, old string
-		blocks    []Block
+		settings  []Setting
 		want      string
 	}{
-		{"no file", "", one(region), "[profile a]\nregion = eu-west-1\n"},
-		{"default", "", []Block{{Section{Name: "default"}, []Line{region}}}, "[default]\nregion = eu-west-1\n"},
-		{"default as a profile", "[profile default]\n", []Block{{Section{Name: "default"}, []Line{region}}}, "[profile default]\nregion = eu-west-1\n"},
-		{"the last of two headers counts", "[default]\nregion = x\n[profile default]\nregion = y\n", []Block{{Section{Name: "default"}, []Line{region}}},
+		{"no file", "", region, "[profile a]\nregion = eu-west-1\n"},
+		{"default", "", ofDefault, "[default]\nregion = eu-west-1\n"},
+		{"default as a profile", "[profile default]\n", ofDefault, "[profile default]\nregion = eu-west-1\n"},
+		{"the last of two headers counts", "[default]\nregion = x\n[profile default]\nregion = y\n", ofDefault,
 			"[default]\nregion = x\n[profile default]\nregion = eu-west-1\n"},
-		{"quoted header", "[profile \"a\"]\n", one(region), "[profile \"a\"]\nregion = eu-west-1\n"},
-		{"comment behind the header", "[profile a] # mine\n", one(region), "[profile a] # mine\nregion = eu-west-1\n"},
-		{"comment behind the value", "[profile a]\nregion = us-east-1 # home\n", one(region), "[profile a]\nregion = eu-west-1\n"},
-		{"empty value", "[profile a]\nregion=\nx = 1\n", one(region), "[profile a]\nregion = eu-west-1\nx = 1\n"},
-		{"case of the key", "[profile a]\nREGION=us\n", one(region), "[profile a]\nregion = eu-west-1\n"},
-		{"value over lines", "[profile a]\nregion =\n  us\n  # why\n  -east-1\nx = 1\n", one(region), "[profile a]\nregion = eu-west-1\n  # why\nx = 1\n"},
-		{"DOS line ends", "[profile a]\r\nx = 1\r\n\r\n[b]\r\n", one(region), "[profile a]\r\nx = 1\r\nregion = eu-west-1\r\n\r\n[b]\r\n"},
-		{"old Mac line ends", "[profile a]\rx = 1\r", one(region), "[profile a]\rx = 1\rregion = eu-west-1\n"},
-		{"byte order mark", "\ufeff[profile a]\n", one(region), "\ufeff[profile a]\nregion = eu-west-1\n"},
-		{"no final line end, value", "[profile a]\nregion = x", one(region), "[profile a]\nregion = eu-west-1\n"},
-		{"no final line end, new setting", "[profile a]\nx = 1", one(region), "[profile a]\nx = 1\nregion = eu-west-1\n"},
-		{"no final line end, new section", "[b]\nx = 1", one(region), "[b]\nx = 1\n\n[profile a]\nregion = eu-west-1\n"},
-		{"empty section before an indented header", "[profile a]\n  [b]\n  x = 1\n", one(region), "[profile a]\n  region = eu-west-1\n  [b]\n  x = 1\n"},
-		{"what looks like a header continues a value", "[profile a]\nx =\n  [profile a]\n", one(region), "[profile a]\nx =\n  [profile a]\nregion = eu-west-1\n"},
-		{"trailing comments stay below", "[profile a]\nx = 1\n# about b\n[b]\n", one(region), "[profile a]\nx = 1\nregion = eu-west-1\n# about b\n[b]\n"},
-		{"hash in support", "[daypass-idp a]\nsupport = ask in #aws\n", []Block{{Section{true, "a"}, []Line{{"support", "ask in #help ; now"}}}},
+		{"quoted header", "[profile \"a\"]\n", region, "[profile \"a\"]\nregion = eu-west-1\n"},
+		{"comment behind the header", "[profile a] # mine\n", region, "[profile a] # mine\nregion = eu-west-1\n"},
+		{"comment behind the value", "[profile a]\nregion = us-east-1 # home\n", region, "[profile a]\nregion = eu-west-1\n"},
+		{"empty value", "[profile a]\nregion=\nx = 1\n", region, "[profile a]\nregion = eu-west-1\nx = 1\n"},
+		{"case of the key", "[profile a]\nREGION=us\n", region, "[profile a]\nregion = eu-west-1\n"},
+		{"value over lines", "[profile a]\nregion =\n  us\n  # why\n  -east-1\nx = 1\n", region, "[profile a]\nregion = eu-west-1\n  # why\nx = 1\n"},
+		{"DOS line ends", "[profile a]\r\nx = 1\r\n\r\n[b]\r\n", region, "[profile a]\r\nx = 1\r\nregion = eu-west-1\r\n\r\n[b]\r\n"},
+		{"old Mac line ends", "[profile a]\rx = 1\r", region, "[profile a]\rx = 1\rregion = eu-west-1\n"},
+		{"byte order mark", "\ufeff[profile a]\n", region, "\ufeff[profile a]\nregion = eu-west-1\n"},
+		{"no final line end, value", "[profile a]\nregion = x", region, "[profile a]\nregion = eu-west-1\n"},
+		{"no final line end, new setting", "[profile a]\nx = 1", region, "[profile a]\nx = 1\nregion = eu-west-1\n"},
+		{"no final line end, new section", "[b]\nx = 1", region, "[b]\nx = 1\n\n[profile a]\nregion = eu-west-1\n"},
+		{"empty section before an indented header", "[profile a]\n  [b]\n  x = 1\n", region, "[profile a]\n  region = eu-west-1\n  [b]\n  x = 1\n"},
+		{"what looks like a header continues a value", "[profile a]\nx =\n  [profile a]\n", region, "[profile a]\nx =\n  [profile a]\nregion = eu-west-1\n"},
+		{"trailing comments stay below", "[profile a]\nx = 1\n# about b\n[b]\n", region, "[profile a]\nx = 1\nregion = eu-west-1\n# about b\n[b]\n"},
+		{"hash in support", "[daypass-idp a]\nsupport = ask in #aws\n", set(Section{true, "a"}, "support", "ask in #help ; now"),
 			"[daypass-idp a]\nsupport = ask in #help ; now\n"},
-		{"nothing to say", "[b]\n", one(Line{"region", ""}), "[b]\n"},
+		{"nothing to say", "[b]\n", set(Section{Name: "a"}, "region", ""), "[b]\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			made, _, err := edit(t, []byte(test.old), test.blocks)
+			made, _, err := edit(t, []byte(test.old), test.settings)
 			must(t, err)
 			if diff := cmp.Diff(test.want, string(made)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -151,7 +158,7 @@ func TestEditRefuses(t *testing.T) {
 		{"name of an option", "", "-p", "x", `the name "-p": want letters, digits and _ . @ + / - alone: it is in a command line without quotes`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := edit(t, []byte(test.old), []Block{{Section{Name: test.profile}, []Line{{"region", test.value}}}})
+			_, _, err := edit(t, []byte(test.old), set(Section{Name: test.profile}, "region", test.value))
 			wantError(t, err, test.want)
 		})
 	}
@@ -159,7 +166,7 @@ func TestEditRefuses(t *testing.T) {
 	// blank room.
 	for _, unseen := range []string{"\x1b[2K", "\u009b", "\u0085", "\u2028", "\u2029", "\u202e", "\u2067", "\u200b", "\ufeff", "\u00ad",
 		"\u00a0", "\u3164", "\u2800", "\ufe0f", "\U000e0041", "\xff"} {
-		_, _, err := edit(t, nil, []Block{{Section{Name: "a"}, []Line{{"region", "x" + unseen + "y"}}}})
+		_, _, err := edit(t, nil, set(Section{Name: "a"}, "region", "x"+unseen+"y"))
 		wantError(t, err, "[profile a] region: holds a control character, or another that is not seen")
 	}
 }
@@ -180,16 +187,14 @@ func FuzzEdit(f *testing.F) {
 	f.Add([]byte("[profile a]\n  [profile b]\n [profile dev]\n\t\v[x]"), "\"\"\"")
 	f.Add([]byte("[profile dev]\rregion:\r\n  a\r#b\r  c"), "a#b")
 	f.Fuzz(func(t *testing.T, old []byte, value string) {
-		blocks := []Block{
-			{Section{true, "corp"}, []Line{{"client_id", value}, {"issuer", "https://corp.example"}}},
-			{Section{Name: "dev"}, []Line{{"daypass_idp", "corp"}, {"region", value}}},
-		}
-		made, _, err := edit(t, old, blocks)
+		settings := append(set(Section{true, "corp"}, "client_id", value, "issuer", "https://corp.example"),
+			set(Section{Name: "dev"}, "daypass_idp", "corp", "region", value)...)
+		made, _, err := edit(t, old, settings)
 		if err != nil {
 			wantError(t, err)
 			return
 		}
-		if again, changes, err := edit(t, made, blocks); err != nil || len(changes) > 0 || !bytes.Equal(again, made) {
+		if again, changes, err := edit(t, made, settings); err != nil || len(changes) > 0 || !bytes.Equal(again, made) {
 			t.Errorf("a second edit of %q: %v, %v", made, changes, err)
 		}
 		before, err := parsed(old)
@@ -200,14 +205,12 @@ func FuzzEdit(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q became %q: %v", old, made, err)
 		}
-		for _, b := range blocks {
-			for _, line := range b.Lines {
-				if line.Value != "" && after[b.Section][line.Key] != line.Value {
-					t.Errorf("%q became %q: %s of %s is %q", old, made, line.Key, b.Header(), after[b.Section][line.Key])
-				}
-				for _, sections := range []map[Section]map[string]string{before, after} {
-					delete(sections[b.Section], line.Key)
-				}
+		for _, set := range settings {
+			if set.Value != "" && after[set.Section][set.Key] != set.Value {
+				t.Errorf("%q became %q: %s of %s is %q", old, made, set.Key, set.Header(), after[set.Section][set.Key])
+			}
+			for _, sections := range []map[Section]map[string]string{before, after} {
+				delete(sections[set.Section], set.Key)
 			}
 		}
 		for name, settings := range before {
@@ -266,6 +269,8 @@ func untouched(text []byte) []string {
 	return lines
 }
 
+func lineOf(name string) string { return "/usr/local/bin/daypass process --profile " + name }
+
 func TestReadImportRefuses(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"[profile dev]\naws_access_key_id = AKIA\n", "[profile dev] aws_access_key_id: not imported"},
@@ -284,7 +289,7 @@ func TestReadImportRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "company.ini")
 		put(t, path, test.text, 0o600)
-		_, err := ReadImport(path, nil)
+		_, err := ReadImport(path, nil, lineOf)
 		wantError(t, err, test.want)
 	}
 }
@@ -293,10 +298,10 @@ func TestReadImportRefuses(t *testing.T) {
 func TestLargeImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, largeConfig(6000), 0o600)
-	blocks, err := ReadImport(path, nil)
+	settings, err := ReadImport(path, nil, lineOf)
 	must(t, err)
-	text, changes, err := toEdit(t, source(t, largeConfig(3000), nil, nil)).Edit(blocks)
-	if err != nil || len(changes) != 3000*3 {
+	text, changes, err := toEdit(t, source(t, largeConfig(3000), nil, nil)).Edit(settings)
+	if err != nil || len(changes) != 3000*4 {
 		t.Errorf("%d bytes, %d changes, %v", len(text), len(changes), err)
 	}
 }
@@ -318,12 +323,12 @@ func FuzzImport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(folder, "handed-out")
 		must(t, os.WriteFile(path, text, 0o600))
-		blocks, err := ReadImport(path, nil)
+		settings, err := ReadImport(path, nil, lineOf)
 		if err != nil {
 			wantError(t, err)
 			return
 		}
-		made, _, err := edit(t, nil, blocks)
+		made, _, err := edit(t, nil, settings)
 		if err != nil {
 			wantError(t, err)
 			return
@@ -332,14 +337,12 @@ func FuzzImport(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q became %q: %v", text, made, err)
 		}
-		for _, b := range blocks {
-			for _, line := range b.Lines {
-				if !b.accepts(line.Key) {
-					t.Errorf("%q imports %s", text, line.Key)
-				}
-				if got := written[b.Section][line.Key]; line.Value != "" && got != line.Value {
-					t.Errorf("%q became %q: %s of %s is %q, want %q", text, made, line.Key, b.Name, got, line.Value)
-				}
+		for _, set := range settings {
+			if !knows(keysOf(set.IDP), set.Key) && (set.IDP || set.Key != "output") {
+				t.Errorf("%q imports %s", text, set.Key)
+			}
+			if got := written[set.Section][set.Key]; set.Value != "" && got != set.Value {
+				t.Errorf("%q became %q: %s of %s is %q, want %q", text, made, set.Key, set.Name, got, set.Value)
 			}
 		}
 	})
