@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,32 +27,29 @@ import (
 // whether the storage of the settings takes a record of the size of a large login:
 // one is written, read back and deleted. It returns the name of that storage.
 func (p *Pipeline) CheckStorage(ctx context.Context) (where string, err error) {
+	defer func() {
+		if err != nil {
+			err = p.Fill(p.keyringFailure(ctx, err))
+		}
+	}()
 	if _, err := p.Kept.Key(ctx); err != nil && !notThere(err) {
-		return "", p.Fill(p.keyringFailure(ctx, err))
+		return "", err
 	}
 	lock, err := p.Locks.Lock(ctx, "doctor")
 	if err != nil {
-		return "", p.Fill(p.lockFailure(ctx, err))
+		return "", p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
 	scratch, err := p.Storages.Login(cache.Name("doctor"), p.Profile.IDP.Storage)
 	if err == nil {
-		where, err = tryStorage(ctx, scratch)
+		err = scratch.Choose(ctx, "doctor", false)
 	}
 	if err != nil {
-		return "", p.Fill(p.keyringFailure(ctx, err))
-	}
-	return where, nil
-}
-
-func tryStorage(ctx context.Context, scratch *cache.Login) (where string, err error) {
-	if err := scratch.Choose(ctx, "doctor", false); err != nil {
 		return "", err
 	}
 	where = scratch.Where()
 	record := []byte(strings.Repeat(rand.Text(), 300)) // 7.8 kB: more than one item of most keyrings
-	err = scratch.SetRecord(ctx, record)
-	if err == nil {
+	if err = scratch.SetRecord(ctx, record); err == nil {
 		var read []byte
 		if read, err = scratch.Record(ctx); err == nil && !bytes.Equal(read, record) {
 			err = &cache.UnreadableError{Where: where, Err: errors.New("what was read is not what was written")}
@@ -63,7 +61,7 @@ func tryStorage(ctx context.Context, scratch *cache.Login) (where string, err er
 		errs = append(errs, items.Delete(context.WithoutCancel(ctx)))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return where, err // the next try finds what is left
+		return "", err // the next try finds what is left
 	}
 	return where, scratch.Forget()
 }
@@ -198,11 +196,8 @@ func (p *Pipeline) tryRole(ctx context.Context) (*role, error) {
 // Reach sends one empty request to a server of AWS. Any HTTP answer will do.
 func (p *Pipeline) Reach(ctx context.Context, address string) error {
 	transport, err := p.stsTransport()
-	if err != nil {
-		return p.Fill(err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
+	request, wrong := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err := cmp.Or(err, wrong); err != nil {
 		return p.Fill(err)
 	}
 	response, err := newClient(transport, stsAnswerMax, stsRequestTime).Do(request)
@@ -211,7 +206,7 @@ func (p *Pipeline) Reach(ctx context.Context, address string) error {
 	}
 	if err != nil {
 		return p.Fill(failure.New(failure.ExitNetwork, err, "cannot reach "+request.URL.Host+": "+reason(err)+".",
-			"Check the network. If there is a proxy, check HTTPS_PROXY; if a company CA signs for AWS,", "AWS_CA_BUNDLE."))
+			"Check the network, and HTTPS_PROXY if there is a proxy.", "If a company CA signs for AWS, set AWS_CA_BUNDLE."))
 	}
 	return response.Body.Close()
 }
