@@ -30,7 +30,7 @@ func (c *configurer) askAll(ctx context.Context) error {
 		{flag: "region", text: "Region", offer: c.usualRegion, orNone: ", such as eu-west-1, Enter for none"},
 		{flag: "idp", text: "Name of the login, which profiles can share", offer: c.freeSection, check: profile.CheckName},
 	} {
-		if q.flag == "idp" && c.answers["issuer"] == "" {
+		if q.flag == "idp" && c.answers["issuer"] == "" && !c.isWorkload() {
 			continue // the login exists already
 		}
 		if err := c.ask(ctx, q); err != nil {
@@ -44,8 +44,8 @@ func (c *configurer) askAll(ctx context.Context) error {
 
 // askLogin settles how to log in: with a section that exists, or with a new one.
 func (c *configurer) askLogin(ctx context.Context) error {
-	if c.answers["source-profile"] != "" {
-		return nil // its login is that of the other profile
+	if c.answers["source-profile"] != "" || c.isWorkload() {
+		return nil // its login is that of the other profile, or nobody logs in
 	}
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
 	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
@@ -182,7 +182,7 @@ func (c *configurer) discover(ctx context.Context, login profile.IDP) error {
 func (c *configurer) sameLogin() profile.IDP {
 	for _, name := range c.config.IDPNames() {
 		login, err := c.config.LoadIDP(name)
-		if err == nil && login.Issuer == c.answers["issuer"] && login.ClientID == c.answers["client-id"] {
+		if err == nil && login.Source == "" && login.Issuer == c.answers["issuer"] && login.ClientID == c.answers["client-id"] {
 			return login
 		}
 	}
@@ -258,10 +258,18 @@ func (c *configurer) freeSection() string {
 	return free
 }
 
+// isWorkload reports whether a flag names a source of ID tokens: then nobody logs in.
+func (c *configurer) isWorkload() bool {
+	return c.answers["source"] != "" && c.answers["source"] != "device"
+}
+
 // settings are what the answers so far amount to, with stand-ins for those that are
 // still missing.
 func (c *configurer) settings() (profile.Profile, error) {
 	flags := map[string]string{"issuer": "https://issuer.example", "client-id": "client", "role-arn": "arn:aws:iam::111122223333:role/name"}
+	if c.isWorkload() {
+		delete(flags, "client-id")
+	}
 	for flag, answer := range c.answers {
 		switch {
 		case answer == "":

@@ -364,8 +364,10 @@ func TestImportOfAWorkload(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "source = gcp-metadata, which names what goes to AWS as your ID token") || !strings.Contains(l.read(".aws/config"), "source = gcp-metadata") || l.box.Count("") != 0 {
 		t.Errorf("exit %d, %d requests, stdout:\n%s\nstderr:\n%s", code, l.box.Count(""), stdout, stderr)
 	}
-	code, _, stderr = l.configure("--idp", "vm", "--role-arn", l.box.RoleARN, "--profile", "second", "--yes")
-	if code != 0 || !strings.Contains(l.read(".aws/config"), "[profile second]") || l.box.Count("") != 0 {
-		t.Errorf("a further role: exit %d, %d requests\n%s", code, l.box.Count(""), stderr)
+	for name, login := range map[string][]string{"second": {"--idp", "vm"}, "third": {"--source", "azure-imds", "--audience", "api://x"}} {
+		code, _, stderr = l.configure(append(login, "--role-arn", l.box.RoleARN, "--profile", name, "--yes")...)
+		if config := l.read(".aws/config"); code != 0 || !strings.Contains(config, "[profile "+name+"]") || !strings.Contains(config, "gcp-metadata") || l.box.Count("") != 0 {
+			t.Errorf("%s role: exit %d, %d requests\n%s\n%s", name, code, l.box.Count(""), stderr, config)
+		}
 	}
 }
