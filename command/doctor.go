@@ -257,8 +257,8 @@ func (x *examination) lineProblem(line string) string {
 			return slices.ContainsFunc(beginnings, func(beginning string) bool { return strings.HasPrefix(word, beginning) })
 		})
 	}
-	_, err := exec.LookPath(path)
-	info, _ := os.Stat(path)
+	found, err := exec.LookPath(path)
+	info, _ := os.Stat(found)
 	self, _ := os.Stat(x.env.Executable)
 	switch {
 	case !filepath.IsAbs(path):
