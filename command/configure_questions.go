@@ -21,6 +21,9 @@ import (
 // askAll asks what no flag says, in the order in which one answer helps with the
 // next.
 func (c *configurer) askAll(ctx context.Context) error {
+	if _, err := c.settings(); err != nil {
+		return err // of a flag: no answer mends it
+	}
 	if err := c.askLogin(ctx); err != nil {
 		return err
 	}
@@ -37,9 +40,7 @@ func (c *configurer) askAll(ctx context.Context) error {
 			return err
 		}
 	}
-	// The flags that nobody is asked for.
-	_, err := c.settings()
-	return err
+	return nil
 }
 
 // askLogin settles how to log in: with a section that exists, or with a new one.

@@ -192,6 +192,8 @@ func TestConfigureRefuses(t *testing.T) {
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--region", "cn-north-1") }},
 		{name: "bad duration", exit: 2, want: "--duration",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
+		{name: "bad duration, before anything is asked", exit: 2, want: "--duration",
+			change: func(*laptop, []string) []string { return []string{"--duration", "99h"} }},
 		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
 		{name: "a proxy that is none", exit: 6, want: "In a password, write # as %23",
