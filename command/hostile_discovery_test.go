@@ -107,6 +107,7 @@ func TestHostileDiscovery(t *testing.T) {
 		{name: "10000 keys", at: "keys", answer: set("[" + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, 9999) + `{}]`), exit: 4, says: unknown},
 		{name: "status 404", at: "keys", answer: page(404), exit: 6, says: keys},
 		{name: "status 500", at: "keys", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
+		{name: "status 500, once", at: "keys", answer: once(page(500))},
 		{name: "a redirect to another host", at: "keys", answer: redirect(302, "http://THIEF/"), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "a redirect to itself", at: "keys", answer: redirect(302, "SELF"), exit: 6, says: "HOST does not answer as it should ("},
 		{name: "a redirect on the same host", at: "keys", answer: once(redirect(302, "SELF"))},

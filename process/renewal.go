@@ -136,7 +136,7 @@ func (p *Pipeline) verify(ctx context.Context, idToken secret.String) (idp.Token
 		bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 		t, err := flow.Verify(bounded, idToken)
 		cancel()
-		if err == nil || try == 3 || !idp.IsUnreachable(err) {
+		if err == nil || try == 3 || failure.From(err).Exit != failure.ExitNetwork {
 			return t, err
 		}
 		_ = p.Sleep(ctx, time.Second)
