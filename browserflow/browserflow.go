@@ -145,9 +145,7 @@ func (l *Listener) Redeem(ctx context.Context, answer Answer) (idp.Tokens, error
 }
 
 func (l *Listener) redeem(ctx context.Context, code secret.String) (idp.Tokens, error) {
-	ctx, cancel := idp.Exchange(ctx)
-	defer cancel()
-	got, err := l.client.Post(ctx, idp.OpPoll, idp.TokenEndpoint, url.Values{
+	got, err := l.client.Exchange(ctx, idp.OpPoll, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code.Reveal()},
 		"redirect_uri": {l.Redirect}, "code_verifier": {l.verifier.Reveal()},
 	})

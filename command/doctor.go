@@ -354,14 +354,14 @@ func (x *examination) checkProvider(ctx context.Context) (string, error) {
 }
 
 func (x *examination) checkClock(context.Context) (string, error) {
-	if !x.diagnosis.SkewKnown {
+	if x.diagnosis.Skew == nil {
 		return x.names.Host + " sends no Date header", errUnchecked
 	}
 	off, side := x.diagnosis.Skew.Abs(), "behind"
 	if off < 5*time.Minute { // the leeway for the times in an ID token
 		return fmt.Sprintf("agrees with %s within %s", x.names.Host, off+time.Second), nil
 	}
-	if x.diagnosis.Skew < 0 {
+	if *x.diagnosis.Skew < 0 {
 		side = "ahead of"
 	}
 	return "", broken(failure.ExitUsage, fmt.Sprintf("this machine's clock is %s %s %s.", off, side, x.names.Host),

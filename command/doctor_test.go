@@ -224,7 +224,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 				}
 				return false
 			})
-		}, 6, []string{"provider"}, "answers with status 503", ""},
+		}, 6, []string{"provider"}, "does not answer as it should (status 503)", ""},
 		{"STS down", down("/sts"), 6, []string{"STS"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
 		{"console down", down("/signin"), 6, []string{"console"}, "cannot reach 127.0.0.1:", "AWS_CA_BUNDLE"},
 		{"login ended", func(l *laptop) { l.box.EndLogins(); l.clock.Advance(11 * time.Hour) }, 3,

@@ -15,7 +15,7 @@ import (
 func TestHostileDeviceAuthorization(t *testing.T) {
 	const (
 		refused = "HOST refused: the "
-		strange = "HOST does not answer as it should ("
+		strange = "cannot log in: HOST does not answer as it should ("
 		bad     = "HOST does not answer as it should: "
 		shown   = bad + "the verification_uri is not shown: "
 	)
@@ -65,18 +65,18 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 		device("verification_uri_complete, "+name, with("verification_uri_complete", address), 0, "")
 	}
 
-	device("no device_code", with("device_code", nil), 4, "HOST does not answer as it should: the answer has no device_code (")
-	device("device_code is a number", with("device_code", 17), 4, bad+"the answer has no device_code")
-	device("device_code of 9 kB", with("device_code", strings.Repeat("x", 9000)), 4, bad+"the device_code has more than 8192 bytes")
+	device("no device_code", with("device_code", nil), 4, bad+"the device_code is missing or too long (")
+	device("device_code is a number", with("device_code", 17), 4, bad+"the device_code is missing")
+	device("device_code of 9 kB", with("device_code", strings.Repeat("x", 9000)), 4, bad+"the device_code is missing or too long")
 	device("device_code of 8 MB", with("device_code", strings.Repeat("x", 8<<20)), 6, strange)
-	device("no user_code", with("user_code", nil), 4, bad+"the answer has no user_code")
+	device("no user_code", with("user_code", nil), 4, bad+"the user_code is missing")
 	device("user_code of 8 MB", with("user_code", strings.Repeat("x", 8<<20)), 6, strange)
-	device("user_code of 65 letters", with("user_code", strings.Repeat("x", 65)), 4, bad+"the user_code has more than 64 bytes")
-	device("user_code with an escape sequence", with("user_code", "\x1b[2JABCD"), 4, bad+"the user_code holds characters")
-	device("user_code with a line break", with("user_code", "AB\nCD"), 4, bad+"the user_code holds characters")
-	device("user_code that changes direction", with("user_code", "AB\u202eCD"), 4, bad+"the user_code holds characters")
-	device("user_code that nobody sees", with("user_code", "\u3164\u3164"), 4, bad+"the user_code holds characters")
-	device("user_code is a list", with("user_code", []string{"ABCD"}), 4, bad+"the answer has no user_code")
+	device("user_code of 65 letters", with("user_code", strings.Repeat("x", 65)), 4, bad+"the user_code is missing, too long")
+	device("user_code with an escape sequence", with("user_code", "\x1b[2JABCD"), 4, bad+"the user_code is missing, too long or does not print")
+	device("user_code with a line break", with("user_code", "AB\nCD"), 4, bad+"the user_code is missing, too long or does not print")
+	device("user_code that changes direction", with("user_code", "AB\u202eCD"), 4, bad+"the user_code is missing, too long or does not print")
+	device("user_code that nobody sees", with("user_code", "\u3164\u3164"), 4, bad+"the user_code is missing, too long or does not print")
+	device("user_code is a list", with("user_code", []string{"ABCD"}), 4, bad+"the user_code is missing")
 
 	for name, number := range map[string]any{
 		"negative": -5, "zero": 0, "a text": "900", "a text without a number": "soon", "a list": []int{5}, "true": true,
@@ -94,15 +94,13 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	device("both numbers are missing", changed(func(_ *attack, f map[string]any) { delete(f, "interval"); delete(f, "expires_in") }), 0, "")
 
 	readable, cutOff := nonsense()
+	maps.Copy(readable, cutOff)
 	for name, answer := range readable {
 		device(name, answer, 6, strange)
 	}
-	for name, answer := range cutOff {
-		device(name, answer, 6, "cannot log in: HOST does not answer as it should (")
-	}
-	device("an empty object", asJSON(200, "{}"), 4, bad+"the answer has no device_code")
+	device("an empty object", asJSON(200, "{}"), 4, bad+"the device_code is missing")
 	device("a web page with status 403", page(403), 6, strange+"a web page instead of JSON")
-	device("status 500", page(500), 6, "cannot log in: HOST answers with status 500.")
+	device("status 500", page(500), 6, strange+"status 500")
 	device("status 503 with JSON", oauthError(503, "temporarily_unavailable", "later"), 6, "HOST asks to wait a few minutes (temporarily_unavailable")
 	device("a redirect to another host", redirect(307, "http://THIEF/"), 6, strange+"a redirect")
 	device("a redirect on the same host", redirect(308, "SELF"), 6, strange+"a redirect")
@@ -165,8 +163,6 @@ func TestHostilePoll(t *testing.T) {
 			poll(name+", for ever", bad, 3, "nobody answered the login of ")
 		case "status 429":
 			poll(name+", for ever", bad, 6, "HOST asks to wait a few minutes: ")
-		case "status 404", "a redirect on the same host", "a redirect to another host", "a redirect with GET to another host":
-			poll(name+", for ever", bad, 6, "HOST does not answer as it should (")
 		default: // nobody could have approved it
 			poll(name+", for ever", bad, 6, "cannot log in: HOST does not answer as it should (")
 		}

@@ -14,6 +14,7 @@ import (
 func TestHostileDiscovery(t *testing.T) {
 	const (
 		useless = `issuer "http://HOST/idp": its discovery document is of no use: `
+		unread  = "cannot log in or renew: HOST does not answer as it should ("
 		missing = `issuer "http://HOST/idp": there is no discovery document below it`
 		notSent = `issuer "http://HOST/idp": its discovery document names no device_authorization_endpoint`
 	)
@@ -40,7 +41,7 @@ func TestHostileDiscovery(t *testing.T) {
 	readable, cutOff := nonsense()
 	for _, at := range []string{"discovery", "keys"} {
 		for name, answer := range readable {
-			rows = append(rows, hostile{name: name, at: at, answer: answer, exit: 6, says: "HOST does not answer as it should ("})
+			rows = append(rows, hostile{name: name, at: at, answer: answer, exit: 6, says: unread})
 		}
 		for name, answer := range cutOff {
 			rows = append(rows, hostile{name: name, at: at, answer: answer, exit: 6, says: "cannot reach HOST: "})
@@ -61,7 +62,7 @@ func TestHostileDiscovery(t *testing.T) {
 		{name: "not UTF-8", at: "discovery", answer: asJSON(200, "{\"\xff\xfe\":\""+marker+"\"}"), exit: 2, says: `issuer "http://HOST/idp": `},
 		{name: "a web page with status 404", at: "discovery", answer: page(404), exit: 2, says: missing},
 		{name: "status 403", at: "discovery", answer: asJSON(403, `{}`), exit: 4, says: "HOST refused the discovery request: "},
-		{name: "status 500", at: "discovery", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
+		{name: "status 500", at: "discovery", answer: page(500), exit: 6, says: unread + "status 500)"},
 		{name: "status 429", at: "discovery", answer: page(429), exit: 6, says: "HOST asks to wait "},
 		{name: "an OAuth error with status 200", at: "discovery", answer: oauthError(200, "server_error", "x"), exit: 4, says: "HOST refused the discovery request: x ("},
 
@@ -84,16 +85,15 @@ func TestHostileDiscovery(t *testing.T) {
 		{name: "no device_authorization_endpoint", at: "discovery", answer: quirk("device_authorization_endpoint", nil), command: "login --profile dev --force", exit: 3, says: "profile dev needs a login in a browser, but none can be opened here."},
 		{name: "algorithms that AWS takes none of", at: "discovery", answer: quirk("id_token_signing_alg_values_supported", []string{"HS256", "none"}), exit: 0},
 
-		{name: "a redirect to another host", at: "discovery", answer: redirect(302, "http://THIEF/"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a redirect to plain http", at: "discovery", answer: redirect(301, "http://corp.example/"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a redirect to a file", at: "discovery", answer: redirect(307, "file:///etc/passwd"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a redirect to itself", at: "discovery", answer: redirect(308, "SELF"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a redirect to nowhere", at: "discovery", answer: redirect(302, ""), exit: 6, says: "HOST does not answer as it should ("},
+		{name: "a redirect to another host", at: "discovery", answer: redirect(302, "http://THIEF/"), exit: 6, says: unread},
+		{name: "a redirect to plain http", at: "discovery", answer: redirect(301, "http://corp.example/"), exit: 6, says: unread},
+		{name: "a redirect to a file", at: "discovery", answer: redirect(307, "file:///etc/passwd"), exit: 6, says: unread},
+		{name: "a redirect to itself", at: "discovery", answer: redirect(308, "SELF"), exit: 6, says: unread},
+		{name: "a redirect to nowhere", at: "discovery", answer: redirect(302, ""), exit: 6, says: unread},
 		{name: "a redirect with a control character", at: "discovery", answer: redirect(302, "/\x1b[2J"), exit: 6, says: "cannot reach HOST: "},
 		{name: "a redirect on the same host", at: "discovery", answer: once(redirect(302, "SELF"))},
 	}...)
 
-	const keys = "HOST does not answer as it should ("
 	set := func(keys string) answer { return asJSON(200, `{"`+marker+`":0,"keys":`+keys+`}`) }
 	unknown := "the ID token from HOST cannot be used: "
 	rows = append(rows, []hostile{
@@ -105,11 +105,11 @@ func TestHostileDiscovery(t *testing.T) {
 		{name: "a key of 64 kB", at: "keys", answer: rightIDs(`"n":"` + strings.Repeat("_", 87381) + `"`), exit: 4, says: unknown},
 		{name: "another's keys", at: "keys", answer: anothersKeys, exit: 4, says: unknown},
 		{name: "10000 keys", at: "keys", answer: set("[" + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, 9999) + `{}]`), exit: 4, says: unknown},
-		{name: "status 404", at: "keys", answer: page(404), exit: 6, says: keys},
-		{name: "status 500", at: "keys", answer: page(500), exit: 6, says: "cannot log in or renew: HOST answers with status 500"},
+		{name: "status 404", at: "keys", answer: page(404), exit: 6, says: unread},
+		{name: "status 500", at: "keys", answer: page(500), exit: 6, says: unread + "status 500)"},
 		{name: "status 500, once", at: "keys", answer: once(page(500))},
-		{name: "a redirect to another host", at: "keys", answer: redirect(302, "http://THIEF/"), exit: 6, says: "HOST does not answer as it should ("},
-		{name: "a redirect to itself", at: "keys", answer: redirect(302, "SELF"), exit: 6, says: "HOST does not answer as it should ("},
+		{name: "a redirect to another host", at: "keys", answer: redirect(302, "http://THIEF/"), exit: 6, says: unread},
+		{name: "a redirect to itself", at: "keys", answer: redirect(302, "SELF"), exit: 6, says: unread},
 		{name: "a redirect on the same host", at: "keys", answer: once(redirect(302, "SELF"))},
 	}...)
 	runHostile(t, rows)

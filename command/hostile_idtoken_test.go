@@ -29,15 +29,15 @@ func TestHostileIDToken(t *testing.T) {
 		rows = append(rows, hostile{name: name, at: "refresh", answer: answer, exit: 4, says: unusable + says, options: rotating})
 	}
 
-	token("alg none", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"none"}`) + "." }), "it is not signed")
-	token("alg None with a signature", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"None"}`) + "." + p.signature }), "it is not signed")
-	token("no alg", forged(func(_ *attack, p parts) string { return p.with(`{}`) + "." + p.signature }), "it is not signed")
+	token("alg none", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"none"}`) + "." }), "it is signed with ")
+	token("alg None with a signature", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"None"}`) + "." + p.signature }), "it is signed with ")
+	token("no alg", forged(func(_ *attack, p parts) string { return p.with(`{}`) + "." + p.signature }), "it is signed with ")
 	token("HS256 with the client id", forged(func(a *attack, p parts) string {
 		return p.signed(a, jose.HS256, []byte(strings.Repeat(a.box.ClientID, 3)))
 	}), `it is signed with "HS256"`)
 	token("HS256 with the public key", forged(publicKeyAsSecret), `it is signed with "HS256"`)
 	token("EdDSA", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"EdDSA"}`) + "." + p.signature }), `it is signed with "EdDSA"`)
-	token("alg is a number", forged(func(_ *attack, p parts) string { return p.with(`{"alg":256}`) + "." + p.signature }), "it is not signed")
+	token("alg is a number", forged(func(_ *attack, p parts) string { return p.with(`{"alg":256}`) + "." + p.signature }), "it is signed with ")
 	token("alg with an escape sequence", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"\u001b[2JRS256"}`) + "." + p.signature }), "it is signed with ")
 	token("another algorithm than the provider's", forged(func(a *attack, p parts) string { return p.signed(a, jose.ES256, ownKey(a)) }), "its signature does not fit the provider's key ")
 	token("a key that is not published", forged(func(_ *attack, p parts) string {
@@ -57,19 +57,19 @@ func TestHostileIDToken(t *testing.T) {
 		return p.header + "." + encoded(strings.Replace(decoded(p.payload), `"name":"taro"`, `"name":"hanako"`, 1)) + "." + p.signature
 	}), "its signature does not fit the provider's key ")
 
-	token("one part", forged(func(*attack, parts) string { return "x" + marker }), "it has 1 parts")
-	token("two parts", forged(func(_ *attack, p parts) string { return p.header + "." + p.payload }), "it has 2 parts")
+	token("one part", forged(func(*attack, parts) string { return "x" + marker }), "it is not a signed JSON Web Token")
+	token("two parts", forged(func(_ *attack, p parts) string { return p.header + "." + p.payload }), "it is not a signed JSON Web Token")
 	token("five parts", forged(func(_ *attack, p parts) string {
 		return strings.Join([]string{p.header, "x", "y", "z", p.signature}, ".")
 	}), "it is encrypted")
-	token("100 parts", forged(func(_ *attack, p parts) string { return p.header + strings.Repeat(".x", 99) }), "it has 100 parts")
+	token("100 parts", forged(func(_ *attack, p parts) string { return p.header + strings.Repeat(".x", 99) }), "it is not a signed JSON Web Token")
 	token("1 MB", forged(func(_ *attack, p parts) string {
 		return p.header + "." + encoded(`{"x":"`+strings.Repeat("x", 700000)+`"}`) + "." + p.signature
 	}), "it has ")
-	token("not base64", forged(func(_ *attack, p parts) string { return p.header + ".!!!!" + marker + "." + p.signature }), "it is not a JSON Web Token")
-	token("base64 with padding", forged(func(_ *attack, p parts) string { return p.header + "=." + p.payload + "." + p.signature }), "it is not a JSON Web Token")
-	token("a line break in it", forged(func(_ *attack, p parts) string { return p.header + ".\n" + p.payload + "." + p.signature }), "it is not a JSON Web Token")
-	token("an escape sequence", forged(func(*attack, parts) string { return "\x1b[2J.\x1b]0;x\a.x" }), "it is not a JSON Web Token")
+	token("not base64", forged(func(_ *attack, p parts) string { return p.header + ".!!!!" + marker + "." + p.signature }), "it is not a signed JSON Web Token")
+	token("base64 with padding", forged(func(_ *attack, p parts) string { return p.header + "=." + p.payload + "." + p.signature }), "it is not a signed JSON Web Token")
+	token("a line break in it", forged(func(_ *attack, p parts) string { return p.header + ".\n" + p.payload + "." + p.signature }), "it is not a signed JSON Web Token")
+	token("an escape sequence", forged(func(*attack, parts) string { return "\x1b[2J.\x1b]0;x\a.x" }), "it is not a signed JSON Web Token")
 	token("a header that is no JSON", forged(func(_ *attack, p parts) string { return encoded("x") + "." + p.payload + "." + p.signature }), "its header does not parse")
 	token("a header that is a list", forged(func(_ *attack, p parts) string { return encoded("[]") + "." + p.payload + "." + p.signature }), "its header does not parse")
 	token("claims that are no JSON", forged(func(_ *attack, p parts) string { return p.header + "." + encoded("x") + "." + p.signature }), "its claims do not parse")

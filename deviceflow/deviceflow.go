@@ -13,8 +13,8 @@
 package deviceflow
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -83,10 +83,10 @@ func (f *Flow) Authorize(ctx context.Context) (Authorization, error) {
 		// What is remembered may be from before the device grant was switched on.
 		m, err = f.Rediscover(ctx)
 	}
-	if err != nil {
-		return Authorization{}, err
+	if err == nil {
+		_, err = f.NeedEndpoint(m)
 	}
-	if _, err := f.NeedEndpoint(m); err != nil {
+	if err != nil {
 		return Authorization{}, err
 	}
 	scopes, verifier := f.RequestScopes(m), ""
@@ -124,14 +124,11 @@ func (f *Flow) Authorize(ctx context.Context) (Authorization, error) {
 // else discovery's, else the one that is known of the provider; "" if there is
 // none.
 func (f *Flow) DeviceEndpoint(m idp.Metadata) string {
-	switch path := idp.ProviderOf(f.Issuer).DevicePath; {
-	case f.Endpoint != "":
-		return f.Endpoint
-	case m.DeviceAuthorizationEndpoint != "" || path == "":
-		return m.DeviceAuthorizationEndpoint
-	default:
-		return strings.TrimSuffix(f.Issuer, "/") + path
+	known := ""
+	if path := idp.ProviderOf(f.Issuer).DevicePath; path != "" {
+		known = strings.TrimSuffix(f.Issuer, "/") + path
 	}
+	return cmp.Or(f.Endpoint, m.DeviceAuthorizationEndpoint, known)
 }
 
 // NeedEndpoint is DeviceEndpoint, with an error if there is none.
@@ -152,28 +149,22 @@ func (f *Flow) read(got idp.Answer, verifier secret.String) (Authorization, erro
 	a := Authorization{
 		DeviceCode:      secret.Keep(secret.New(got.Text("device_code"))),
 		UserCode:        got.Text("user_code"),
-		VerificationURI: got.Text("verification_uri"),
+		VerificationURI: cmp.Or(got.Text("verification_uri"), got.Text("verification_url")), // the latter: Google
 		Interval:        got.Seconds("interval", minInterval, maxInterval, defaultInterval),
 		Issued:          now,
 		Expires:         now.Add(got.Seconds("expires_in", minLifetime, maxLifetime, defaultLifetime)),
 		CodeVerifier:    secret.Keep(verifier),
 	}
 	a.NextPoll = now.Add(a.Interval)
-	if a.VerificationURI == "" {
-		a.VerificationURI = got.Text("verification_url") // Google
+	bad := func(reason string) (Authorization, error) {
+		return Authorization{}, failure.New(failure.ExitRefused, &got.ProviderError,
+			"{host} does not answer as it should: "+reason+" ("+got.Op+").", "Tell whoever runs {host}.")
 	}
-	bad := func(reason string) (Authorization, error) { return Authorization{}, got.Bad(reason) }
 	switch {
-	case a.DeviceCode.Empty():
-		return bad("the answer has no device_code")
-	case len(a.DeviceCode.Reveal()) > maxDeviceCode:
-		return bad(fmt.Sprintf("the device_code has more than %d bytes", maxDeviceCode))
-	case a.UserCode == "":
-		return bad("the answer has no user_code")
-	case len(a.UserCode) > maxUserCode:
-		return bad(fmt.Sprintf("the user_code has more than %d bytes", maxUserCode))
-	case strings.ContainsFunc(a.UserCode, failure.Unseen):
-		return bad("the user_code holds characters that do not print")
+	case a.DeviceCode.Empty() || len(a.DeviceCode.Reveal()) > maxDeviceCode:
+		return bad("the device_code is missing or too long")
+	case a.UserCode == "" || len(a.UserCode) > maxUserCode || strings.ContainsFunc(a.UserCode, failure.Unseen):
+		return bad("the user_code is missing, too long or does not print")
 	}
 	if err := f.CheckAddress(a.VerificationURI); err != nil {
 		return bad("the verification_uri is not shown: " + err.Error())

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/daypass/daypass/failure"
@@ -24,10 +24,6 @@ var (
 	ErrExpired = errors.New("the login code has expired")
 )
 
-// errPending says that the person has not answered yet. It may come with why the
-// poll brought no answer.
-var errPending = errors.New("the login is not approved yet")
-
 // slowDown is what slow_down adds to the interval (RFC 8628 section 3.5).
 const slowDown = 5 * time.Second
 
@@ -39,7 +35,7 @@ const slowDown = 5 * time.Second
 // At ctx's deadline the error is [ErrOutOfTime]; a poll that is under way then is
 // finished first.
 func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization)) (idp.Tokens, error) {
-	var trouble *failure.Error // why the last poll brought no answer
+	var trouble error // why the last poll brought no answer
 	for {
 		if err := f.waitForPoll(ctx, a); errors.Is(err, context.DeadlineExceeded) {
 			return idp.Tokens{}, because(ErrOutOfTime, trouble)
@@ -47,15 +43,14 @@ func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authori
 			return idp.Tokens{}, err
 		}
 		interval := a.Interval
-		tokens, err := f.poll(ctx, a)
+		tokens, pending, err := f.poll(ctx, a)
 		if changed != nil && a.Interval != interval {
 			changed(*a)
 		}
-		if !errors.Is(err, errPending) {
+		if !pending {
 			return tokens, err
 		}
-		trouble = nil
-		errors.As(err, &trouble)
+		trouble = err
 		// The provider is the judge of its code, so it was asked once more at the end.
 		if !f.Clock().Before(a.Expires) {
 			return idp.Tokens{}, because(ErrExpired, trouble)
@@ -64,7 +59,7 @@ func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authori
 }
 
 // because is one of the ends with its cause, if there is one.
-func because(end error, cause *failure.Error) error {
+func because(end, cause error) error {
 	if cause == nil {
 		return end
 	}
@@ -85,18 +80,14 @@ func (f *Flow) waitForPoll(ctx context.Context, a *Authorization) error {
 	return f.Sleep(ctx, wait)
 }
 
-// poll asks once whether the person has answered (RFC 8628 section 3.4). errPending
-// means to go on: a.Interval, a.Backoff and a.NextPoll say when. Tokens can come
-// with an error: a refresh token without an ID token.
-//
-// poll is not cancelled with ctx: it has [idp.RequestTime] of its own.
-func (f *Flow) poll(ctx context.Context, a *Authorization) (idp.Tokens, error) {
+// poll asks once whether the person has answered (RFC 8628 section 3.4). pending means
+// to go on: a.Interval, a.Backoff and a.NextPoll say when, and the error why there was
+// no answer. Else tokens can come with an error: a refresh token without an ID token.
+func (f *Flow) poll(ctx context.Context, a *Authorization) (tokens idp.Tokens, pending bool, err error) {
 	a.Interval = min(max(a.Interval, minInterval), maxInterval)
 	if !f.Clock().Before(a.Expires.Add(a.Interval)) {
-		return idp.Tokens{}, ErrExpired
+		return idp.Tokens{}, false, ErrExpired
 	}
-	ctx, cancel := idp.Exchange(ctx)
-	defer cancel()
 	form := url.Values{
 		"grant_type":  {"urn:ietf:params:oauth:grant-type:device_code"},
 		"device_code": {a.DeviceCode.Reveal()},
@@ -104,18 +95,18 @@ func (f *Flow) poll(ctx context.Context, a *Authorization) (idp.Tokens, error) {
 	if !a.CodeVerifier.Empty() {
 		form.Set("code_verifier", a.CodeVerifier.Reveal())
 	}
-	got, err := f.Post(ctx, idp.OpPoll, idp.TokenEndpoint, form)
+	got, err := f.Exchange(ctx, idp.OpPoll, form)
 	if err != nil {
 		a.Unanswered = a.Unanswered || idp.IsLost(err)
 		a.backOff(f.Clock(), 0)
-		return idp.Tokens{}, because(errPending, failure.From(err))
+		return idp.Tokens{}, true, failure.From(err)
 	}
 	return judge(got, a, f.Clock())
 }
 
 // judge decides by the OAuth error code, never by the status: Auth0 sends
 // authorization_pending with 403 and slow_down with 429, Google 428, some 200.
-func judge(got idp.Answer, a *Authorization, now time.Time) (idp.Tokens, error) {
+func judge(got idp.Answer, a *Authorization, now time.Time) (tokens idp.Tokens, pending bool, err error) {
 	switch got.Code {
 	case "slow_down", "polling_too_frequently": // the latter: older Google
 		a.Interval = min(a.Interval+slowDown, maxInterval)
@@ -124,32 +115,22 @@ func judge(got idp.Answer, a *Authorization, now time.Time) (idp.Tokens, error) 
 		// The interval counts from the receipt of the last answer (Auth0 asks for that;
 		// with slow answers it matters).
 		a.Backoff, a.NextPoll = 0, now.Add(a.Interval)
-		return idp.Tokens{}, errPending
+		return idp.Tokens{}, true, nil
 	}
-	tokens, err := got.Tokens()
+	tokens, err = got.Tokens()
 	switch {
 	case got.OK() && !idp.IsLost(err):
-		return tokens, err // which is about a missing ID token
+		return tokens, false, err // which is about a missing ID token
 	case !got.Judged(), got.Status == http.StatusTooManyRequests: // Auth0 limits rates with access_denied
 		a.Unanswered = a.Unanswered || idp.IsLost(err)
 		a.backOff(now, got.RetryAfter)
-		return idp.Tokens{}, because(errPending, failure.From(err))
-	case expired(got), got.Code == "invalid_grant" && !now.Before(a.Expires):
-		return idp.Tokens{}, ErrExpired
+		return idp.Tokens{}, true, err
+	case got.Code == "expired_token", got.Code == "code_expired", // the latter: older Entra
+		// Entra's numbers are for a code that nobody has entered in time.
+		got.Code == "invalid_grant" && (!now.Before(a.Expires) || slices.Contains([]string{"AADSTS70019", "AADSTS70020"}, got.Event())):
+		return idp.Tokens{}, false, ErrExpired
 	}
-	return idp.Tokens{}, because(idp.ErrDenied, failure.From(err))
-}
-
-// expired reports whether the provider says that the code ran out.
-func expired(got idp.Answer) bool {
-	switch got.Code {
-	case "expired_token", // RFC 8628
-		"code_expired": // older Entra
-		return true
-	case "invalid_grant": // Entra, for a code that nobody has entered in time
-		return strings.HasPrefix(got.Description, "AADSTS70019:") || strings.HasPrefix(got.Description, "AADSTS70020:")
-	}
-	return false
+	return idp.Tokens{}, false, because(idp.ErrDenied, err)
 }
 
 // backOff is after a poll without an answer: each time the wait doubles, up to a

@@ -3,6 +3,7 @@ package idp
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -31,8 +31,11 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 	a.Status, a.RetryAfter = response.StatusCode, retryAfter(response.Header, c.Clock())
 	switch {
 	case 300 <= a.Status && a.Status < 400 && response.Header.Get("Location") != "":
-		a.location, _ = response.Location()
-		a.Description = "a redirect, which is not followed with a secret in the request"
+		a.Description = "a redirect, which is not followed"
+		if location, err := response.Location(); err == nil {
+			a.location = location
+			a.Description = fmt.Sprintf("a redirect to %q, which is not followed", clean(location.Host, 100))
+		}
 	case len(body) > maxBody:
 		a.Description = "the answer has more than 1 MiB"
 	default:
@@ -63,28 +66,23 @@ func show(text string, max int, secrets []string) string {
 // fields, it says what the body is instead.
 func readFields(header http.Header, body []byte) (fields map[string]json.RawMessage, instead string) {
 	if kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); kind == formType && !json.Valid(body) {
-		form, err := url.ParseQuery(string(body))
-		fields = map[string]json.RawMessage{}
-		for name := range form {
-			fields[name], _ = json.Marshal(form.Get(name)) // a string
+		if form, err := url.ParseQuery(string(body)); err == nil && len(form) > 0 {
+			text := map[string]string{}
+			for name := range form {
+				text[name] = form.Get(name)
+			}
+			body, _ = json.Marshal(text)
 		}
-		if err == nil && len(fields) > 0 {
-			return fields, ""
-		}
-		fields = nil
 	}
-	err := json.Unmarshal(body, &fields)
-	switch {
+	switch err := json.Unmarshal(body, &fields); {
 	case err == nil && fields != nil:
 		return fields, ""
 	case len(body) == 0:
 		return nil, "an empty answer instead of JSON"
 	case body[0] == '<':
 		return nil, "a web page instead of JSON"
-	case json.Valid(body):
-		return nil, "JSON that is not an object"
 	}
-	return nil, "text that is not JSON"
+	return nil, "text that is not a JSON object"
 }
 
 // Text returns the value of a field that is a JSON string, else "".
@@ -150,12 +148,6 @@ func (a Answer) Tokens() (Tokens, error) {
 
 // Err returns the answer as an error, with a [*ProviderError] as its cause.
 func (a Answer) Err() error { return a.client.explain(&a.ProviderError) }
-
-// Bad returns the error for an answer that lacks what it must hold.
-func (a Answer) Bad(reason string) error {
-	a.Description = reason
-	return failure.New(failure.ExitRefused, &a.ProviderError, "{host} does not answer as it should: "+reason+" ("+a.Op+").", tellProvider)
-}
 
 // retryAfter reads the Retry-After header (RFC 9110 section 10.2.3): 0, also if there
 // is none, to an hour.

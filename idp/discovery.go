@@ -31,9 +31,6 @@ type Metadata struct {
 	SigningAlgorithms           []string `json:"id_token_signing_alg_values_supported"`          // of ID tokens; nil says nothing
 }
 
-// TokenEndpoint returns m's, for [Client.Post].
-func TokenEndpoint(m Metadata) string { return m.TokenEndpoint }
-
 // STSAlgorithms returns those of the signing algorithms that AWS STS accepts.
 func (m Metadata) STSAlgorithms() []string {
 	return slices.DeleteFunc(slices.Clone(m.SigningAlgorithms), func(algorithm string) bool {
@@ -84,24 +81,20 @@ func (c *Client) Metadata(ctx context.Context) (Metadata, error) {
 // Rediscover is for a provider that has moved: an endpoint answered 404, or is
 // missing. It fetches the discovery document again, unless this Client did before.
 func (c *Client) Rediscover(ctx context.Context) (Metadata, error) {
-	if _, err := c.Metadata(ctx); err != nil {
-		return Metadata{}, err
+	m, err := c.Metadata(ctx)
+	if err == nil && c.known.recalled {
+		err = c.discover(ctx)
+		m = c.known.metadata
 	}
-	if c.known.recalled {
-		if err := c.discover(ctx); err != nil {
-			return Metadata{}, err
-		}
-	}
-	return c.known.metadata, nil
+	return m, err
 }
 
 // Diagnosis is what a provider publishes, for somebody who looks for a fault.
 type Diagnosis struct {
 	Metadata // empty with an error
-	// Skew is the provider's clock minus ours, to a second. It is known if SkewKnown
-	// is set: there was an answer with a Date header.
-	Skew      time.Duration
-	SkewKnown bool
+	// Skew is the provider's clock minus ours, to a second, or nil: there was no answer
+	// with a Date header.
+	Skew *time.Duration
 }
 
 // Diagnose fetches the discovery document, whatever is remembered of it. The clock
@@ -111,9 +104,7 @@ func (c *Client) Diagnose(ctx context.Context) (d Diagnosis, err error) {
 	if err = c.discover(ctx); err == nil {
 		d.Metadata = c.known.metadata
 	}
-	if c.skew != nil {
-		d.Skew, d.SkewKnown = *c.skew, true
-	}
+	d.Skew = c.skew
 	return d, err
 }
 
@@ -125,12 +116,8 @@ func (c *Client) recall() *published {
 		return nil
 	}
 	data, err := c.Memory.Load()
-	if err != nil {
-		return nil
-	}
-	p := &published{recalled: true}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, p) != nil || json.Unmarshal(p.Document, &fields) != nil {
+	p, fields := &published{recalled: true}, map[string]json.RawMessage{}
+	if err != nil || json.Unmarshal(data, p) != nil || json.Unmarshal(p.Document, &fields) != nil {
 		return nil
 	}
 	if p.metadata, err = c.readMetadata(fields); err != nil || p.metadata.Issuer != c.Issuer {
@@ -146,7 +133,7 @@ func (c *Client) discover(ctx context.Context) error {
 	}
 	got, err := c.get(ctx, OpDiscovery, strings.TrimSuffix(c.Issuer, "/")+"/.well-known/openid-configuration")
 	if refused, ok := errors.AsType[*ProviderError](err); ok && refused.absent() {
-		return c.badIssuer("there is no discovery document below it: "+refused.Error(), "", checkIssuer)
+		return c.badIssuer(fmt.Sprintf("there is no discovery document below it (status %d)", refused.Status), "", checkIssuer)
 	}
 	if err != nil {
 		return err
@@ -172,16 +159,14 @@ func (c *Client) badIssuer(reason, discovered, advice string) error {
 // absent reports whether the answer says that there is nothing at the address. A
 // success that is not JSON, or a redirect elsewhere, may be a captive portal's.
 func (e *ProviderError) absent() bool {
-	elsewhere := []int{http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests}
-	return 400 <= e.Status && e.Status < 500 && !slices.Contains(elsewhere, e.Status)
+	return 400 <= e.Status && e.Status < 500 && e.Status != http.StatusForbidden && e.Status != http.StatusTooManyRequests
 }
 
 // readMetadata reads a discovery document by the exact names of its fields, and checks
 // all its addresses: no secret can go to a bad one later. The issuer is read in any case.
 func (c *Client) readMetadata(fields map[string]json.RawMessage) (Metadata, error) {
 	a := Answer{fields: fields}
-	list := func(name string) []string {
-		var all []string
+	list := func(name string) (all []string) {
 		if json.Unmarshal(fields[name], &all) != nil {
 			return nil
 		}
@@ -239,10 +224,7 @@ func (c *Client) issuerMismatch(discovered string) error {
 // remember makes p what is known of the provider, here and in later processes.
 func (c *Client) remember(p *published) {
 	c.known = p
-	if c.Memory.Save == nil {
-		return
-	}
-	if data, err := json.Marshal(p); err == nil {
+	if data, err := json.Marshal(p); err == nil && c.Memory.Save != nil {
 		_ = c.Memory.Save(data)
 	}
 }

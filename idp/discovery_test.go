@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -11,78 +10,36 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/internal/idptest"
 	"github.com/daypass/daypass/secret"
 )
 
 const wellKnown = "/.well-known/openid-configuration"
 
+// What a provider that is not on this machine may not say. Package command has the
+// documents of a hostile one.
 func TestDiscoveryRefuses(t *testing.T) {
-	set := func(name string, value any) func(*fake, *Client) {
-		return func(p *fake, _ *Client) { p.Document[name] = value }
+	for _, test := range []struct{ name, at, field, value, want string }{
+		{"Auth0: the slash at the end", issuer, "issuer", issuer + "/", `issuer "https://corp.example": the provider calls itself "https://corp.example/"; if that is your provider, set issuer = https://corp.example/`},
+		{"a slash too many", issuer + "/", "issuer", issuer, "set issuer = https://corp.example"},
+		{"Entra: common", issuer, "issuer", "https://login.microsoftonline.com/{tenantid}/v2.0", "your tenant id in place of the braces"},
+		{"token_endpoint on this machine", issuer, "token_endpoint", "http://127.0.0.1/token", "on this machine"},
+		{"jwks_uri on this machine", issuer, "jwks_uri", "https://localhost/keys", "on this machine"},
+	} {
+		p := newFake(t)
+		p.Document[test.field] = test.value
+		c := p.remembering()
+		c.Issuer = test.at
+		_, err := c.Metadata(t.Context())
+		if _, ok := errors.AsType[*DiscoveryError](err); !ok || !strings.Contains(err.Error(), test.want) || p.Blob != nil {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+		checkWords(t, err)
 	}
-	answers := func(r reply) func(*fake, *Client) {
-		return func(p *fake, _ *Client) { p.Will(wellKnown, r) }
-	}
-	asks := func(issuer string) func(*fake, *Client) {
-		return func(_ *fake, f *Client) { f.Issuer = issuer }
-	}
-	tests := []struct {
-		name   string
-		setup  func(*fake, *Client)
-		want   []string // in the error
-		theirs bool     // the cause is a ProviderError, not a DiscoveryError
-	}{
-		{"Auth0: the slash at the end", set("issuer", issuer+"/"), []string{`issuer "https://corp.example"`, `calls itself "https://corp.example/"`, "set issuer = https://corp.example/"}, false},
-		{"a slash too many", asks(issuer + "/"), []string{`issuer "https://corp.example/"`, "set issuer = https://corp.example"}, false},
-		{"Entra: common", set("issuer", "https://login.microsoftonline.com/{tenantid}/v2.0"), []string{"your tenant id in place of the braces"}, false},
-		{"token_endpoint on this machine", set("token_endpoint", "http://127.0.0.1/token"), []string{"token_endpoint", "on this machine"}, false},
-		{"a redirect to this machine", answers(redirect("https://127.0.0.1/")), []string{"is not followed"}, true},
-		{"404", answers(status(404, "not here")), []string{"there is no discovery document below it", "HTTP status 404", "Check issuer"}, false},
-		{"a web page with 200", answers(page(200)), []string{"a web page instead of JSON", "Is there a proxy", "login is kept"}, true},
-		{"a redirect without TLS", answers(redirect("http://corp.example/?s3cret")), []string{"is not https"}, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			p := newFake(t)
-			f := p.remembering()
-			test.setup(p, f)
-			_, err := f.Metadata(t.Context())
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			var theirs *ProviderError
-			var discovery *DiscoveryError
-			if errors.As(err, &theirs) != test.theirs || errors.As(err, &discovery) == test.theirs {
-				t.Errorf("error %v is of the wrong kind", err)
-			}
-			for _, want := range test.want {
-				if !strings.Contains(told(err), want) {
-					t.Errorf("error %q lacks %q", err, want)
-				}
-			}
-			if strings.Contains(told(err), "s3cret") {
-				t.Errorf("error %q holds a query", err)
-			}
-			checkWords(t, err)
-			if p.Blob != nil {
-				t.Error("a bad answer was remembered")
-			}
-			if len(p.Requests) > 4 {
-				t.Errorf("%d requests", len(p.Requests))
-			}
-		})
-	}
-}
-
-func TestDiscoveryFollowsThreeRedirects(t *testing.T) {
 	p := newFake(t)
-	document, _ := json.Marshal(p.Document)
-	p.Will(wellKnown, redirect("/1"))
-	p.Will("/1", redirect("https://corp.example/2"))
-	p.Will("/2", redirect("/3"))
-	p.Will("/3", ok(string(document)))
-	if _, err := p.client().Metadata(t.Context()); err != nil {
-		t.Error(err)
+	p.Will(wellKnown, idptest.Redirect("https://127.0.0.1/"))
+	if _, err := p.client().Metadata(t.Context()); err == nil || !strings.Contains(err.Error(), "is not followed") || len(p.Requests) != 1 {
+		t.Errorf("a redirect to this machine: %v", err)
 	}
 }
 
@@ -99,74 +56,44 @@ func TestOptionalMetadata(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	p.Document["id_token_signing_alg_values_supported"] = []string{"HS256", "ES384", "PS256"}
-	if d, err := p.client().Diagnose(t.Context()); err != nil || len(d.STSAlgorithms()) != 1 || d.SkewKnown {
-		t.Errorf("%+v, %v", d, err)
-	}
 }
 
-// What is remembered serves, however old, if nothing newer can be had.
-func TestOldMemoryServesWhileDiscoveryFails(t *testing.T) {
-	for name, r := range map[string]reply{
-		"a captive portal":          page(200),
-		"a captive portal's detour": redirect("https://portal.example/"),
-		"no connection":             {Err: errors.New("no such host"), Unsent: true},
-		"404":                       status(404, ""),
-		"another issuer":            ok(`{"issuer":"https://evil.example"}`),
+// What is remembered makes requests unnecessary for a day, and serves however old it
+// is if nothing newer can be had.
+func TestMemory(t *testing.T) {
+	for name, test := range map[string]struct {
+		age       time.Duration
+		discovery reply  // none: as it should be
+		want      string // the requests of a renewal whose ID token is verified
+	}{
+		"warm":                      {23 * time.Hour, reply{}, "token"},
+		"a day old":                 {25 * time.Hour, reply{}, "configuration token keys"},
+		"a captive portal":          {90 * 24 * time.Hour, idptest.Page(200), "configuration token"},
+		"a captive portal's detour": {90 * 24 * time.Hour, idptest.Redirect("https://portal.example/"), "configuration token"},
+		"no connection":             {90 * 24 * time.Hour, reply{Err: errors.New("no such host"), Unsent: true}, "token"},
+		"404":                       {90 * 24 * time.Hour, status(404, ""), "configuration token"},
+		"another issuer":            {90 * 24 * time.Hour, ok(`{"issuer":"https://evil.example"}`), "configuration token"},
 	} {
 		p := newFake(t)
-		if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err != nil {
-			t.Fatal(err)
+		p.Will("/keys", ok("\xef\xbb\xbf"+goodKeys())) // a byte order mark
+		if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err != nil || p.Paths() != "configuration keys" {
+			t.Fatalf("cold: %v, requests %q", err, p.Paths())
 		}
-		p.Clock.Advance(90 * 24 * time.Hour)
+		p.Clock.Advance(test.age)
 		p.Requests = nil
-		p.Will(wellKnown, r)
-		p.Will("/token", ok(`{"id_token":"i.d.t"}`))
-		c := p.remembering()
-		if _, err := c.Metadata(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		before := len(p.Requests)
-		if _, err := c.Refresh(t.Context(), secret.New("r3fresh")); err != nil || len(p.Requests) != before+1 {
-			t.Errorf("%s: the renewal: %v, requests %q", name, err, p.Paths())
+		if test.discovery.Body != "" || test.discovery.Status != 0 || test.discovery.Err != nil {
+			p.Will(wellKnown, test.discovery)
 		}
 		now := p.Clock.Now()
-		if _, err := c.Verify(t.Context(), idToken(t, map[string]any{"iat": now.Unix(), "exp": now.Add(time.Hour).Unix()})); err != nil {
-			t.Errorf("%s: the old keys: %v", name, err)
+		p.Will("/token", ok(`{"id_token":"`+idToken(t, map[string]any{"iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}).Reveal()+`"}`))
+		c := p.remembering()
+		tokens, err := c.Refresh(t.Context(), secret.New("r3fresh"))
+		if err == nil {
+			_, err = c.Verify(t.Context(), tokens.IDToken)
 		}
-	}
-}
-
-func TestWarmMemory(t *testing.T) {
-	p := newFake(t)
-	p.Will("/token", ok(`{"id_token":"i.d.t","refresh_token":"n3w"}`))
-	if _, err := p.remembering().Verify(t.Context(), idToken(t, nil)); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := p.Paths(), "configuration keys"; got != want {
-		t.Errorf("cold: requests %q, want %q", got, want)
-	}
-
-	p.Requests = nil
-	p.Clock.Advance(23 * time.Hour)
-	f := p.remembering()
-	if _, err := f.Metadata(t.Context()); err != nil || p.Paths() != "" {
-		t.Errorf("Metadata: %v, requests %q", err, p.Paths())
-	}
-	if _, err := f.Refresh(t.Context(), secret.New("r3fresh")); err != nil || p.Paths() != "token" {
-		t.Errorf("Refresh: %v, requests %q", err, p.Paths())
-	}
-	p.Requests = nil
-	fresh := idToken(t, map[string]any{"exp": p.Clock.Now().Add(time.Hour).Unix()})
-	if _, err := f.Verify(t.Context(), fresh); err != nil || p.Paths() != "" {
-		t.Errorf("Verify: %v, requests %q", err, p.Paths())
-	}
-
-	// After a day it is fetched again, keys too.
-	p.Clock.Advance(2 * time.Hour)
-	fresh = idToken(t, map[string]any{"exp": p.Clock.Now().Add(time.Hour).Unix()})
-	if _, err := p.remembering().Verify(t.Context(), fresh); err != nil || p.Paths() != "configuration keys" {
-		t.Errorf("after a day: %v, requests %q", err, p.Paths())
+		if err != nil || p.Paths() != test.want {
+			t.Errorf("%s: %v, requests %q, want %q", name, err, p.Paths(), test.want)
+		}
 	}
 }
 
@@ -197,23 +124,16 @@ func TestMemoryOfNoUse(t *testing.T) {
 
 // What is known of the clock is known whatever else is wrong.
 func TestDiagnoseComparesClocks(t *testing.T) {
-	document := `{"issuer":"https://corp.example/","token_endpoint":"https://corp.example/token"}`
-	for _, test := range []struct {
-		name   string
-		answer reply
-		want   Diagnosis
-	}{
-		{"ahead of us", withHeader(ok(document), "Date", noon.Add(10*time.Minute).Format(http.TimeFormat)), Diagnosis{Skew: 10 * time.Minute, SkewKnown: true}},
-		{"behind us", withHeader(status(503, ""), "Date", noon.Add(-time.Hour).Format(http.TimeFormat)), Diagnosis{Skew: -time.Hour, SkewKnown: true}},
-		{"no time", ok(document), Diagnosis{}},
-		{"no time either", withHeader(ok(document), "Date", "yesterday"), Diagnosis{}},
-		{"nobody", reply{Err: errors.New("EOF")}, Diagnosis{}},
+	for date, want := range map[string]time.Duration{
+		noon.Add(10 * time.Minute).Format(http.TimeFormat): 10 * time.Minute,
+		noon.Add(-time.Hour).Format(http.TimeFormat):       -time.Hour,
+		"yesterday": 0, // not known
 	} {
 		p := newFake(t)
-		p.Will(wellKnown, test.answer)
+		p.Will(wellKnown, withHeader(status(503, ""), "Date", date))
 		d, err := p.client().Diagnose(t.Context())
-		if diff := cmp.Diff(test.want, d); err == nil || diff != "" || IsUnreachable(err) != (test.name == "nobody") {
-			t.Errorf("%s: %v\n%s", test.name, err, diff)
+		if err == nil || (d.Skew != nil) != (want != 0) || want != 0 && *d.Skew != want {
+			t.Errorf("%s: %v, %v", date, d.Skew, err)
 		}
 	}
 }

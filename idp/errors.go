@@ -3,7 +3,6 @@ package idp
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -38,10 +37,7 @@ type ProviderError struct {
 }
 
 func (e *ProviderError) Error() string {
-	if e.Cause != nil {
-		return fmt.Sprintf("no answer of %s to the %s request: %s", e.Host, e.Op, plain(e.Cause))
-	}
-	return fmt.Sprintf("%s answered the %s request with HTTP status %d (%s)", e.Host, e.Op, e.Status, e.said())
+	return fmt.Sprintf("%s request to %s: status %d: %s", e.Op, e.Host, e.Status, e.said())
 }
 
 func (e *ProviderError) Unwrap() error { return e.Cause }
@@ -51,15 +47,14 @@ var ErrDenied = errors.New("the login was refused")
 
 // IsLost reports whether the answer to an exchange is not known.
 func IsLost(err error) bool {
-	var e *ProviderError
-	return errors.As(err, &e) && e.Lost
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && e.Lost
 }
 
-// IsUnreachable reports whether nothing was sent to the provider, or its public
-// documents could not be fetched.
+// IsUnreachable reports whether there was no answer, and no secret can have arrived.
 func IsUnreachable(err error) bool {
-	var e *ProviderError
-	return errors.As(err, &e) && e.Cause != nil && !e.Lost
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && e.Cause != nil && !e.Lost
 }
 
 // IsInvalidGrant reports the one answer that ends a refresh token (RFC 6749 section
@@ -76,12 +71,12 @@ func WantsPerson(err error) bool {
 // it device codes. Entra says unauthorized_client of a client that it does not know.
 func RefusesDeviceCodes(err error) bool {
 	e, ok := errors.AsType[*ProviderError](err)
-	return ok && refusedWith(err, "unauthorized_client", "unsupported_grant_type") && e.Op == OpDevice && !strings.Contains(e.Description, unknownToEntra)
+	return ok && refusedWith(err, "unauthorized_client", "unsupported_grant_type") && e.Op == OpDevice && e.Event() != unknownToEntra
 }
 
 func refusedWith(err error, codes ...string) bool {
-	var e *ProviderError
-	return errors.As(err, &e) && !e.Lost && e.Status != http.StatusTooManyRequests && slices.Contains(codes, e.Code)
+	e, ok := errors.AsType[*ProviderError](err)
+	return ok && !e.Lost && e.Status != http.StatusTooManyRequests && slices.Contains(codes, e.Code)
 }
 
 // loginKept reassures users who were already logged in.
@@ -102,39 +97,38 @@ func (c *Client) explain(e *ProviderError) *failure.Error {
 		pause = fmt.Sprintf("%.0f s", e.RetryAfter.Seconds())
 	}
 	switch {
-	case e.Lost:
-		return lines(cannot(e.Op)+": {host} does not answer as it should ("+e.said()+").", loginKept)
-	case e.Cause != nil:
+	case e.Cause != nil && !e.Lost:
 		return lines(unreachable(e)...)
 	case e.Status == http.StatusTooManyRequests: // whatever the code: Auth0's can be access_denied
 		return lines("{host} asks to wait "+pause+": too many logins.", loginKept)
-	case e.Status == http.StatusProxyAuthRequired:
-		return lines("cannot reach {host}: the proxy wants a user name and a password (status 407).", "Correct HTTPS_PROXY.")
-	case e.Code == "" && e.Status >= 500:
-		return lines(cannot(e.Op)+": {host} answers with status "+fmt.Sprint(e.Status)+".", loginKept)
-	case e.Unreadable: // perhaps not the provider's words at all
-		return lines("{host} does not answer as it should ("+e.said()+"; "+e.Op+").",
-			"Is there a proxy or a sign-in page in between? If not, check issuer in {section}.", loginKept)
+	case e.Lost, e.Unreadable, e.Code == "" && e.Status >= 500:
+		advice := ""
+		if e.Unreadable && e.Status < 500 { // perhaps not the provider's words at all
+			advice = "Is there a proxy or a sign-in page in between? If not, check issuer in {section}."
+		}
+		return lines(cannot(e.Op)+": {host} does not answer as it should ("+e.said()+").", advice, loginKept)
 	}
-	event, _, _ := strings.Cut(e.Description, ":")
+	event := e.Event()
+	codes := []string{e.Code, event, e.Op + ":" + e.Code, e.Op + ":" + event, e.Op + ":"}
 	if e.CorrelationID != "" {
 		event += ", id " + e.CorrelationID
 	}
-	fill := strings.NewReplacer("{client}", c.ClientID, "{audience}", c.Audience, "{enable}", ProviderOf(c.Issuer).SwitchOn,
-		"{code}", e.Code, "{said}", e.said(), "{words}", e.joined("%[2]s (%[1]s)"), "{event}", event, "{wait}", pause, "{op}", e.Op)
-	table := refusals() // whose last row matches everything
-	row := table[slices.IndexFunc(table, func(r refusal) bool { return r.matches(e) })]
-	f := lines(row.lines...)
-	for i, line := range f.Lines {
-		f.Lines[i] = fill.Replace(line)
-	}
+	f := failure.Refused(e, refusals(), codes, e.Description,
+		"{client}", c.ClientID, "{audience}", c.Audience, "{enable}", ProviderOf(c.Issuer).SwitchOn, "{code}", e.Code,
+		"{said}", e.said(), "{words}", e.joined("%[2]s (%[1]s)"), "{event}", event, "{wait}", pause, "{op}", e.Op)
 	switch {
 	case e.Op == OpRefresh && (IsInvalidGrant(e) || WantsPerson(e)):
 		f.Exit = failure.ExitLogin // the provider wants to see the person, whatever the reason
-	case !row.passes:
+	case f.Exit == failure.ExitAWS: // the row names none
 		f.Exit = failure.ExitRefused
 	}
 	return f
+}
+
+// Event is Entra's number for what it says, such as AADSTS53003.
+func (e *ProviderError) Event() string {
+	number, _, _ := strings.Cut(e.Description, ":")
+	return number
 }
 
 // cannot says what does not work without the answer.
@@ -154,22 +148,15 @@ func cannot(op string) string {
 func unreachable(e *ProviderError) []string {
 	var (
 		certificate *tls.CertificateVerificationError
-		expired     x509.CertificateInvalidError
-		name        x509.HostnameError
 		proxy       *failure.Error // of the transport
 		connect     *net.OpError
 		why         = plain(e.Cause)
 	)
 	switch {
-	case errors.As(e.Cause, &expired) && expired.Reason == x509.Expired:
-		return []string{"the certificate of " + e.Host + " has expired or is not valid yet (" + why + ").",
-			"Check this machine's clock. If it is right, tell whoever runs " + e.Host + "."}
-	case errors.As(e.Cause, &name):
-		return []string{"the certificate of " + e.Host + " is for another host (" + why + ").",
-			"Is there a proxy or a sign-in page in between? If not, check issuer in {section}."}
 	case errors.As(e.Cause, &certificate):
 		return []string{"the certificate of " + e.Host + " is not trusted here (" + why + ").",
-			"If a company proxy or CA signs for it, set ca_bundle in {section}."}
+			"If a company proxy or CA signed it, set ca_bundle in {section}.",
+			"If not, is there a sign-in page in between? Is this machine's clock right?"}
 	case errors.As(e.Cause, &proxy):
 		return proxy.Lines
 	case errors.As(e.Cause, &connect) && connect.Op == "proxyconnect":
@@ -198,11 +185,9 @@ func (e *ProviderError) joined(form string) string {
 }
 
 // DiscoveryError is the cause if the provider's discovery document (OpenID Connect
-// Discovery 1.0 section 3) is missing or of no use.
-type DiscoveryError struct {
-	Reason     string
-	Discovered string // what the provider calls itself, if that is another name; not trusted
-}
+// Discovery 1.0 section 3) is missing or of no use. Discovered is what the provider
+// calls itself, if that is another name; it is not to be trusted.
+type DiscoveryError struct{ Reason, Discovered string }
 
 func (e *DiscoveryError) Error() string { return e.Reason }
 

@@ -27,14 +27,10 @@ var (
 	noon       = idptest.Noon
 	ok         = idptest.OK
 	status     = idptest.Status
-	page       = idptest.Page
 	withHeader = idptest.WithHeader
-	redirect   = idptest.Redirect
 	told       = idptest.Told
 	checkWords = idptest.CheckWords
 )
-
-type roundTripper = idptest.RoundTripper
 
 // fake is a pretend provider and its clients.
 type fake struct{ *idptest.Provider }

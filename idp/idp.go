@@ -67,17 +67,15 @@ const OfflineAccess = "offline_access"
 // RequestScopes returns the scopes that a login asks for.
 func (c *Client) RequestScopes(m Metadata) []string {
 	scopes := strings.Fields(c.Scopes)
-	if len(scopes) > 0 {
-		if !slices.Contains(scopes, "openid") {
-			scopes = append([]string{"openid"}, scopes...)
-		}
+	switch {
+	case slices.Contains(scopes, "openid"):
 		return scopes
+	case len(scopes) > 0:
+		return append([]string{"openid"}, scopes...)
+	case ProviderOf(c.Issuer).NoOfflineAccess, m.Scopes != nil && !slices.Contains(m.Scopes, OfflineAccess):
+		return []string{"openid", "email"}
 	}
-	scopes = []string{"openid", "email"}
-	if !ProviderOf(c.Issuer).NoOfflineAccess && (m.Scopes == nil || slices.Contains(m.Scopes, OfflineAccess)) {
-		scopes = append(scopes, OfflineAccess)
-	}
-	return scopes
+	return []string{"openid", "email", OfflineAccess}
 }
 
 // AuthorizationParams returns the parameters of an authorization request that come
@@ -95,19 +93,17 @@ func (c *Client) AuthorizationParams(scopes []string) url.Values {
 // to which it adds what comes from the configuration, and what the provider wants for
 // a refresh token.
 func (c *Client) AuthorizationURL(m Metadata, request url.Values) string {
-	scopes := c.RequestScopes(m)
-	form, _ := url.ParseQuery(ProviderOf(c.Issuer).Offline)
-	if !form.Has("access_type") && !slices.Contains(scopes, OfflineAccess) { // Google has access_type in place of the scope
-		form = url.Values{}
+	u, _ := url.Parse(m.AuthorizationEndpoint)
+	form, scopes := u.Query(), c.RequestScopes(m) // its query stays (RFC 6749 section 3.1)
+	offline, _ := url.ParseQuery(ProviderOf(c.Issuer).Offline)
+	if offline.Has("access_type") || slices.Contains(scopes, OfflineAccess) { // the former: Google, which has no such scope
+		maps.Copy(form, offline)
 	}
 	maps.Copy(form, c.AuthorizationParams(scopes))
 	maps.Copy(form, request)
 	form.Set("client_id", c.ClientID)
-	joint := "?"
-	if strings.Contains(m.AuthorizationEndpoint, "?") { // its query stays (RFC 6749 section 3.1)
-		joint = "&"
-	}
-	return m.AuthorizationEndpoint + joint + form.Encode()
+	u.RawQuery = form.Encode()
+	return u.String()
 }
 
 // Refused returns the error for a refusal that a browser brings (RFC 6749 section
@@ -128,23 +124,23 @@ func CheckNonce(raw, nonce secret.String) error {
 	return err
 }
 
-// Exchange returns the context of a request that spends a code or a token. It goes
-// on when ctx is cancelled, because an answer that nobody reads is a login lost;
-// it is bounded by [RequestTime].
-func Exchange(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), RequestTime)
+// Exchange sends a code or a token to the provider, to be spent. It goes on when ctx is
+// cancelled, because an answer that nobody reads is a login lost; it is bounded by
+// [RequestTime].
+func (c *Client) Exchange(ctx context.Context, op string, form url.Values) (Answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RequestTime)
+	defer cancel()
+	return c.Post(ctx, op, func(m Metadata) string { return m.TokenEndpoint }, form)
 }
 
-// Refresh sends a refresh token to the provider (RFC 6749 section 6), as an [Exchange],
-// and returns what comes of it: one request, if discovery is known. An empty
-// RefreshToken in the answer means that the old one stays good.
+// Refresh sends a refresh token to the provider (RFC 6749 section 6), with
+// [Client.Exchange], and returns what comes of it: one request, if discovery is known.
+// An empty RefreshToken in the answer means that the old one stays good.
 //
 // Tokens can come with an error, see [Answer.Tokens]. [IsLost] means that the token may
 // be spent: retrying at once may still be within the provider's grace.
 // [IsInvalidGrant] means that the token is of no more use.
 func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, error) {
-	ctx, cancel := Exchange(ctx)
-	defer cancel()
 	m, err := c.Metadata(ctx)
 	if err != nil {
 		return Tokens{}, err
@@ -156,11 +152,11 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 		// it, and Entra sends an ID token for openid only.
 		"scope": {strings.Join(c.RequestScopes(m), " ")},
 	}
-	got, err := c.Post(ctx, OpRefresh, TokenEndpoint, form)
+	got, err := c.Exchange(ctx, OpRefresh, form)
 	if err == nil && got.Code == "invalid_scope" {
 		// The login got less than it asked for. The token was not spent on that.
 		form.Del("scope")
-		got, err = c.Post(ctx, OpRefresh, TokenEndpoint, form)
+		got, err = c.Exchange(ctx, OpRefresh, form)
 	}
 	if err != nil {
 		return Tokens{}, err

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/daypass/daypass/failure"
 )
 
 // Provider is what is peculiar to one identity provider. This is the place for it:
@@ -103,7 +105,7 @@ func (p Provider) owns(host, path string) bool {
 }
 
 // unknownToEntra is how Entra says that it does not know the client.
-const unknownToEntra = "AADSTS700016:"
+const unknownToEntra = "AADSTS700016"
 
 // What to do about a provider or its settings.
 const (
@@ -111,95 +113,86 @@ const (
 	checkIssuer  = "Check issuer in {section}."
 )
 
-// refusal is one row of the table of what providers refuse: what is matched, and
-// the words for it. An empty field matches anything.
-type refusal struct {
-	op   string   // the request
-	said []string // OAuth error codes, or parts of a description (with a space or a colon)
-	// passes is set if it does not need anybody to act: exit code 6 instead of 4.
-	passes bool
-	// lines may hold the placeholders of package failure, and {client}, {audience},
-	// {enable} (what to switch on), {event} (Entra's number and correlation id), {wait},
-	// {said}, the provider's code and words for brackets, and {words}, the same without.
-	lines []string
-}
-
-func (r refusal) matches(e *ProviderError) bool {
-	return (r.op == "" || r.op == e.Op) && (r.said == nil || slices.ContainsFunc(r.said, func(text string) bool {
-		return text == e.Code || strings.ContainsAny(text, " :") && strings.Contains(e.Description, text)
-	}))
-}
-
 // refusals returns the table of OAuth error codes (RFC 6749 section 5.2, RFC 8628
 // section 3.5, RFC 8707 section 2) and of Entra's numbers, for which Entra has no
-// OAuth error of its own. The first row that matches counts.
+// OAuth error of its own; "refresh:invalid_grant" is one in answer to one request, and
+// "refresh:" is any. The first row that matches counts. Exit 0 is
+// [failure.ExitRefused]; exit code 6 needs nobody to act.
+//
+// The lines may hold the placeholders of package failure, and {client}, {audience},
+// {enable} (what to switch on), {event} (Entra's number and correlation id), {wait},
+// {said}, the provider's code and words for brackets, and {words}, the same without.
 //
 // https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
-func refusals() []refusal {
+func refusals() []failure.Refusal {
 	notRenewed := []string{"{host} refused to renew the login: {words}.", "Ask whoever runs {host}, or run: daypass login{flag}"}
-	return []refusal{{
-		op: OpAuthorize, said: []string{"AADSTS53003:", "AADSTS53000:", "AADSTS53001:", "AADSTS53002:"},
-		lines: []string{"your company's sign-in policy refuses this login ({event}).", "Ask the Entra admin about application {client}."},
+	noAudience := []string{"{host} does not know the audience {audience} ({said}).", "Leave audience out of {section}: AWS does not need it."}
+	return []failure.Refusal{{
+		Codes: "authorization:AADSTS53003 authorization:AADSTS53000 authorization:AADSTS53001 authorization:AADSTS53002",
+		Lines: []string{"your company's sign-in policy refuses this login ({event}).", "Ask the Entra admin about application {client}."},
 	}, {
-		said: []string{"AADSTS53003:", "AADSTS530036:"},
-		lines: []string{"your company's sign-in policy blocks device codes ({event}).",
+		Codes: "AADSTS53003 AADSTS530036",
+		Lines: []string{"your company's sign-in policy blocks device codes ({event}).",
 			"Set flow = browser in {section}, or ask the Entra admin to allow device code flow for application {client}."},
 	}, {
-		said: []string{"AADSTS53000:", "AADSTS53001:", "AADSTS53002:"},
-		lines: []string{"your company's sign-in policy wants a managed device ({event}).",
+		Codes: "AADSTS53000 AADSTS53001 AADSTS53002",
+		Lines: []string{"your company's sign-in policy wants a managed device ({event}).",
 			"A device code cannot prove one: set flow = browser in {section}."},
 	}, {
-		said:  []string{"AADSTS50105:"},
-		lines: []string{"you are not assigned to application {client} in Entra ({event}).", "Ask its admin to assign you or your group."},
+		Codes: "AADSTS50105",
+		Lines: []string{"you are not assigned to application {client} in Entra ({event}).", "Ask its admin to assign you or your group."},
 	}, {
-		said: []string{"AADSTS65001:"},
-		lines: []string{"{host} refused the login: {words}.",
+		Codes: "AADSTS65001",
+		Lines: []string{"{host} refused the login: {words}.",
 			"Ask the Entra admin to grant consent to application {client}. Then: daypass login{flag}"},
 	}, {
-		said:  []string{unknownToEntra},
-		lines: []string{"application {client} does not exist in this Entra tenant ({event}).", "Check client_id, and the tenant in issuer, of {section}."},
+		Codes: unknownToEntra,
+		Lines: []string{"application {client} does not exist in this Entra tenant ({event}).", "Check client_id, and the tenant in issuer, of {section}."},
 	}, {
-		said: []string{"AADSTS7000218:"},
-		lines: []string{"Entra wants a secret from application {client} ({event}).",
+		Codes: "AADSTS7000218",
+		Lines: []string{"Entra wants a secret from application {client} ({event}).",
 			"Ask the Entra admin to set \"Allow public client flows\" to Yes for it."},
 	}, {
-		said: []string{"client_secret is missing"}, // Google
-		lines: []string{"{host} wants a client secret from client {client}.",
+		Message: "client_secret is missing", // Google
+		Lines: []string{"{host} wants a client secret from client {client}.",
 			"Set client_secret in {section} (at Google: of a client of type TVs and Limited Input devices)."},
 	}, {
-		said:  []string{"Service not found", "invalid_target"}, // the former: Auth0
-		lines: []string{"{host} does not know the audience {audience} ({said}).", "Leave audience out of {section}: AWS does not need it."},
+		Message: "service not found", // Auth0
+		Lines:   noAudience,
 	}, {
-		said: []string{"invalid_grant", "interaction_required", "login_required", "consent_required"}, op: OpRefresh,
-		lines: []string{"your login at {host} has ended ({code}).",
+		Codes: "invalid_target",
+		Lines: noAudience,
+	}, {
+		Codes: "refresh:invalid_grant refresh:interaction_required refresh:login_required refresh:consent_required",
+		Lines: []string{"your login at {host} has ended ({code}).",
 			"Usual causes: password changed, session ended by an admin, or idle too long.", "Run: daypass login{flag}"},
 	}, {
-		said: []string{"unauthorized_client"}, op: OpRefresh, // this client has logged in
-		lines: notRenewed,
+		Codes: "refresh:unauthorized_client", // this client has logged in
+		Lines: notRenewed,
 	}, {
-		said: []string{"invalid_client", "unauthorized_client"},
-		lines: []string{"{host} does not accept client {client} ({said}).",
+		Codes: "invalid_client unauthorized_client",
+		Lines: []string{"{host} does not accept client {client} ({said}).",
 			"Its application must be a public (native) one; check client_id in {section}.", "What to enable: {enable}."},
 	}, {
-		said:  []string{"invalid_scope"},
-		lines: []string{"{host} refuses the scopes of {section} ({said}).", "Ask its admin which scopes the application may use, and set scopes there."},
+		Codes: "invalid_scope",
+		Lines: []string{"{host} refuses the scopes of {section} ({said}).", "Ask its admin which scopes the application may use, and set scopes there."},
 	}, {
-		said: []string{"slow_down", "temporarily_unavailable"}, passes: true,
-		lines: []string{"{host} asks to wait {wait} ({said}).", loginKept},
+		Codes: "slow_down temporarily_unavailable", Exit: failure.ExitNetwork,
+		Lines: []string{"{host} asks to wait {wait} ({said}).", loginKept},
 	}, {
-		op:    OpRefresh,
-		lines: notRenewed,
+		Codes: "refresh:",
+		Lines: notRenewed,
 	}, {
-		said: []string{"access_denied", "authorization_declined"},
-		lines: []string{"the login at {host} was refused ({said}).",
+		Codes: "access_denied authorization_declined",
+		Lines: []string{"the login at {host} was refused ({said}).",
 			"If that was not you, tell your security team. To try again: daypass login{flag}"},
 	}, {
-		said:  []string{"unsupported_grant_type"},
-		lines: []string{"{host} does not let client {client} use device codes ({said}).", "What to enable: {enable}."},
+		Codes: "unsupported_grant_type",
+		Lines: []string{"{host} does not let client {client} use device codes ({said}).", "What to enable: {enable}."},
 	}, {
-		op:    OpPoll,
-		lines: []string{"{host} refused the login: {words}.", "Ask whoever runs {host}. Then: daypass login{flag}"},
+		Codes: "token:",
+		Lines: []string{"{host} refused the login: {words}.", "Ask whoever runs {host}. Then: daypass login{flag}"},
 	}, {
-		lines: []string{"{host} refused the {op} request: {words}.", "Check the settings of {section}, or ask whoever runs {host}."},
+		Lines: []string{"{host} refused the {op} request: {words}.", "Check the settings of {section}, or ask whoever runs {host}."},
 	}}
 }

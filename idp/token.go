@@ -48,20 +48,16 @@ type Token struct {
 func Parse(raw secret.String) (Token, error) {
 	t := Token{Raw: raw}
 	text := raw.Reveal()
-	if len(text) > maxIDToken {
-		return t, badToken("Ask whoever runs {host} for fewer groups or claims in it.", "it has %d bytes, more than %d", len(text), maxIDToken)
-	}
-	// Readers differ in what they skip in between, so nothing may be.
-	if strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
-		return t, badToken(tellProvider, "it is not a JSON Web Token in compact form")
-	}
 	parts := strings.Split(text, ".")
-	if len(parts) == 5 {
+	switch {
+	case len(text) > maxIDToken:
+		return t, badToken("Ask whoever runs {host} for fewer groups or claims in it.", "it has %d bytes, more than %d", len(text), maxIDToken)
+	case len(parts) == 5:
 		return t, badToken("Have encryption of ID tokens switched off for the client (Authentik: no encryption key).",
 			"it is encrypted (a JWE, five parts), but AWS STS accepts signed ones only")
-	}
-	if len(parts) != 3 {
-		return t, badToken(tellProvider, "it has %d parts, but a signed JSON Web Token has 3", len(parts))
+	// Readers differ in what they skip in between, so nothing may be.
+	case len(parts) != 3, strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "":
+		return t, badToken(tellProvider, "it is not a signed JSON Web Token in compact form")
 	}
 	header, err := decodePart(parts[0])
 	if err != nil {

@@ -3,8 +3,6 @@ package idp
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,10 +20,6 @@ import (
 // leeway is how far clocks may be apart before a token is refused, as in most
 // OpenID Connect clients. AWS STS is the judge; this check is for the message.
 const leeway = 5 * time.Minute
-
-// leastSkew is the difference between clocks that is worth a word. Less may come
-// of a slow answer.
-const leastSkew = time.Minute
 
 // STSAlgorithms returns the signature algorithms that AssumeRoleWithWebIdentity
 // accepts.
@@ -47,9 +41,9 @@ func (c *Client) Verify(ctx context.Context, raw secret.String) (Token, error) {
 		err = c.checkSignature(ctx, t)
 	}
 	if err != nil {
-		return Token{}, err
+		t = Token{}
 	}
-	return t, nil
+	return t, err
 }
 
 // checkClaims checks how the token is signed, whose it is, for whom and when.
@@ -58,12 +52,10 @@ func (c *Client) checkClaims(t Token) error {
 		signingKey  = "Have the ID tokens of the client signed with RS256 or ES256 (Authentik: choose a signing key)."
 		checkClient = "Check client_id in {section} with whoever runs {host}."
 	)
-	accepted, now := strings.Join(STSAlgorithms(), ", "), c.Clock()
+	now := c.Clock()
 	switch {
-	case t.Algorithm == "" || strings.EqualFold(t.Algorithm, "none"):
-		return badToken(signingKey, "it is not signed, but AWS STS wants %s", accepted)
 	case !slices.Contains(STSAlgorithms(), t.Algorithm):
-		return badToken(signingKey, "it is signed with %q, but AWS STS accepts %s only", t.Algorithm, accepted)
+		return badToken(signingKey, "it is signed with %q, but AWS STS accepts %s only", t.Algorithm, strings.Join(STSAlgorithms(), ", "))
 	case t.Issuer != c.Issuer:
 		return wrongClaim("iss", t.Issuer, c.Issuer, checkIssuer)
 	case !slices.Contains(t.Audience, c.ClientID): // more are fine: Zitadel lists every client of the project
@@ -84,23 +76,19 @@ func (c *Client) checkClaims(t Token) error {
 }
 
 // badTime is the error for a token that is too old (side -1) or too new (side +1),
-// with the clock named that likely is wrong.
+// with the difference between the clocks if that explains it: a clock that is ahead
+// makes tokens expire early, one that is behind has them come from the future.
 func (c *Client) badTime(format string, off, side time.Duration) error {
-	const setClock = "Set this machine's clock, then repeat your command."
 	reason := fmt.Sprintf("it "+format, off.Round(time.Second))
 	switch {
-	case c.skew == nil:
+	case c.skew == nil || *c.skew*side < time.Minute: // less may come of a slow answer
 		return badToken("Is this machine's clock right? If it is, tell whoever runs {host}.", "%s", reason)
-	// A clock that is ahead makes tokens expire early, one that is behind has them
-	// come from the future; the other way round it is no explanation.
-	case *c.skew*side >= leastSkew && side < 0:
-		return badToken(setClock, "%s: your clock is %s ahead of {host}", reason, -*c.skew)
-	case *c.skew*side >= leastSkew:
-		return badToken(setClock, "%s: your clock is %s behind {host}", reason, *c.skew)
 	case side < 0:
-		return badToken("Tell whoever runs {host}: its ID tokens have expired on arrival.", "%s", reason)
+		reason += fmt.Sprintf(": your clock is %s ahead of {host}", -*c.skew)
+	default:
+		reason += fmt.Sprintf(": your clock is %s behind {host}", *c.skew)
 	}
-	return badToken("The provider's clock is wrong. Tell whoever runs {host}.", "%s", reason)
+	return badToken("Set this machine's clock, then repeat your command.", "%s", reason)
 }
 
 // checkSignature fetches the provider's keys anew at most once, if none of the
@@ -110,17 +98,15 @@ func (c *Client) checkSignature(ctx context.Context, t Token) error {
 	if err != nil {
 		return err
 	}
-	if keys, _ := readKeys(c.known.Keys, t.keyID); c.signedBy(ctx, t, keys) == nil {
+	if c.signedBy(ctx, t, readKeys(c.known.Keys, t.keyID)) == nil {
 		return nil
 	}
 	published, err := c.fetchKeys(ctx, m)
 	if err != nil {
 		return err
 	}
-	keys, unreadable := readKeys(published, t.keyID)
-	wrong := c.signedBy(ctx, t, keys)
-	id := clean(t.keyID, 100)
-	switch {
+	keys, id := readKeys(published, t.keyID), clean(t.keyID, 100)
+	switch wrong := c.signedBy(ctx, t, keys); {
 	case wrong == nil:
 		// Remembered only now: keys that fit nothing may be a fault that passes, and
 		// would take the place of good ones for a day.
@@ -131,10 +117,8 @@ func (c *Client) checkSignature(ctx context.Context, t Token) error {
 		return badToken(tellProvider, "%s", plain(wrong))
 	case len(keys) > 0:
 		return badToken(tellProvider, "its signature does not fit the provider's key %q", id)
-	case unreadable:
-		return badToken(tellProvider, "it is signed with key %q, and the provider's signing keys are unreadable", id)
 	}
-	return badToken(tellProvider, "it is signed with key %q, which the provider does not publish", id)
+	return badToken(tellProvider, "it is signed with key %q, which the provider does not publish in a form that can be read", id)
 }
 
 // signedBy returns nil if one of the keys made the signature. What go-oidc checks
@@ -160,22 +144,16 @@ func (c *Client) fetchKeys(ctx context.Context, m Metadata) (json.RawMessage, er
 	return got.body, err
 }
 
-const (
-	maxRSABits = 8192 // checking a signature costs time with its square; crypto/tls has the same bound
-	maxKeys    = 100  // that are tried; providers publish two to ten
-)
+const maxKeys = 100 // that are tried; providers publish two to ten
 
 // readKeys returns the keys of a JSON Web Key Set (RFC 7517 section 5) that may have
 // signed a token whose header has this id: those with the id and those without one;
-// all of them for "". What is sound is used; unreadable reports whether such a key,
-// or the set, could not be read.
-func readKeys(published json.RawMessage, id string) (keys []crypto.PublicKey, unreadable bool) {
+// all of them for "". What cannot be read is left out.
+func readKeys(published json.RawMessage, id string) (keys []crypto.PublicKey) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if json.Unmarshal(published, &set) != nil {
-		return nil, true
-	}
+	_ = json.Unmarshal(published, &set)
 	if set.Keys == nil { // a key without a set around it
 		set.Keys = []json.RawMessage{published}
 	}
@@ -188,14 +166,13 @@ func readKeys(published json.RawMessage, id string) (keys []crypto.PublicKey, un
 		}
 		if key := readKey(fields); key != nil {
 			keys = append(keys, key)
-		} else {
-			unreadable = true
 		}
 	}
-	return keys, unreadable
+	return keys
 }
 
-// readKey returns a key that STS could use, nil for any other.
+// readKey returns a public key, nil for one that cannot be read. go-jose bounds its
+// size.
 func readKey(fields map[string]any) crypto.PublicKey {
 	// Certificates say nothing about the key, but go-jose refuses the key for a bad
 	// one. So it does for numbers in standard base64, which some providers publish.
@@ -207,16 +184,6 @@ func readKey(fields map[string]any) crypto.PublicKey {
 	}
 	data, _ := json.Marshal(bare)
 	var read jose.JSONWebKey
-	if json.Unmarshal(data, &read) != nil {
-		return nil
-	}
-	switch public := read.Key.(type) {
-	case *rsa.PublicKey:
-		if public.N.BitLen() <= maxRSABits {
-			return public
-		}
-	case *ecdsa.PublicKey:
-		return public
-	}
-	return nil
+	_ = json.Unmarshal(data, &read) // Key stays nil with an error
+	return read.Key
 }

@@ -179,12 +179,12 @@ func TestSourceFaults(t *testing.T) {
 		first                  string
 	}{
 		{"no file", "file", "", func(w *workloadWorld) { _ = os.Remove(w.file) }, usage, "no such file"},
-		{"empty file", "file", "", text(" \n"), usage, "it has 1 parts"},
+		{"empty file", "file", "", text(" \n"), usage, "not a signed JSON Web Token"},
 		{"a folder", "file", "", func(w *workloadWorld) { w.file = filepath.Dir(w.file) }, usage, "it is not a regular file"},
 		{"endless file", "file", "", func(w *workloadWorld) { w.file = "/dev/zero" }, usage, "it is not a regular file"},
 		{"huge file", "file", "", text(strings.Repeat("x", 70<<10)), usage, "it has 66560 bytes, more than 65536"},
-		{"malformed file", "file", "", text("hunter2.hunter2"), usage, "it has 2 parts"},
-		{"not only a token", "file", "", func(w *workloadWorld) { w.putText("token: " + w.env["CI_TOKEN"]) }, usage, "not a JSON Web Token"},
+		{"malformed file", "file", "", text("hunter2.hunter2"), usage, "not a signed JSON Web Token"},
+		{"not only a token", "file", "", func(w *workloadWorld) { w.putText("token: " + w.env["CI_TOKEN"]) }, usage, "not a signed JSON Web Token"},
 		{"expired file", "file", "", func(w *workloadWorld) { w.clock.Advance(time.Hour) }, usage, "it expired at 2026-11-22T10:00:00Z"},
 		{"unset variable", "env:CI_TOKEN", "", unset("CI_TOKEN"), usage, "the variable CI_TOKEN is not set"},
 		{"malformed variable", "env:CI_TOKEN", "", text("hunter2"), usage, "the ID token from the variable CI_TOKEN cannot be used"},

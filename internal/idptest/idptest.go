@@ -4,7 +4,7 @@
 package idptest
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -60,7 +60,6 @@ func WithHeader(r Reply, k, v string) Reply { r.Header = http.Header{k: {v}}; re
 type Received struct {
 	Path string
 	Form url.Values
-	Ctx  context.Context
 }
 
 // Provider is the pretend provider. It implements [http.RoundTripper].
@@ -89,12 +88,7 @@ func New(t *testing.T) *Provider {
 }
 
 // Load and Save are a memory that outlives a client.
-func (p *Provider) Load() ([]byte, error) {
-	if p.Blob == nil {
-		return nil, errors.New("nothing there")
-	}
-	return p.Blob, nil
-}
+func (p *Provider) Load() ([]byte, error) { return p.Blob, nil }
 
 // Save keeps b.
 func (p *Provider) Save(b []byte) error {
@@ -117,9 +111,7 @@ func (p *Provider) RoundTrip(request *http.Request) (*http.Response, error) {
 	switch {
 	case len(planned) > 0:
 		next = planned[0]
-		if len(planned) > 1 {
-			p.replies[path] = planned[1:]
-		}
+		p.replies[path] = planned[min(1, len(planned)-1):]
 	case strings.HasSuffix(path, "/.well-known/openid-configuration"):
 		document, _ := json.Marshal(p.Document)
 		next = OK(string(document))
@@ -129,7 +121,7 @@ func (p *Provider) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if !next.Unsent {
 		httptrace.ContextClientTrace(request.Context()).GotConn(httptrace.GotConnInfo{})
-		p.Requests = append(p.Requests, Received{path, form, request.Context()})
+		p.Requests = append(p.Requests, Received{path, form})
 	}
 	if next.Err != nil {
 		return nil, next.Err
@@ -137,13 +129,10 @@ func (p *Provider) RoundTrip(request *http.Request) (*http.Response, error) {
 	if next.Echo != nil {
 		next.Body = next.Echo(form)
 	}
-	if next.Status == 0 {
-		next.Status = 200
-	}
 	if next.Header == nil {
 		next.Header = http.Header{}
 	}
-	return &http.Response{StatusCode: next.Status, Header: next.Header, Body: io.NopCloser(strings.NewReader(next.Body)), Request: request}, nil
+	return &http.Response{StatusCode: cmp.Or(next.Status, 200), Header: next.Header, Body: io.NopCloser(strings.NewReader(next.Body)), Request: request}, nil
 }
 
 // Paths are those of the requests so far.
@@ -170,8 +159,8 @@ func Told(err error) string {
 // lines of what may reach a terminal.
 func CheckWords(t *testing.T, err error) {
 	t.Helper()
-	var f *failure.Error
-	if !errors.As(err, &f) || f.Exit < failure.ExitUsage || f.Exit > failure.ExitNetwork || len(f.Lines) == 0 || len(f.Lines) > 3 {
+	f, ok := errors.AsType[*failure.Error](err)
+	if !ok || f.Exit < failure.ExitUsage || f.Exit > failure.ExitNetwork || len(f.Lines) == 0 || len(f.Lines) > 3 {
 		t.Errorf("error %#v is not for people", err)
 		return
 	}
