@@ -126,15 +126,17 @@ func (l *Listener) take(answer Answer) bool {
 // of [idp.Client.Refresh]. It is not cancelled with ctx.
 func (l *Listener) Redeem(ctx context.Context, answer Answer) (idp.Tokens, error) {
 	if answer.denied != nil {
-		return idp.Tokens{}, fmt.Errorf("%w: %w", idp.ErrDenied, answer.denied)
+		return idp.Tokens{}, denied(answer.denied)
 	}
 	tokens, err := l.redeem(ctx, answer.code)
-	if idp.IsLost(err) || idp.IsUnreachable(err) {
-		tokens, err = l.redeem(ctx, answer.code) // the code may not have arrived
+	if idp.IsLost(err) || idp.IsUnreachable(err) { // the code may not have arrived
+		again, failed := l.redeem(ctx, answer.code)
+		if !idp.IsLost(err) || !idp.IsInvalidGrant(failed) { // else it had, and nobody refused
+			tokens, err = again, failed
+		}
 	}
-	var refused *idp.ProviderError
-	if errors.As(err, &refused) && !refused.Lost && refused.Cause == nil {
-		return idp.Tokens{}, fmt.Errorf("%w: %w", idp.ErrDenied, err)
+	if _, ok := errors.AsType[*idp.ProviderError](err); ok {
+		return idp.Tokens{}, denied(err)
 	}
 	if !tokens.IDToken.Empty() {
 		if wrong := idp.CheckNonce(tokens.IDToken, l.nonce); wrong != nil {
@@ -142,6 +144,15 @@ func (l *Listener) Redeem(ctx context.Context, answer Answer) (idp.Tokens, error
 		}
 	}
 	return tokens, err
+}
+
+// denied says of an error that the login was refused, unless it is about the provider's
+// own trouble.
+func denied(err error) error {
+	if failure.From(err).Exit == failure.ExitNetwork {
+		return err
+	}
+	return fmt.Errorf("%w: %w", idp.ErrDenied, err)
 }
 
 func (l *Listener) redeem(ctx context.Context, code secret.String) (idp.Tokens, error) {

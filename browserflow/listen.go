@@ -88,21 +88,18 @@ func (l *Listener) read(query string) (answer Answer, problem string) {
 // bind listens on the first of the redirect URIs that is free, and returns it with its
 // port.
 func bind(redirectURIs []string) (redirect *url.URL, sockets []net.Listener, err error) {
-	var taken []string
+	var reasons []string
 	for _, uri := range redirectURIs {
-		u, err := url.Parse(uri)
-		if err != nil {
-			return nil, nil, err // package profile has checked them
-		}
+		u, _ := url.Parse(uri) // package profile has checked them
 		if sockets, err = listen(u.Hostname(), cmp.Or(u.Port(), "0")); err == nil {
 			_, port, _ := net.SplitHostPort(sockets[0].Addr().String())
 			u.Host = net.JoinHostPort(u.Hostname(), port)
 			return u, sockets, nil
 		}
-		taken = append(taken, u.Host)
+		reasons = append(reasons, err.Error())
 	}
-	return nil, nil, failure.New(failure.ExitUsage, nil, "nothing can listen on "+strings.Join(taken, ", ")+", the redirect_uri of {section}: other programs do.",
-		"End one of them, or register a further address at the provider and add it there.")
+	return nil, nil, failure.New(failure.ExitUsage, nil, "nothing can listen on the redirect_uri of {section} ("+strings.Join(reasons, "; ")+").",
+		"End the program that listens there, or register a further address at the provider and add it there.")
 }
 
 // listen listens on a host of this machine. A browser may take localhost for either

@@ -129,7 +129,7 @@ func TestDoctorTells(t *testing.T) {
 		{sandbox.Options{OmitDeviceEndpoint: true}, "", "flow", stateOK, "browser (the provider has no device endpoint), which"},
 		{sandbox.Options{OmitDeviceEndpoint: true}, "flow = device\n", "flow", stateBroken, "names no device_authorization_endpoint"},
 		{sandbox.Options{OmitAuthorization: true}, "flow = browser\n", "flow", stateBroken, "names no authorization_endpoint"},
-		{sandbox.Options{}, "flow = browser\nredirect_uri = http://" + taken.Addr().String() + "/\n", "flow", stateBroken, "nothing can listen on " + taken.Addr().String()},
+		{sandbox.Options{}, "flow = browser\nredirect_uri = http://" + taken.Addr().String() + "/\n", "flow", stateBroken, "nothing can listen on the redirect_uri of [daypass-idp corp] (listen tcp " + taken.Addr().String()},
 		{sandbox.Options{NoRefreshToken: true}, "", "renewal", stateOK, "to enable refresh tokens for client daypass-sandbox"},
 		{sandbox.Options{}, "scopes = openid email\n", "renewal", stateOK, "The scopes in [daypass-idp corp] lack offline_access"},
 		{sandbox.Options{NoRefreshToken: true, Scopes: []string{"openid", "email"}}, "", "renewal", stateOK, "offers no scope offline_access"},
