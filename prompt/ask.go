@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
-
-	"golang.org/x/term"
+	"unicode/utf8"
 
 	"github.com/daypass/daypass/secret"
 )
@@ -57,36 +55,15 @@ func (t *Terminal) Ask(ctx context.Context, question, byDefault string) (string,
 
 // AskSecret asks for a secret, which is not shown while it is typed.
 func (t *Terminal) AskSecret(ctx context.Context, question string) (secret.String, error) {
-	question = Clean(question) + " (not shown): "
-	read, hidden := t.readLine, func() bool { return true }
-	if t.keys != nil {
-		fd := int(t.keys.Fd()) // makes the descriptor blocking, which ReadPassword needs
-		before, err := term.GetState(fd)
-		if err != nil {
-			return secret.String{}, err
-		}
-		// ReadPassword restores the terminal itself, unless Ctrl-C ends ctx first.
-		defer func() { _ = term.Restore(fd, before) }()
-		read = func() (string, error) {
-			line, err := term.ReadPassword(fd)
-			return string(line), err
-		}
-		hidden = func() bool {
-			now, err := term.GetState(fd)
-			return err != nil || *now != *before
-		}
+	show, err := t.hide() // first, for whoever answers at once
+	if err != nil {
+		return secret.String{}, err
 	}
-	asked := make(chan error, 1)
-	go func() {
-		// Who answers at once must find the terminal's echo off. A terminal without
-		// echo does not change.
-		for patience := 1000; patience > 0 && !hidden(); patience-- {
-			time.Sleep(time.Millisecond)
-		}
-		asked <- t.write(question, 0)
-	}()
-	answer, err := untilDone(ctx, read)
-	err = errors.Join(err, <-asked)
+	defer show()
+	if err := t.write(Clean(question)+" (not shown): ", 0); err != nil {
+		return secret.String{}, err
+	}
+	answer, err := untilDone(ctx, t.readLine)
 	_ = t.write("\n", 0) // in the place of the one that was typed
 	return secret.New(strings.TrimSpace(answer)), err
 }
@@ -109,17 +86,33 @@ func untilDone(ctx context.Context, read func() (string, error)) (string, error)
 	}
 }
 
-// readLine reads a line of at most 4096 bytes, and not a byte further: what was
-// typed ahead belongs to the next question.
+// maxAnswer bounds an answer, in bytes: an address with the code of a login in it is
+// the longest.
+const maxAnswer = 32 << 10
+
+// readLine reads a line, and not a byte further: what was typed ahead belongs to the
+// next question. It edits what a terminal that hides a line does not.
 func (t *Terminal) readLine() (string, error) {
-	line := make([]byte, 0, 4096)
-	for len(line) < cap(line) {
-		n, err := t.device.Read(line[len(line) : len(line)+1])
-		if line = line[:len(line)+n]; n == 1 && line[len(line)-1] == '\n' || errors.Is(err, io.EOF) && len(line) > 0 {
+	var line []byte
+	for one := make([]byte, 1); len(line) < maxAnswer; {
+		n, err := t.device.Read(one)
+		switch {
+		case n == 0 && len(line) > 0 && errors.Is(err, io.EOF), n == 1 && one[0] == '\n':
 			return string(line), nil
-		}
-		if err != nil {
+		case n == 0 && err != nil:
 			return "", err
+		case n == 0:
+		case one[0] == '\b', one[0] == 0x7f: // Backspace
+			_, last := utf8.DecodeLastRune(line)
+			line = line[:len(line)-last]
+		case one[0] == 'U'-'@': // Ctrl-U
+			line = nil
+		case one[0] == 'D'-'@': // Ctrl-D
+			if len(line) == 0 {
+				return "", io.EOF
+			}
+		default:
+			line = append(line, one[0])
 		}
 	}
 	return "", errors.New("the answer is too long")

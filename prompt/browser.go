@@ -110,9 +110,6 @@ func RunOpener(target string) error {
 	if err := address.Check(target, true); err != nil {
 		return err
 	}
-	// As nil they become the null device. Any other writer becomes a pipe whose
-	// end is waited for, and by default they are our stdout and stderr.
-	browser.Stdout, browser.Stderr = nil, nil
 	if err := browser.OpenURL(target); err != nil {
 		return fmt.Errorf("cannot open a browser: %w", err)
 	}

@@ -125,21 +125,6 @@ func TestOpenerIsDetached(t *testing.T) {
 	}
 }
 
-// What the system's opener prints must not end up in somebody's credentials.
-func TestOpenerIsSilent(t *testing.T) {
-	folder := t.TempDir()
-	script := "#!/bin/sh\necho $1 noise\necho noise >&2\n>$0.ran\n"
-	must(t, os.WriteFile(filepath.Join(folder, "xdg-open"), []byte(script), 0o700))
-	t.Setenv("PATH", folder)
-	output, err := playing("opener", "open-browser", link).CombinedOutput()
-	if err != nil || len(output) > 0 {
-		t.Errorf("%v, output %q", err, output)
-	}
-	if _, err := os.Stat(filepath.Join(folder, "xdg-open.ran")); err != nil {
-		t.Errorf("it did not run: %v", err)
-	}
-}
-
 // An opener that ends with an error was no browser; one that ends well handed the
 // address to a browser that was open already.
 func TestOpenerThatEnds(t *testing.T) {

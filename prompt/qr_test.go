@@ -14,17 +14,12 @@ func TestDrawQR(t *testing.T) {
 	must(t, err)
 	const margin = 2
 	modules := readDrawing(t, drawQR(link, 37, 19)) // exactly enough
-	if len(modules) != 38 || code.Size+2*margin != 37 {
-		t.Fatalf("%d rows of modules", len(modules))
+	if len(modules) != 38*37 || code.Size+2*margin != 37 {
+		t.Fatalf("%d modules", len(modules))
 	}
-	for y, row := range modules {
-		if len(row) != 37 {
-			t.Fatalf("row %d has %d modules", y, len(row))
-		}
-		for x, black := range row {
-			if want := code.Black(x-margin, y-margin); black != want {
-				t.Fatalf("module %d,%d is black: %v, want %v", x, y, black, want)
-			}
+	for i, black := range modules {
+		if x, y := i%37, i/37; black != code.Black(x-margin, y-margin) {
+			t.Fatalf("module %d,%d is black: %v", x, y, black)
 		}
 	}
 	for _, room := range [][2]int{{36, 60}, {120, 18}, {0, 0}, {-1, -5}} {
@@ -65,26 +60,21 @@ func TestShowDrawsQR(t *testing.T) {
 	}
 }
 
-// readDrawing reads a drawing back into modules: true is black. It knows the
-// characters of a terminal, and no QR code.
-func readDrawing(t *testing.T, drawing string) [][]bool {
+// readDrawing reads a drawing back into modules, row by row: true is black. It knows
+// the characters of a terminal, and no QR code.
+func readDrawing(t *testing.T, drawing string) (modules []bool) {
 	t.Helper()
-	var modules [][]bool
 	for line := range strings.Lines(drawing) {
 		blocks, black := strings.CutPrefix(line, "\x1b[0;30;47m") // on white
 		blocks, reset := strings.CutSuffix(blocks, "\x1b[0m\n")
-		if !black || !reset {
-			t.Fatalf("a line is not drawn in colours of its own: %q", line)
+		if !black || !reset || strings.Trim(blocks, " \u2580\u2584\u2588") != "" {
+			t.Fatalf("a line is not drawn in blocks and colours of its own: %q", line)
 		}
-		var above, below []bool
-		for _, r := range blocks {
-			if !strings.ContainsRune(" \u2580\u2584\u2588", r) {
-				t.Fatalf("unknown character %q", r)
+		for _, half := range []string{"\u2580\u2588", "\u2584\u2588"} { // above, below
+			for _, block := range blocks {
+				modules = append(modules, strings.ContainsRune(half, block))
 			}
-			above = append(above, r == '\u2580' || r == '\u2588')
-			below = append(below, r == '\u2584' || r == '\u2588')
 		}
-		modules = append(modules, above, below)
 	}
 	return modules
 }

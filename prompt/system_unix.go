@@ -31,7 +31,7 @@ func OpenTerminal() (*Terminal, error) {
 		return nil, err
 	}
 	kind := os.Getenv("TERM")
-	return &Terminal{device: d, keys: file, size: d.size, dumb: kind == "" || kind == "dumb", utf8: speaksUTF8(os.Getenv)}, nil
+	return &Terminal{device: d, size: d.size, hide: d.hide, dumb: kind == "" || kind == "dumb", utf8: speaksUTF8(os.Getenv)}, nil
 }
 
 // Session is the id of the process's session, which has one terminal.
@@ -76,6 +76,26 @@ func (d device) checkForeground() (err error) {
 func (d device) size() (width, height int) {
 	d.control(func(fd int) { width, height, _ = term.GetSize(fd) })
 	return width, height
+}
+
+// hide turns the echo off, and with it the editing of lines, which bounds them: at 1024
+// bytes on macOS, at 4096 on Linux. The address that a browser ends up on can be longer.
+func (d device) hide() (show func(), err error) {
+	var before *unix.Termios
+	set := func(mode *unix.Termios) {
+		if err = d.checkForeground(); err == nil { // or the kernel would stop us (SIGTTOU)
+			d.control(func(fd int) { err = unix.IoctlSetTermios(fd, setTermios, mode) })
+		}
+	}
+	d.control(func(fd int) { before, err = unix.IoctlGetTermios(fd, getTermios) })
+	if err != nil {
+		return nil, err
+	}
+	hidden := *before
+	hidden.Lflag &^= unix.ECHO | unix.ICANON
+	hidden.Cc[unix.VMIN], hidden.Cc[unix.VTIME] = 1, 0
+	set(&hidden)
+	return func() { set(before) }, err
 }
 
 // control calls f with the descriptor, unless it is closed. os.File.Fd would make

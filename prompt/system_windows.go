@@ -29,7 +29,7 @@ func OpenTerminal() (*Terminal, error) {
 	// Consoles know colours since Windows 10, and have to be asked for them.
 	err = windows.SetConsoleMode(windows.Handle(out.Fd()), c.mode|windows.ENABLE_PROCESSED_OUTPUT|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING)
 	// utf8: package os writes UTF-16 to a console.
-	return &Terminal{device: c, keys: in, size: c.size, dumb: err != nil, utf8: true}, nil
+	return &Terminal{device: c, size: c.size, hide: c.hide, dumb: err != nil, utf8: true}, nil
 }
 
 // Session is 0: a console has no number.
@@ -52,6 +52,15 @@ func (c console) Close() error {
 func (c console) size() (width, height int) {
 	width, height, _ = term.GetSize(int(c.Fd())) // 0 by 0 if it fails
 	return width, height
+}
+
+// hide turns the echo off.
+func (c console) hide() (show func(), err error) {
+	keys, before := windows.Handle(c.in.Fd()), uint32(0)
+	if err = windows.GetConsoleMode(keys, &before); err == nil {
+		err = windows.SetConsoleMode(keys, before&^windows.ENABLE_ECHO_INPUT|windows.ENABLE_LINE_INPUT|windows.ENABLE_PROCESSED_INPUT)
+	}
+	return func() { _ = windows.SetConsoleMode(keys, before) }, err
 }
 
 // detach separates cmd from our console and its Ctrl-C. Handles need no care:

