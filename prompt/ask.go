@@ -40,12 +40,12 @@ func (t *Terminal) Ask(ctx context.Context, question, byDefault string) (string,
 	if byDefault != "" {
 		question += " [" + byDefault + "]"
 	}
-	if err := t.write(Clean(question)+": ", 0); err != nil {
+	if err := t.write(Clean(question) + ": "); err != nil {
 		return "", err
 	}
 	answer, err := untilDone(ctx, t.readLine)
 	if err != nil {
-		_ = t.write("\n", 0) // what follows does not belong behind the question and its ^C
+		_ = t.write("\n") // what follows does not belong behind the question and its ^C
 	}
 	if answer = strings.TrimSpace(answer); answer == "" {
 		answer = byDefault
@@ -60,11 +60,11 @@ func (t *Terminal) AskSecret(ctx context.Context, question string) (secret.Strin
 		return secret.String{}, err
 	}
 	defer show()
-	if err := t.write(Clean(question)+" (not shown): ", 0); err != nil {
+	if err := t.write(Clean(question) + " (not shown): "); err != nil {
 		return secret.String{}, err
 	}
 	answer, err := untilDone(ctx, t.readLine)
-	_ = t.write("\n", 0) // in the place of the one that was typed
+	_ = t.write("\n") // in the place of the one that was typed
 	return secret.New(strings.TrimSpace(answer)), err
 }
 

@@ -36,7 +36,7 @@ type Terminal struct {
 	utf8   bool
 
 	mu    sync.Mutex
-	drawn int // columns of the line that is being rewritten, 0 if there is none
+	drawn bool // the last line is being rewritten
 }
 
 // Close restores and closes the terminal device.
@@ -52,7 +52,7 @@ func (t *Terminal) Show(r Request, now time.Time) error {
 	if width, height := t.size(); r.QR && t.utf8 && !t.dumb && width > 0 {
 		text += drawQR(r.address(), width-1, height-rows(text, width)-1)
 	}
-	return t.write(text, 0)
+	return t.write(text)
 }
 
 // Say writes text of one or more lines. Each line is cleaned.
@@ -61,7 +61,7 @@ func (t *Terminal) Say(text string) error {
 	for line := range strings.Lines(text) {
 		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}
-	return t.write(b.String(), 0)
+	return t.write(b.String())
 }
 
 // Countdown says for how long the code userCode can still be approved, in a line
@@ -95,7 +95,7 @@ func (t *Terminal) Waiting(ctx context.Context, what func() string, now func() t
 // second until ctx ends. An empty line is not drawn, and a terminal that cannot
 // rewrite lines gets it once. The login does not depend on it: a failure is left alone.
 func (t *Terminal) rewrite(ctx context.Context, sleep func(context.Context, time.Duration) error, line func() string) {
-	defer func() { _ = t.write("", 0) }()
+	defer func() { _ = t.write("") }()
 	for ctx.Err() == nil {
 		text := []rune(Clean(line()))
 		width, _ := t.size()
@@ -103,11 +103,10 @@ func (t *Terminal) rewrite(ctx context.Context, sleep func(context.Context, time
 		switch {
 		case len(text) == 0:
 		case t.dumb || width <= 0:
-			_ = t.write(string(text)+"\n", 0)
+			_ = t.write(string(text) + "\n")
 			<-ctx.Done()
 		default:
-			text = text[:min(len(text), width)]
-			_ = t.write(string(text), len(text))
+			_ = t.draw(string(text[:min(len(text), width)]), true)
 		}
 		if sleep(ctx, time.Second) != nil {
 			return
@@ -115,11 +114,13 @@ func (t *Terminal) rewrite(ctx context.Context, sleep func(context.Context, time
 	}
 }
 
-// write puts text in the place of the line that is being rewritten, which is drawn
-// again below: it is removed with spaces, which every terminal understands. drawn is
-// how many columns of text are to be rewritten in turn, or 0. It is one write, so
+// write writes text in the place of the line that is being rewritten, which is drawn
+// again below.
+func (t *Terminal) write(text string) error { return t.draw(text, false) }
+
+// draw writes text, which may be a line to be rewritten in turn. It is one write, so
 // that those of several processes do not mix.
-func (t *Terminal) write(text string, drawn int) error {
+func (t *Terminal) draw(text string, rewritten bool) error {
 	if !t.utf8 {
 		// An 8-bit terminal takes some bytes of UTF-8 for control characters.
 		text = strings.Map(func(r rune) rune {
@@ -131,19 +132,12 @@ func (t *Terminal) write(text string, drawn int) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before := t.drawn
-	if before > 0 {
-		before += len("^C") // which the terminal may have put behind it
-	}
-	if width, _ := t.size(); width > 0 {
-		before = min(before, width-1)
-	}
-	if before > 0 {
-		text = "\r" + strings.Repeat(" ", before) + "\r" + text
+	if t.drawn {
+		text = "\r\x1b[K" + text // erases the line, and the ^C behind it
 	}
 	_, err := io.WriteString(t.device, text)
 	if err == nil {
-		t.drawn = drawn
+		t.drawn = rewritten
 	}
 	return err
 }

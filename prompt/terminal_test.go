@@ -14,7 +14,7 @@ import (
 )
 
 // screen is a terminal's screen as far as these tests need it: it knows line
-// feed, carriage return and the wrap at the last column.
+// feed, carriage return, the end of a line erased and the wrap at the last column.
 type screen struct {
 	width, height int
 	keys          io.Reader // what is typed
@@ -43,9 +43,11 @@ func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.raw.Write(p)
-	for _, r := range string(p) {
+	for _, r := range strings.ReplaceAll(string(p), "\x1b[K", "\v") {
 		last := len(s.lines) - 1
 		switch r {
+		case '\v': // erase to the end of the line
+			s.lines[last] = s.lines[last][:min(s.column, len(s.lines[last]))]
 		case '\r':
 			s.column = 0
 		case '\n':
@@ -178,7 +180,7 @@ func TestTerminalThatCannotRewrite(t *testing.T) {
 // The terminal shows a Ctrl-C behind the line that is being rewritten.
 func TestNothingStaysOfACtrlC(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
-	if err := terminal.write("waiting for approval", 20); err != nil {
+	if err := terminal.draw("waiting for approval", true); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = screen.Write([]byte("^C"))
