@@ -126,8 +126,9 @@ func judge(got idp.Answer, a *Authorization, now time.Time) (tokens idp.Tokens, 
 		a.backOff(now, got.RetryAfter)
 		return idp.Tokens{}, true, err
 	case got.Code == "expired_token", got.Code == "code_expired", // the latter: older Entra
-		// Entra's numbers are for a code that nobody has entered in time.
-		got.Code == "invalid_grant" && (!now.Before(a.Expires) || slices.Contains([]string{"AADSTS70019", "AADSTS70020"}, got.Event())):
+		// Entra's numbers are for a code that nobody has entered in time; and an answer that
+		// was lost may have used it up.
+		got.Code == "invalid_grant" && (!now.Before(a.Expires) && !a.Unanswered || slices.Contains([]string{"AADSTS70019", "AADSTS70020"}, got.Event())):
 		return idp.Tokens{}, false, ErrExpired
 	}
 	return idp.Tokens{}, false, because(idp.ErrDenied, err)

@@ -124,6 +124,7 @@ func TestAwaitPollsInTime(t *testing.T) {
 		{"Auth0: expired_token, then invalid_grant", nil, []reply{refusal(403, "expired_token"), refusal(403, "invalid_grant")}, []int{5}, ErrExpired, 0},
 		{"the code expires: one last poll at the end", func(a *Authorization) { a.Expires = noon.Add(12 * time.Second) }, []reply{pending}, []int{5, 10, 15}, ErrExpired, 0},
 		{"a back-off does not sleep through the end", func(a *Authorization) { a.Expires = noon.Add(30 * time.Second) }, []reply{broken, broken, tokens}, []int{5, 15, 25}, nil, 0},
+		{"the answer was lost that used the code up", func(a *Authorization) { a.Expires = noon.Add(15 * time.Second) }, []reply{broken, refusal(400, "invalid_grant")}, []int{5, 15}, idp.ErrDenied, 0},
 		{"interval longer than the code", func(a *Authorization) { a.Expires = noon.Add(3 * time.Second) }, []reply{tokens}, []int{5}, nil, 0},
 		{"a clock that was set back", func(a *Authorization) { a.NextPoll = noon.Add(time.Hour) }, []reply{tokens}, []int{60}, nil, 0},
 	}
