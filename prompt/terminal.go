@@ -91,22 +91,23 @@ func (t *Terminal) Waiting(ctx context.Context, what func() string, now func() t
 	})
 }
 
-// rewrite draws what line returns, cleaned and cut to the width at hand, each
-// second until ctx ends. An empty line is not drawn, and a terminal that cannot
+// rewrite draws what line returns, cleaned, or the words of it that fit, each second
+// until ctx ends. An empty line is not drawn, and a terminal that cannot
 // rewrite lines gets it once. The login does not depend on it: a failure is left alone.
 func (t *Terminal) rewrite(ctx context.Context, sleep func(context.Context, time.Duration) error, line func() string) {
 	defer func() { _ = t.write("") }()
 	for ctx.Err() == nil {
-		text := []rune(Clean(line()))
+		text := Clean(line())
 		width, _ := t.size()
-		width-- // after the last column, the cursor is on the next line of some terminals
 		switch {
-		case len(text) == 0:
-		case t.dumb || width <= 0:
-			_ = t.write(string(text) + "\n")
+		case text == "":
+		case t.dumb || width <= 1:
+			_ = t.write(text + "\n")
 			<-ctx.Done()
 		default:
-			_ = t.draw(string(text[:min(len(text), width)]), true)
+			// After the last column, the cursor is on the next line of some terminals.
+			words, _, _ := strings.Cut(Wrap("", text, "", width-1), "\n")
+			_ = t.draw(words, true)
 		}
 		if sleep(ctx, time.Second) != nil {
 			return

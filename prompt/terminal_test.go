@@ -104,7 +104,7 @@ func TestCountdown(t *testing.T) {
 			"waiting for approval of LBJX-WZVT, 9:59 left. Ctrl-C keeps the code.",
 		}},
 		{"LBJX-WZVT", 10 * time.Minute, 40, "", []string{
-			"waiting for approval of LBJX-WZVT, 10:0",
+			"waiting for approval of LBJX-WZVT,", // no half of a time
 			"waiting for approval of LBJX-WZVT, 9:59",
 		}},
 		{"", time.Second, 80, "", []string{"waiting for approval, 0:01 left.", "waiting for approval, 0:00 left.", "waiting for approval, 0:00 left."}},
