@@ -3,27 +3,14 @@
 package e2e
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// set puts a line into the section of the login.
-func (c *computer) set(line string) {
-	c.t.Helper()
-	path := filepath.Join(c.folder, "home/.aws/config")
-	config, err := os.ReadFile(path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	write(c.t, path, strings.Replace(string(config), "client_id", line+"\nclient_id", 1))
-}
-
-// Both flows work with two certified providers, from a cold aws command to a renewal.
+// Both flows work with two certified providers, from a cold aws command to a renewal and
+// a logout. Programs that do not know credential_process get the credentials from exec.
 func TestBothFlows(t *testing.T) {
 	for _, test := range []struct{ provider, flow, answer string }{
 		{"oidc-provider", "device", "approve"},
@@ -35,21 +22,37 @@ func TestBothFlows(t *testing.T) {
 			t.Parallel()
 			start := startZitadel
 			if test.provider == "oidc-provider" {
-				start = func(t *testing.T) *provider { return startProvider(t, providerOptions{}) }
+				start = func(t *testing.T) *provider {
+					return startProvider(t, providerOptions{NoDeviceCodes: test.flow == "browser"})
+				}
 			}
-			c := startComputer(t, start(t), sandbox.Options{})
-			c.configure("dev")
-			c.set("flow = " + test.flow)
+			c := newComputer(t, start(t), sandbox.Options{})
+			section := c.section("corp", "storage = keyring", "flow = "+test.flow)
+			if test.provider+test.flow == "oidc-providerbrowser" {
+				section = c.section("corp", "storage = keyring") // there are no device codes, so this needs no setting
+			}
+			c.writeConfig(section, c.profile("dev", "corp"))
 			tabs := c.openDesktop(test.answer)
-			if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
-				log, _ := os.ReadFile(filepath.Join(c.folder, "browser.log"))
-				t.Fatalf("%+v\n%s", r, log)
+			term := c.inTerminal(c.cli("dev")...)
+			if code := term.wait(); code != 0 || !strings.Contains(term.Screen(), arn("dev")) {
+				t.Fatalf("exit code %d:\n%s\n%s", code, term.Screen(), c.read("browser.log"))
 			}
-			if len(tabs()) != 1 {
-				t.Errorf("tabs %q", tabs())
+			if opened := tabs(); len(opened) != 1 || test.flow == "device" && !strings.Contains(term.Screen(), opened[0]) {
+				t.Errorf("opened %q, the terminal shows:\n%s", opened, term.Screen())
+			}
+			if test.flow == "browser" {
+				await(t, "the last page", func() bool { return strings.HasSuffix(c.read("browser.log"), "\n") }) // daypass does not
+				if page := c.read("browser.log"); !strings.HasPrefix(page, "taro@example.com is logged in to 127.0.0.1:") || strings.ContainsAny(page, "?=") {
+					t.Errorf("the last page: %s", page)
+				}
 			}
 			if r := c.run(installed.daypass, "console", "--print", "--profile", "dev"); r.code != 0 || !strings.Contains(r.stdout, "SigninToken=") {
 				t.Errorf("console: exit code %d\n%s", r.code, r.stderr)
+			}
+			c.env["AWS_PROFILE"] = "of something else"
+			r := c.say("exec", "--profile", "dev", "--", installed.aws, "sts", "get-caller-identity", "--endpoint-url", c.aws.STSEndpoint)
+			if r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
+				t.Errorf("exec: %+v", r)
 			}
 			if test.provider+test.flow == "zitadeldevice" {
 				return // its example forgets whose refresh token it gave out for a device code
@@ -57,42 +60,21 @@ func TestBothFlows(t *testing.T) {
 			if r := c.say("login", "--profile", "dev"); r.code != 0 || r.stdout != "daypass: still logged in to corp as taro@example.com; renews by itself.\n" {
 				t.Errorf("login again: %+v", r)
 			}
+			if c.items() == 0 {
+				t.Error("the Secret Service holds nothing after a login")
+			}
 			if r := c.say("logout", "--profile", "dev"); r.code != 0 || !strings.Contains(r.stdout, "Logged out of corp") {
 				t.Errorf("logout: %+v", r)
 			}
+			if n := c.items(); n != 0 {
+				t.Errorf("the Secret Service holds %d items after the logout", n)
+			}
+			if n := c.provider.count("/token/revocation"); n != 1 && test.provider == "oidc-provider" { // which keeps a log
+				t.Errorf("%d revocations, want 1", n)
+			}
+			c.closeDesktop()
+			c.ends(3, "profile dev needs a login", "process", "--profile", "dev")
 		})
-	}
-}
-
-// However many callers start on nothing, there is one authorization and one tab, and a
-// provider without device codes needs nothing but issuer and client id.
-func TestCrowdWithOneBrowserTab(t *testing.T) {
-	t.Parallel()
-	const callers = 25
-	c := newComputer(t, options{provider: providerOptions{NoDeviceCodes: true}})
-	c.configure("dev", "staging")
-	tabs := c.openDesktop("login")
-	results := make([]result, callers)
-	var crowd sync.WaitGroup
-	for i := range results {
-		crowd.Go(func() { results[i] = c.process([]string{"dev", "staging"}[i%2]) })
-	}
-	crowd.Wait()
-	for _, r := range results {
-		credentials(t, r)
-	}
-	if n := c.provider.count("/token", "authorization_code"); n != 1 || len(tabs()) != 1 {
-		t.Errorf("%d codes redeemed, tabs %q", n, tabs())
-	}
-	var page string
-	await(t, "the last page", func() bool { // the callers do not wait for it
-		data, err := os.ReadFile(filepath.Join(c.folder, "browser.log"))
-		must(t, err)
-		page = string(data)
-		return strings.HasSuffix(page, "\n")
-	})
-	if !strings.HasPrefix(page, "taro@example.com is logged in to 127.0.0.1:") || strings.ContainsAny(page, "?=") {
-		t.Errorf("the last page: %s", page)
 	}
 }
 
@@ -100,15 +82,12 @@ func TestCrowdWithOneBrowserTab(t *testing.T) {
 // which nobody sees.
 func TestPastedAddress(t *testing.T) {
 	t.Parallel()
-	c := newComputer(t, options{provider: providerOptions{NoDeviceCodes: true}})
-	c.configure("dev")
-	c.set("redirect_uri = http://localhost/callback")
-	if r := c.process("dev"); r.code != 3 || !strings.Contains(r.stderr, "there is no terminal to ask on") {
-		t.Errorf("nobody there: %+v", r)
-	}
+	c := newComputer(t, startProvider(t, providerOptions{NoDeviceCodes: true}), sandbox.Options{})
+	c.writeConfig(c.section("corp", "redirect_uri = http://localhost/callback"), c.profile("dev", "corp"))
+	c.ends(3, "there is no terminal to ask on", "process", "--profile", "dev")
 	term := c.inTerminal(installed.daypass, "login", "--no-browser", "--profile", "dev")
 	address := term.waitFor(`(http://127\.0\.0\.1:\d+/auth\?\S+)`)[1]
-	r := c.run(installed.node, installed.approve(), address, "paste")
+	r := c.run(installed.node, installed.in("provider/approve.mjs"), address, "paste")
 	pasted := strings.TrimSpace(r.stdout)
 	if r.code != 0 || !strings.Contains(pasted, "code=") {
 		t.Fatalf("the browser elsewhere: %+v", r)

@@ -5,8 +5,8 @@ package e2e
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,28 +14,30 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// The AWS CLI and SDKs have a chained role by credential_process, and renewed twice
-// while one command runs by daypass exec --serve.
+// The AWS CLI and SDKs have a chained role by credential_process, which each starts in
+// its own way, and renewed twice while one command runs by daypass exec --serve. The
+// first start brings the tab.
 func TestChainedRoleInTheSDKs(t *testing.T) {
 	t.Parallel()
 	const spoke = "arn:aws:iam::111122223333:role/spoke"
 	// Old versions do not read the variable.
 	identity := installed.aws + " sts get-caller-identity --query Arn --output text --endpoint-url $AWS_ENDPOINT_URL_STS"
-	for name, client := range map[string]struct{ once, often []string }{
-		"aws": {[]string{"sh", "-c", identity + " --profile spoke"}, []string{"sh", "-c", "for i in 1 2 3 4; do " + identity + "; sleep 3; done"}},
-		"boto3": {[]string{"/usr/bin/python3", filepath.Join(installed.folder, "identity.py"), "spoke"},
-			[]string{"/usr/bin/python3", filepath.Join(installed.folder, "identity.py"), "", "3"}},
-		"go": {[]string{installed.goSDK, "spoke"}, []string{installed.goSDK, "", "3"}},
+	type client struct{ once, often []string }
+	both := func(argv ...string) client {
+		return client{append(slices.Clone(argv), "spoke"), append(slices.Clone(argv), "", "3")}
+	}
+	for name, client := range map[string]client{
+		"aws":        {[]string{"sh", "-c", identity + " --profile spoke"}, []string{"sh", "-c", "for i in 1 2 3 4; do " + identity + "; sleep 3; done"}},
+		"boto3":      both("/usr/bin/python3", installed.in("identity.py")),
+		"go":         both(installed.module("gosdk")),
+		"javascript": both(installed.node, installed.in("jssdk/identity.mjs")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newSandboxComputer(t, sandbox.Options{})
-			c.writeConfig(c.section("corp") + c.profile("hub", "corp") + strings.NewReplacer(
-				"daypass_idp = corp", "daypass_source_profile = hub").Replace(c.profile("spoke", "corp")))
-			c.aws.AutoApprove("taro")
-			if r := c.say("login", "--profile", "spoke"); r.code != 0 {
-				t.Fatalf("%+v", r)
-			}
+			c := newComputer(t, nil, sandbox.Options{})
+			c.writeConfig(c.section("corp"), c.profile("hub", "corp"),
+				strings.Replace(c.profile("spoke", "corp"), "daypass_idp = corp", "daypass_source_profile = hub", 1))
+			person := c.startPerson()
 			must(t, c.aws.Trust(spoke, c.say("trust-policy", "--profile", "spoke").stdout))
 			c.env["AWS_ENDPOINT_URL_STS"] = c.aws.STSEndpoint // for the SDKs
 			c.aws.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -51,8 +53,8 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 				return true
 			})
 			const want = "arn:aws:sts::111122223333:assumed-role/spoke/taro@example.com\n"
-			if r := c.run(client.once...); r.code != 0 || r.stdout != want {
-				t.Errorf("%+v", r)
+			if r := c.run(client.once...); r.code != 0 || r.stdout != want || r.stderr != "" || len(person.opened()) != 1 {
+				t.Errorf("%+v, tabs %q", r, person.opened())
 			}
 			before := c.aws.Count("sts:chained")
 			r := c.say(append([]string{"exec", "--serve", "--profile", "spoke", "--"}, client.often...)...)
@@ -79,14 +81,10 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 // Ctrl-C there reaches the command once.
 func TestServeAsksOnTheTerminal(t *testing.T) {
 	t.Parallel()
-	c := newSandboxComputer(t, sandbox.Options{})
-	c.writeConfig(c.section("corp") + c.profile("dev", "corp"))
-	c.aws.AutoApprove("taro")
-	if r := c.say("login", "--profile", "dev"); r.code != 0 {
-		t.Fatalf("%+v", r)
-	}
-	c.aws.AutoApprove("")
-	client := "/usr/bin/python3 " + filepath.Join(installed.folder, "identity.py") + ` ""`
+	c := newComputer(t, nil, sandbox.Options{})
+	c.writeConfig(c.section("corp"), c.profile("dev", "corp"))
+	c.login("dev")
+	client := "/usr/bin/python3 " + installed.in("identity.py") + ` ""`
 	c.env["AWS_ENDPOINT_URL_STS"], c.env["DAYPASS"] = c.aws.STSEndpoint, installed.daypass
 	// A shell takes two signals for one.
 	const counts = `

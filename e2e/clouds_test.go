@@ -4,8 +4,8 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +22,9 @@ const (
 // It reaches the clouds by their real names, through a proxy.
 func newCloudComputer(t *testing.T, o sandbox.Options) *computer {
 	t.Helper()
-	c := newComputer(t, options{aws: o})
-	c.configure("dev")
-	config := filepath.Join(c.folder, "home/.aws/config")
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, config, string(text)+"daypass_azure_tenant = "+azureTenant+"\ndaypass_azure_client_id = "+azureApp+"\n\n[profile vm]\ndaypass_azure_via = imds\n")
+	c := newComputer(t, startProvider(t, providerOptions{}), o)
+	c.writeConfig(c.section("corp", "storage = keyring"), c.profile("dev", "corp")+"daypass_azure_tenant = "+azureTenant+"\ndaypass_azure_client_id = "+azureApp,
+		"[profile vm]\ndaypass_azure_via = imds\n")
 	c.aws.Federate(sandbox.FederatedCredential{Tenant: azureTenant, ClientID: azureApp, Issuer: sandbox.OutboundIssuer, Subject: "arn:aws:iam::111122223333:role/dev", Audience: "api://AzureADTokenExchange"})
 	c.aws.PutVaultSecret(azureTenant, "corp-kv", "db", "value-of-the-vault-4711")
 	c.aws.PutVaultSecret(sandbox.AzureTenant, "vm-kv", "db", "value-for-the-machine-4711")
@@ -39,75 +34,61 @@ func newCloudComputer(t *testing.T, o sandbox.Options) *computer {
 		t.Fatalf("login: %s", r.stderr)
 	}
 	c.closeDesktop() // Chromium has a network of its own in mind
-	proxy, err := sandbox.StartInternet(http.HandlerFunc(c.aws.Cloud), sandbox.CloudHosts()...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
+	c.onInternet(c.aws.Cloud, sandbox.CloudHosts(), "login.microsoftonline.com", "corp-kv.vault.azure.net", "vm-kv.vault.azure.net")
+	c.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"], c.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = c.aws.URL+"/secretsmanager", c.aws.URL
+	return c
+}
+
+// onInternet has somebody play hosts by their real names, behind a proxy. Only those of
+// may be asked.
+func (c *computer) onInternet(play http.HandlerFunc, hosts []string, may ...string) {
+	c.t.Helper()
+	proxy, err := sandbox.StartInternet(play, hosts...)
+	must(c.t, err)
+	c.t.Cleanup(func() {
 		proxy.Close()
 		for _, host := range proxy.Asked() {
-			if host != "login.microsoftonline.com" && host != "corp-kv.vault.azure.net" && host != "vm-kv.vault.azure.net" {
-				t.Errorf("%s was asked", host)
+			if !slices.Contains(may, host) {
+				c.t.Errorf("somebody asked for %s", host)
 			}
 		}
 	})
 	authority := filepath.Join(c.folder, "authority.pem")
-	write(t, authority, string(proxy.Certificate))
-	for name, value := range map[string]string{
-		"HTTPS_PROXY": proxy.Proxy, "SSL_CERT_FILE": authority, "NODE_EXTRA_CA_CERTS": authority,
-		"AWS_ENDPOINT_URL_SECRETS_MANAGER": c.aws.URL + "/secretsmanager", "AZURE_POD_IDENTITY_AUTHORITY_HOST": c.aws.URL,
-	} {
-		c.env[name] = value
-	}
-	return c
+	write(c.t, authority, string(proxy.Certificate))
+	c.env["HTTPS_PROXY"], c.env["SSL_CERT_FILE"], c.env["NODE_EXTRA_CA_CERTS"] = proxy.Proxy, authority, authority
 }
 
-// azureClients are Azure's own libraries, unmodified.
-func azureClients() map[string][]string {
-	script := filepath.Join(installed.folder, "azurejs/secret.mjs")
-	return map[string][]string{
-		"go, workload identity": {installed.clouds, "workload"}, "go, default": {installed.clouds, "default"},
-		"javascript, workload identity": {installed.node, script, "workload"}, "javascript, default": {installed.node, script, "default"},
-	}
-}
-
-// Azure's own libraries read a secret of Key Vault under daypass exec --azure, where a
-// stale secret of another application is around; also after the first assertion has
-// run out, for the file is replaced.
+// Azure's own libraries, unmodified, read a secret of Key Vault under daypass exec
+// --azure, where a stale secret of another application is around; also after the first
+// assertion has run out, for the file is replaced. Of a role that no federated
+// credential names, whoever uses the library reads Entra ID's refusal.
 func TestAzureLibraries(t *testing.T) {
 	t.Parallel()
 	c := newCloudComputer(t, sandbox.Options{OutboundTokenLife: 5 * time.Second})
-	c.env["AZURE_CLIENT_SECRET"], c.env["ARM_CLIENT_SECRET"] = "stale", "stale"
-	for name, client := range azureClients() {
+	c.env["AZURE_CLIENT_SECRET"], c.env["ARM_CLIENT_SECRET"], c.env["AWS_REGION"] = "stale", "stale", "eu-west-1"
+	script, staging := installed.in("azurejs/secret.mjs"), c.trust("staging")
+	for name, client := range map[string][]string{
+		"go, workload identity": {installed.module("clouds"), "workload"}, "go, default": {installed.module("clouds"), "default"},
+		"javascript, workload identity": {installed.node, script, "workload"}, "javascript, default": {installed.node, script, "default"},
+	} {
+		client = append(client, "https://corp-kv.vault.azure.net", "db")
+		exec := []string{installed.daypass, "exec", "-p", "dev", "--azure"}
 		for _, script := range []string{
 			`exec "$@"`,
 			// After the first assertion has run out.
 			`first=$(cat "$AZURE_FEDERATED_TOKEN_FILE"); sleep 6; test "$first" != "$(cat "$AZURE_FEDERATED_TOKEN_FILE")" && exec "$@"`,
 		} {
-			argv := append([]string{installed.daypass, "exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh"}, client...)
-			r := c.run(append(argv, "https://corp-kv.vault.azure.net", "db")...)
+			r := c.run(slices.Concat(exec, []string{"--", "sh", "-c", script, "sh"}, client)...)
 			if r.code != 0 || strings.TrimSpace(r.stdout) != "value-of-the-vault-4711" {
 				t.Errorf("%s, %s: exit code %d, %s%s", name, script, r.code, r.stdout, r.stderr)
 			}
 		}
+		if r := c.run(slices.Concat(exec, []string{"--role-arn", staging, "--"}, client)...); r.code == 0 || !strings.Contains(r.stderr, "AADSTS700213") {
+			t.Errorf("%s, refused: exit code %d\n%s", name, r.code, r.stderr)
+		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(c.folder, "home/.local/state/daypass/azure/*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
-	}
-}
-
-// The fake refuses what Entra ID refuses, and its words reach whoever uses the
-// library: a role that no federated credential names.
-func TestAzureLibrariesWithoutACredential(t *testing.T) {
-	t.Parallel()
-	c := newCloudComputer(t, sandbox.Options{})
-	c.trust("staging")
-	c.env["AWS_REGION"] = "eu-west-1"
-	for name, client := range azureClients() {
-		argv := append([]string{installed.daypass, "exec", "-p", "dev", "--role-arn", "arn:aws:iam::111122223333:role/staging", "--azure", "--"}, client...)
-		if r := c.run(append(argv, "https://corp-kv.vault.azure.net", "db")...); r.code == 0 || !strings.Contains(r.stderr, "AADSTS700213") {
-			t.Errorf("%s: exit code %d\n%s", name, r.code, r.stderr)
-		}
 	}
 }
 

@@ -33,34 +33,25 @@ const keyringPassword = "open sesame"
 // computer is one person's computer: a home folder, a session bus with an open
 // keyring, and a profile of the AWS CLI. A provider and AWS are in its reach.
 type computer struct {
-	t          *testing.T
-	folder     string
-	bus        string
-	env        map[string]string
-	provider   *provider // nil: the provider is aws's own
-	aws        *sandbox.Sandbox
-	keyring    *daemon
-	keepsFiles bool // storage = file: secrets are in the folder of items
+	t              *testing.T
+	folder         string
+	bus            string
+	env            map[string]string
+	provider       *provider // nil: the provider is aws's own
+	issuer, client string
+	aws            *sandbox.Sandbox
+	keyring        *daemon
+	keepsFiles     bool // storage = file: secrets are in the folder of items
 
 	mu    sync.Mutex
 	shown []string // what any command printed that was not its named product
 }
 
-// options say what a test needs otherwise than usual.
-type options struct {
-	provider providerOptions
-	aws      sandbox.Options
-}
-
-// newComputer starts a computer that nobody has logged in on. When the test
-// ends, nothing secret may have been shown or written to a file, and no process
+// newComputer starts a computer that nobody has logged in on, in reach of a provider:
+// nil is the sandbox's, one that is told what to do, and that fails on demand. When the
+// test ends, nothing secret may have been shown or written to a file, and no process
 // may be left.
-func newComputer(t *testing.T, o options) *computer {
-	t.Helper()
-	return startComputer(t, startProvider(t, o.provider), o.aws)
-}
-
-func startComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
+func newComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "daypass-e2e-") // short: a socket's path has 107 bytes at most
 	must(t, err)
@@ -90,7 +81,13 @@ func startComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
 			"NODE_NO_WARNINGS":          "1", // the JS SDK's, of what a coming version will need
 		},
 		provider: idp,
+		issuer:   aws.Issuer,
+		client:   aws.ClientID,
 		aws:      aws,
+	}
+	if idp != nil {
+		c.issuer, c.client = idp.issuer, "daypass-e2e"
+		must(t, aws.RegisterForeignProvider(c.issuer, c.client))
 	}
 	c.env["DBUS_SESSION_BUS_ADDRESS"] = c.bus
 	c.keyring = startKeyring(t, c.environ(), c.bus, keyringPassword)
@@ -109,70 +106,49 @@ func (c *computer) environ() []string {
 	return env
 }
 
-// newSandboxComputer starts a computer whose provider is the sandbox's: one that
-// is told what to do, and that fails on demand.
-func newSandboxComputer(t *testing.T, o sandbox.Options) *computer {
-	t.Helper()
-	return startComputer(t, nil, o)
-}
-
 // writeConfig writes ~/.aws/config.
-func (c *computer) writeConfig(text string) {
+func (c *computer) writeConfig(sections ...string) {
 	c.t.Helper()
+	text := strings.Join(sections, "\n")
+	c.keepsFiles = strings.Contains(text, "storage = file")
 	write(c.t, filepath.Join(c.folder, "home/.aws/config"), text)
 }
 
-// section is a section [daypass-idp] for the sandbox's provider, with further lines.
+// section is a section [daypass-idp] for the provider, with further lines.
 func (c *computer) section(name string, lines ...string) string {
-	return fmt.Sprintf("[daypass-idp %s]\nissuer = %s\nclient_id = %s\n%s\n", name, c.aws.Issuer, c.aws.ClientID, strings.Join(lines, "\n"))
+	return fmt.Sprintf("[daypass-idp %s]\nissuer = %s\nclient_id = %s\n%s\n", name, c.issuer, c.client, strings.Join(lines, "\n"))
 }
 
 // profile is a section [profile] with a role of the same name, which trusts the
-// sandbox's provider.
+// provider.
 func (c *computer) profile(name, section string) string {
 	c.t.Helper()
-	role := "arn:aws:iam::111122223333:role/" + name
-	must(c.t, c.aws.Trust(role, ""))
 	return fmt.Sprintf("[profile %[1]s]\nregion = eu-west-1\ncredential_process = %[2]s process --profile %[1]s\ndaypass_idp = %[3]s\ndaypass_role_arn = %[4]s\n",
-		name, installed.daypass, section, role)
+		name, installed.daypass, section, c.trust(name))
 }
 
-// trust tells AWS to give the roles to whoever logs in at the provider.
-func (c *computer) trust(roles ...string) {
+// trust tells AWS to give a role to whoever logs in at the provider.
+func (c *computer) trust(role string) (roleARN string) {
 	c.t.Helper()
-	must(c.t, c.aws.RegisterForeignProvider(c.provider.issuer, "daypass-e2e"))
-	for _, role := range roles {
-		must(c.t, c.aws.Trust("arn:aws:iam::111122223333:role/"+role, c.trustPolicy()))
-	}
-}
-
-// configure writes ~/.aws/config: one provider, and a profile for each role,
-// which is named like the profile. AWS is told to trust the provider.
-func (c *computer) configure(roles ...string) {
-	c.t.Helper()
-	c.trust(roles...)
-	config := fmt.Sprintf("[daypass-idp corp]\nissuer    = %s\nclient_id = daypass-e2e\nstorage   = keyring\n", c.provider.issuer)
-	for _, role := range roles {
-		config += fmt.Sprintf(`
-[profile %[1]s]
-region             = eu-west-1
-credential_process = %[2]s process --profile %[1]s
-daypass_idp        = corp
-daypass_role_arn   = arn:aws:iam::111122223333:role/%[1]s
-`, role, installed.daypass)
-	}
-	write(c.t, filepath.Join(c.folder, "home/.aws/config"), config)
-}
-
-// trustPolicy is the trust policy of a role for whoever logs in at the provider.
-func (c *computer) trustPolicy() string {
-	host := strings.TrimPrefix(c.provider.issuer, "http://")
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+	roleARN = "arn:aws:iam::111122223333:role/" + role
+	must(c.t, c.aws.Trust(roleARN, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 		"Effect": "Allow",
 		"Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/%[1]s"},
 		"Action": "sts:AssumeRoleWithWebIdentity",
-		"Condition": {"StringEquals": {"%[1]s:aud": "daypass-e2e"}}
-	}]}`, host)
+		"Condition": {"StringEquals": {"%[1]s:aud": "%[2]s"}}
+	}]}`, strings.TrimPrefix(c.issuer, "http://"), c.client)))
+	return roleARN
+}
+
+// configure writes ~/.aws/config: a login with its tokens in the keyring, and a profile
+// for each role, which is named like it.
+func (c *computer) configure(roles ...string) {
+	c.t.Helper()
+	sections := []string{c.section("corp", "storage = keyring")}
+	for _, role := range roles {
+		sections = append(sections, c.profile(role, "corp"))
+	}
+	c.writeConfig(sections...)
 }
 
 // arn is what AWS calls the person under a role.
@@ -257,6 +233,24 @@ func credentials(t *testing.T, r result) version1 {
 	return document
 }
 
+// ends runs daypass and checks the exit code and, on standard error, a text.
+func (c *computer) ends(code int, says string, argv ...string) result {
+	c.t.Helper()
+	r := c.run(append([]string{installed.daypass}, argv...)...)
+	if r.code != code || !strings.Contains(r.stderr, says) || strings.Count(r.stderr, "\n") > 3 || code > 0 && argv[0] != "status" && r.stdout != "" {
+		c.t.Errorf("daypass %s: exit code %d, want %d, and %q:\n%s%s", strings.Join(argv, " "), r.code, code, says, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// login has a person log in at the sandbox's provider.
+func (c *computer) login(profile string) {
+	c.t.Helper()
+	c.aws.AutoApprove("taro")
+	c.ends(0, "", "login", "--profile", profile)
+	c.aws.AutoApprove("")
+}
+
 // say runs a daypass command whose standard output is for people.
 func (c *computer) say(args ...string) result {
 	c.t.Helper()
@@ -286,16 +280,16 @@ func (c *computer) openDesktop(answer string) (tabs func() []string) {
 	browser := filepath.Join(c.folder, "browser")
 	list := filepath.Join(c.folder, "tabs")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\nexec %s %s \"$1\" %s > %s 2>&1\n",
-		list, installed.node, installed.approve(), answer, filepath.Join(c.folder, "browser.log"))
+		list, installed.node, installed.in("provider/approve.mjs"), answer, filepath.Join(c.folder, "browser.log"))
 	must(c.t, os.WriteFile(browser, []byte(script), 0o700))
 	c.env["BROWSER"] = browser
-	return func() []string {
-		data, err := os.ReadFile(list)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			c.t.Fatal(err)
-		}
-		return strings.Fields(string(data))
-	}
+	return func() []string { return strings.Fields(read(c.t, list)) }
+}
+
+// read returns what a file of the computer holds so far.
+func (c *computer) read(name string) string {
+	c.t.Helper()
+	return read(c.t, filepath.Join(c.folder, name))
 }
 
 // closeDesktop leaves the person without a browser.
@@ -305,7 +299,7 @@ func (c *computer) closeDesktop() { delete(c.env, "BROWSER") }
 // code that the provider's page showed.
 func (c *computer) approve(link string) string {
 	c.t.Helper()
-	r := c.run(installed.node, installed.approve(), link)
+	r := c.run(installed.node, installed.in("provider/approve.mjs"), link)
 	if r.code != 0 {
 		c.t.Fatalf("approve in Chromium: %s", r.stderr)
 	}
@@ -447,11 +441,7 @@ func (c *computer) startPerson() *person {
 
 // opened returns the links that the browser has opened so far.
 func (p *person) opened() []string {
-	data, err := os.ReadFile(p.tabs)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.t.Error(err)
-	}
-	return strings.Fields(string(data))
+	return strings.Fields(read(p.t, p.tabs))
 }
 
 // read has the person read a text.

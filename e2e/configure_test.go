@@ -3,17 +3,20 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // A new computer: the questions of configure, answered at the keyboard, end in a
 // role that the AWS CLI has, with nothing edited by hand.
 func TestConfigureAtTheKeyboard(t *testing.T) {
 	t.Parallel()
-	c := newComputer(t, options{provider: providerOptions{Slash: true}}) // as at Auth0
+	c := newComputer(t, startProvider(t, providerOptions{Slash: true}), sandbox.Options{}) // as at Auth0
 	c.trust("dev")
 	must(t, os.RemoveAll(filepath.Join(c.env["HOME"], ".aws")))
 
@@ -50,11 +53,44 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 		}
 	}
 
-	before := c.asked()
+	before, items, codes := c.asked(), c.items(), c.provider.count("/device/auth")
 	if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
 		t.Errorf("the AWS CLI: %+v", r)
 	}
-	if n := c.asked() - before; n != 0 || c.items() == 0 {
-		t.Errorf("%d requests after configure, want 0; %d items in the keyring", n, c.items())
+	if n := c.asked() - before; n != 0 || items == 0 {
+		t.Errorf("%d requests after configure, want 0; %d items in the keyring", n, items)
 	}
+
+	// With that, every link of the chain holds, and a check changes nothing.
+	code, links := c.doctor("dev")
+	if code != 0 || len(links) < 15 || !strings.Contains(links["keyring"].Detail, "Secret Service") {
+		t.Errorf("doctor: exit code %d, %d links, %+v", code, len(links), links["keyring"])
+	}
+	for _, l := range links {
+		if l.State != "ok" {
+			t.Errorf("%+v", l)
+		}
+	}
+	if n, m := c.items(), c.provider.count("/device/auth"); n != items || m != codes {
+		t.Errorf("after doctor the keyring holds %d items, before %d; %d codes, before %d", n, items, m, codes)
+	}
+}
+
+// checkedLink is one link of the chain as doctor --json tells it.
+type checkedLink struct {
+	Link, State, Detail, Advice string
+}
+
+func (c *computer) doctor(profile string) (int, map[string]checkedLink) {
+	c.t.Helper()
+	r := c.say("doctor", "--profile", profile, "--json")
+	var list []checkedLink
+	if err := json.Unmarshal([]byte(r.stdout), &list); err != nil {
+		c.t.Fatalf("%v\n%s%s", err, r.stdout, r.stderr)
+	}
+	links := map[string]checkedLink{}
+	for _, l := range list {
+		links[l.Link] = l
+	}
+	return r.code, links
 }

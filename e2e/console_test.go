@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // chromiumArguments come before the address: a headless Chromium that prints the
@@ -59,7 +61,7 @@ func (c *computer) checkConsole(page, destination string) {
 // processes of the machine can sign in.
 func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
 	t.Parallel()
-	c := newComputer(t, options{})
+	c := newComputer(t, startProvider(t, providerOptions{}), sandbox.Options{})
 	c.configure("dev")
 	c.openDesktop("approve")
 	credentials(t, c.process("dev"))
@@ -77,18 +79,11 @@ func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
 	if r.code != 0 || r.stdout != "" || r.stderr != "" {
 		t.Fatalf("%+v", r)
 	}
-	await(t, "the browser to show a page", func() bool {
-		_, err := os.Stat(page)
-		return err == nil
-	})
+	await(t, "the browser to show a page", func() bool { return read(t, page) != "" })
 	seen := stop()
 
-	data, err := os.ReadFile(page)
-	must(t, err)
-	c.checkConsole(string(data), "https://eu-west-1.console.aws.amazon.com/s3/home?")
-	data, err = os.ReadFile(list)
-	must(t, err)
-	address := strings.TrimSpace(string(data))
+	c.checkConsole(read(t, page), "https://eu-west-1.console.aws.amazon.com/s3/home?")
+	address := strings.TrimSpace(read(t, list))
 	if !strings.HasPrefix(address, "http://127.0.0.1:") || strings.Contains(address, c.aws.URL) || strings.ContainsAny(address, " ?") {
 		t.Errorf("the browser was started with %q, want one address on loopback", address)
 	}

@@ -18,8 +18,7 @@ func TestHundredCallers(t *testing.T) {
 	for _, storage := range []string{"keyring", "file"} {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()
-			c := newSandboxComputer(t, sandbox.Options{Rotate: true})
-			c.keepsFiles = storage == "file"
+			c := newComputer(t, nil, sandbox.Options{Rotate: true})
 			person := c.startPerson()
 			config := c.section("corp", "storage = "+storage)
 			for _, role := range roles {

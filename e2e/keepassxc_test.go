@@ -52,8 +52,8 @@ const (
 // KeePassXC with an open database.
 func newKeePassComputer(t *testing.T) (*computer, *screen) {
 	t.Helper()
-	c := newSandboxComputer(t, sandbox.Options{})
-	c.writeConfig(c.section("corp", "storage = keyring") + c.profile("one", "corp") + c.profile("two", "corp"))
+	c := newComputer(t, nil, sandbox.Options{})
+	c.writeConfig(c.section("corp", "storage = keyring"), c.profile("one", "corp"), c.profile("two", "corp"))
 	c.keyring.stop()
 	s := &screen{t: t, c: c, xdotool: program(t, "xdotool"), bus: connectBus(t, c.bus)}
 	c.env["DISPLAY"] = startXServer(t, program(t, "Xvfb"))

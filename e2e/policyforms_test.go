@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // A subject of which YAML, Terraform and shells would each take a part for more
@@ -22,10 +24,9 @@ const awkwardSubject = `corp|${aws:username}%{if}"\e' #: *&!`
 // those languages, the very policy that it prints as JSON, and the provider.
 func TestTrustPolicyFormsParse(t *testing.T) {
 	t.Parallel()
-	c := newComputer(t, options{})
+	c := newComputer(t, nil, sandbox.Options{})
 	c.configure("dev")
-	c.openDesktop("approve")
-	credentials(t, c.process("dev"))
+	c.login("dev")
 
 	for _, test := range []struct {
 		name string
@@ -33,7 +34,7 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 		sub  string
 	}{
 		{"everybody", nil, ""},
-		{"who is logged in", []string{"--sub"}, "taro"},
+		{"who is logged in", []string{"--sub"}, "sandbox|taro"},
 		{"an awkward subject", []string{"--sub=" + awkwardSubject, "--duration", "4h"}, awkwardSubject},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -47,7 +48,7 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 			}
 			var want any
 			must(t, json.Unmarshal([]byte(form("json")), &want))
-			subject := at(want, "Statement", 0, "Condition", "StringEquals", strings.TrimPrefix(c.provider.issuer, "http://")+":sub")
+			subject := at(want, "Statement", 0, "Condition", "StringEquals", strings.TrimPrefix(c.issuer, "http://")+":sub")
 			if subject != test.sub && !(subject == nil && test.sub == "") {
 				t.Errorf("the policy is for %v, want %q", subject, test.sub)
 			}
@@ -57,7 +58,7 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 			if diff := cmp.Diff(want, at(role, "AssumeRolePolicyDocument")); diff != "" {
 				t.Errorf("policy of the stack: want -, got +:\n%s", diff)
 			}
-			if name, url := at(role, "RoleName"), at(stack, "Resources", "IdentityProvider", "Properties", "Url"); name != "dev" || url != c.provider.issuer {
+			if name, url := at(role, "RoleName"), at(stack, "Resources", "IdentityProvider", "Properties", "Url"); name != "dev" || url != c.issuer {
 				t.Errorf("the stack has role %v, provider %v", name, url)
 			}
 
@@ -70,7 +71,7 @@ func TestTrustPolicyFormsParse(t *testing.T) {
 			if diff := cmp.Diff(want, policy); diff != "" {
 				t.Errorf("policy for Terraform: want -, got +:\n%s", diff)
 			}
-			if name, url := at(resources, "aws_iam_role", "name"), at(resources, "aws_iam_openid_connect_provider", "url"); name != "dev" || url != c.provider.issuer {
+			if name, url := at(resources, "aws_iam_role", "name"), at(resources, "aws_iam_openid_connect_provider", "url"); name != "dev" || url != c.issuer {
 				t.Errorf("Terraform has role %v, provider %v", name, url)
 			}
 		})
@@ -82,7 +83,7 @@ func parse(t *testing.T, language, text string) any {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, installed.policyForms, language)
+	cmd := exec.CommandContext(ctx, installed.module("policyforms"), language)
 	cmd.Stdin = strings.NewReader(text)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

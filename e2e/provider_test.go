@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,7 +32,6 @@ type provider struct {
 type providerRequest struct {
 	Method           string   `json:"method"`
 	Path             string   `json:"path"`
-	Grant            string   `json:"grant"`
 	SentRefreshToken string   `json:"sentRefreshToken"` // digest
 	GotRefreshToken  string   `json:"gotRefreshToken"`  // digest
 	Status           int      `json:"status"`
@@ -48,7 +46,7 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 	write(t, o.Log, "")
 	options, err := json.Marshal(o)
 	must(t, err)
-	p := runProvider(t, installed.node, filepath.Join(installed.folder, "provider/server.mjs"), string(options))
+	p := runProvider(t, installed.node, installed.in("provider/server.mjs"), string(options))
 	p.log = o.Log
 	return p
 }
@@ -56,7 +54,7 @@ func startProvider(t *testing.T, o providerOptions) *provider {
 // startZitadel starts the example provider of github.com/zitadel/oidc.
 func startZitadel(t *testing.T) *provider {
 	t.Helper()
-	return runProvider(t, installed.zitadel)
+	return runProvider(t, installed.module("zitadel"))
 }
 
 func runProvider(t *testing.T, argv ...string) *provider {
@@ -86,10 +84,8 @@ func (p *provider) requests() []providerRequest {
 	if p.log == "" {
 		return nil
 	}
-	data, err := os.ReadFile(p.log)
-	must(p.t, err)
 	var requests []providerRequest
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(read(p.t, p.log)) {
 		var r providerRequest
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			p.t.Fatalf("log of the provider: %v", err)
@@ -102,12 +98,12 @@ func (p *provider) requests() []providerRequest {
 	return requests
 }
 
-// count returns how many requests to a path were made, with the grant if one is given.
-func (p *provider) count(path, grant string) int {
+// count returns how many requests to a path were made.
+func (p *provider) count(path string) int {
 	p.t.Helper()
 	n := 0
 	for _, r := range p.requests() {
-		if r.Path == path && (grant == "" || r.Grant == grant) {
+		if r.Path == path {
 			n++
 		}
 	}

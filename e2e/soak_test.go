@@ -106,7 +106,7 @@ type storm struct {
 
 func newStorm(t *testing.T, w weather, seed uint64) *storm {
 	s := &storm{
-		computer: newSandboxComputer(t, sandbox.Options{Rotate: true, IDTokenLife: idTokenLife, ReuseGrace: w.grace}),
+		computer: newComputer(t, nil, sandbox.Options{Rotate: true, IDTokenLife: idTokenLife, ReuseGrace: w.grace}),
 		weather:  w,
 		seed:     seed,
 		began:    time.Now(),
@@ -117,7 +117,6 @@ func newStorm(t *testing.T, w weather, seed uint64) *storm {
 
 		keyringGoes: make(chan struct{}),
 	}
-	s.keepsFiles = true
 	s.person = s.startPerson()
 	config := ""
 	for _, section := range w.storages { // named like them
@@ -315,9 +314,7 @@ func (s *storm) checkLogout() {
 	}
 	s.env["DAYPASS_PROMPT"] = "never"
 	for _, profile := range s.weather.storages {
-		if r := s.process(profile + "0"); r.code != 3 {
-			s.t.Errorf("after the logout, profile %s0 ends with %d: %s", profile, r.code, r.stderr)
-		}
+		s.ends(3, "", "process", "--profile", profile+"0")
 	}
 }
 

@@ -40,9 +40,9 @@ type screen struct {
 // locked.
 func newLockedComputer(t *testing.T) (*computer, *screen) {
 	t.Helper()
-	c := newSandboxComputer(t, sandbox.Options{})
-	c.writeConfig(c.section("corp", "storage = keyring") + c.profile("one", "corp") + c.profile("two", "corp") +
-		c.section("another", "storage = keyring") + c.profile("other", "another"))
+	c := newComputer(t, nil, sandbox.Options{})
+	c.writeConfig(c.section("corp", "storage = keyring"), c.profile("one", "corp"), c.profile("two", "corp")+
+		c.section("another", "storage = keyring"), c.profile("other", "another"))
 	c.startPerson()
 	for _, profile := range []string{"one", "two"} {
 		if r := c.process(profile); r.code != 0 {
@@ -204,11 +204,6 @@ func (s *screen) unlock() {
 	s.press(func() { s.enter(keyringPassword) }, "the dialog to go", func() bool { return !s.showsDialog() })
 }
 
-func (s *screen) dismiss() {
-	s.t.Helper()
-	s.press(func() { s.x("key", "Escape") }, "the dialog to go", func() bool { return !s.showsDialog() })
-}
-
 // lock locks the login collection, as a desktop does with its screen.
 func (s *screen) lock() {
 	s.t.Helper()
@@ -248,11 +243,19 @@ func (s *screen) start(profiles ...string) (wait func() []result) {
 	return func() []result { all.Wait(); return results }
 }
 
-const lockedMessage = `^daypass: the keyring that holds the login of \w+ is locked[,:] .*\nUnlock it on the desktop, then repeat your command\.\n$`
+// lockedOut fails the test unless a process found the keyring locked.
+func lockedOut(t *testing.T, when string, r result) {
+	t.Helper()
+	const message = `^daypass: the keyring that holds the login of \w+ is locked[,:] .*\nUnlock it on the desktop, then repeat your command\.\n$`
+	if r.code != 7 || r.stdout != "" || !regexp.MustCompile(message).MatchString(r.stderr) {
+		t.Errorf("%s: exit code %d, want 7\n%s", when, r.code, r.stderr)
+	}
+}
 
-// Whoever finds the keyring locked waits behind one dialog. The password, typed
-// into it, serves them all, from what is in the keyring.
-func TestUnlockDialogServesAllWhoWait(t *testing.T) {
+// Whoever finds the keyring locked waits behind one dialog. The password, typed into
+// it, serves them all, from what is in the keyring. A dialog that is left unlocks
+// nothing, and is not raised again for those who waited behind it.
+func TestUnlockDialog(t *testing.T) {
 	t.Parallel()
 	c, s := newLockedComputer(t)
 
@@ -261,9 +264,7 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	c.say("doctor", "--profile", "one")
 	for name, value := range map[string]string{"DAYPASS_PROMPT": "never", "CI": "true"} {
 		c.env[name] = value
-		if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
-			t.Errorf("%s: exit code %d, want 7\n%s", name, r.code, r.stderr)
-		}
+		lockedOut(t, name, c.process("one"))
 		delete(c.env, name)
 	}
 	if n := s.counted("Unlock"); n != 0 {
@@ -271,7 +272,7 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	}
 	s.expect(0, "where nobody may be asked")
 
-	before := c.aws.Count("")
+	before, devices := c.aws.Count(""), c.aws.Count("device")
 	wait := s.start("one", "two", "one", "two", "one", "two")
 	s.awaitDialog()
 	s.press(func() { s.enter("not it") }, "the dialog to ask again", func() bool { return s.counted("PerformPrompt") > 1 })
@@ -283,7 +284,6 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 		}
 	}
 	s.expect(1, "for 6 processes")
-
 	unlocks := s.counted("Unlock")
 	credentials(t, c.process("one"))
 	if n := s.counted("Unlock") - unlocks; n != 0 {
@@ -291,45 +291,22 @@ func TestUnlockDialogServesAllWhoWait(t *testing.T) {
 	}
 
 	s.lock()
-	wait = s.start("two")
+	wait = s.start("one", "two", "one", "two")
 	s.awaitDialog()
-	s.unlock()
-	credentials(t, wait()[0])
+	s.press(func() { s.x("key", "Escape") }, "the dialog to go", func() bool { return !s.showsDialog() })
+	for _, r := range wait() {
+		lockedOut(t, "the dialog was left", r)
+	}
+	if !s.isLocked() {
+		t.Error("the keyring is open")
+	}
+	lockedOut(t, "the second process that some SDKs start", c.process("one"))
 	s.expect(2, "after the keyring was locked once more")
 	if n := c.aws.Count("") - before; n != 0 {
 		t.Errorf("%d requests, want 0: the credentials were in the keyring", n)
 	}
-}
 
-// A dialog that is left unlocks nothing, and is not raised again for those who
-// waited behind it. The login is still there.
-func TestUnlockDialogLeft(t *testing.T) {
-	t.Parallel()
-	c, s := newLockedComputer(t)
-	before, devices := c.aws.Count(""), c.aws.Count("device")
-	wait := s.start("one", "two", "one", "two")
-	s.awaitDialog()
-	s.dismiss()
-	for _, r := range wait() {
-		if r.code != 7 || r.stdout != "" || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
-			t.Errorf("exit code %d, want 7\n%s", r.code, r.stderr)
-		}
-	}
-	s.expect(1, "for 4 processes")
-	if !s.isLocked() {
-		t.Error("the keyring is open")
-	}
-
-	// Nor is it raised again by the second process that some SDKs start.
-	if r := c.process("one"); r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
-		t.Errorf("right after: exit code %d, want 7\n%s", r.code, r.stderr)
-	}
-	s.expect(1, "for the next process")
-	if n := c.aws.Count("") - before; n != 0 {
-		t.Errorf("%d requests, want 0", n)
-	}
-
-	// To somebody who types login it is.
+	// To somebody who types login it is raised.
 	ended := make(chan result)
 	go func() { ended <- c.say("login", "--profile", "one") }()
 	s.awaitDialog()
@@ -337,7 +314,7 @@ func TestUnlockDialogLeft(t *testing.T) {
 	if r := <-ended; r.code != 0 {
 		t.Errorf("login: exit code %d\n%s", r.code, r.stderr)
 	}
-	s.expect(2, "after login")
+	s.expect(3, "after login")
 	if n := c.aws.Count("device") - devices; n != 0 {
 		t.Errorf("%d new codes, want 0: the login was in the keyring", n)
 	}
@@ -362,9 +339,7 @@ func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
 	delete(c.env, "DISPLAY")
 	r := c.process("other") // of another login: it does not wait for the first
 	c.env["DISPLAY"] = display
-	if r.code != 7 || !regexp.MustCompile(lockedMessage).MatchString(r.stderr) {
-		t.Errorf("without a display: exit code %d, want 7\n%s", r.code, r.stderr)
-	}
+	lockedOut(t, "without a display", r)
 
 	_ = first.Process.Signal(syscall.SIGINT)
 	_ = first.Wait() // the code says it

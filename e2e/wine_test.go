@@ -32,19 +32,15 @@ type windows struct {
 // newWindows sets a Windows computer up. When the test ends, all of it ends.
 func newWindows(t *testing.T) *windows {
 	t.Helper()
-	there := func(string) bool { return true }
-	for _, program := range []string{"wine", "x86_64-w64-mingw32-gcc"} {
-		if find([]string{program}, there) == "" {
-			t.Fatalf("%s is missing; run: sh e2e/install.sh", program)
-		}
-	}
+	program(t, "wine")
+	program(t, "x86_64-w64-mingw32-gcc")
 	folder, err := os.MkdirTemp("", "daypass-e2e-")
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	for _, name := range []string{"home", "prefix"} {
 		must(t, os.Mkdir(filepath.Join(folder, name), 0o700))
 	}
-	w := &windows{t: t, folder: folder, wineserver: find([]string{"wineserver", "wineserver-stable"}, there), env: []string{
+	w := &windows{t: t, folder: folder, wineserver: program(t, "wineserver", "wineserver-stable"), env: []string{
 		"PATH=/usr/bin:/bin",
 		"HOME=" + filepath.Join(folder, "home"), // Wine links "My Documents" to it
 		"WINEPREFIX=" + filepath.Join(folder, "prefix"),
@@ -100,13 +96,13 @@ func (w *windows) start(argv ...string) result {
 	if ctx.Err() != nil {
 		w.t.Errorf("%q hangs", argv)
 	}
-	return result{cmd.ProcessState.ExitCode(), contents(w.t, outputs[0]), contents(w.t, outputs[1])}
+	return result{cmd.ProcessState.ExitCode(), read(w.t, outputs[0].Name()), read(w.t, outputs[1].Name())}
 }
 
 // compile makes a Windows program from a file of folder wine.
 func (w *windows) compile(source, output string, options ...string) {
 	w.t.Helper()
-	argv := append([]string{"x86_64-w64-mingw32-gcc", "-Wall", "-Werror", "-o", output, filepath.Join(installed.folder, "wine", source)}, options...)
+	argv := append([]string{"x86_64-w64-mingw32-gcc", "-Wall", "-Werror", "-o", output, installed.in("wine/" + source)}, options...)
 	w.unix(argv...)
 }
 
@@ -158,10 +154,8 @@ func (w *windows) checkEnd() {
 func (w *windows) credentials() []string {
 	w.t.Helper()
 	w.shutDown()
-	data, err := os.ReadFile(filepath.Join(w.folder, "prefix/user.reg"))
-	must(w.t, err)
 	var names []string
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(read(w.t, filepath.Join(w.folder, "prefix/user.reg"))) {
 		if _, name, found := strings.Cut(line, `Credential Manager\\Generic: daypass:`); found {
 			name, _, _ = strings.Cut(name, "]")
 			names = append(names, name)
