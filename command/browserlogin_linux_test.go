@@ -58,6 +58,11 @@ func (l *browserLaptop) start(args ...string) (cmd *exec.Cmd, stdout, stderr *by
 	if err := cmd.Start(); err != nil {
 		l.t.Fatal(err)
 	}
+	// One that outlives its test writes into a folder that is being removed.
+	l.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended, and have been waited for
+		_ = cmd.Wait()
+	})
 	return cmd, stdout, stderr
 }
 
@@ -252,13 +257,16 @@ func TestWaitingForATab(t *testing.T) {
 		t.Error(err)
 	}
 
-	l.start("login", "--force", "--profile", "dev")
+	again, _, _ := l.start("login", "--force", "--profile", "dev")
 	l.tabs(2)
 	out, _, _ := l.start("logout", "--profile", "dev")
 	if err := out.Wait(); err != nil {
 		t.Error(err)
 	}
 	l.awaitNoHelper()
+	if _ = again.Wait(); again.ProcessState.ExitCode() != 3 {
+		t.Errorf("login, after the logout: exit %d", again.ProcessState.ExitCode())
+	}
 }
 
 func (l *browserLaptop) statusOf(profile string) string {

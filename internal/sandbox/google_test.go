@@ -1,137 +1,93 @@
-package sandbox
+package sandbox_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/daypass/daypass/internal/sandbox"
 )
-
-// signed is a GetCallerIdentity as Google's libraries sign it, and what a test
-// changes of it.
-type signed struct {
-	host, action, region, service, resource, secret, token string
-	age                                                    time.Duration
-	unsigned                                               bool
-}
-
-func (c signed) subject(t *testing.T, now time.Time) string {
-	t.Helper()
-	request, err := http.NewRequest(http.MethodPost, "https://"+c.host+"?Action="+c.action+"&Version=2011-06-15", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("X-Goog-Cloud-Target-Resource", c.resource)
-	empty := sha256.Sum256(nil)
-	credentials := aws.Credentials{AccessKeyID: "ASIATEST", SecretAccessKey: c.secret, SessionToken: c.token}
-	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, request, hex.EncodeToString(empty[:]), c.service, c.region, now.Add(-c.age)); err != nil {
-		t.Fatal(err)
-	}
-	headers := []map[string]string{{"key": "Host", "value": c.host}}
-	for name := range request.Header {
-		if name != "Authorization" || !c.unsigned {
-			headers = append(headers, map[string]string{"key": name, "value": request.Header.Get(name)})
-		}
-	}
-	text, err := json.Marshal(map[string]any{"url": request.URL.String(), "method": request.Method, "headers": headers})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return url.QueryEscape(string(text))
-}
 
 // Google refuses what it refuses: a proof of another role, time or audience.
 func TestGoogleRefuses(t *testing.T) {
-	s, err := Start(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	now := time.Now()
-	s.sessions["ASIATEST"] = session{secretKey: "secret", token: "token", account: "111122223333", expires: now.Add(time.Hour)}
-	exchange := func(form url.Values) *httptest.ResponseRecorder {
+	b := start(t, sandbox.Options{})
+	credentials := b.Session()
+	exchange := func(audience, kind, subject string) reply {
 		t.Helper()
-		usual := url.Values{
-			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "scope": {"x"},
-			"requested_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+		return b.post(b.URL+"/sts.googleapis.com/v1/token", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "scope", "x",
+			"requested_token_type", "urn:ietf:params:oauth:token-type:access_token",
+			"audience", audience, "subject_token_type", "urn:ietf:params:"+kind, "subject_token", subject)
+	}
+	check := func(name string, got reply, want string) {
+		t.Helper()
+		if (got.status == http.StatusOK) != (name == "good") || !strings.Contains(got.text, want) {
+			t.Errorf("%s: status %d, %s", name, got.status, got.text)
 		}
-		for name, values := range form {
-			usual[name] = values
-		}
-		r := httptest.NewRequest(http.MethodPost, "https://sts.googleapis.com/v1/token", strings.NewReader(usual.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		w := httptest.NewRecorder()
-		s.Google(w, r)
-		return w
 	}
 
-	good := signed{host: "sts.eu-west-1.amazonaws.com", action: "GetCallerIdentity", region: "eu-west-1", service: "sts", resource: GoogleProviderAWS, secret: "secret", token: "token"}
 	for name, c := range map[string]struct {
-		change func(*signed)
+		change func(*signedCall)
 		want   string // in the answer
 	}{
-		"good":            {func(*signed) {}, "ya29.federated-"},
-		"unsigned":        {func(c *signed) { c.unsigned = true }, "not signed"},
-		"another key":     {func(c *signed) { c.secret = "another" }, "SignatureDoesNotMatch"},
-		"another region":  {func(c *signed) { c.region = "us-east-1" }, "SignatureDoesNotMatch"},
-		"another service": {func(c *signed) { c.service = "iam" }, "SignatureDoesNotMatch"},
-		"another session": {func(c *signed) { c.token = "another" }, "InvalidClientTokenId"},
-		"another host":    {func(c *signed) { c.host = "sts.evil.example" }, "not for STS"},
-		"another action":  {func(c *signed) { c.action = "GetSessionToken" }, "not a GetCallerIdentity"},
-		"another pool":    {func(c *signed) { c.resource = GoogleProviderLogin }, "target-resource"},
-		"too old":         {func(c *signed) { c.age = 20 * time.Minute }, "too old"},
+		"good":            {func(*signedCall) {}, "ya29.federated-"},
+		"unsigned":        {func(c *signedCall) { c.change = unsigned }, "not signed"},
+		"another key":     {func(c *signedCall) { c.sign = func(k *aws.Credentials) { k.SecretAccessKey = "another" } }, "SignatureDoesNotMatch"},
+		"another region":  {func(c *signedCall) { c.region = "us-east-1" }, "SignatureDoesNotMatch"},
+		"another service": {func(c *signedCall) { c.service = "iam" }, "SignatureDoesNotMatch"},
+		"another session": {func(c *signedCall) { c.sign = func(k *aws.Credentials) { k.SessionToken = "another" } }, "InvalidClientTokenId"},
+		"another host":    {func(c *signedCall) { c.path = strings.Replace(c.path, "amazonaws.com", "evil.example", 1) }, "not for STS"},
+		"another action":  {func(c *signedCall) { c.path = strings.Replace(c.path, "GetCallerIdentity", "GetSessionToken", 1) }, "not a GetCallerIdentity"},
+		"another pool":    {func(c *signedCall) { c.header["X-Goog-Cloud-Target-Resource"] = sandbox.GoogleProviderLogin }, "target-resource"},
+		"too old":         {func(c *signedCall) { c.age = 20 * time.Minute }, "too old"},
 	} {
-		changed := good
-		c.change(&changed)
-		w := exchange(url.Values{"audience": {GoogleProviderAWS}, "subject_token_type": {"urn:ietf:params:aws:token-type:aws4_request"}, "subject_token": {changed.subject(t, now)}})
-		if (w.Code == http.StatusOK) != (name == "good") || !strings.Contains(w.Body.String(), c.want) {
-			t.Errorf("a request that is %s: status %d, %s", name, w.Code, w.Body)
+		call := signedCall{
+			path:   "https://sts.eu-west-1.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+			header: map[string]string{"X-Goog-Cloud-Target-Resource": sandbox.GoogleProviderAWS}, service: "sts", region: "eu-west-1",
 		}
+		c.change(&call)
+		r := call.request(b, credentials)
+		headers := []map[string]string{{"key": "host", "value": r.Host}}
+		for name := range r.Header {
+			headers = append(headers, map[string]string{"key": name, "value": r.Header.Get(name)})
+		}
+		text, err := json.Marshal(map[string]any{"url": r.URL.String(), "method": r.Method, "headers": headers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(name, exchange(sandbox.GoogleProviderAWS, "aws:token-type:aws4_request", url.QueryEscape(string(text))), c.want)
 	}
 
-	claims := map[string]any{"iss": s.Issuer, "aud": s.ClientID, "sub": "x", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	token := func(name string, value any) string {
 		t.Helper()
-		changed := map[string]any{}
-		for claim := range claims {
-			changed[claim] = claims[claim]
-		}
-		changed[name] = value
-		text, err := s.WorkloadToken(changed)
+		claims := map[string]any{"iss": b.Issuer, "aud": b.ClientID, "sub": "x", "iat": b.clock.Now().Unix(), "exp": b.clock.Now().Add(time.Hour).Unix()}
+		maps.Copy(claims, map[string]any{name: value})
+		text, err := b.WorkloadToken(claims)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
-	const idToken = "urn:ietf:params:oauth:token-type:id_token"
-	for _, c := range []struct{ name, kind, subject, want string }{
-		{"good", idToken, token("sub", "taro"), "ya29.federated-"},
-		{"of another kind", "urn:ietf:params:oauth:token-type:saml2", token("sub", "taro"), "subject token type"},
-		{"of another issuer", idToken, token("iss", IssuerGitHub), "Incorrect token audience"},
-		{"for another client", idToken, token("aud", "another"), "audience"},
-		{"expired", idToken, token("exp", now.Add(-time.Hour).Unix()), "expired"},
-		{"changed", idToken, token("sub", "taro") + "x", "valid"},
+	const idToken = "oauth:token-type:id_token"
+	for _, c := range []struct{ name, audience, kind, subject, want string }{
+		{"good", sandbox.GoogleProviderLogin, idToken, token("sub", "taro"), "ya29.federated-"},
+		{"of another kind", sandbox.GoogleProviderLogin, "oauth:token-type:saml2", token("sub", "taro"), "subject token type"},
+		{"of another issuer", sandbox.GoogleProviderLogin, idToken, token("iss", sandbox.IssuerGitHub), "Incorrect token audience"},
+		{"for another client", sandbox.GoogleProviderLogin, idToken, token("aud", "another"), "audience"},
+		{"expired", sandbox.GoogleProviderLogin, idToken, token("exp", b.clock.Now().Add(-time.Hour).Unix()), "expired"},
+		{"changed", sandbox.GoogleProviderLogin, idToken, token("sub", "taro") + "x", "valid"},
+		{"for another pool", "another", idToken, token("sub", "taro"), "audience"},
 	} {
-		w := exchange(url.Values{"audience": {GoogleProviderLogin}, "subject_token_type": {c.kind}, "subject_token": {c.subject}})
-		if (w.Code == http.StatusOK) != (c.name == "good") || !strings.Contains(w.Body.String(), c.want) {
-			t.Errorf("a token that is %s: status %d, %s", c.name, w.Code, w.Body)
-		}
+		check(c.name, exchange(c.audience, c.kind, c.subject), c.want)
 	}
-	if w := exchange(url.Values{"audience": {"another"}, "subject_token_type": {idToken}, "subject_token": {token("sub", "taro")}}); w.Code != http.StatusBadRequest {
-		t.Errorf("another audience: status %d", w.Code)
+	r, err := http.NewRequest(http.MethodPost, b.URL+"/iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"+sandbox.GoogleAccount+":generateAccessToken", nil)
+	if err == nil {
+		r.Header.Set("Authorization", "Bearer ya29.federated-forged")
 	}
-	r := httptest.NewRequest(http.MethodPost, "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"+GoogleAccount+":generateAccessToken", nil)
-	r.Header.Set("Authorization", "Bearer ya29.federated-forged")
-	w := httptest.NewRecorder()
-	if s.Google(w, r); w.Code != http.StatusUnauthorized {
-		t.Errorf("a forged token: status %d", w.Code)
-	}
+	check("a forged token", b.send(r, err), "invalid authentication credentials")
 }

@@ -1,8 +1,6 @@
 package sandbox_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -303,41 +300,35 @@ func TestTrust(t *testing.T) {
 func TestCredentialsAreChecked(t *testing.T) {
 	b := start(t, sandbox.Options{})
 	given := b.assume()
-	identity := func(key, secret string, change func(*http.Request)) string {
+	credentials := aws.Credentials{AccessKeyID: given.element("AccessKeyId"), SecretAccessKey: given.element("SecretAccessKey"), SessionToken: given.element("SessionToken")}
+	identity := func(change func(*signedCall)) string {
 		t.Helper()
-		const body = "Action=GetCallerIdentity&Version=2011-06-15"
-		r, err := http.NewRequest(http.MethodPost, b.STSEndpoint, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
+		call := signedCall{
+			path: "/sts", body: "Action=GetCallerIdentity&Version=2011-06-15", service: "sts", region: "eu-west-1",
+			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
 		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		digest := sha256.Sum256([]byte(body))
-		signer := aws.Credentials{AccessKeyID: key, SecretAccessKey: secret, SessionToken: given.element("SessionToken")}
-		if err := v4.NewSigner().SignHTTP(t.Context(), signer, r, hex.EncodeToString(digest[:]), "sts", "eu-west-1", b.clock.Now()); err != nil {
-			t.Fatal(err)
-		}
-		change(r)
-		return b.send(r, nil).text
+		change(&call)
+		return call.send(b, credentials).text
 	}
-	key, secret := given.element("AccessKeyId"), given.element("SecretAccessKey")
-	as := func(*http.Request) {}
-	unsigned := func(r *http.Request) { r.Header.Del("Authorization") }
-	late := func(r *http.Request) { r.Header.Set("X-Amz-Date", "20260314T092654Z") }
-	for _, c := range []struct{ got, want string }{
-		{identity(key, secret, as), "assumed-role/Developer/taro"}, {identity("ASIAIOSFODNN7EXAMPLE", secret, as), "InvalidClientTokenId"},
-		{identity(key, secret, unsigned), "MissingAuthenticationToken"}, {identity(key, "s", as), "SignatureDoesNotMatch"},
-		{identity(key, secret, late), "SignatureDoesNotMatch"},
+	for want, change := range map[string]func(*signedCall){
+		"assumed-role/Developer/taro": func(*signedCall) {},
+		"InvalidClientTokenId":        func(c *signedCall) { c.sign = func(k *aws.Credentials) { k.AccessKeyID = "ASIAIOSFODNN7EXAMPLE" } },
+		"MissingAuthenticationToken":  func(c *signedCall) { c.change = unsigned },
+		"SignatureDoesNotMatch":       func(c *signedCall) { c.sign = func(k *aws.Credentials) { k.SecretAccessKey = "s" } },
+		"does not match": func(c *signedCall) {
+			c.change = func(r *http.Request) { r.Header.Set("X-Amz-Date", "20260314T092654Z") }
+		},
 	} {
-		if !strings.Contains(c.got, c.want) {
-			t.Errorf("answer lacks %s:\n%s", c.want, c.got)
+		if got := identity(change); !strings.Contains(got, want) {
+			t.Errorf("answer lacks %s:\n%s", want, got)
 		}
 	}
 
 	session := func(key string) string {
-		return fmt.Sprintf(`{"sessionId":%q,"sessionKey":%q,"sessionToken":%q}`, key, secret, given.element("SessionToken"))
+		return fmt.Sprintf(`{"sessionId":%q,"sessionKey":%q,"sessionToken":%q}`, key, credentials.SecretAccessKey, credentials.SessionToken)
 	}
 	federation := b.SigninEndpoint + "/federation"
-	token := b.post(federation, "Action", "getSigninToken", "Session", session(key)).string("SigninToken")
+	token := b.post(federation, "Action", "getSigninToken", "Session", session(credentials.AccessKeyID)).string("SigninToken")
 	if got := b.post(federation, "Action", "getSigninToken", "Session", session("ASIAIOSFODNN7EXAMPLE")); got.status != 400 || token == "" {
 		t.Errorf("made-up credentials: %d", got.status)
 	}
@@ -359,7 +350,7 @@ func TestCredentialsAreChecked(t *testing.T) {
 			t.Errorf("%q: %d, want %d", c.pairs, got.status, c.status)
 		}
 	}
-	if got := b.post(federation, "Action", "getSigninToken", "Session", session(key), "SessionDuration", "43201"); got.status != 400 {
+	if got := b.post(federation, "Action", "getSigninToken", "Session", session(credentials.AccessKeyID), "SessionDuration", "43201"); got.status != 400 {
 		t.Errorf("too long: %d", got.status)
 	}
 	if got := b.get(b.SigninEndpoint + "/console"); got.status != 403 {
@@ -368,13 +359,13 @@ func TestCredentialsAreChecked(t *testing.T) {
 	if n := len(b.SecretsInURLs()); n != 0 {
 		t.Errorf("%d requests with a secret in the URL, want none", n)
 	}
-	b.get(federation + "?" + form("Action", "getSigninToken", "Session", session(key)).Encode())
+	b.get(federation + "?" + form("Action", "getSigninToken", "Session", session(credentials.AccessKeyID)).Encode())
 	b.get(b.STSEndpoint + "?WebIdentityToken=" + b.token(b.approved()...).string("id_token"))
 	if n := len(b.SecretsInURLs()); n != 2 {
 		t.Errorf("%d requests with a secret in the URL, want 2", n)
 	}
 	b.clock.Advance(time.Hour)
-	if got := b.post(federation, "Action", "getSigninToken", "Session", session(key)); got.status != 400 || !strings.Contains(identity(key, secret, as), "ExpiredToken") {
+	if got := b.post(federation, "Action", "getSigninToken", "Session", session(credentials.AccessKeyID)); got.status != 400 || !strings.Contains(identity(func(*signedCall) {}), "ExpiredToken") {
 		t.Errorf("expired credentials: %d", got.status)
 	}
 }
