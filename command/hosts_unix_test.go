@@ -104,6 +104,8 @@ daypass_idp = corp
 daypass_role_arn = arn:aws:iam::111122223333:role/Developer
 credential_process = /usr/local/bin/daypass process --profile dev
 `, corpIssuer, n.box.ClientID, bundle))
+	daypass := filepath.Join(home, "daypass") // this program, see TestMain; configure refuses a path of go test's
+	must(t, os.Symlink(os.Args[0], daypass))
 	env := []string{"DAYPASS_TEST_IS_PROGRAM=1", "GORACE=atexit_sleep_ms=0", "HOME=" + home, "PATH=" + os.Getenv("PATH"), "AWS_CA_BUNDLE=" + bundle, "HTTPS_PROXY=" + n.Proxy, "HTTP_PROXY=" + n.Proxy}
 
 	const (
@@ -124,8 +126,8 @@ credential_process = /usr/local/bin/daypass process --profile dev
 		{"process --profile dev", nil, 3, nil}, // nobody to ask
 		{"trust-policy -p dev", nil, 0, nil},
 		{"logout -p dev", nil, 0, nil},
-		{"configure --yes --dry-run --idp corp --role-arn arn:aws:iam::111122223333:role/Admin --profile admin", nil, -1, nil},
-		{"login -p dev", nil, 0, []string{device, keys, issuer, tokens}},
+		{"configure --yes --dry-run --idp corp --role-arn arn:aws:iam::111122223333:role/Admin --profile admin", nil, 0, []string{issuer}},
+		{"login -p dev", nil, 0, []string{device, keys, tokens}},
 		{"process --profile dev", expired, 0, []string{sts, tokens}},
 		{"process --profile dev", nil, 0, nil}, // from the cache
 		{"exec -p dev -- true", nil, 0, nil},
@@ -143,7 +145,7 @@ credential_process = /usr/local/bin/daypass process --profile dev
 		if step.before != nil {
 			step.before()
 		}
-		cmd := exec.Command(os.Args[0], strings.Fields(step.command)...) // daypass itself, see TestMain
+		cmd := exec.Command(daypass, strings.Fields(step.command)...)
 		var stderr bytes.Buffer
 		cmd.Env, cmd.Stderr = env, &stderr
 		if err := cmd.Run(); cmd.ProcessState == nil {

@@ -175,26 +175,44 @@ type result struct {
 	stdout, stderr string
 }
 
-// run runs a command that has no terminal and no input, as a cron job does.
-// It may take two minutes. What it prints on standard error must hold no secret.
-func (c *computer) run(argv ...string) result {
+// running is a command that has no terminal and no input, as a cron job does.
+type running struct {
+	*exec.Cmd
+	c              *computer
+	stdout, stderr bytes.Buffer
+}
+
+func (c *computer) start(argv ...string) *running {
 	c.t.Helper()
-	cmd := c.command(argv...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.WaitDelay = 5 * time.Second // for a stray child that holds on to our pipes
+	r := &running{Cmd: c.command(argv...), c: c}
+	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	r.WaitDelay = 5 * time.Second // for a stray child that holds on to our pipes
+	r.Stdout, r.Stderr = &r.stdout, &r.stderr
+	must(c.t, r.Start())
+	return r
+}
+
+// end waits for its end, for two minutes at most. What it has printed on standard error
+// must hold no secret.
+func (r *running) end() result {
+	r.c.t.Helper()
 	timeout := time.AfterFunc(2*time.Minute, func() {
-		c.t.Errorf("%q hangs. %s", argv, standing(cmd.Process.Pid))
-		_ = cmd.Process.Kill()
+		r.c.t.Errorf("%q hangs. %s", r.Args, standing(r.Process.Pid))
+		_ = r.Process.Kill()
 	})
 	defer timeout.Stop()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		c.t.Errorf("%q: %v", argv, err)
+	if err := r.Wait(); err != nil && !errors.As(err, &exit) {
+		r.c.t.Errorf("%q: %v", r.Args, err)
 	}
-	c.show(stderr.String())
-	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	r.c.show(r.stderr.String())
+	return result{r.ProcessState.ExitCode(), r.stdout.String(), r.stderr.String()}
+}
+
+// run runs a command to its end.
+func (c *computer) run(argv ...string) result {
+	c.t.Helper()
+	return c.start(argv...).end()
 }
 
 // process runs daypass process, whose standard output is secret.

@@ -19,6 +19,9 @@ type counts struct {
 	lost          int // logins whose token or code the provider refused
 	lostByKill    int
 	killsInWindow int // between the provider's answer and its store
+	// forgotten are the codes that a process has redeemed which was killed, and that
+	// nobody sent again: with the login's new key, which is stored first, the code is gone.
+	forgotten int
 
 	// histories are the requests with each token that was sent once more, or
 	// refused. unexplained are those of them that nothing had kept daypass from
@@ -47,7 +50,7 @@ func (l *exchangeLog) count(kills bool) counts {
 
 	redeemed := map[string]exchange{} // by token or code: the last time that it brought new tokens
 	login := map[string]string{}      // by token: the code, or the first token, that it goes back to
-	explained, byKill, lost := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	explained, byKill, lost, forgotten := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, e := range l.exchanges {
 		of, known := login[e.sent]
 		if !known {
@@ -56,8 +59,12 @@ func (l *exchangeLog) count(kills bool) counts {
 		if !e.delivered || killed(e) {
 			c.lostAnswers++
 		}
+		if e.device && killed(e) {
+			forgotten[e.sent] = true
+		}
 		before, again := redeemed[e.sent]
 		if again {
+			delete(forgotten, e.sent)
 			history := l.history(e.sent)
 			c.histories = append(c.histories, history)
 			switch {
@@ -89,6 +96,7 @@ func (l *exchangeLog) count(kills bool) counts {
 		}
 		redeemed[e.sent], login[e.got] = e, of
 	}
+	c.forgotten = len(forgotten)
 	return c
 }
 

@@ -260,10 +260,11 @@ func (s *storm) checkCounts() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.log.count(slices.Contains(s.weather.signals, syscall.SIGKILL))
-	logins, lost := len(s.weather.storages), c.lostAnswers
+	lost := c.lostAnswers
 	if s.weather.grace > 0 {
 		lost = 0
 	}
+	logins := len(s.weather.storages) + c.lost + c.forgotten
 	s.t.Logf("%d processes, by exit code: %v", s.runs, s.exits)
 	s.t.Logf("faults: %v; the keyring was restarted %d times, because of a crash %d times", s.log.faults, len(s.withoutKeyring), s.crashes)
 	for _, line := range []struct {
@@ -271,8 +272,8 @@ func (s *storm) checkCounts() {
 		n, atMost int
 		because   string
 	}{
-		{"authorizations", c.authorizations, logins + c.lost + c.cutAuthorizations, "one for each section and each login lost, and those whose answer nobody got"},
-		{"tabs", len(s.person.opened()), logins + c.lost, "one for each section and each login lost"},
+		{"authorizations", c.authorizations, logins + c.cutAuthorizations, "one for each section and each login lost, and those whose answer nobody got"},
+		{"tabs", len(s.person.opened()), logins, "one for each section and each login lost"},
 		{"refreshes", c.refreshes, s.mayRefresh() + c.lostAnswers, "one for each ID token that ended or that STS refused, and each lost answer"},
 		{"reused tokens", s.aws.Reused(), c.lostAnswers, "one for each lost answer"},
 		{"logins lost", c.lost, lost, "one for each lost answer, none with a grace"},

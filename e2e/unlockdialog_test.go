@@ -328,11 +328,7 @@ func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
 	t.Parallel()
 	c, s := newLockedComputer(t)
 	before := c.aws.Count("")
-	first := c.command(installed.daypass, "process", "--profile", "one")
-	first.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	must(t, first.Start())
-	timeout := time.AfterFunc(2*time.Minute, func() { _ = first.Process.Kill() })
-	defer timeout.Stop()
+	first := c.start(installed.daypass, "process", "--profile", "one")
 	s.awaitDialog()
 
 	display := c.env["DISPLAY"]
@@ -342,9 +338,8 @@ func TestUnlockDialogOutlivesItsProcess(t *testing.T) {
 	lockedOut(t, "without a display", r)
 
 	_ = first.Process.Signal(syscall.SIGINT)
-	_ = first.Wait() // the code says it
-	if code := first.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d after Ctrl-C, want 130", code)
+	if r := first.end(); r.code != 130 {
+		t.Errorf("exit code %d after Ctrl-C, want 130", r.code)
 	}
 	if !s.isLocked() || !s.showsDialog() {
 		t.Error("the dialog is gone")
