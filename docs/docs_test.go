@@ -208,17 +208,8 @@ func anchors(text string) []string {
 		if !found || strings.Trim(hashes, "#") != "" {
 			continue
 		}
-		all = append(all, strings.Map(func(r rune) rune {
-			switch {
-			case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_':
-				return r
-			case r >= 'A' && r <= 'Z':
-				return r - 'A' + 'a'
-			case r == ' ':
-				return '-'
-			}
-			return -1
-		}, title))
+		title = strings.ReplaceAll(strings.ToLower(title), " ", "-")
+		all = append(all, regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(title, ""))
 	}
 	return all
 }
@@ -239,21 +230,22 @@ func fence() *regexp.Regexp { return regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.
 // withoutCode is a page without its fenced blocks.
 func withoutCode(text string) string { return fence().ReplaceAllString(text, "") }
 
-// TestEveryPageIsInTheIndex finds pages that nothing leads to.
-func TestEveryPageIsInTheIndex(t *testing.T) {
+// TestPages finds pages that nothing leads to, other characters than printable ASCII,
+// and JSON that is none.
+func TestPages(t *testing.T) {
 	index := read(t, "README.md")
-	for page := range pages(t) {
+	for page, text := range pages(t) {
 		if filepath.Base(page) != "README.md" && !strings.Contains(index, "]("+filepath.ToSlash(page)+")") {
 			t.Errorf("docs/README.md does not link to %s", page)
 		}
-	}
-}
-
-func TestTextIsASCII(t *testing.T) {
-	for page, text := range pages(t) {
 		for number, line := range strings.Split(text, "\n") {
 			if strings.ContainsFunc(line, func(r rune) bool { return r > '~' || r < ' ' }) {
 				t.Errorf("%s:%d holds other characters than printable ASCII", page, number+1)
+			}
+		}
+		for _, block := range fences(text, "json") {
+			if !json.Valid([]byte(block)) {
+				t.Errorf("%s: no JSON:\n%s", page, block)
 			}
 		}
 	}
@@ -414,15 +406,5 @@ func TestConfigurationBlocks(t *testing.T) {
 	}
 	if loaded < 12 {
 		t.Errorf("only %d profiles found", loaded)
-	}
-}
-
-func TestJSONBlocksParse(t *testing.T) {
-	for page, text := range pages(t) {
-		for _, block := range fences(text, "json") {
-			if !json.Valid([]byte(block)) {
-				t.Errorf("%s: no JSON:\n%s", page, block)
-			}
-		}
 	}
 }

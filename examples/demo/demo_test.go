@@ -12,15 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/daypass/daypass/internal/sandbox"
 )
 
 // TestDemo makes the whole trip, with the real daypass.
 func TestDemo(t *testing.T) {
-	temporary := t.TempDir()
-	t.Setenv("TMPDIR", temporary)
-	t.Setenv("TMP", temporary) // Windows
+	nothingIsLeft(t)
 	var out, errs bytes.Buffer
 	demo := trip{out: &out, errs: &errs, getenv: os.Getenv, environ: os.Environ(), yes: true}
 	if err := demo.run(t.Context()); err != nil {
@@ -49,21 +45,10 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	left, err := os.ReadDir(temporary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range left {
-		if strings.HasPrefix(entry.Name(), "daypass-demo-") {
-			t.Errorf("left behind: %s", entry.Name())
-		}
-	}
 }
 
 func TestAnInterruptedTripCleansUp(t *testing.T) {
-	temporary := t.TempDir()
-	t.Setenv("TMPDIR", temporary)
-	t.Setenv("TMP", temporary) // Windows
+	nothingIsLeft(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := interrupter{at: "Log in", cancel: cancel}
@@ -71,9 +56,18 @@ func TestAnInterruptedTripCleansUp(t *testing.T) {
 	if err := demo.run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v, want %v", err, context.Canceled)
 	}
-	if left, _ := filepath.Glob(filepath.Join(temporary, "daypass-demo-*")); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
-	}
+}
+
+// nothingIsLeft fails the test if its trip leaves something in the temporary folder.
+func nothingIsLeft(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("TMP", temporary) // Windows
+	t.Cleanup(func() {
+		if left, _ := filepath.Glob(filepath.Join(temporary, "daypass-demo-*")); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
 }
 
 // interrupter interrupts the trip when a text is printed.
@@ -100,29 +94,6 @@ func TestIsolated(t *testing.T) {
 		if !strings.HasPrefix(value, dir) && name != "DAYPASS_PROMPT" {
 			t.Errorf("%s leads out of the temporary home", variable)
 		}
-	}
-}
-
-func TestMask(t *testing.T) {
-	got, err := mask([]byte(`{"Version":1,"AccessKeyId":"ASIA1","SecretAccessKey":"hush","SessionToken":"hush-hush","Expiration":"2026-03-14T10:26:53Z"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(got, "hush") || !strings.Contains(got, "[9 characters, hidden]") || !strings.Contains(got, "ASIA1") {
-		t.Errorf("masked: %s", got)
-	}
-	if _, err := mask([]byte(`hush`)); err == nil || strings.Contains(err.Error(), "hush") {
-		t.Errorf("error = %v", err)
-	}
-}
-
-func TestTally(t *testing.T) {
-	got := tally([]sandbox.Request{{Endpoint: "device"}, {Endpoint: "token:device"}, {Endpoint: "page"}, {Endpoint: "token:device"}})
-	if want := "1 device authorization, 2 poll"; got != want {
-		t.Errorf("tally = %q, want %q", got, want)
-	}
-	if got := tally([]sandbox.Request{{Endpoint: "page"}}); got != "0" {
-		t.Errorf("tally of the browser's requests = %q, want 0", got)
 	}
 }
 

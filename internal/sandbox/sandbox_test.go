@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -56,13 +57,13 @@ func (r reply) element(name string) string {
 	return value
 }
 
-// send sends a request; redirects are not followed.
+// send sends a request; redirects are not followed, and any certificate will do.
 func (b box) send(r *http.Request, err error) reply {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+	response, err := (&http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}).RoundTrip(r)
 	if err != nil {
 		b.t.Fatal(err)
 	}
