@@ -45,9 +45,7 @@ func pages(t *testing.T) map[string]string {
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
@@ -88,9 +86,7 @@ func TestMessages(t *testing.T) {
 			}
 			files := token.NewFileSet()
 			parsed, err := parser.ParseFile(files, source, nil, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			ast.Inspect(parsed, func(n ast.Node) bool {
 				switch n := n.(type) {
 				case *ast.BasicLit:
@@ -348,12 +344,8 @@ func TestProviderPages(t *testing.T) {
 				t.Fatalf("%d configurations, %d trust policies: want one of each", len(configuration), len(policies))
 			}
 			home := t.TempDir()
-			if err := os.Mkdir(filepath.Join(home, ".aws"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(configuration[0]), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Mkdir(filepath.Join(home, ".aws"), 0o700))
+			must(t, os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(configuration[0]), 0o600))
 			want := policy(t, run(t, program, home, "trust-policy", "--profile", "dev", "--storage", "file"))
 			if diff := cmp.Diff(want, policy(t, policies[0])); diff != "" {
 				t.Errorf("daypass trust-policy prints (-) another policy than the page (+):\n%s", diff)
@@ -383,9 +375,7 @@ func TestConfigurationBlocks(t *testing.T) {
 	for page, text := range pages(t) {
 		for _, block := range fences(text, "ini") {
 			file := filepath.Join(t.TempDir(), "config")
-			if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(file, []byte(block), 0o600))
 			src := profile.Source{Getenv: func(name string) string { return map[string]string{"AWS_CONFIG_FILE": file}[name] }}
 			for _, name := range section.FindAllStringSubmatch(block, -1) {
 				if _, err := profile.LoadIDP(src, name[1]); err != nil {
@@ -406,5 +396,13 @@ func TestConfigurationBlocks(t *testing.T) {
 	}
 	if loaded < 12 {
 		t.Errorf("only %d profiles found", loaded)
+	}
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -66,9 +66,7 @@ func newKeePassComputer(t *testing.T) (*computer, *screen) {
 		t.Fatalf("keepassxc-cli: %v\n%s", err, out)
 	}
 	settings := filepath.Join(c.env["HOME"], ".config/keepassxc")
-	if err := os.MkdirAll(settings, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(settings, 0o700))
 	write(t, filepath.Join(settings, "keepassxc.ini"), keePassSettings)
 	path := program(t, "keepassxc")
 	var env []string // without the computer's mark: it is not a stray
@@ -101,9 +99,7 @@ func (s *screen) lockDatabase() {
 	if err == nil {
 		err = s.bus.Object(secrets, prompt).Call("org.freedesktop.Secret.Prompt.Prompt", 0, "").Err
 	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	await(s.t, "the database to be locked", func() bool { locked, _ := s.databaseLocked(); return locked })
 }
 
@@ -149,17 +145,11 @@ func TestKeePassXC(t *testing.T) {
 	}
 	process := func() result { return c.process("one") }
 	logout := func() result { return c.say("logout", "--profile", "one") }
-	fails := func(r result, code int, says string) {
-		t.Helper()
-		if r.code != code || !strings.Contains(r.stderr, says) {
-			t.Errorf("exit code %d, want %d with %q:\n%s", r.code, code, says, r.stderr)
-		}
-	}
 	nobodyIsAsked := func(says string) {
 		t.Helper()
-		fails(c.say("status", "--profile", "one"), 7, says)
+		c.ends(7, says, "status", "--profile", "one")
 		c.env["DAYPASS_PROMPT"] = "never"
-		fails(process(), 7, says)
+		c.ended(7, says, process())
 		delete(c.env, "DAYPASS_PROMPT")
 		if windows := s.shows(keePassAccess + "|" + keePassUnlock); windows != "" {
 			t.Errorf("a dialog was raised: %s", windows)
@@ -177,7 +167,7 @@ func TestKeePassXC(t *testing.T) {
 	credentials(t, <-ended)
 	s.answer(keePassAccess, "Return")
 	credentials(t, <-ended)
-	fails(dialogs(process, func() { s.answer(keePassAccess, "Escape") }), 7, "is locked: its dialog was dismissed")
+	c.ended(7, "is locked: its dialog was dismissed", dialogs(process, func() { s.answer(keePassAccess, "Escape") }))
 
 	// A locked database is unlocked for whoever waits, and for nobody else.
 	s.lockDatabase()
@@ -187,19 +177,19 @@ func TestKeePassXC(t *testing.T) {
 		s.press(func() { s.enter(keyringPassword) }, "the database to be open", func() bool { locked, err := s.databaseLocked(); return err == nil && !locked })
 		s.answer(keePassAccess, "Return")
 	})
-	fails(r, 0, "")
+	c.ended(0, "", r)
 	if n := c.aws.Count("device"); n != 1 {
 		t.Errorf("%d codes, want 1: the login was in the keyring all the time", n)
 	}
 
 	// What is not deleted is not said to be.
 	declines := func() { s.answer(keePassAccess, "Return"); s.answer(keePassDelete, "Escape") }
-	fails(dialogs(logout, declines), 7, "the Secret Service has not deleted the login of corp: its dialog was dismissed")
+	c.ended(7, "the Secret Service has not deleted the login of corp: its dialog was dismissed", dialogs(logout, declines))
 	confirms := func() {
 		s.answer(keePassAccess, "Return")
 		s.answer(keePassDelete, "Tab", "space") // Cancel has the focus
 		s.answer(keePassDelete, "Tab", "space")
 	}
-	fails(dialogs(logout, confirms), 0, "")
-	fails(c.say("status", "--profile", "one"), 3, "")
+	c.ended(0, "", dialogs(logout, confirms))
+	c.ends(3, "", "status", "--profile", "one")
 }

@@ -16,9 +16,7 @@ type counts struct {
 	refreshes   int
 	lostAnswers int // to token requests: dropped, or the process was killed
 
-	lost          int // logins whose token or code the provider refused
-	lostByKill    int
-	killsInWindow int // between the provider's answer and its store
+	lost int // logins whose token or code the provider refused
 	// forgotten are the codes that a process has redeemed which was killed, and that
 	// nobody sent again: with the login's new key, which is stored first, the code is gone.
 	forgotten int
@@ -50,7 +48,7 @@ func (l *exchangeLog) count(kills bool) counts {
 
 	redeemed := map[string]exchange{} // by token or code: the last time that it brought new tokens
 	login := map[string]string{}      // by token: the code, or the first token, that it goes back to
-	explained, byKill, lost, forgotten := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	explained, lost, forgotten := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, e := range l.exchanges {
 		of, known := login[e.sent]
 		if !known {
@@ -67,12 +65,8 @@ func (l *exchangeLog) count(kills bool) counts {
 			delete(forgotten, e.sent)
 			history := l.history(e.sent)
 			c.histories = append(c.histories, history)
-			switch {
-			case !before.delivered:
-			case killed(before), killed(e): // either of the two was killed with its request sent
-				c.killsInWindow++
-				byKill[of] = true
-			default:
+			// Either of the two may have been killed with its request sent.
+			if before.delivered && !killed(before) && !killed(e) {
 				c.unexplained = append(c.unexplained, history)
 			}
 			explained[of] = true
@@ -81,13 +75,7 @@ func (l *exchangeLog) count(kills bool) counts {
 			if !explained[of] {
 				c.unexplained = append(c.unexplained, l.history(e.sent))
 			}
-			if !lost[of] {
-				lost[of] = true
-				c.lost++
-				if byKill[of] {
-					c.lostByKill++
-				}
-			}
+			lost[of] = true
 			delete(redeemed, e.sent) // where this answer is lost too, it is no news
 			continue
 		}
@@ -96,7 +84,7 @@ func (l *exchangeLog) count(kills bool) counts {
 		}
 		redeemed[e.sent], login[e.got] = e, of
 	}
-	c.forgotten = len(forgotten)
+	c.lost, c.forgotten = len(lost), len(forgotten)
 	return c
 }
 

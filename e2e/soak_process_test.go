@@ -14,8 +14,7 @@ import (
 // runOne runs one command on one profile, and perhaps ends it at a random moment.
 // Whatever the storm does, it must end in time, and as documented.
 func (s *storm) runOne(random *rand.Rand) {
-	profiles := s.profiles()
-	profile := profiles[random.IntN(len(profiles))]
+	profile := s.profiles[random.IntN(len(s.profiles))]
 	argv := []string{installed.daypass, "process", "--profile", profile}
 	switch random.IntN(10) {
 	case 0:

@@ -292,9 +292,6 @@ func (l *exchangeLog) add(endpoint string, r *http.Request, answer *httptest.Res
 func (l *exchangeLog) processEnded(pid int, signal syscall.Signal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.signals == nil {
-		l.signals = map[int]syscall.Signal{}
-	}
 	l.signals[pid] = signal
 	for _, log := range [][]exchange{l.exchanges, l.authorizations} {
 		for i := range log {
@@ -321,9 +318,6 @@ func (l *exchangeLog) renewals() int {
 func (l *exchangeLog) addFault(f fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.faults == nil {
-		l.faults = map[fault]int{}
-	}
 	l.faults[f]++
 	if f == refused {
 		l.refusals++

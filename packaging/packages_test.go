@@ -147,9 +147,7 @@ func checkBinary(t *testing.T, dist string, target target) {
 		t.Fatalf("%d programs, %v", len(found), err)
 	}
 	info, err := buildinfo.ReadFile(found[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if info.Main.Version != "v"+version {
 		t.Errorf("go has recorded version %s", info.Main.Version)
 	}
@@ -158,9 +156,7 @@ func checkBinary(t *testing.T, dist string, target target) {
 		Metadata   struct{ Component struct{ PURL string } }
 		Components []struct{ PURL string }
 	}
-	if err := json.Unmarshal([]byte(read(t, dist, target.file("cdx.json"))), &bom); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(read(t, dist, target.file("cdx.json"))), &bom))
 	listed := []string{bom.Metadata.Component.PURL}
 	for _, component := range bom.Components {
 		listed = append(listed, component.PURL)
@@ -183,9 +179,7 @@ func checkBinary(t *testing.T, dist string, target target) {
 	}
 
 	program, err := os.ReadFile(found[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if files[target.program()] != string(program) {
 		t.Error("the archive holds another program")
 	}
@@ -210,9 +204,7 @@ func unpack(t *testing.T, archive string) map[string]string {
 	files := map[string]string{}
 	add := func(name string, mode fs.FileMode, from io.Reader) {
 		text, err := io.ReadAll(from)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		want := fs.FileMode(0o644)
 		if name == "daypass" || name == "daypass.exe" {
 			want = 0o755
@@ -224,36 +216,26 @@ func unpack(t *testing.T, archive string) map[string]string {
 	}
 	if strings.HasSuffix(archive, ".zip") {
 		r, err := zip.OpenReader(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		defer r.Close()
 		for _, file := range r.File {
 			content, err := file.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			add(file.Name, file.Mode(), content)
 		}
 		return files
 	}
 	file, err := os.Open(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer file.Close()
 	plain, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for r := tar.NewReader(plain); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return files
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if header.Uname != "root" || header.Gname != "root" {
 			t.Errorf("%s belongs to %s:%s", header.Name, header.Uname, header.Gname)
 		}
@@ -278,9 +260,7 @@ func saysVersion(t *testing.T, clone string) string {
 	t.Helper()
 	commit, when, _ := strings.Cut(run(t, clone, "git", "log", "-1", "--format=%H %cI"), " ")
 	date, err := time.Parse(time.RFC3339, when)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return fmt.Sprintf("daypass v%s (commit %s, %s) %s linux/%s",
 		version, commit, date.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOARCH)
 }
@@ -312,9 +292,7 @@ func checkInstalled(t *testing.T, root, format, says string) {
 
 	daypass := filepath.Join(usr, "bin/daypass")
 	program, err := elf.Open(daypass)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer program.Close()
 	if libraries, err := program.ImportedLibraries(); err != nil || len(libraries) > 0 || program.Section(".interp") != nil {
 		t.Errorf("the program needs libraries: %v, %v", libraries, err)
@@ -409,18 +387,14 @@ func sums(t *testing.T, dist string) map[string]string {
 func sum(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 func read(t *testing.T, folder, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(text)
 }
 
@@ -437,4 +411,12 @@ func run(t *testing.T, folder string, argv ...string) string {
 		t.Fatalf("%q: %v\n%s%s", argv, err, out, stderr.String())
 	}
 	return strings.TrimRight(string(out), "\n")
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -37,9 +37,7 @@ func (c signedCall) request(b box, credentials aws.Credentials) *http.Request {
 		address = b.URL + c.path
 	}
 	r, err := http.NewRequest(http.MethodPost, address, strings.NewReader(c.body))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	r.Host = cmp.Or(c.host, r.Host)
 	for name, value := range c.header {
 		r.Header.Set(name, value)
@@ -48,9 +46,7 @@ func (c signedCall) request(b box, credentials aws.Credentials) *http.Request {
 		c.sign(&credentials)
 	}
 	digest := sha256.Sum256([]byte(c.body))
-	if err := v4.NewSigner().SignHTTP(b.t.Context(), credentials, r, hex.EncodeToString(digest[:]), c.service, c.region, b.clock.Now().Add(-c.age)); err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, v4.NewSigner().SignHTTP(b.t.Context(), credentials, r, hex.EncodeToString(digest[:]), c.service, c.region, b.clock.Now().Add(-c.age)))
 	if c.change != nil {
 		c.change(r)
 	}
@@ -194,9 +190,7 @@ func TestEntraRefuses(t *testing.T) {
 			tenant = form.Get("tenant")
 		}
 		r, err := http.NewRequest(http.MethodPost, b.URL+"/"+tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Host = "login.microsoftonline.com"
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		return b.send(r, nil)
@@ -239,23 +233,17 @@ func TestKeyVaultRefuses(t *testing.T) {
 	b.PutVaultSecret(sandbox.AzureTenant, "kv", "db", "value-of-the-vault")
 	b.PutVaultSecret("another-tenant", "other", "db", "x")
 	proxy, err := sandbox.StartInternet(http.HandlerFunc(b.Cloud), sandbox.CloudHosts()...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(proxy.Close)
 	address, err := url.Parse(proxy.Proxy)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(proxy.Certificate)
 	through := &http.Transport{Proxy: http.ProxyURL(address), TLSClientConfig: &tls.Config{RootCAs: trusted}}
 	t.Cleanup(through.CloseIdleConnections)
 	identity := func(resource string) string {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+"/metadata/identity/oauth2/token?api-version=2018-02-01&resource="+resource, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Header.Set("Metadata", "true")
 		return b.send(r, nil).string("access_token")
 	}
@@ -280,9 +268,7 @@ func TestKeyVaultRefuses(t *testing.T) {
 			b.clock.Advance(25 * time.Hour)
 		}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.address, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if tt.token != "" {
 			r.Header.Set("Authorization", "Bearer "+tt.token)
 		}

@@ -57,9 +57,7 @@ func TestGoogleRefuses(t *testing.T) {
 			headers = append(headers, map[string]string{"key": name, "value": r.Header.Get(name)})
 		}
 		text, err := json.Marshal(map[string]any{"url": r.URL.String(), "method": r.Method, "headers": headers})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		check(name, exchange(sandbox.GoogleProviderAWS, "aws:token-type:aws4_request", url.QueryEscape(string(text))), c.want)
 	}
 
@@ -68,9 +66,7 @@ func TestGoogleRefuses(t *testing.T) {
 		claims := map[string]any{"iss": b.Issuer, "aud": b.ClientID, "sub": "x", "iat": b.clock.Now().Unix(), "exp": b.clock.Now().Add(time.Hour).Unix()}
 		maps.Copy(claims, map[string]any{name: value})
 		text, err := b.WorkloadToken(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return text
 	}
 	const idToken = "oauth:token-type:id_token"

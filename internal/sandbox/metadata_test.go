@@ -55,9 +55,7 @@ func TestMetadataServicesRefuse(t *testing.T) {
 		{"GitHub, in plain text", b.URL + "/github/token", "Authorization: bearer " + secret, 401, "Unauthorized"},
 	} {
 		request, err := http.NewRequest(http.MethodGet, c.url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		for line := range strings.Lines(c.header) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 			request.Header.Set(name, value)
@@ -72,9 +70,7 @@ func TestMetadataServicesRefuse(t *testing.T) {
 	request, _ := http.NewRequest(http.MethodGet, "http://metadata.google.internal"+strings.TrimPrefix(gcp, b.URL), nil)
 	request.Header.Set("Metadata-Flavor", "Google")
 	response, err := through.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusForbidden {
 		t.Errorf("through a real proxy: status %d", response.StatusCode)

@@ -31,9 +31,7 @@ func start(t *testing.T, o sandbox.Options) box {
 	c := sandbox.NewClock(time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC))
 	o.Now = c.Now
 	s, err := sandbox.Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(s.Close)
 	return box{s, t, c}
 }
@@ -60,18 +58,12 @@ func (r reply) element(name string) string {
 // send sends a request; redirects are not followed, and any certificate will do.
 func (b box) send(r *http.Request, err error) reply {
 	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	response, err := (&http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}).RoundTrip(r)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	got := reply{status: response.StatusCode, text: string(body)}
 	_ = json.Unmarshal(body, &got.fields) // other bodies have none
 	return got
@@ -109,9 +101,7 @@ func (b box) token(pairs ...string) reply {
 func (b box) approved(pairs ...string) []string {
 	b.t.Helper()
 	opened := b.post(b.DeviceEndpoint, append([]string{"client_id", b.ClientID, "scope", "openid email offline_access"}, pairs...)...)
-	if err := b.Approve(opened.string("user_code"), "taro"); err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, b.Approve(opened.string("user_code"), "taro"))
 	return []string{"grant_type", "urn:ietf:params:oauth:grant-type:device_code", "device_code", opened.string("device_code")}
 }
 
@@ -155,9 +145,7 @@ func TestTokensAreGoodOnce(t *testing.T) {
 	redeemed, late := b.approved(), b.approved()
 	alive := b.token(redeemed...).string("refresh_token")
 	opened := b.post(b.DeviceEndpoint, "client_id", b.ClientID, "scope", "openid")
-	if err := b.Deny(opened.string("user_code")); err != nil {
-		t.Fatal(err)
-	}
+	must(t, b.Deny(opened.string("user_code")))
 	code := func(code string) []string { return append(late[:3:3], code) }
 	if got := b.token(code(opened.string("device_code"))...).string("error"); got != "access_denied" {
 		t.Errorf("denied: %q", got)
@@ -368,5 +356,13 @@ func TestCredentialsAreChecked(t *testing.T) {
 	b.clock.Advance(time.Hour)
 	if got := b.post(federation, "Action", "getSigninToken", "Session", session(credentials.AccessKeyID)); got.status != 400 || !strings.Contains(identity(func(*signedCall) {}), "ExpiredToken") {
 		t.Errorf("expired credentials: %d", got.status)
+	}
+}
+
+// must ends a test whose own steps do not work.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
