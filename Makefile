@@ -42,14 +42,13 @@ packages: install
 	go test -tags e2e -count=1 -timeout 40m -v ./packaging
 
 # The tables of docs/performance.md; takes some minutes. See bench/main.go.
-bench:
-	sh e2e/install.sh
+bench: install
 	go run ./bench
 
 # Everything that CI runs.
 check: install lint unit cross e2e
 
-# What the other parts of check need beyond Go.
+# What check, packages, bench and soak need beyond Go.
 install:
 	sh e2e/install.sh
 
@@ -80,6 +79,6 @@ e2e:
 
 # Processes that are killed at random while provider, STS and keyring fail: SOAK is
 # how long, SOAK_SEED repeats the dice of an earlier run. CI runs it weekly; `make
-# e2e` has it for a minute.
+# e2e` has it for seconds.
 soak: install
 	SOAK=$${SOAK:-3m} go test -tags e2e -count=1 -timeout 2h -parallel 3 -v -run TestSoak ./e2e

@@ -30,7 +30,6 @@ type provider struct {
 
 // providerRequest is one line of its log.
 type providerRequest struct {
-	Method           string   `json:"method"`
 	Path             string   `json:"path"`
 	SentRefreshToken string   `json:"sentRefreshToken"` // digest
 	GotRefreshToken  string   `json:"gotRefreshToken"`  // digest

@@ -11,13 +11,13 @@ import Provider from 'oidc-provider';
 
 const options = {
   log: '', // the file that the requests are appended to; it holds secrets, as the tests look for leaked ones
-  interval: 1, // seconds between two polls; 0: the answer does not name an interval
   idTokenLife: 3600, // seconds
   padding: 0, // bytes that the ID token carries besides its claims
   noDeviceCodes: false,
   slash: false, // the issuer ends in "/"
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
+const interval = 1; // seconds between two polls
 const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -74,7 +74,7 @@ const polls = new Map(); // device code -> { at, interval }: the last poll, and 
 
 function tooFast(deviceCode) {
   const now = Date.now();
-  const last = polls.get(deviceCode) ?? { at: 0, interval: options.interval };
+  const last = polls.get(deviceCode) ?? { at: 0, interval };
   const early = now - last.at < last.interval * 1000 - 100; // 100 ms: the two clocks tick apart
   polls.set(deviceCode, { at: now, interval: last.interval + (early ? 5 : 0) });
   return early;
@@ -85,17 +85,15 @@ const secretNames = ['device_code', 'id_token', 'refresh_token', 'access_token']
 provider.use(async (ctx, next) => {
   await next();
   const sent = ctx.oidc?.body ?? {};
-  if (ctx.path === '/device/auth' && ctx.status === 200 && options.interval) {
-    ctx.body = { ...ctx.body, interval: options.interval };
+  if (ctx.path === '/device/auth' && ctx.status === 200) {
+    ctx.body = { ...ctx.body, interval };
   }
-  if (ctx.body?.error === 'authorization_pending' && options.interval && tooFast(sent.device_code)) {
+  if (ctx.body?.error === 'authorization_pending' && tooFast(sent.device_code)) {
     ctx.body = { error: 'slow_down' };
   }
   const answer = typeof ctx.body === 'object' && ctx.body !== null ? ctx.body : {};
   appendFileSync(options.log, `${JSON.stringify({
-    method: ctx.method,
     path: ctx.path,
-    grant: sent.grant_type,
     sentRefreshToken: sent.refresh_token && digest(sent.refresh_token),
     gotRefreshToken: answer.refresh_token && digest(answer.refresh_token),
     status: ctx.status,
