@@ -12,35 +12,33 @@ import (
 // Both flows work with two certified providers, from a cold aws command to a renewal and
 // a logout. Programs that do not know credential_process get the credentials from exec.
 func TestBothFlows(t *testing.T) {
-	for _, test := range []struct{ provider, flow, answer string }{
-		{"oidc-provider", "device", "approve"},
-		{"oidc-provider", "browser", "login"},
-		{"zitadel", "device", "approve"},
-		{"zitadel", "browser", "login"},
+	oidcProvider := func(o providerOptions) func(*testing.T) *provider {
+		return func(t *testing.T) *provider { return startProvider(t, o) }
+	}
+	for _, test := range []struct {
+		name, setting string
+		start         func(*testing.T) *provider
+		answer        string
+		forgets       bool // whose refresh token it gave out for a device code
+	}{
+		{"oidc-provider/device", "flow = device", oidcProvider(providerOptions{}), "approve", false},
+		{"oidc-provider/browser", "", oidcProvider(providerOptions{NoDeviceCodes: true}), "login", false},
+		{"zitadel/device", "flow = device", startZitadel, "approve", true},
+		{"zitadel/browser", "flow = browser", startZitadel, "login", false},
 	} {
-		t.Run(test.provider+"/"+test.flow, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			start := startZitadel
-			if test.provider == "oidc-provider" {
-				start = func(t *testing.T) *provider {
-					return startProvider(t, providerOptions{NoDeviceCodes: test.flow == "browser"})
-				}
-			}
-			c := newComputer(t, start(t), sandbox.Options{})
-			section := c.section("corp", "storage = keyring", "flow = "+test.flow)
-			if test.provider+test.flow == "oidc-providerbrowser" {
-				section = c.section("corp", "storage = keyring") // there are no device codes, so this needs no setting
-			}
-			c.writeConfig(section, c.profile("dev", "corp"))
+			c := newComputer(t, test.start(t), sandbox.Options{})
+			c.writeConfig(c.section("corp", "storage = keyring", test.setting), c.profile("dev", "corp"))
 			tabs := c.openDesktop(test.answer)
 			term := c.inTerminal(c.cli("dev")...)
 			if code := term.wait(); code != 0 || !strings.Contains(term.Screen(), arn("dev")) {
 				t.Fatalf("exit code %d:\n%s\n%s", code, term.Screen(), c.read("browser.log"))
 			}
-			if opened := tabs(); len(opened) != 1 || test.flow == "device" && !strings.Contains(term.Screen(), opened[0]) {
+			if opened := tabs(); len(opened) != 1 || test.answer == "approve" && !strings.Contains(term.Screen(), opened[0]) {
 				t.Errorf("opened %q, the terminal shows:\n%s", opened, term.Screen())
 			}
-			if test.flow == "browser" {
+			if test.answer == "login" {
 				await(t, "the last page", func() bool { return strings.HasSuffix(c.read("browser.log"), "\n") }) // daypass does not
 				if page := c.read("browser.log"); !strings.HasPrefix(page, "taro@example.com is logged in to 127.0.0.1:") || strings.ContainsAny(page, "?=") {
 					t.Errorf("the last page: %s", page)
@@ -54,8 +52,8 @@ func TestBothFlows(t *testing.T) {
 			if r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
 				t.Errorf("exec: %+v", r)
 			}
-			if test.provider+test.flow == "zitadeldevice" {
-				return // its example forgets whose refresh token it gave out for a device code
+			if test.forgets {
+				return
 			}
 			if r := c.say("login", "--profile", "dev"); r.code != 0 || r.stdout != "daypass: still logged in to corp as taro@example.com; renews by itself.\n" {
 				t.Errorf("login again: %+v", r)
@@ -69,7 +67,7 @@ func TestBothFlows(t *testing.T) {
 			if n := c.items(); n != 0 {
 				t.Errorf("the Secret Service holds %d items after the logout", n)
 			}
-			if n := c.provider.count("/token/revocation"); n != 1 && test.provider == "oidc-provider" { // which keeps a log
+			if n := c.provider.count("/token/revocation"); n != 1 && c.provider.log != "" {
 				t.Errorf("%d revocations, want 1", n)
 			}
 			c.closeDesktop()

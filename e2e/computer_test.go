@@ -196,14 +196,14 @@ func (c *computer) start(argv ...string) *running {
 // must hold no secret.
 func (r *running) end() result {
 	r.c.t.Helper()
-	timeout := time.AfterFunc(2*time.Minute, func() {
-		r.c.t.Errorf("%q hangs. %s", r.Args, standing(r.Process.Pid))
-		_ = r.Process.Kill()
-	})
-	defer timeout.Stop()
+	hangs := time.AfterFunc(2*time.Minute, func() { _ = r.Process.Signal(syscall.SIGQUIT) }) // a Go program tells where
+	gone := time.AfterFunc(3*time.Minute, func() { _ = r.Process.Kill() })
 	var exit *exec.ExitError
 	if err := r.Wait(); err != nil && !errors.As(err, &exit) {
 		r.c.t.Errorf("%q: %v", r.Args, err)
+	}
+	if gone.Stop(); !hangs.Stop() {
+		r.c.t.Errorf("%q hung:\n%s", r.Args, &r.stderr)
 	}
 	r.c.show(r.stderr.String())
 	return result{r.ProcessState.ExitCode(), r.stdout.String(), r.stderr.String()}

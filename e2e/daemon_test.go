@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -146,7 +145,7 @@ func (d *daemon) name() string { return filepath.Base(d.cmd.Path) }
 
 // report is what can be told of a daemon that does not do what it should.
 func (d *daemon) report() string {
-	return fmt.Sprintf("It said:\n%s%s%s", d.stdout.String(), d.stderr.String(), standing(d.cmd.Process.Pid))
+	return "It said:\n" + d.stdout.String() + d.stderr.String()
 }
 
 // said is what a program has written so far.
@@ -165,27 +164,6 @@ func (s *said) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.buffer.String()
-}
-
-// standing tells where a process stands that hangs: for each of its threads its
-// state, signals and place in the kernel, see proc(5).
-func standing(pid int) string {
-	var text strings.Builder
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	fmt.Fprintf(&text, "Process %d has %d threads:\n", pid, len(threads))
-	for _, thread := range threads {
-		read := func(name string) string {
-			data, _ := os.ReadFile(filepath.Join(thread, name)) // not all are for everybody
-			return strings.TrimSpace(string(data))
-		}
-		fmt.Fprintf(&text, "%s %s: wchan %s, syscall %s\n%s\n", filepath.Base(thread), read("comm"), read("wchan"), read("syscall"), read("stack"))
-		for line := range strings.Lines(read("status")) {
-			if strings.HasPrefix(line, "State:") || strings.HasPrefix(line, "Sig") || strings.HasPrefix(line, "ShdPnd:") {
-				text.WriteString("  " + strings.TrimSpace(line) + "\n")
-			}
-		}
-	}
-	return text.String()
 }
 
 // await polls until a condition holds, for half a minute.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -83,17 +84,22 @@ func (s *storm) intercept(w http.ResponseWriter, r *http.Request) bool {
 		<-r.Context().Done()
 		return true
 	}
-	body := answer.Body.Bytes()
-	if endpoint == "sts" {
-		body = s.shorten(body)
-	}
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(body)
+	passOn(w, answer, s.roleLife())
 	shoot()
 	return true
+}
+
+// passOn answers as the sandbox did. Role credentials in the answer end after that
+// life, unless it is 0.
+func passOn(w http.ResponseWriter, answer *httptest.ResponseRecorder, life time.Duration) {
+	body := answer.Body.Bytes()
+	if life > 0 {
+		ends := time.Now().Add(life).UTC().Format(time.RFC3339)
+		body = regexp.MustCompile(`<Expiration>.*</Expiration>`).ReplaceAll(body, []byte("<Expiration>"+ends+"</Expiration>"))
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(body)
 }
 
 // throwDice decides what happens to a request, and whether its process is ended.
@@ -186,15 +192,14 @@ func (s *storm) signal(process *os.Process, signal syscall.Signal) {
 	}
 }
 
-// shorten gives role credentials a life of seconds.
-func (s *storm) shorten(body []byte) []byte {
+// roleLife is a life of seconds, 0 in the calm.
+func (s *storm) roleLife() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.raging {
-		return body
+		return 0
 	}
-	ends := time.Now().Add(time.Duration(3+s.faults.IntN(6)) * time.Second).UTC().Format(time.RFC3339)
-	return regexp.MustCompile(`<Expiration>.*</Expiration>`).ReplaceAll(body, []byte("<Expiration>"+ends+"</Expiration>"))
+	return time.Duration(3+s.faults.IntN(6)) * time.Second
 }
 
 // findAsker returns the id of the process that sent a request, among those with

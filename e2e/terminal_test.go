@@ -62,9 +62,8 @@ func (term *terminal) wait() int {
 		select {
 		case <-end:
 		case <-time.After(90 * time.Second):
-			report := standing(term.cmd.Process.Pid)
 			_ = term.cmd.Process.Kill()
-			term.t.Fatalf("%q did not leave the terminal within 90 s:\n%s%s", term.cmd.Args, term.Screen(), report)
+			term.t.Fatalf("%q did not leave the terminal within 90 s:\n%s", term.cmd.Args, term.Screen())
 		}
 	}
 	return term.cmd.ProcessState.ExitCode()
