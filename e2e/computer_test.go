@@ -94,7 +94,7 @@ func newComputer(t *testing.T, idp *provider, o sandbox.Options) *computer {
 	c.env[marker] = folder // not in the daemons' environment: they are not strays
 
 	t.Cleanup(c.checkSecrets)
-	t.Cleanup(c.checkStrays)
+	t.Cleanup(func() { checkStrays(t, folder) })
 	return c
 }
 
@@ -343,20 +343,23 @@ func (c *computer) asked() int {
 	return len(c.provider.requests()) + c.aws.Count("sts")
 }
 
-// checkStrays fails the test if a process that a command started is left.
-func (c *computer) checkStrays() {
+// checkStrays fails the test if a process that a command started on the computer of
+// that folder is left, and ends it.
+func checkStrays(t *testing.T, folder string) {
 	var left []string
-	gone := func() bool {
-		left = processes(marker + "=" + c.folder)
-		return len(left) == 0
-	}
 	for range 100 { // Chromium's helpers end a moment after it
-		if gone() {
+		if left = processes(marker + "=" + folder); len(left) == 0 {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	c.t.Errorf("left running:\n%s", strings.Join(left, "\n"))
+	t.Errorf("left running:\n%s", strings.Join(left, "\n"))
+	for _, line := range left {
+		var pid int
+		if _, err := fmt.Sscan(line, &pid); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // processes returns the process ids and command lines of those that have an

@@ -87,22 +87,18 @@ func TestConsoleOpensWithoutTheURLInAnArgument(t *testing.T) {
 func (c *computer) watchArguments() (stop func() string) {
 	ending, seen := make(chan struct{}), make(chan string)
 	go func() {
-		all := map[string]bool{}
-		for ended := false; !ended; {
+		var text strings.Builder
+		for {
+			for _, line := range processes(marker + "=" + c.folder) {
+				text.WriteString(line + "\n")
+			}
 			select {
 			case <-ending:
-				ended = true
+				seen <- text.String()
+				return
 			case <-time.After(20 * time.Millisecond):
 			}
-			for _, line := range processes(marker + "=" + c.folder) {
-				all[line] = true
-			}
 		}
-		var text strings.Builder
-		for line := range all {
-			text.WriteString(line + "\n")
-		}
-		seen <- text.String()
 	}()
 	return func() string {
 		close(ending)

@@ -79,16 +79,11 @@ func newKeePassComputer(t *testing.T) (*computer, *screen) {
 			cmd.Env, cmd.Stdin = env, strings.NewReader(keyringPassword+"\n")
 			return cmd
 		},
-		ready: func(*daemon) bool { locked, err := s.databaseLocked(); return err == nil && !locked },
+		ready: func(*daemon) bool { locked, err := s.isLocked(keePassCollection); return err == nil && !locked },
 		what:  "its database was open",
 	})
 	t.Cleanup(func() { c.keyring.stopping.Do(c.keyring.kill) }) // it can miss a SIGTERM
 	return c, s
-}
-
-func (s *screen) databaseLocked() (bool, error) {
-	locked, err := s.bus.Object(secrets, keePassCollection).GetProperty("org.freedesktop.Secret.Collection.Locked")
-	return locked.Value() == true, err
 }
 
 // lockDatabase locks the database, as KeePassXC does by itself after a while.
@@ -100,7 +95,7 @@ func (s *screen) lockDatabase() {
 		err = s.bus.Object(secrets, prompt).Call("org.freedesktop.Secret.Prompt.Prompt", 0, "").Err
 	}
 	must(s.t, err)
-	await(s.t, "the database to be locked", func() bool { locked, _ := s.databaseLocked(); return locked })
+	await(s.t, "the database to be locked", func() bool { locked, _ := s.isLocked(keePassCollection); return locked })
 }
 
 // shows returns the windows with such a title.
@@ -174,7 +169,7 @@ func TestKeePassXC(t *testing.T) {
 	nobodyIsAsked("is locked, and no dialog is shown here")
 	r := dialogs(func() result { return c.say("login", "--profile", "one") }, func() {
 		await(t, "the dialog for the password", func() bool { return s.shows(keePassUnlock) != "" })
-		s.press(func() { s.enter(keyringPassword) }, "the database to be open", func() bool { locked, err := s.databaseLocked(); return err == nil && !locked })
+		s.press(func() { s.enter(keyringPassword) }, "the database to be open", func() bool { locked, err := s.isLocked(keePassCollection); return err == nil && !locked })
 		s.answer(keePassAccess, "Return")
 	})
 	c.ended(0, "", r)

@@ -50,7 +50,7 @@ func newWindows(t *testing.T) *windows {
 		"DISPLAY=",
 		marker + "=" + folder,
 	}}
-	t.Cleanup(w.checkEnd)
+	t.Cleanup(func() { checkStrays(t, folder) })
 	t.Cleanup(w.shutDown)
 	w.unix("wine", "wineboot", "--init")
 	w.compile("bcryptprimitives.c", w.path("windows/system32/bcryptprimitives.dll"), "-shared", "-ladvapi32")
@@ -141,12 +141,6 @@ func (w *windows) shutDown() {
 	cmd.Env = w.env
 	_ = cmd.Run()
 	w.unix(w.wineserver, "--wait")
-}
-
-func (w *windows) checkEnd() {
-	if left := processes(marker + "=" + w.folder); len(left) > 0 {
-		w.t.Errorf("left running:\n%s", strings.Join(left, "\n"))
-	}
 }
 
 // credentials are the names of the items that Credential Manager keeps for
