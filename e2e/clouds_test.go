@@ -13,32 +13,6 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-const (
-	azureTenant = "9f1c0000-0000-4000-8000-000000000000"
-	azureApp    = "1b9e0000-0000-4000-8000-000000000001"
-)
-
-// newCloudComputer is a computer whose profile dev is an application in Entra ID too.
-// It reaches the clouds by their real names, through a proxy.
-func newCloudComputer(t *testing.T, o sandbox.Options) *computer {
-	t.Helper()
-	c := newComputer(t, startProvider(t, providerOptions{}), o)
-	c.writeConfig(c.section("corp", "storage = keyring"), c.profile("dev", "corp")+"daypass_azure_tenant = "+azureTenant+"\ndaypass_azure_client_id = "+azureApp,
-		"[profile vm]\ndaypass_azure_via = imds\n")
-	c.aws.Federate(sandbox.FederatedCredential{Tenant: azureTenant, ClientID: azureApp, Issuer: sandbox.OutboundIssuer, Subject: "arn:aws:iam::111122223333:role/dev", Audience: "api://AzureADTokenExchange"})
-	c.aws.PutVaultSecret(azureTenant, "corp-kv", "db", "value-of-the-vault-4711")
-	c.aws.PutVaultSecret(sandbox.AzureTenant, "vm-kv", "db", "value-for-the-machine-4711")
-	c.aws.PutSecret("eu-west-1", "dev/azure", `{"ConnectionString":"value-of-the-connection-4711"}`)
-	c.openDesktop("approve")
-	if r := c.run(installed.daypass, "process", "-p", "dev"); r.code != 0 {
-		t.Fatalf("login: %s", r.stderr)
-	}
-	c.closeDesktop() // Chromium has a network of its own in mind
-	c.onInternet(c.aws.Cloud, sandbox.CloudHosts(), "login.microsoftonline.com", "corp-kv.vault.azure.net", "vm-kv.vault.azure.net")
-	c.env["AWS_ENDPOINT_URL_SECRETS_MANAGER"], c.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = c.aws.URL+"/secretsmanager", c.aws.URL
-	return c
-}
-
 // onInternet has somebody play hosts by their real names, behind a proxy. Only those of
 // may be asked.
 func (c *computer) onInternet(play http.HandlerFunc, hosts []string, may ...string) {
@@ -64,7 +38,13 @@ func (c *computer) onInternet(play http.HandlerFunc, hosts []string, may ...stri
 // credential names, whoever uses the library reads Entra ID's refusal.
 func TestAzureLibraries(t *testing.T) {
 	t.Parallel()
-	c := newCloudComputer(t, sandbox.Options{OutboundTokenLife: 5 * time.Second})
+	const tenant, app = "9f1c0000-0000-4000-8000-000000000000", "1b9e0000-0000-4000-8000-000000000001"
+	c := newComputer(t, nil, sandbox.Options{OutboundTokenLife: 5 * time.Second})
+	c.writeConfig(c.section("corp"), c.profile("dev", "corp")+"daypass_azure_tenant = "+tenant+"\ndaypass_azure_client_id = "+app)
+	c.aws.Federate(sandbox.FederatedCredential{Tenant: tenant, ClientID: app, Issuer: sandbox.OutboundIssuer, Subject: "arn:aws:iam::111122223333:role/dev", Audience: "api://AzureADTokenExchange"})
+	c.aws.PutVaultSecret(tenant, "corp-kv", "db", "value-of-the-vault-4711")
+	c.login("dev")
+	c.onInternet(c.aws.Cloud, sandbox.CloudHosts(), "login.microsoftonline.com", "corp-kv.vault.azure.net")
 	c.env["AZURE_CLIENT_SECRET"], c.env["ARM_CLIENT_SECRET"], c.env["AWS_REGION"] = "stale", "stale", "eu-west-1"
 	script, staging := installed.in("azurejs/secret.mjs"), c.trust("staging")
 	for name, client := range map[string][]string{
@@ -89,23 +69,5 @@ func TestAzureLibraries(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(c.folder, "home/.local/state/daypass/azure/*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
-	}
-}
-
-// A program has the secrets that its environment refers to; on a virtual machine of
-// Azure without any account at AWS.
-func TestSecretsOfTheEnvironment(t *testing.T) {
-	t.Parallel()
-	c := newCloudComputer(t, sandbox.Options{})
-	c.env["AZURE_STORAGE_CONNECTION_STRING"] = "awssecrets://dev/azure#ConnectionString"
-	r := c.run(installed.daypass, "exec", "-p", "dev", "--env", "DB=azurekeyvault://corp-kv/db", "--", "sh", "-c", `echo "$AZURE_STORAGE_CONNECTION_STRING $DB"`)
-	if r.code != 0 || r.stdout != "value-of-the-connection-4711 value-of-the-vault-4711\n" || r.stderr != "" {
-		t.Errorf("%+v", r)
-	}
-	delete(c.env, "AZURE_STORAGE_CONNECTION_STRING")
-	before := c.asked()
-	r = c.run(installed.daypass, "exec", "-p", "vm", "--env", "DB=azurekeyvault://vm-kv/db", "--", "sh", "-c", `echo "$DB ${AWS_ACCESS_KEY_ID-none}"`)
-	if r.code != 0 || r.stdout != "value-for-the-machine-4711 none\n" || r.stderr != "" || c.asked() != before {
-		t.Errorf("on a virtual machine: %+v", r)
 	}
 }

@@ -5,17 +5,13 @@
 package packaging_test
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"debug/buildinfo"
 	"debug/elf"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -183,64 +179,63 @@ func checkBinary(t *testing.T, dist string, target target) {
 	if files[target.program()] != string(program) {
 		t.Error("the archive holds another program")
 	}
-	for _, name := range append(installed("archive"), "LICENSE", "README.md") {
+	checkNames(t, files, append(installed("archive"), "LICENSE", "README.md", target.program())...)
+}
+
+// checkNames holds a package's files to these and the manual.
+func checkNames(t *testing.T, files map[string]string, want ...string) {
+	t.Helper()
+	for _, name := range want {
 		if files[name] == "" {
-			t.Errorf("the archive lacks %s", name)
+			t.Errorf("%s is missing", name)
 		}
 		delete(files, name)
 	}
-	delete(files, target.program())
 	for name := range files {
 		if manual, _ := path.Match("share/man/man1/daypass-*.1.gz", name); !manual {
-			t.Errorf("the archive has %s", name)
+			t.Errorf("%s is there", name)
 		}
 	}
 }
 
-// unpack returns the files of an archive. Their modes and owners are those that the
-// archive is to have.
+// unpack returns the files of an archive, all of which belong to root.
 func unpack(t *testing.T, archive string) map[string]string {
 	t.Helper()
-	files := map[string]string{}
-	add := func(name string, mode fs.FileMode, from io.Reader) {
-		text, err := io.ReadAll(from)
-		must(t, err)
-		want := fs.FileMode(0o644)
-		if name == "daypass" || name == "daypass.exe" {
-			want = 0o755
-		}
-		if mode.Perm() != want {
-			t.Errorf("%s has mode %v", name, mode)
-		}
-		files[name] = string(text)
-	}
 	if strings.HasSuffix(archive, ".zip") {
 		r, err := zip.OpenReader(archive)
 		must(t, err)
 		defer r.Close()
-		for _, file := range r.File {
-			content, err := file.Open()
-			must(t, err)
-			add(file.Name, file.Mode(), content)
-		}
-		return files
+		return contents(t, r)
 	}
-	file, err := os.Open(archive)
-	must(t, err)
-	defer file.Close()
-	plain, err := gzip.NewReader(file)
-	must(t, err)
-	for r := tar.NewReader(plain); ; {
-		header, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files
+	folder := t.TempDir()
+	for line := range strings.Lines(run(t, folder, "tar", "-xvvpzf", archive)) {
+		if !strings.Contains(line, " root/root ") {
+			t.Errorf("not root's: %s", line)
 		}
-		must(t, err)
-		if header.Uname != "root" || header.Gname != "root" {
-			t.Errorf("%s belongs to %s:%s", header.Name, header.Uname, header.Gname)
-		}
-		add(header.Name, header.FileInfo().Mode(), r)
 	}
+	return contents(t, os.DirFS(folder))
+}
+
+// contents returns the files of a folder. Their modes are those that a package is to have.
+func contents(t *testing.T, folder fs.FS) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	must(t, fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		want := fs.FileMode(0o644)
+		if slices.Contains([]string{"daypass", "daypass.exe"}, path.Base(name)) && !strings.HasPrefix(name, "share/") {
+			want = 0o755
+		}
+		if info, err := entry.Info(); err != nil || info.Mode() != want {
+			t.Errorf("%s: not of mode %v: %v, %v", name, want, info, err)
+		}
+		text, err := fs.ReadFile(folder, name)
+		files[name] = string(text)
+		return err
+	}))
+	return files
 }
 
 // installed are the files that a package holds beside the program, below /usr.
@@ -268,27 +263,10 @@ func saysVersion(t *testing.T, clone string) string {
 // checkInstalled uses what a package has put below root.
 func checkInstalled(t *testing.T, root, format, says string) {
 	usr := filepath.Join(root, "usr")
-	want := map[string]fs.FileMode{"bin/daypass": 0o755}
-	for _, name := range installed(format) {
-		want[name] = 0o644
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 1 {
+		t.Errorf("not all is below /usr: %v, %v", entries, err)
 	}
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		name, below := strings.CutPrefix(file, usr+"/")
-		info, err := entry.Info()
-		if manual, _ := path.Match("share/man/man1/daypass-*.1.gz", name); !below || err != nil || want[name] == 0 && !manual {
-			t.Errorf("the package has %s, %v", file, err)
-		} else if mode := want[name]; info.Mode() != mode && info.Mode() != 0o644 {
-			t.Errorf("%s has mode %v", name, info.Mode())
-		}
-		delete(want, name)
-		return nil
-	})
-	if err != nil || len(want) > 0 {
-		t.Errorf("the package lacks %v, %v", want, err)
-	}
+	checkNames(t, contents(t, os.DirFS(usr)), append(installed(format), "bin/daypass")...)
 
 	daypass := filepath.Join(usr, "bin/daypass")
 	program, err := elf.Open(daypass)
