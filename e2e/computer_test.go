@@ -192,7 +192,7 @@ func (c *computer) start(argv ...string) *running {
 	return r
 }
 
-// end waits for its end, for two minutes at most. What it has printed on standard error
+// end waits for its end, which must come within two minutes. What it has printed on standard error
 // must hold no secret.
 func (r *running) end() result {
 	r.c.t.Helper()
@@ -202,7 +202,8 @@ func (r *running) end() result {
 	if err := r.Wait(); err != nil && !errors.As(err, &exit) {
 		r.c.t.Errorf("%q: %v", r.Args, err)
 	}
-	if gone.Stop(); !hangs.Stop() {
+	gone.Stop()
+	if !hangs.Stop() {
 		r.c.t.Errorf("%q hung:\n%s", r.Args, &r.stderr)
 	}
 	r.c.show(r.stderr.String())
