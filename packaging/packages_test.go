@@ -210,7 +210,8 @@ func unpack(t *testing.T, archive string) map[string]string {
 		return contents(t, r)
 	}
 	folder := t.TempDir()
-	for line := range strings.Lines(run(t, folder, "tar", "-xvvpzf", archive)) {
+	run(t, folder, "tar", "-xpzf", archive)
+	for line := range strings.Lines(run(t, folder, "tar", "-tvzf", archive)) {
 		if !strings.Contains(line, " root/root ") {
 			t.Errorf("not root's: %s", line)
 		}
