@@ -89,9 +89,12 @@ const (
 )
 
 // readAWS reads a name, a path or an ARN, in the characters of the API references of
-// GetSecretValue and GetParameter.
+// CreateSecret and PutParameter; an exclamation mark is in the names of secrets that
+// services of AWS make, as in rds!db-1234.
+//
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/service-linked-secrets.html
 func (r *Reference) readAWS(body string) error {
-	service, more := "secretsmanager", "/_+=.@-"
+	service, more := "secretsmanager", "/_+=.@-!"
 	if r.Scheme == ParameterStore {
 		service, more = "ssm", "/_.-:" // a colon begins a version or a label
 	}

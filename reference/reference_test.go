@@ -21,6 +21,7 @@ func TestParse(t *testing.T) {
 		"awssecrets://dev/db":              {Secret: of{Scheme: sm, Name: "dev/db"}},
 		"ref+awssecrets://dev/db#password": {Secret: of{Scheme: sm, Name: "dev/db"}, Part: "password"},
 		"awssecrets://a_+=.@-b#/x/0":       {Secret: of{Scheme: sm, Name: "a_+=.@-b"}, Part: "/x/0"},
+		"awssecrets://rds!db-12#password":  {Secret: of{Scheme: sm, Name: "rds!db-12"}, Part: "password"},
 		"awssecrets://" + arn + "#k":       {Secret: of{Scheme: sm, Name: arn, Region: "us-east-2", Partition: "aws"}, Part: "k"},
 		"awssecrets://x#a#b":               {Secret: of{Scheme: sm, Name: "x"}, Part: "a#b"},
 		"awsssm:///a/b":                    {Secret: of{Scheme: ps, Name: "/a/b"}},
