@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -31,8 +30,7 @@ const (
 // Client calls services with the credentials of one role.
 type Client struct {
 	cloud.Client
-	AccessKeyID             string
-	SecretKey, SessionToken secret.String
+	Credentials aws.CredentialsProvider
 	// Endpoint returns the URL under which a service is called in a region.
 	Endpoint func(service, region string) (string, error)
 }
@@ -45,13 +43,9 @@ const decrypt = ", and kms:Decrypt if a key of your own encrypts it"
 //
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 func (c Client) Secret(ctx context.Context, id, region string) (secret.String, error) {
-	var output struct{ SecretString *string }
 	return c.do(ctx, call{
 		service: SecretsManager, region: region, target: "secretsmanager.GetSecretValue", input: map[string]any{"SecretId": id},
-		output: &output, value: func() *string { return output.SecretString },
-		name: "the secret " + id, needs: decrypt,
-		none: failure.New(failure.ExitAWS, nil, "the secret "+id+" in "+region+" holds binary data, not text.",
-			"An environment holds text: keep it as text (SecretString) in Secrets Manager."),
+		output: []string{"SecretString"}, name: "the secret " + id, needs: decrypt,
 	})
 }
 
@@ -60,11 +54,9 @@ func (c Client) Secret(ctx context.Context, id, region string) (secret.String, e
 //
 // https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
 func (c Client) Parameter(ctx context.Context, name, region string) (secret.String, error) {
-	var output struct{ Parameter struct{ Value *string } }
 	return c.do(ctx, call{
 		service: ParameterStore, region: region, target: "AmazonSSM.GetParameter", input: map[string]any{"Name": name, "WithDecryption": true},
-		output: &output, value: func() *string { return output.Parameter.Value },
-		name: "the parameter " + name, needs: decrypt, none: errors.New("it holds no value"),
+		output: []string{"Parameter", "Value"}, name: "the parameter " + name, needs: decrypt,
 	})
 }
 
@@ -77,12 +69,10 @@ const developerTokenLife = 3600
 // https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetOpenIdTokenForDeveloperIdentity.html
 func (c Client) DeveloperToken(ctx context.Context, pool, provider, user string) (secret.String, error) {
 	region, _, _ := strings.Cut(pool, ":")
-	var output struct{ Token *string }
 	return c.do(ctx, call{
 		service: Cognito, region: region, target: "AWSCognitoIdentityService.GetOpenIdTokenForDeveloperIdentity",
 		input:  map[string]any{"IdentityPoolId": pool, "Logins": map[string]string{provider: user}, "TokenDuration": developerTokenLife},
-		output: &output, value: func() *string { return output.Token },
-		name: "a token of the identity pool " + pool, none: errors.New("it holds no token"),
+		output: []string{"Token"}, name: "a token of the identity pool " + pool,
 	})
 }
 
@@ -90,52 +80,48 @@ func (c Client) DeveloperToken(ctx context.Context, pool, provider, user string)
 type call struct {
 	service, region string
 	target          string // the operation, as the protocol names it
-	input, output   any
-	value           func() *string // of the output
-	none            error          // if that is nil
-	name            string         // what is asked for: "the secret dev/db"
-	needs           string         // what is needed beyond the permission for the operation
+	input           map[string]any
+	output          []string // where the answer has what is asked for
+	name            string   // what is asked for: "the secret dev/db"
+	needs           string   // what is needed beyond the permission for the operation
 }
 
 // do makes a call in the AWS JSON 1.1 protocol.
 //
 // https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 func (c Client) do(ctx context.Context, one call) (value secret.String, err error) {
+	address, err := c.Endpoint(one.service, one.region)
+	if err != nil {
+		return value, err
+	}
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return value, err
+	}
 	body, err := json.Marshal(one.input)
 	if err != nil {
 		return value, err
 	}
 	digest := sha256.Sum256(body)
 	_, operation, _ := strings.Cut(one.target, ".")
+	what := one.name + " in " + one.region
 	q := cloud.Question{
-		Who: "AWS", What: one.name + " in " + one.region, Sent: []secret.String{c.SecretKey, c.SessionToken}, Read: readError, Refusals: refusals(),
-		Fill: []string{"{name}", one.name, "{region}", one.region, "{action}", one.service + ":" + operation + one.needs},
+		Who: "AWS", What: what, Advice: "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, AWS_CA_BUNDLE.",
+		URL: strings.TrimSuffix(address, "/") + "/", Body: string(body),
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {one.target}},
+		Sign: func(request *http.Request) error {
+			return v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), one.service, one.region, c.Now())
+		},
+		Sent: []secret.String{secret.New(credentials.SecretAccessKey), secret.New(credentials.SessionToken)}, Read: readError, Refusals: refusals(),
+		Fill: []string{"{what}", what, "{action}", one.service + ":" + operation + one.needs},
 	}
-	err = c.Do(ctx, q, func() (*http.Request, error) {
-		address, err := c.Endpoint(one.service, one.region)
-		if err != nil {
-			return nil, err
+	return cloud.Ask(ctx, c.Client, q, func(answer []byte) (secret.String, error) {
+		value, err := cloud.Text(answer, one.output...)
+		if _, none := cloud.Text(answer, "SecretBinary"); err != nil && none == nil {
+			err = failure.New(failure.ExitAWS, nil, what+" holds binary data, not text.", "An environment holds text: keep it as text (SecretString) in Secrets Manager.")
 		}
-		request, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(address, "/")+"/", strings.NewReader(string(body)))
-		if err != nil {
-			return nil, err
-		}
-		request.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		request.Header.Set("X-Amz-Target", one.target)
-		credentials := aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretKey.Reveal(), SessionToken: c.SessionToken.Reveal()}
-		return request, v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), one.service, one.region, c.Now())
-	}, func(answer []byte) error {
-		if json.Unmarshal(answer, one.output) != nil {
-			return errors.New("it is not JSON of AWS's") // what it says may be secret
-		}
-		text := one.value()
-		if text == nil {
-			return one.none
-		}
-		value = secret.New(*text)
-		return nil
+		return value, err
 	})
-	return value, err
 }
 
 func readError(r *cloud.Refused) {
@@ -152,16 +138,16 @@ func readError(r *cloud.Refused) {
 func refusals() []failure.Refusal {
 	return []failure.Refusal{
 		{Codes: "AccessDenied NotAuthorized", Lines: []string{
-			"the role of profile {profile} may not have {name} in {region} ({said}).", "Its policies must allow {action}."}},
+			"the role of profile {profile} may not have {what} ({said}).", "Its policies must allow {action}."}},
 		{Codes: "ResourceNotFound ParameterNotFound ParameterVersionNotFound", Lines: []string{
-			"AWS knows nothing of {name} in {region} ({said}).",
+			"AWS knows nothing of {what} ({said}).",
 			"Check the name, the region and the account of the role. For another region or account, write the ARN."}},
 		{Codes: "DecryptionFailure InvalidKeyId", Lines: []string{
-			"AWS cannot decrypt {name} in {region} ({said}).",
+			"AWS cannot decrypt {what} ({said}).",
 			"Its KMS key must be enabled, and the role needs kms:Decrypt for it."}},
 		{Codes: "ExpiredToken UnrecognizedClient InvalidSignature IncompleteSignature RequestExpired RequestTimeTooSkewed", Lines: []string{
-			"AWS does not accept the signature of the request for {name} in {region} ({said}).",
+			"AWS does not accept the signature of the request for {what} ({said}).",
 			"Is this machine's clock right, and the region enabled in the account? See: daypass doctor{flag}"}},
-		{Lines: []string{"AWS refuses {name} in {region} ({said}).", "The text in brackets is AWS's."}},
+		{Lines: []string{"AWS refuses {what} ({said}).", "The text in brackets is AWS's."}},
 	}
 }

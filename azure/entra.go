@@ -3,7 +3,6 @@ package azure
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,14 +23,16 @@ const authority = "https://login.microsoftonline.com/"
 // [*failure.Error].
 //
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
-func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string, a idp.Token, scope string) (token Token, err error) {
+func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string, a idp.Token, scope string) (Token, error) {
 	form := url.Values{
 		"client_id": {clientID}, "grant_type": {"client_credentials"}, "scope": {scope},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {a.Raw.Reveal()},
-	}.Encode()
+	}
 	failed := 0
 	q := cloud.Question{
-		Who: "Entra ID", What: "a token", Sent: []secret.String{a.Raw}, Read: readEntraError, Refusals: entraRefusals(),
+		Who: "Entra ID", What: "a token", Advice: "Check the network. Behind a proxy, set HTTPS_PROXY; a company CA must be among the system's.",
+		URL: authority + tenant + "/oauth2/v2.0/token", Body: form.Encode(), Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Sent: []secret.String{a.Raw}, Read: readEntraError, Refusals: entraRefusals(),
 		// A federated credential that Entra ID does not know yet is waited for: some minutes
 		// pass before a new one works.
 		Pause: func(r *cloud.Refused, _ int) time.Duration {
@@ -46,28 +47,7 @@ func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string
 			"{issuer}", secret.Foreign(a.Issuer, a.Raw), "{subject}", secret.Foreign(a.Subject, a.Raw), "{audience}", secret.Foreign(strings.Join(a.Audience, ","), a.Raw),
 		},
 	}
-	asked := c.Now()
-	err = c.Do(ctx, q, func() (*http.Request, error) {
-		asked = c.Now()
-		request, err := http.NewRequest(http.MethodPost, authority+tenant+"/oauth2/v2.0/token", strings.NewReader(form))
-		if err == nil {
-			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		}
-		return request, err
-	}, func(body []byte) error {
-		var answer struct {
-			AccessToken string `json:"access_token"`
-			ExpiresIn   any    `json:"expires_in"`
-		}
-		_ = json.Unmarshal(body, &answer)
-		life := asSeconds(answer.ExpiresIn)
-		if !(1 <= life && life < 1e7) || !usable(answer.AccessToken) {
-			return errors.New("it holds no token that can be used")
-		}
-		token = Token{secret.New(answer.AccessToken), asked.Add(time.Duration(life) * time.Second).Truncate(time.Second)}
-		return nil
-	})
-	return token, err
+	return cloud.Ask(ctx, c, q, reader(c.Now))
 }
 
 // readEntraError takes the number of an error. 90033 and 90055 are those that are to

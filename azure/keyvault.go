@@ -3,7 +3,6 @@ package azure
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,31 +20,18 @@ const VaultScope = "https://vault.azure.net/.default"
 // and version are bare names. Every error is a [*failure.Error].
 //
 // https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
-func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault, name, version string) (value secret.String, err error) {
+func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault, name, version string) (secret.String, error) {
 	host := vault + ".vault.azure.net"
 	address := "https://" + host + "/secrets/" + name
 	if version != "" {
 		address += "/" + version
 	}
 	q := cloud.Question{
-		Who: host, What: "the secret " + name, Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(), Fill: []string{"{host}", host, "{name}", name},
-		Advice: "Check the name of the vault, and the network. Behind a proxy, set HTTPS_PROXY.",
+		Who: host, What: "the secret " + name, Advice: "Check the name of the vault, and the network. Behind a proxy, set HTTPS_PROXY.",
+		URL: address + "?api-version=7.4", Header: http.Header{"Authorization": {"Bearer " + token.Reveal()}},
+		Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(), Fill: []string{"{host}", host, "{name}", name},
 	}
-	err = c.Do(ctx, q, func() (*http.Request, error) {
-		request, err := http.NewRequest(http.MethodGet, address+"?api-version=7.4", nil)
-		if err == nil {
-			request.Header.Set("Authorization", "Bearer "+token.Reveal())
-		}
-		return request, err
-	}, func(body []byte) error {
-		var answer struct{ Value *string }
-		if json.Unmarshal(body, &answer) != nil || answer.Value == nil {
-			return errors.New("it holds no secret")
-		}
-		value = secret.New(*answer.Value)
-		return nil
-	})
-	return value, err
+	return cloud.Ask(ctx, c, q, func(body []byte) (secret.String, error) { return cloud.Text(body, "value") })
 }
 
 // readVaultError takes the codes: an inner one tells more than the status.

@@ -6,6 +6,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,6 +34,10 @@ type Client struct {
 type Question struct {
 	Who, What string // as in "AWS cannot give the secret dev/db in eu-west-1 now"
 	Advice    string // the line below, if there is no answer
+	URL       string
+	Header    http.Header
+	Body      string                    // of a POST; without one it is a GET
+	Sign      func(*http.Request) error // changes each request before it is sent; nil: nothing does
 	Sent      []secret.String
 	// Read takes from an answer without status 200 what it says.
 	Read func(*Refused)
@@ -67,51 +72,61 @@ func Pause(r *Refused, try int) time.Duration {
 	return time.Duration(try) * time.Second
 }
 
-// Do asks until there is an answer with status 200, and has read look at its body,
-// whose error says what is wrong with it. Every error holds a [*failure.Error].
-func (c Client) Do(ctx context.Context, q Question, request func() (*http.Request, error), read func(body []byte) error) error {
-	q.Advice = cmp.Or(q.Advice, "Check the network. Behind a proxy, set HTTPS_PROXY; behind a company CA, AWS_CA_BUNDLE.")
+// Ask asks until there is an answer with status 200, and returns what read makes of its
+// body. The error of read says what is wrong with it. Every error is a [*failure.Error].
+func Ask[T any](ctx context.Context, c Client, q Question, read func(body []byte) (T, error)) (found T, err error) {
 	if q.Pause == nil {
 		q.Pause = Pause
 	}
 	started := c.Now()
 	for try := 1; ; try++ {
-		err := c.try(ctx, q, request, read)
-		var r *Refused
 		var known *failure.Error // of the proxy, for example
-		if err == nil || errors.As(err, &known) {
-			return err
+		var r *Refused
+		body, err := c.send(ctx, q)
+		if err == nil {
+			found, err = read(body)
+			if err != nil && !errors.As(err, &known) {
+				err = failure.New(failure.ExitNetwork, err, q.Who+" does not answer as it should ("+err.Error()+").", q.Advice)
+			}
+			return found, err
+		}
+		if errors.As(err, &known) {
+			return found, known
 		}
 		errors.As(err, &r)
 		pause := q.Pause(r, try)
 		if pause == 0 || ctx.Err() != nil || c.Now().Add(pause).Sub(started) > c.Patience || c.Sleep(ctx, pause) != nil {
-			return q.explain(ctx, err, r)
+			return found, q.explain(ctx, err, r)
 		}
 	}
 }
 
-func (c Client) try(ctx context.Context, q Question, build func() (*http.Request, error), read func(body []byte) error) error {
-	request, err := build()
-	if err != nil {
-		return err
+// send sends the question once. The error is a [*Refused] if there is an answer.
+func (c Client) send(ctx context.Context, q Question) ([]byte, error) {
+	method := http.MethodGet
+	if q.Body != "" {
+		method = http.MethodPost
 	}
-	response, body, err := c.Ask(request.WithContext(ctx))
+	request, err := http.NewRequestWithContext(ctx, method, q.URL, strings.NewReader(q.Body))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if response.StatusCode == http.StatusOK {
-		var known *failure.Error
-		if err = read(body); err == nil || errors.As(err, &known) {
-			return err
+	request.Header = q.Header.Clone()
+	if q.Sign != nil {
+		if err := q.Sign(request); err != nil {
+			return nil, err
 		}
-		return failure.New(failure.ExitNetwork, err, q.Who+" does not answer as it should ("+err.Error()+").", q.Advice)
+	}
+	response, body, err := c.Ask(request)
+	if err != nil || response.StatusCode == http.StatusOK {
+		return body, err
 	}
 	r := &Refused{
 		Status: response.StatusCode, Header: response.Header, Body: body,
 		Passing: response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests,
 	}
 	q.Read(r)
-	return r
+	return nil, r
 }
 
 // explain says why a question has no answer.
@@ -136,4 +151,20 @@ func (q Question) shown(text string) string {
 		return ""
 	}
 	return text
+}
+
+// Text reads the text that lies under these keys of a JSON document. The error says
+// nothing else of the document: it may be secret.
+func Text(document []byte, keys ...string) (secret.String, error) {
+	var value any
+	_ = json.Unmarshal(document, &value)
+	for _, key := range keys {
+		object, _ := value.(map[string]any)
+		value = object[key]
+	}
+	text, found := value.(string)
+	if !found {
+		return secret.String{}, errors.New("it has no " + strings.Join(keys, "."))
+	}
+	return secret.New(text), nil
 }

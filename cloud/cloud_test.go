@@ -24,7 +24,7 @@ const jobToken = "job-token-3f9a71c0d2e84b55"
 
 // service answers with these statuses in turn, and then with the last; 0 drops the
 // connection.
-func service(t *testing.T, body string, statuses ...int) (r cloud.Metadata, asked *atomic.Int32) {
+func service(t *testing.T, body string, statuses ...int) (q cloud.Question, asked *atomic.Int32) {
 	t.Helper()
 	asked = new(atomic.Int32)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +37,11 @@ func service(t *testing.T, body string, statuses ...int) (r cloud.Metadata, aske
 	}))
 	server.Config.ErrorLog = nil
 	t.Cleanup(server.Close)
-	return cloud.Metadata{Service: "The service", URL: server.URL + "/token?audience=x", Header: "Metadata", Value: secret.New(jobToken), Advice: "Do something."}, asked
+	return question(server.URL + "/token?audience=x"), asked
+}
+
+func question(url string) cloud.Question {
+	return cloud.Question{Who: "The service", URL: url, Header: http.Header{"Metadata": {jobToken}}, Sent: []secret.String{secret.New(jobToken)}, Advice: "Do something."}
 }
 
 func client(patience time.Duration) (cloud.Client, *sandbox.Clock) {
@@ -61,9 +65,8 @@ func over(transport http.RoundTripper) func(*http.Request) (*http.Response, []by
 	}
 }
 
-func get(ctx context.Context, c cloud.Client, m cloud.Metadata) (text string, err error) {
-	err = c.Get(ctx, m, func(body []byte) error { text = string(body); return nil })
-	return text, err
+func get(ctx context.Context, c cloud.Client, q cloud.Question) (string, error) {
+	return cloud.AskMetadata(ctx, c, q, func(body []byte) (string, error) { return string(body), nil })
 }
 
 // What passes is asked for again, as long as the services' documentation says, but
@@ -171,13 +174,13 @@ func TestBase(t *testing.T) {
 func TestTransportErrors(t *testing.T) {
 	m, _ := client(0)
 	m.Ask = over(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }})
-	if _, err := get(t.Context(), m, cloud.Metadata{URL: "http://127.0.0.1/", Header: "Metadata"}); err == nil || err.Error() != "no proxy." {
+	if _, err := get(t.Context(), m, question("http://127.0.0.1/")); err == nil || err.Error() != "no proxy." {
 		t.Error(err)
 	}
 	m.Ask = func(*http.Request) (*http.Response, []byte, error) {
 		return nil, nil, errors.New("malformed HTTP response " + jobToken)
 	}
-	if _, err := get(t.Context(), m, cloud.Metadata{Service: "x", Value: secret.New(jobToken)}); err == nil || failure.From(err).Lines[0] != "cannot ask x for a token: no HTTP answer." {
+	if _, err := get(t.Context(), m, question("")); err == nil || failure.From(err).Lines[0] != "cannot ask The service for a token: no HTTP answer." {
 		t.Error(err)
 	}
 }
@@ -191,7 +194,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string, status int) {
 		m, _ := client(0)
 		m.Ask = over(answer{body, 200 + (status%400+400)%400})
-		_, err := get(t.Context(), m, cloud.Metadata{Service: "The service", URL: "http://127.0.0.1/", Header: "Metadata", Value: secret.New(jobToken)})
+		_, err := get(t.Context(), m, question("http://127.0.0.1/"))
 		if err == nil {
 			return
 		}

@@ -11,33 +11,16 @@ import (
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/secret"
 )
 
-// Metadata is a question for a token to a service that tells a workload who it is:
-// the metadata servers of Azure and Google Cloud, and the token endpoint of a GitHub
-// job. It is a GET with a header that no web page can make a browser send.
-type Metadata struct {
-	Service string // for people, as the beginning of a sentence
-	URL     string
-	Header  string // the one that the service insists on
-	Value   secret.String
-	Advice  string // the line below what went wrong
-}
-
-// Get has read look at the answer, as [Client.Do] does.
-func (c Client) Get(ctx context.Context, m Metadata, read func(body []byte) error) error {
-	q := Question{
-		Who: m.Service, What: "a token", Advice: m.Advice, Sent: []secret.String{m.Value}, Read: readMetadata, Pause: pauseMetadata,
-		Refusals: []failure.Refusal{{Lines: []string{m.Service + " refuses to give a token ({said}).", m.Advice}}},
-	}
-	return c.Do(ctx, q, func() (*http.Request, error) {
-		request, err := http.NewRequest(http.MethodGet, m.URL, nil)
-		if err == nil {
-			request.Header.Set(m.Header, m.Value.Reveal())
-		}
-		return request, err
-	}, read)
+// AskMetadata is [Ask] for a token from a service that tells a workload who it is: the
+// metadata servers of Azure and Google Cloud, and the token endpoint of a GitHub job.
+// The question's header is one that no web page can make a browser send. Its Advice is
+// also that after a refusal.
+func AskMetadata[T any](ctx context.Context, c Client, q Question, read func(body []byte) (T, error)) (T, error) {
+	q.What, q.Read, q.Pause = "a token", readMetadata, pauseMetadata
+	q.Refusals = []failure.Refusal{{Lines: []string{q.Who + " refuses to give a token ({said}).", q.Advice}}}
+	return Ask(ctx, c, q, read)
 }
 
 // pauseMetadata goes by the services' documentation. With pauses of 1, 2, 4, 8 and

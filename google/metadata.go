@@ -4,6 +4,7 @@ package google
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -16,20 +17,17 @@ import (
 // [*failure.Error].
 //
 // https://cloud.google.com/compute/docs/instances/verifying-instance-identity
-func IdentityToken(ctx context.Context, c cloud.Client, audience string) (token secret.String, err error) {
+func IdentityToken(ctx context.Context, c cloud.Client, audience string) (secret.String, error) {
 	// Both names of the server are taken from libraries that set the variable.
 	base, err := c.Base("GCE_METADATA_HOST", "http://metadata.google.internal", "http://169.254.169.254")
 	if err != nil {
 		return secret.String{}, err
 	}
-	err = c.Get(ctx, cloud.Metadata{
-		Service: "Google's metadata server",
-		URL:     base + "/computeMetadata/v1/instance/service-accounts/default/identity?" + url.Values{"audience": {audience}, "format": {"full"}}.Encode(),
-		Header:  "Metadata-Flavor", Value: secret.New("Google"),
-		Advice: "It is there on Google Cloud alone, for a machine with a service account.",
-	}, func(body []byte) error {
-		token = secret.New(strings.TrimSpace(string(body)))
-		return nil
+	return cloud.AskMetadata(ctx, c, cloud.Question{
+		Who: "Google's metadata server", Advice: "It is there on Google Cloud alone, for a machine with a service account.",
+		URL:    base + "/computeMetadata/v1/instance/service-accounts/default/identity?" + url.Values{"audience": {audience}, "format": {"full"}}.Encode(),
+		Header: http.Header{"Metadata-Flavor": {"Google"}},
+	}, func(body []byte) (secret.String, error) {
+		return secret.New(strings.TrimSpace(string(body))), nil
 	})
-	return token, err
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/daypass/daypass/amazon"
 	"github.com/daypass/daypass/azure"
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
@@ -25,10 +24,10 @@ import (
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 const federationAudience = "api://AzureADTokenExchange"
 
-// AzureToken returns an access token of Entra ID for the scope: the cached one while it
-// is fresh, else a new one for the role's credentials, which come from
-// [Pipeline.Credentials]. With [profile.ViaIMDS] it is the machine's own, which the
-// machine caches itself.
+// AzureToken returns an access token of Entra ID for the scope, for the role's
+// credentials: the cached one while it is fresh. It is kept in the form of role
+// credentials, and renewed by their rules. With [profile.ViaIMDS] it is the machine's
+// own, which the machine caches itself.
 func (p *Pipeline) AzureToken(ctx context.Context, scope string) (token azure.Token, err error) {
 	defer func() { err = p.Fill(err) }()
 	if err := p.withoutAzure(); err != nil {
@@ -37,39 +36,18 @@ func (p *Pipeline) AzureToken(ctx context.Context, scope string) (token azure.To
 	if p.Profile.Azure.Via == profile.ViaIMDS {
 		return p.managedIdentity(ctx, scope)
 	}
-	started, name := p.Now(), p.azureName(scope)
-	kept := p.readAzure(ctx, name)
-	if kept.fresh(p.Now(), ForSDK) {
-		return asToken(kept), nil
-	}
-	lock, err := p.wait(ctx, name, silently)
+	r, err := p.inAzure(scope).currentRole(ctx, p.Now(), ForSDK, asking)
 	if err != nil {
 		return token, err
 	}
-	if lock != nil {
-		defer lock.Unlock()
-	}
-	note := "note-" + name + ".json"
-	if kept = p.readAzure(ctx, name); kept.fresh(p.Now(), ForSDK) || kept.issuedSince(started, p.Now()) {
-		return asToken(kept), nil
-	}
-	last := p.readNote(note)
-	if last.Exit != 0 && last.newerThan(started, p.Now()) {
-		return token, last.failure() // as would happen to this one
-	}
-	token, err = p.newAzureToken(ctx, name, scope)
-	if err == nil {
-		p.dropNote(note)
-		return token, nil
-	}
-	switch f := failure.From(err); {
-	case f.Exit == failure.ExitInterrupt:
-	case kept.usable(p.Now()):
-		return asToken(kept), nil
-	default:
-		p.putNote(note, last.ended(p.Now(), f))
-	}
-	return token, err
+	return azure.Token{Value: r.SecretAccessKey.String, Expires: r.Expires}, nil
+}
+
+// inAzure is the pipeline of a token for the scope: a link beyond the role's.
+func (p *Pipeline) inAzure(scope string) *Pipeline {
+	link := *p
+	link.scope = scope
+	return &link
 }
 
 // withoutAzure is the failure of a profile that does not use Azure.
@@ -90,25 +68,25 @@ func (p *Pipeline) CheckAssertion() error {
 	return p.Fill(p.withoutAzure())
 }
 
-// newAzureToken gets a token, and keeps it if the login that it came from still exists.
-func (p *Pipeline) newAzureToken(ctx context.Context, name, scope string) (azure.Token, error) {
-	r, err := p.currentRole(ctx, p.Now(), ForSDK, asking)
+// renewAzureToken trades the role's credentials for a token and stores it.
+func (p *Pipeline) renewAzureToken(ctx context.Context, started time.Time, how manner) (*role, error) {
+	source := p.source()
+	by, err := source.currentRole(ctx, started, ForSDK, how)
 	if err != nil {
-		return azure.Token{}, err
+		return nil, err
 	}
-	token, err := p.exchange(ctx, p.credentials(r), scope)
-	if err != nil || r.key.Empty() {
-		return token, err
+	token, err := source.exchange(ctx, source.credentials(by), p.scope)
+	if err != nil {
+		if p.isGone(ctx, by.key) {
+			return nil, loginGone()
+		}
+		return nil, fromAWS{err}
 	}
-	// The key of these very credentials: another person's may be there by now.
-	if p.isGone(ctx, r.key) {
-		return azure.Token{}, loginGone()
+	renewed := &role{
+		Version: formVersion, Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
+		AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value), key: by.key,
 	}
-	err = seal(p.Kept, r.key, name, role{
-		Version: formVersion, Issued: wall(p.Now()), Expires: wall(token.Expires), AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
-	})
-	p.debug("store the token of Azure", "ok", err == nil)
-	return token, nil
+	return renewed, p.storeRole(ctx, renewed)
 }
 
 // exchange trades the role's credentials for an access token.
@@ -142,7 +120,8 @@ func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion idp.
 		return assertion, err
 	}
 	if assertion, err = idp.Parse(raw); err != nil || !assertion.Expires.After(p.Now()) {
-		return idp.Token{}, p.explainAssertion(ctx, c, &badAnswer{"it holds no token that can be used"})
+		return idp.Token{}, failure.New(failure.ExitNetwork, err, "AWS gave no token for Azure that can be used.",
+			"Is there a proxy or a login page in between? And is this machine's clock right?")
 	}
 	return assertion, nil
 }
@@ -152,9 +131,7 @@ func (p *Pipeline) Assertion(ctx context.Context, c Credentials) (assertion idp.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetWebIdentityToken.html
 func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.String, error) {
-	client, err := p.stsClient(ctx, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
-	}))
+	client, err := p.stsClient(ctx, c)
 	if err != nil {
 		return secret.String{}, err
 	}
@@ -164,7 +141,8 @@ func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.
 		Audience: []string{federationAudience}, SigningAlgorithm: aws.String("RS256"), DurationSeconds: aws.Int32(int32(life / time.Second)),
 	})
 	if err != nil {
-		return secret.String{}, p.explainAssertion(ctx, c, asBadAnswer(err))
+		sent := &login{IDToken: secret.Keep(c.SessionToken)}
+		return secret.String{}, p.explain(ctx, sent, asBadAnswer(err), assertionRefusals(), func(string) string { return "" })
 	}
 	return secret.New(aws.ToString(output.WebIdentityToken)), nil
 }
@@ -183,12 +161,6 @@ func assertionRefusals() []failure.Refusal {
 	}
 }
 
-// explainAssertion explains why AWS STS gave no token for Azure.
-func (p *Pipeline) explainAssertion(ctx context.Context, c Credentials, err error) *failure.Error {
-	sent := &login{IDToken: secret.Keep(c.SessionToken)}
-	return p.explain(ctx, sent, err, assertionRefusals(), func(string) string { return "" })
-}
-
 // managedIdentity asks this machine for a token.
 func (p *Pipeline) managedIdentity(ctx context.Context, scope string) (azure.Token, error) {
 	resource, all := strings.CutSuffix(scope, "/.default")
@@ -196,7 +168,7 @@ func (p *Pipeline) managedIdentity(ctx context.Context, scope string) (azure.Tok
 		return azure.Token{}, failure.New(failure.ExitUsage, nil, fmt.Sprintf("a managed identity has no token for the scope %q alone.", scope),
 			"Give --resource, or a scope that ends in /.default.")
 	}
-	transport, err := p.metadata()
+	transport, err := p.metadata("azure-imds")
 	if err != nil {
 		return azure.Token{}, err
 	}
@@ -221,12 +193,11 @@ func (p *Pipeline) azure() cloud.Client {
 
 // amazon is the client for AWS services, with the role's credentials.
 func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
-	transport, err := AWSTransport(p.Profile)
-	return amazon.Client{
-		Client:      p.cloud(transport),
-		AccessKeyID: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken,
-		Endpoint: func(service, region string) (string, error) { return p.Profile.ServiceURL(p.Getenv, service, region) },
-	}, err
+	at := p.Profile // as it is now: a workload's next token changes it
+	transport, err := AWSTransport(at)
+	return amazon.Client{Client: p.cloud(transport), Credentials: c, Endpoint: func(service, region string) (string, error) {
+		return at.ServiceURL(p.Getenv, service, region)
+	}}, err
 }
 
 // TryAzure gets a token for Key Vault with the current login and drops it, as
@@ -242,23 +213,4 @@ func (p *Pipeline) TryAzure(ctx context.Context) (until time.Time, err error) {
 		}
 	}
 	return token.Expires, p.Fill(err)
-}
-
-// azureName names the file of a token: everything that changes what Entra ID would
-// answer.
-func (p *Pipeline) azureName(scope string) string {
-	a := p.Profile.Azure
-	return "azure-" + cache.Name(roleName(p.Profile), p.workloadMark(), a.Via, a.Tenant, a.ClientID, a.CognitoPool, a.CognitoProvider, a.CognitoUser, scope)
-}
-
-// readAzure reads a token; nil if there is none that can be read. It is kept in the
-// form of role credentials, whose secret key it is, and serves by their rules.
-func (p *Pipeline) readAzure(ctx context.Context, name string) *role {
-	key, _ := p.Kept.Key(ctx) // the same happens to the role's credentials, and is reported there
-	r, _ := unseal[role](p.Kept, key, name)
-	return r
-}
-
-func asToken(r *role) azure.Token {
-	return azure.Token{Value: r.SecretAccessKey.String, Expires: r.Expires}
 }

@@ -16,10 +16,16 @@ import (
 // credentials are cached, locked and renewed as always. Locks are taken from the
 // profile that is asked for towards the login.
 
-// source is the pipeline of the profile whose role assumes this one's.
+// source is the pipeline of the role whose credentials are traded: for a token of Azure
+// the profile's own, else that of the profile whose role assumes this one's.
 func (p *Pipeline) source() *Pipeline {
 	source := *p
-	source.Profile, source.Missed, source.toSTS = *p.Profile.Source, nil, nil
+	source.Missed = nil
+	if p.scope != "" {
+		source.scope = ""
+	} else {
+		source.Profile, source.toSTS = *p.Profile.Source, nil
+	}
 	return &source
 }
 
@@ -75,11 +81,7 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, erro
 	if name == "" {
 		return nil, &badAnswer{"it does not name the session of role " + p.Profile.Source.RoleARN}
 	}
-	client, err := p.stsClient(ctx, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{
-			AccessKeyID: by.AccessKeyID, SecretAccessKey: by.SecretAccessKey.Reveal(), SessionToken: by.SessionToken.Reveal(),
-		}, nil
-	}))
+	client, err := p.stsClient(ctx, p.credentials(by))
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +97,11 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, erro
 		return nil, asBadAnswer(err)
 	}
 	return p.role(output.Credentials, output.AssumedRoleUser)
+}
+
+// Retrieve has the SDK sign with the credentials.
+func (c Credentials) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
 }
 
 // isStale reports whether AWS does not accept the credentials that signed the request.

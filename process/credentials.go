@@ -190,7 +190,10 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 // renewRole trades an ID token for role credentials and stores them. A cached ID
 // token that AWS calls expired is renewed once: STS is the judge of time.
 func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner) (*role, error) {
-	if p.Profile.Source != nil {
+	switch {
+	case p.scope != "":
+		return p.renewAzureToken(ctx, started, how)
+	case p.Profile.Source != nil:
 		return p.renewChainedRole(ctx, started, how)
 	}
 	p.forRole = true

@@ -106,15 +106,14 @@ func (p *Pipeline) transport(bundle string) (*http.Transport, error) {
 	return t, nil
 }
 
-// metadata is the way to metadata services. No proxy leads to those of a machine;
-// GitHub's is on the internet.
-func (p *Pipeline) metadata() (*http.Transport, error) {
-	bundle, gitHub := "", p.Profile.IDP.Source == "github-actions"
-	if gitHub {
-		bundle = p.Profile.IDP.CABundle
+// metadata is the way to the metadata service that is a source. No proxy leads to those
+// of a machine; GitHub's is on the internet.
+func (p *Pipeline) metadata(source string) (*http.Transport, error) {
+	if source == "github-actions" {
+		return p.transport(p.Profile.IDP.CABundle)
 	}
-	transport, err := p.transport(bundle)
-	if err == nil && !gitHub {
+	transport, err := p.transport("")
+	if err == nil {
 		transport.Proxy = nil
 	}
 	return transport, err

@@ -77,6 +77,7 @@ type Pipeline struct {
 
 	toSTS   http.RoundTripper // made when first needed
 	forRole bool              // what is being renewed is a role, and not a login alone
+	scope   string            // of the token of Azure that is asked for; "": it is a role, or a login
 }
 
 // Person says how a person can be reached. The zero value: not at all.
@@ -230,7 +231,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 }
 
 func (p *Pipeline) roleLock() string {
-	return "role-" + cache.Name(LoginKey(p.Profile.IDP), roleName(p.Profile))
+	return "role-" + cache.Name(LoginKey(p.Profile.IDP), p.roleFile())
 }
 
 func (p *Pipeline) loginLock() string { return "login-" + LoginKey(p.Profile.IDP) }

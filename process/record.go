@@ -193,7 +193,15 @@ func roleName(p profile.Profile) string {
 		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack), source)
 }
 
-func (p *Pipeline) roleNote() string { return "note-" + roleName(p.Profile) + ".json" }
+// roleFile is roleName for the role, or for the token of Azure, that is asked for.
+func (p *Pipeline) roleFile() string {
+	if a := p.Profile.Azure; p.scope != "" {
+		return "azure-" + cache.Name(roleName(p.Profile), a.Via, a.Tenant, a.ClientID, a.CognitoPool, a.CognitoProvider, a.CognitoUser, p.scope)
+	}
+	return roleName(p.Profile)
+}
+
+func (p *Pipeline) roleNote() string { return "note-" + p.roleFile() + ".json" }
 
 var errNoRecord = errors.New("not a record of daypass")
 
@@ -315,7 +323,7 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := unseal[role](p.Kept, key, roleName(p.Profile))
+	r, err := unseal[role](p.Kept, key, p.roleFile())
 	if err == nil && r.Mark != p.workloadMark() {
 		return nil, cache.ErrMiss
 	}
@@ -325,7 +333,7 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	return r, err
 }
 
-func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, roleName(p.Profile), r) }
+func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, p.roleFile(), r) }
 
 // readAuthorization returns the authorization that waits for a person, or nil; ranOut
 // is one whose time is over.
@@ -349,7 +357,7 @@ func (p *Pipeline) putAuthorization(key cache.Key, a *Open) error {
 
 // dropRole, dropAuthorization and dropNote delete a record. A login with all that
 // came of it is deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
-func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(roleName(p.Profile)) }
+func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(p.roleFile()) }
 func (p *Pipeline) dropAuthorization()   { _ = p.Kept.Remove(authorizationFile) }
 func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
 

@@ -34,7 +34,7 @@ func (p *Pipeline) workloadLogin(ctx context.Context) (*login, error) {
 }
 
 func (p *Pipeline) workloadToken(ctx context.Context) (idp.Token, error) {
-	transport, err := p.metadata()
+	transport, err := p.metadata(p.Profile.IDP.Source)
 	if err != nil {
 		return idp.Token{}, err
 	}

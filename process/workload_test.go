@@ -16,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/profile"
 )
 
 // workloadWorld is a machine on which nobody logs in, with a token in a file and in
@@ -193,7 +195,7 @@ func TestSourceFaults(t *testing.T) {
 		{"job without permission", "github-actions", "github-actions", unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), usage, "it lacks a permission"},
 		{"not https", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = w.box.URL + "/github/token" }, usage, "is not an https address"},
 		{"job's token is wrong", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "another" }, refused, "status 401: Unauthorized"},
-		{"job's answer is a page", "github-actions", "github-actions", answers("/github/token", 200, "<html>"), network, "it holds no value"},
+		{"job's answer is a page", "github-actions", "github-actions", answers("/github/token", 200, "<html>"), network, "it has no value"},
 		{"clock is slow", "github-actions", "github-actions", func(w *workloadWorld) {
 			at := w.clock.Now().Add(-11 * time.Minute)
 			w.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return at } })
@@ -374,11 +376,36 @@ func TestLogoutDuringARenewalFromASource(t *testing.T) {
 func TestMetadataGoesThroughNoProxy(t *testing.T) {
 	w := newWorkload(t, "github-actions")
 	for source, want := range map[string]bool{"gcp-metadata": false, "azure-imds": false, "github-actions": true} {
-		transport, err := w.pipeline(w.from(source, "")).metadata()
+		transport, err := w.pipeline(w.from(source, "")).metadata(source)
 		must(t, err)
 		if (transport.Proxy != nil) != want {
 			t.Errorf("%s: through a proxy: %v, want %v", source, !want, want)
 		}
+	}
+}
+
+// A job of GitHub's on a machine of Azure's has the role by the one and secrets by the
+// other: the certificates of the first are not for the second.
+func TestManagedIdentityOfAJob(t *testing.T) {
+	w := newWorkload(t, "github-actions", "azure-imds")
+	w.bundle = "/no/such/bundle"
+	_, err := w.pipeline(w.from("github-actions", ""), func(p *Pipeline) { p.Profile.Azure = profile.Azure{Via: profile.ViaIMDS, Identity: "system"} }).AzureToken(w.ctx(), azure.VaultScope)
+	must(t, err)
+}
+
+// Where nothing can be kept, a token for Key Vault needs another token of the source
+// while secrets of AWS are asked for.
+func TestSecretsWithoutStorage(t *testing.T) {
+	w := newWorkload(t)
+	w.box.Federate(w.federated())
+	w.box.PutVaultSecret(tenant, "corp-kv", "db", "of Azure")
+	environ := []string{"V=azurekeyvault://corp-kv/db"}
+	for i := range 2 * sideBySide {
+		w.box.PutSecret("eu-west-1", fmt.Sprint("s", i), "of AWS")
+		environ = append(environ, fmt.Sprintf("V%d=awssecrets://s%d", i, i))
+	}
+	if got, err := w.secrets(environ, w.from("file", ""), w.failing("get probe").with(w.world), func(p *Pipeline) { p.Getenv, p.Profile.IDP.Issuer = w.getenv, w.box.Issuer }); err != nil || len(got) != len(environ) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -5,10 +5,10 @@ package workload
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -128,7 +128,7 @@ func readFile(path string) (secret.String, error) {
 // it.
 //
 // https://docs.github.com/actions/reference/security/oidc
-func gitHubToken(ctx context.Context, c cloud.Client, audience string) (token secret.String, err error) {
+func gitHubToken(ctx context.Context, c cloud.Client, audience string) (secret.String, error) {
 	const permission = "Add to the job: permissions: id-token: write"
 	endpoint, proof := c.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), c.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 	if endpoint == "" || proof == "" {
@@ -141,15 +141,8 @@ func gitHubToken(ctx context.Context, c cloud.Client, audience string) (token se
 	query := u.Query()
 	query.Set("audience", audience)
 	u.RawQuery = query.Encode()
-	err = c.Get(ctx, cloud.Metadata{
-		Service: "GitHub's token endpoint", URL: u.String(), Header: "Authorization", Value: secret.New("bearer " + proof), Advice: permission,
-	}, func(body []byte) error {
-		var answer struct{ Value string }
-		if json.Unmarshal(body, &answer) != nil || answer.Value == "" {
-			return errors.New("it holds no value")
-		}
-		token = secret.New(answer.Value)
-		return nil
-	})
-	return token, err
+	return cloud.AskMetadata(ctx, c, cloud.Question{
+		Who: "GitHub's token endpoint", Advice: permission, URL: u.String(),
+		Header: http.Header{"Authorization": {"bearer " + proof}}, Sent: []secret.String{secret.New(proof)},
+	}, func(body []byte) (secret.String, error) { return cloud.Text(body, "value") })
 }
