@@ -17,6 +17,7 @@ import (
 
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -45,7 +46,7 @@ const decrypt = ", and kms:Decrypt if a key of your own encrypts it"
 func (c Client) Secret(ctx context.Context, id, region string) (secret.String, error) {
 	return c.do(ctx, call{
 		service: SecretsManager, region: region, target: "secretsmanager.GetSecretValue", input: map[string]any{"SecretId": id},
-		output: []string{"SecretString"}, name: "the secret " + id, needs: decrypt,
+		output: "SecretString", name: "the secret " + id, needs: decrypt,
 	})
 }
 
@@ -56,7 +57,7 @@ func (c Client) Secret(ctx context.Context, id, region string) (secret.String, e
 func (c Client) Parameter(ctx context.Context, name, region string) (secret.String, error) {
 	return c.do(ctx, call{
 		service: ParameterStore, region: region, target: "AmazonSSM.GetParameter", input: map[string]any{"Name": name, "WithDecryption": true},
-		output: []string{"Parameter", "Value"}, name: "the parameter " + name, needs: decrypt,
+		output: "/Parameter/Value", name: "the parameter " + name, needs: decrypt,
 	})
 }
 
@@ -72,7 +73,7 @@ func (c Client) DeveloperToken(ctx context.Context, pool, provider, user string)
 	return c.do(ctx, call{
 		service: Cognito, region: region, target: "AWSCognitoIdentityService.GetOpenIdTokenForDeveloperIdentity",
 		input:  map[string]any{"IdentityPoolId": pool, "Logins": map[string]string{provider: user}, "TokenDuration": developerTokenLife},
-		output: []string{"Token"}, name: "a token of the identity pool " + pool,
+		output: "Token", name: "a token of the identity pool " + pool,
 	})
 }
 
@@ -81,9 +82,9 @@ type call struct {
 	service, region string
 	target          string // the operation, as the protocol names it
 	input           map[string]any
-	output          []string // where the answer has what is asked for
-	name            string   // what is asked for: "the secret dev/db"
-	needs           string   // what is needed beyond the permission for the operation
+	output          string // where the answer has what is asked for, see [reference.Value]
+	name            string // what is asked for: "the secret dev/db"
+	needs           string // what is needed beyond the permission for the operation
 }
 
 // do makes a call in the AWS JSON 1.1 protocol.
@@ -116,8 +117,8 @@ func (c Client) do(ctx context.Context, one call) (value secret.String, err erro
 		Fill: []string{"{what}", what, "{action}", one.service + ":" + operation + one.needs},
 	}
 	return cloud.Ask(ctx, c.Client, q, func(answer []byte) (secret.String, error) {
-		value, err := cloud.Text(answer, one.output...)
-		if _, none := cloud.Text(answer, "SecretBinary"); err != nil && none == nil {
+		value, err := reference.Value(string(answer), one.output)
+		if _, none := reference.Value(string(answer), "SecretBinary"); err != nil && none == nil {
 			err = failure.New(failure.ExitAWS, nil, what+" holds binary data, not text.", "An environment holds text: keep it as text (SecretString) in Secrets Manager.")
 		}
 		return value, err

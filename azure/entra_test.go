@@ -50,7 +50,7 @@ func FuzzAzureAnswers(f *testing.F) {
 		if err1 == nil && (token.Value.Empty() || !token.Expires.After(started) || strings.ContainsAny(token.Value.Reveal(), " \n\x00")) {
 			t.Errorf("%q: a token that is of no use, until %v", body, token.Expires)
 		}
-		value, err2 := azure.VaultSecret(t.Context(), c, secret.New(sent), "kv", "db", "")
+		value, err2 := azure.VaultSecret(t.Context(), c, secret.New(sent), "kv", "db")
 		for i, err := range []error{err1, err2} {
 			if err == nil {
 				continue

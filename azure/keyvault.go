@@ -9,29 +9,26 @@ import (
 
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
 
 // VaultScope is that of tokens for Key Vault.
 const VaultScope = "https://vault.azure.net/.default"
 
-// VaultSecret returns a secret of a vault; version is "" for the current one. The
-// token goes to the vault's own host alone, wherever an answer points. vault, name
-// and version are bare names. Every error is a [*failure.Error].
+// VaultSecret returns the secret NAME or NAME/VERSION of a vault, all of them bare
+// names. The token goes to the vault's own host alone, wherever an answer points. Every
+// error is a [*failure.Error].
 //
 // https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
-func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault, name, version string) (secret.String, error) {
+func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault, name string) (secret.String, error) {
 	host := vault + ".vault.azure.net"
-	address := "https://" + host + "/secrets/" + name
-	if version != "" {
-		address += "/" + version
-	}
 	q := cloud.Question{
 		Who: host, What: "the secret " + name, Advice: "Check the name of the vault, and the network. Behind a proxy, set HTTPS_PROXY.",
-		URL: address + "?api-version=7.4", Header: http.Header{"Authorization": {"Bearer " + token.Reveal()}},
+		URL: "https://" + host + "/secrets/" + name + "?api-version=7.4", Header: http.Header{"Authorization": {"Bearer " + token.Reveal()}},
 		Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(), Fill: []string{"{host}", host, "{name}", name},
 	}
-	return cloud.Ask(ctx, c, q, func(body []byte) (secret.String, error) { return cloud.Text(body, "value") })
+	return cloud.Ask(ctx, c, q, func(body []byte) (secret.String, error) { return reference.Value(string(body), "value") })
 }
 
 // readVaultError takes the codes: an inner one tells more than the status.

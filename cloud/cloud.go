@@ -6,7 +6,6 @@ package cloud
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -151,20 +150,4 @@ func (q Question) shown(text string) string {
 		return ""
 	}
 	return text
-}
-
-// Text reads the text that lies under these keys of a JSON document. The error says
-// nothing else of the document: it may be secret.
-func Text(document []byte, keys ...string) (secret.String, error) {
-	var value any
-	_ = json.Unmarshal(document, &value)
-	for _, key := range keys {
-		object, _ := value.(map[string]any)
-		value = object[key]
-	}
-	text, found := value.(string)
-	if !found {
-		return secret.String{}, errors.New("it has no " + strings.Join(keys, "."))
-	}
-	return secret.New(text), nil
 }

@@ -125,6 +125,7 @@ func (p *Pipeline) vaults(ctx context.Context, c Credentials) (func(reference.Se
 		if err != nil {
 			return secret.String{}, err
 		}
-		return azure.VaultSecret(ctx, keyVault, t.Value, s.Vault, s.Name, s.Version)
+		vault, name, _ := strings.Cut(s.Name, "/")
+		return azure.VaultSecret(ctx, keyVault, t.Value, vault, name)
 	}, err
 }

@@ -195,7 +195,7 @@ func TestSourceFaults(t *testing.T) {
 		{"job without permission", "github-actions", "github-actions", unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), usage, "it lacks a permission"},
 		{"not https", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = w.box.URL + "/github/token" }, usage, "is not an https address"},
 		{"job's token is wrong", "github-actions", "github-actions", func(w *workloadWorld) { w.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "another" }, refused, "status 401: Unauthorized"},
-		{"job's answer is a page", "github-actions", "github-actions", answers("/github/token", 200, "<html>"), network, "it has no value"},
+		{"job's answer is a page", "github-actions", "github-actions", answers("/github/token", 200, "<html>"), network, "it is not JSON"},
 		{"clock is slow", "github-actions", "github-actions", func(w *workloadWorld) {
 			at := w.clock.Now().Add(-11 * time.Minute)
 			w.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return at } })

@@ -25,24 +25,13 @@ const (
 // Secret names a secret. Equal ones are the same secret.
 type Secret struct {
 	Scheme string
-	Name   string // as its cloud is asked for it: a name, a path or an ARN
+	Name   string // as its cloud is asked for it: a name, a path, an ARN, or VAULT/NAME[/VERSION]
 	// Region and Partition are those of an ARN, else "".
 	Region, Partition string
-	Vault, Version    string // in Azure; Version is "" for the current one
 }
 
 // String is the secret as a reference names it.
-func (s Secret) String() string {
-	text := s.Scheme + "://"
-	if s.Vault != "" {
-		text += s.Vault + "/"
-	}
-	text += s.Name
-	if s.Version != "" {
-		text += "/" + s.Version
-	}
-	return text
-}
+func (s Secret) String() string { return s.Scheme + "://" + s.Name }
 
 // Reference is a secret, or a part of one that is JSON.
 type Reference struct {
@@ -127,50 +116,44 @@ func (r *Reference) readVault(body string) error {
 	if len(parts) < 2 || len(parts) > 3 {
 		return errors.New("want VAULT/NAME or VAULT/NAME/VERSION")
 	}
-	r.Vault, r.Name = strings.ToLower(parts[0]), parts[1]
 	for i, most := range []int{24, 127, 32}[:len(parts)] {
-		if parts[i] == "" || len(parts[i]) > most || strings.Trim(parts[i], letters+digits+"-") != "" {
-			return fmt.Errorf("%s is not a %s of Key Vault", strconv.Quote(parts[i]), []string{"vault", "secret", "version"}[i])
+		odd := parts[i] == "" || len(parts[i]) > most || strings.Trim(parts[i], letters+digits+"-") != ""
+		if odd || i == 0 && strings.Trim(parts[0], "-") != parts[0] {
+			return fmt.Errorf("%q is not a %s of Key Vault", parts[i], []string{"vault", "secret", "version"}[i])
 		}
 	}
-	if strings.HasPrefix(r.Vault, "-") || strings.HasSuffix(r.Vault, "-") {
-		return fmt.Errorf("%q is not a vault of Key Vault", r.Vault)
-	}
-	if len(parts) == 3 {
-		r.Version = parts[2]
-	}
+	parts[0] = strings.ToLower(parts[0])
+	r.Name = strings.Join(parts, "/")
 	return nil
 }
 
 // Pick returns what the reference names of a secret, as a variable can hold it. The
 // error says what is wrong with the secret and holds nothing of it.
-func (r Reference) Pick(whole secret.String) (secret.String, error) {
-	text := whole.Reveal()
-	if r.Part != "" {
-		var err error
-		if text, err = part(text, r.Part); err != nil {
-			return secret.String{}, err
-		}
+func (r Reference) Pick(whole secret.String) (picked secret.String, err error) {
+	if picked = whole; r.Part != "" {
+		picked, err = Value(whole.Reveal(), r.Part)
 	}
-	if strings.Contains(text, "\x00") {
+	if strings.Contains(picked.Reveal(), "\x00") {
 		return secret.String{}, errors.New("it holds a NUL character, which no environment can hold")
 	}
-	return secret.New(text), nil
+	return picked, err
 }
 
-// part returns one value of a JSON document.
-func part(document, name string) (string, error) {
+// Value returns one value of a JSON document: that of a top-level key, or the one that
+// a JSON pointer leads to. The error holds nothing of the document.
+func Value(document, name string) (secret.String, error) {
+	none := secret.String{}
 	decoder := json.NewDecoder(strings.NewReader(document))
 	decoder.UseNumber() // digits stay as they are
 	var value any
 	err := decoder.Decode(&value)
 	if _, end := decoder.Token(); err != nil || end != io.EOF {
-		return "", errors.New("it is not JSON, and has no keys")
+		return none, errors.New("it is not JSON, and has no keys")
 	}
 	path := []string{name}
 	if strings.HasPrefix(name, "/") {
 		if path, err = pointer(name); err != nil {
-			return "", err
+			return none, err
 		}
 	}
 	for _, step := range path {
@@ -185,20 +168,16 @@ func part(document, name string) (string, error) {
 			}
 		}
 		if !found {
-			return "", fmt.Errorf("it has no key %q", name)
+			return none, fmt.Errorf("it has no key %q", name)
 		}
 	}
 	switch value := value.(type) {
-	case string:
-		return value, nil
-	case json.Number:
-		return value.String(), nil
-	case bool:
-		return strconv.FormatBool(value), nil
+	case string, json.Number, bool:
+		return secret.New(fmt.Sprint(value)), nil
 	case nil:
-		return "", fmt.Errorf("its key %q is null", name)
+		return none, fmt.Errorf("its key %q is null", name)
 	}
-	return "", fmt.Errorf("its key %q is not text, a number, true or false", name)
+	return none, fmt.Errorf("its key %q is not text, a number, true or false", name)
 }
 
 // pointer splits a JSON pointer, RFC 6901.

@@ -21,6 +21,7 @@ import (
 	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -144,5 +145,5 @@ func gitHubToken(ctx context.Context, c cloud.Client, audience string) (secret.S
 	return cloud.AskMetadata(ctx, c, cloud.Question{
 		Who: "GitHub's token endpoint", Advice: permission, URL: u.String(),
 		Header: http.Header{"Authorization": {"bearer " + proof}}, Sent: []secret.String{secret.New(proof)},
-	}, func(body []byte) (secret.String, error) { return cloud.Text(body, "value") })
+	}, func(body []byte) (secret.String, error) { return reference.Value(string(body), "value") })
 }
