@@ -76,17 +76,10 @@ func (p *Pipeline) renewAzureToken(ctx context.Context, started time.Time, how m
 		return nil, err
 	}
 	token, err := source.exchange(ctx, source.credentials(by), p.scope)
-	if err != nil {
-		if p.isGone(ctx, by.key) {
-			return nil, loginGone()
-		}
-		return nil, fromAWS{err}
-	}
-	renewed := &role{
+	return p.keepRole(ctx, &role{
 		Version: formVersion, Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
-		AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value), key: by.key,
-	}
-	return renewed, p.storeRole(ctx, renewed)
+		AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
+	}, by.key, err)
 }
 
 // exchange trades the role's credentials for an access token.

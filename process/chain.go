@@ -49,13 +49,9 @@ func (p *Pipeline) renewChainedRole(ctx context.Context, started time.Time, how 
 	}
 	p.debug("assume role", "role", p.Profile.RoleARN, "by", by.AssumedRole, "ok", err == nil)
 	if err != nil {
-		if p.isGone(ctx, by.key) {
-			return nil, loginGone()
-		}
-		return nil, fromAWS{p.explainChain(ctx, by, err)}
+		err = p.explainChain(ctx, by, err)
 	}
-	renewed.key = by.key
-	return renewed, p.storeRole(ctx, renewed)
+	return p.keepRole(ctx, renewed, by.key, err)
 }
 
 // onTheWay is a failure of the source in its own words, with the role that it was

@@ -219,13 +219,22 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 		}
 	}
 	if err != nil {
-		if p.isGone(ctx, l.sealsWith()) {
-			return nil, loginGone()
-		}
-		return nil, fromAWS{p.explainSTS(ctx, l, err)}
+		err = p.explainSTS(ctx, l, err)
 	}
-	renewed.key = l.sealsWith()
-	return renewed, p.storeRole(ctx, renewed)
+	return p.keepRole(ctx, renewed, l.sealsWith(), err)
+}
+
+// keepRole stores what was got for the login that has the key, or says why it was not
+// got. A login that is gone is the reason that counts.
+func (p *Pipeline) keepRole(ctx context.Context, renewed *role, key cache.Key, refused error) (*role, error) {
+	switch {
+	case refused == nil:
+		renewed.key = key
+		return renewed, p.storeRole(ctx, renewed)
+	case p.isGone(ctx, key):
+		return nil, loginGone()
+	}
+	return nil, fromAWS{refused}
 }
 
 // storeRole keeps new role credentials. The login's lock is not held, so the login may

@@ -28,17 +28,11 @@ func (c *Config) loadChained(name string, own *settings) (Profile, error) {
 			link.src.Flags[flag] = c.src.Flags[flag]
 		}
 	}
-	source := c.sections[Section{Name: named.value}]
 	switch {
 	case slices.Contains(link.chain, named.value):
 		return Profile{}, named.wrong("Begin the chain with a profile that names a daypass_idp.", "the chain leads back to this profile")
 	case len(link.chain) > maxLinks:
 		return Profile{}, named.wrong("Let a role nearer to the login assume this one.", "the chain is longer than %d links", maxLinks)
-	case source == nil:
-		return Profile{}, named.wrong("Correct the name, or write the section.", "there is no section %s in %s", Section{Name: plain(named.value)}.Header(), plain(c.path))
-	case c.value(source, "daypass_idp")+c.value(source, "daypass_source_profile") == "":
-		return Profile{}, named.wrong("Name a profile with daypass_idp, or set that one up: daypass configure --profile "+plain(named.value),
-			"profile %s gets its credentials from another tool", plain(named.value))
 	}
 	hub, err := link.Load(named.value)
 	if err != nil {

@@ -44,8 +44,8 @@ func TestChainRefused(t *testing.T) {
 		text, profile string
 		want          []string
 	}{
-		"missing source":       {chained("spoke", "nobody"), "spoke", []string{"daypass_source_profile", "there is no section [profile nobody]"}},
-		"another tool's":       {chained("spoke", "hub") + "[profile hub]\nsso_session = x\n", "spoke", []string{"profile hub gets its credentials from another tool"}},
+		"missing source":       {chained("spoke", "nobody"), "spoke", []string{"no section [profile nobody]"}},
+		"another tool's":       {chained("spoke", "hub") + "[profile hub]\nsso_session = x\n", "spoke", []string{"[profile hub] daypass_idp: missing"}},
 		"itself":               {chained("spoke", "spoke"), "spoke", []string{"the chain leads back to this profile"}},
 		"a cycle":              {chained("a", "b") + chained("b", "c") + chained("c", "a"), "a", []string{"[profile c]", "the chain leads back to this profile"}},
 		"six links":            {long, "p5", []string{"the chain is longer than 5 links"}},
