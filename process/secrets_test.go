@@ -24,7 +24,6 @@ func secretsWorld(t *testing.T) *world {
 	w.box.PutParameter("eu-west-1", "plain", "without a slash")
 	w.box.PutVaultSecret(tenant, "corp-kv", "db", "vault value")
 	w.box.PutVaultSecret(tenant, "corp-kv", "db/0123456789abcdef0123456789abcdef", "old vault value")
-	w.box.PutVaultSecret(sandbox.AzureTenant, "vm-kv", "db", "for the machine")
 	w.box.PutVaultSecret("7777abcd-0000-4000-8000-000000000000", "other-kv", "db", "of another tenant")
 	return w
 }
@@ -48,6 +47,10 @@ func (w *world) secrets(environ []string, change ...func(*Pipeline)) ([]string, 
 
 func TestSecrets(t *testing.T) {
 	w := secretsWorld(t)
+	if got, err := w.secrets([]string{"A=b", "URL=https://example.com/"}); err != nil || got != nil {
+		t.Errorf("nothing to resolve: %q, %v", got, err)
+	}
+	w.counts(map[string]int{"secretsmanager": 0, "entra": 0})
 	got, err := w.secrets([]string{
 		"PATH=/bin", "URL=https://example.com/#x", "OP=op://vault/item", "EMPTY=", "MINE=ref+mine",
 		"A=awssecrets://dev/text", "B=ref+awssecrets://dev/db#password", "C=awssecrets://dev/db#port", "D=awssecrets://dev/db#tls",
@@ -65,15 +68,6 @@ func TestSecrets(t *testing.T) {
 	}
 	// Equal ones once; the token of Key Vault once.
 	w.counts(map[string]int{"secretsmanager": 3, "ssm": 2, "keyvault": 2, "entra": 1, "webidentity": 1, "sts": 1})
-}
-
-// Nothing to resolve costs nothing.
-func TestNoSecrets(t *testing.T) {
-	w := secretsWorld(t)
-	if got, err := w.secrets([]string{"A=b", "URL=https://example.com/"}); err != nil || got != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	w.counts(map[string]int{"secretsmanager": 0, "ssm": 0, "keyvault": 0, "entra": 0})
 }
 
 // What can be told without asking is told without asking.
@@ -149,6 +143,7 @@ func TestSecretRefusals(t *testing.T) {
 		{"disabled", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/SecretDisabled"), refused, "the secret db in corp-kv.vault.azure.net is disabled"},
 		{"vault's firewall", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/ForbiddenByFirewall"), refused, "the firewall of corp-kv.vault.azure.net"},
 		{"vault throttled", "azurekeyvault://corp-kv/db", thrice("keyvault", 429, "Throttled"), network, "corp-kv.vault.azure.net cannot give the secret db now (Throttled"},
+		{"the first of several", "awsssm:///a/b B=awssecrets://nope C=azurekeyvault://corp-kv/nope", nil, refused, "B: AWS knows nothing of the secret nope"},
 		{"no token", "azurekeyvault://corp-kv/db", fail("entra", 400, "700016"), refused, "DB: there is no application " + app},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,7 +151,7 @@ func TestSecretRefusals(t *testing.T) {
 			if tt.set != nil {
 				tt.set(w)
 			}
-			got, err := w.secrets([]string{"DB=" + tt.value})
+			got, err := w.secrets(strings.Fields("DB=" + tt.value))
 			w.failsWith(err, tt.exit, tt.first)
 			if got != nil {
 				t.Errorf("%d values came along", len(got))
@@ -170,16 +165,6 @@ func TestSecretRefusals(t *testing.T) {
 				t.Errorf("the tenant is not named: %v", err)
 			}
 		})
-	}
-}
-
-// Of several that fail, the first variable is named; nothing comes of the others.
-func TestFirstOfSeveralRefusals(t *testing.T) {
-	w := secretsWorld(t)
-	got, err := w.secrets([]string{"A=awsssm:///a/b", "B=awssecrets://nope", "C=azurekeyvault://corp-kv/nope"})
-	w.failsWith(err, failure.ExitAWS, "B: AWS knows nothing of the secret nope")
-	if got != nil {
-		t.Errorf("%d values", len(got))
 	}
 }
 
@@ -244,17 +229,9 @@ func TestVaultTokenStaysAtTheVault(t *testing.T) {
 	}
 }
 
-// On a virtual machine of Azure, Key Vault needs nothing of AWS and no storage.
-func TestVaultOnAVirtualMachine(t *testing.T) {
-	w := secretsWorld(t)
-	before := w.box.Count("")
-	got, err := w.secrets([]string{"A=azurekeyvault://vm-kv/db"}, w.onVM)
-	if err != nil || !slices.Equal(got, []string{"A=for the machine"}) {
-		t.Errorf("%q, %v", got, err)
-	}
-	if n := w.box.Count("") - before; n != 2 { // the metadata service and the vault
-		t.Errorf("%d requests, want 2", n)
-	}
-	_, err = w.pipeline(w.onVM).AzureToken(w.ctx(), "https://vault.azure.net/secrets.read")
+// A managed identity's token is for all of a resource.
+func TestScopeOfAManagedIdentity(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	_, err := w.pipeline(w.onVM).AzureToken(w.ctx(), "https://vault.azure.net/secrets.read")
 	w.failsWith(err, failure.ExitUsage, "a managed identity has no token for the scope")
 }
