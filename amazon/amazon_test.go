@@ -85,11 +85,6 @@ func TestNetwork(t *testing.T) {
 	if f := failure.From(err); f.Exit != failure.ExitNetwork || tried != 3 || !strings.HasPrefix(f.Lines[0], "cannot ask AWS for the secret dev/db in eu-west-1: no route to host.") {
 		t.Errorf("%d tries, %v", tried, err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := c.Secret(ctx, "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitInterrupt {
-		t.Errorf("%v", err)
-	}
 	c.Endpoint = func(string, string) (string, error) { return "", failure.New(failure.ExitUsage, nil, "no endpoint.") }
 	if _, err := c.Secret(t.Context(), "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitUsage {
 		t.Errorf("%v", err)

@@ -1,16 +1,13 @@
 package cloud_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,50 +19,28 @@ import (
 
 const jobToken = "job-token-3f9a71c0d2e84b55"
 
-// service answers with these statuses in turn, and then with the last; 0 drops the
-// connection.
-func service(t *testing.T, body string, statuses ...int) (q cloud.Question, asked *atomic.Int32) {
-	t.Helper()
-	asked = new(atomic.Int32)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		status := statuses[min(int(asked.Add(1)), len(statuses))-1]
-		if status == 0 || r.Header.Get("Metadata") != jobToken {
-			panic(http.ErrAbortHandler)
-		}
-		w.WriteHeader(status)
-		_, _ = fmt.Fprint(w, body)
-	}))
-	server.Config.ErrorLog = nil
-	t.Cleanup(server.Close)
-	return question(server.URL + "/token?audience=x"), asked
-}
-
-func question(url string) cloud.Question {
-	return cloud.Question{Who: "The service", URL: url, Header: http.Header{"Metadata": {jobToken}}, Sent: []secret.String{secret.New(jobToken)}, Advice: "Do something."}
-}
-
-func client(patience time.Duration) (cloud.Client, *sandbox.Clock) {
-	clock := sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+// answering is a client whose service answers with these statuses in turn, and then
+// with the last; 0 is no answer.
+func answering(body string, statuses ...int) (c cloud.Client, clock *sandbox.Clock, asked *int) {
+	clock, asked = sandbox.NewClock(time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)), new(int)
 	return cloud.Client{
-		Ask: over(&http.Transport{DisableKeepAlives: true}), Patience: patience, Now: clock.Now, Sleep: clock.Sleep,
-		Getenv: func(string) string { return "" },
-	}, clock
+		Ask: func(r *http.Request) (*http.Response, []byte, error) {
+			status := statuses[min(*asked, len(statuses)-1)]
+			*asked++
+			if err := r.Context().Err(); err != nil || status == 0 || r.Header.Get("Metadata") != jobToken {
+				return nil, nil, cmp.Or(err, errors.New("no answer: "+jobToken))
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}}, []byte(body), nil
+		},
+		Patience: 10 * time.Minute, Now: clock.Now, Sleep: clock.Sleep, Getenv: func(string) string { return "" },
+	}, clock, asked
 }
 
-// over has a transport carry the requests.
-func over(transport http.RoundTripper) func(*http.Request) (*http.Response, []byte, error) {
-	return func(r *http.Request) (*http.Response, []byte, error) {
-		response, err := transport.RoundTrip(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		return response, body, err
+func get(ctx context.Context, c cloud.Client) (string, error) {
+	q := cloud.Question{
+		Who: "The service", URL: "http://127.0.0.1/token?audience=x", Advice: "Do something.",
+		Header: http.Header{"Metadata": {jobToken}}, Sent: []secret.String{secret.New(jobToken)},
 	}
-}
-
-func get(ctx context.Context, c cloud.Client, q cloud.Question) (string, error) {
 	return cloud.AskMetadata(ctx, c, q, func(body []byte) (string, error) { return string(body), nil })
 }
 
@@ -97,32 +72,31 @@ func TestTries(t *testing.T) {
 		{[]int{302}, long, 1, 0, failure.ExitNetwork},
 		{[]int{204}, long, 1, 0, failure.ExitNetwork},
 	} {
-		r, asked := service(t, "words", c.statuses...)
-		m, clock := client(c.patience)
+		m, clock, asked := answering("words", c.statuses...)
+		m.Patience = c.patience
 		started := clock.Now()
-		body, err := get(t.Context(), m, r)
+		body, err := get(t.Context(), m)
 		exit := 0
 		if err != nil {
 			exit = failure.From(err).Exit
 		} else if body != "words" {
 			t.Errorf("%v: %q", c.statuses, body)
 		}
-		if waited := clock.Now().Sub(started); exit != c.exit || int(asked.Load()) != c.tries || waited != c.waited {
-			t.Errorf("%v: exit %d after %d tries and %v, want %d, %d, %v (%v)", c.statuses, exit, asked.Load(), waited, c.exit, c.tries, c.waited, err)
+		if waited := clock.Now().Sub(started); exit != c.exit || *asked != c.tries || waited != c.waited {
+			t.Errorf("%v: exit %d after %d tries and %v, want %d, %d, %v (%v)", c.statuses, exit, *asked, waited, c.exit, c.tries, c.waited, err)
 		}
 	}
 }
 
 // A wait and a request end with the command.
 func TestInterruptedWait(t *testing.T) {
-	r, _ := service(t, "", http.StatusServiceUnavailable)
-	m, _ := client(time.Hour)
+	m, _, _ := answering("", http.StatusServiceUnavailable)
 	ctx, cancel := context.WithCancel(t.Context())
 	m.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
-	if _, err := get(ctx, m, r); failure.From(err).Exit != failure.ExitInterrupt {
+	if _, err := get(ctx, m); failure.From(err).Exit != failure.ExitInterrupt {
 		t.Errorf("a wait that was ended: %v", err)
 	}
-	if _, err := get(ctx, m, r); failure.From(err).Exit != failure.ExitInterrupt {
+	if _, err := get(ctx, m); failure.From(err).Exit != failure.ExitInterrupt {
 		t.Errorf("a request that was ended: %v", err)
 	}
 }
@@ -142,11 +116,10 @@ func TestWords(t *testing.T) {
 		"you sent ..." + jobToken[:24]:                                          "(status 400)",
 		long:                                                                    "...)",
 	} {
-		r, _ := service(t, body, http.StatusBadRequest)
-		m, _ := client(time.Minute)
-		_, err := get(t.Context(), m, r)
+		m, _, _ := answering(body, http.StatusBadRequest)
+		_, err := get(t.Context(), m)
 		f := failure.From(err)
-		if line := f.Lines[0]; !strings.HasSuffix(line, want+".") || len(line) > 400 || f.Lines[1] != r.Advice {
+		if line := f.Lines[0]; !strings.HasSuffix(line, want+".") || len(line) > 400 || f.Lines[1] != "Do something." {
 			t.Errorf("%.40q: %q, want %q", body, f.Lines, want)
 		}
 	}
@@ -160,7 +133,7 @@ func TestBase(t *testing.T) {
 		"127.0.0.1:8080": "http://127.0.0.1:8080", "http://localhost:1": "http://localhost:1", "[::1]:80": "http://[::1]:80", "https://127.0.0.1": "https://127.0.0.1",
 		"evil.example": "", "127.0.0.1.evil.example": "", "http://a@127.0.0.1": "", "127.0.0.1?": "", "127.0.0.1#": "", "10.0.0.1": "", "file:///x": "", "metadata.example:8080": "",
 	} {
-		m, _ := client(0)
+		m, _, _ := answering("", 200)
 		m.Getenv = func(name string) string { return map[string]string{"SERVER": value}[name] }
 		got, err := m.Base("SERVER", own...)
 		if got != want || (err == nil) != (want != "") || err != nil && failure.From(err).Exit != failure.ExitUsage {
@@ -172,15 +145,14 @@ func TestBase(t *testing.T) {
 // What the transport knows of its proxy is told as it is, and what it says of a broken
 // answer is not if that repeats the secret.
 func TestTransportErrors(t *testing.T) {
-	m, _ := client(0)
-	m.Ask = over(&http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return nil, failure.New(failure.ExitNetwork, nil, "no proxy.") }})
-	if _, err := get(t.Context(), m, question("http://127.0.0.1/")); err == nil || err.Error() != "no proxy." {
+	m, _, _ := answering("", 0)
+	if _, err := get(t.Context(), m); err == nil || failure.From(err).Lines[0] != "cannot ask The service for a token: no HTTP answer." {
 		t.Error(err)
 	}
 	m.Ask = func(*http.Request) (*http.Response, []byte, error) {
-		return nil, nil, errors.New("malformed HTTP response " + jobToken)
+		return nil, nil, fmt.Errorf("no connection: %w", failure.New(failure.ExitNetwork, nil, "no proxy."))
 	}
-	if _, err := get(t.Context(), m, question("")); err == nil || failure.From(err).Lines[0] != "cannot ask The service for a token: no HTTP answer." {
+	if _, err := get(t.Context(), m); err == nil || err.Error() != "no proxy." {
 		t.Error(err)
 	}
 }
@@ -192,9 +164,8 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(seed, 400)
 	}
 	f.Fuzz(func(t *testing.T, body string, status int) {
-		m, _ := client(0)
-		m.Ask = over(answer{body, 200 + (status%400+400)%400})
-		_, err := get(t.Context(), m, question("http://127.0.0.1/"))
+		m, _, _ := answering(body, 200+(status%400+400)%400)
+		_, err := get(t.Context(), m)
 		if err == nil {
 			return
 		}
@@ -203,17 +174,4 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q", line)
 		}
 	})
-}
-
-// answer is a service without a network.
-type answer struct {
-	body   string
-	status int
-}
-
-func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	w.Code = a.status
-	w.Body.WriteString(a.body)
-	return w.Result(), nil
 }

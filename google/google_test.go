@@ -7,11 +7,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/google"
-	"github.com/daypass/daypass/secret"
 )
 
 const audience = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/aws/providers/dev"
@@ -71,22 +69,6 @@ func compact(t *testing.T, text string) string {
 	}
 	again, _ := json.Marshal(value)
 	return string(again)
-}
-
-func TestDocuments(t *testing.T) {
-	const idToken, jwt = "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:jwt"
-	for asked, want := range map[string]string{"": idToken, idToken: idToken, jwt: jwt, "urn:ietf:params:oauth:token-type:saml2": ""} {
-		got, err := google.TokenType(func(string) string { return asked })
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v", asked, got, err)
-		}
-	}
-	if got := string(google.Token(jwt, secret.New("a.b.c"), time.Unix(1700000000, 5))); got != `{"version":1,"success":true,"token_type":"`+jwt+`","id_token":"a.b.c","expiration_time":1700000000}`+"\n" {
-		t.Error(got)
-	}
-	if got := string(google.Failure(3, "daypass: \"x\"\ny")); got != `{"version":1,"success":false,"code":"3","message":"daypass: \"x\"\ny"}`+"\n" {
-		t.Error(got)
-	}
 }
 
 // The file is replaced whole, for its owner alone; what is not a file stays.
