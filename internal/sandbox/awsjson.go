@@ -50,10 +50,6 @@ func (s *Sandbox) put(key secretKey, value string) {
 	s.issued = append(s.issued, value)
 }
 
-func isJSONService(name string) bool {
-	return name == secretsManager || name == parameterStore || name == cognito
-}
-
 // awsService is the service that a request is for, and the region if its host names
 // one: SERVICE.REGION.amazonaws.com, or the first part of the path.
 func awsService(r *http.Request) (service, region string) {
@@ -150,7 +146,7 @@ func (s *Sandbox) developerToken(pool string, logins map[string]string, life tim
 		if provider != "azure-access" {
 			return awsJSONError(STSError{Code: "InvalidParameterException", Message: "Please provide a valid public provider or the developer provider of the pool."})
 		}
-		subject = s.cognitoSubject(pool, user)
+		subject = s.CognitoSubject(pool, user)
 	}
 	token, err := s.signAs(jose.RS512, map[string]any{
 		"iss": cognitoIssuer, "aud": pool, "sub": subject, "amr": []string{"authenticated", "azure-access"},
@@ -162,15 +158,12 @@ func (s *Sandbox) developerToken(pool string, logins map[string]string, life tim
 	return awsJSON(map[string]any{"IdentityId": subject, "Token": token})
 }
 
-// cognitoSubject is a user's identity in a pool: always the same, and another one
-// for each user.
-func (s *Sandbox) cognitoSubject(pool, user string) string {
+// CognitoSubject is a user's identity in a pool, the sub of its tokens: always the same,
+// and another one for each user.
+func (s *Sandbox) CognitoSubject(pool, user string) string {
 	region, _, _ := strings.Cut(pool, ":")
 	return region + ":" + role{arn: user}.id()
 }
-
-// CognitoSubject returns the sub of a developer identity's token.
-func (s *Sandbox) CognitoSubject(pool, user string) string { return s.cognitoSubject(pool, user) }
 
 // signAs makes a token of AWS's own; s.mu is held.
 func (s *Sandbox) signAs(algorithm jose.SignatureAlgorithm, claims map[string]any) (string, error) {

@@ -2,9 +2,9 @@ package sandbox
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,14 +44,6 @@ func (s *Sandbox) PutVaultSecret(tenant, vault, name, value string) {
 type azureToken struct {
 	tenant, resource string
 	expires          time.Time
-}
-
-// newAzureToken makes an access token; s.mu is held.
-func (s *Sandbox) newAzureToken(tenant, resource string) (string, time.Duration) {
-	life := orDefault(s.options.AzureTokenLife, time.Hour)
-	token := s.issue("eyJ0eXAiOiJKV1Qi.", 400)
-	s.azureTokens[token] = azureToken{tenant, resource, s.now().Add(life)}
-	return token, life
 }
 
 func (s *Sandbox) entraRoute(r *http.Request) route {
@@ -128,26 +120,23 @@ func (s *Sandbox) entraToken(r *http.Request) answer {
 	}
 	for scope := range strings.FieldsSeq(form.Get("scope")) { // MSAL adds openid and the like
 		if resource, all := strings.CutSuffix(scope, "/.default"); all {
-			access, life := s.newAzureToken(tenant, resource)
-			return jsonAnswer(http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": int(life.Seconds()), "ext_expires_in": int(life.Seconds()), "access_token": access})
+			access := s.issue("eyJ0eXAiOiJKV1Qi.", 400)
+			s.azureTokens[access] = azureToken{tenant, resource, s.now().Add(time.Hour)}
+			return jsonAnswer(http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": access})
 		}
 	}
 	return entraError("1002012", "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.")
 }
 
 func entraError(code, text string) answer {
+	number, _ := strconv.Atoi(code) // it is one
 	a := jsonAnswer(http.StatusBadRequest, map[string]any{
-		"error": "invalid_client", "error_codes": []int{atoi(code)},
+		"error": "invalid_client", "error_codes": []int{number},
 		"error_description": "AADSTS" + code + ": " + text + " Trace ID: 0b1c2d3e-0000-0000-0000-000000000000 Correlation ID: 4f5a6b7c-0000-0000-0000-000000000000 Timestamp: 2026-11-26 09:00:00Z",
 		"trace_id":          "0b1c2d3e-0000-0000-0000-000000000000", "correlation_id": "4f5a6b7c-0000-0000-0000-000000000000",
 	})
 	a.code = "AADSTS" + code
 	return a
-}
-
-func atoi(digits string) (n int) {
-	_, _ = fmt.Sscan(digits, &n)
-	return n
 }
 
 // vaultSecret answers a request for a secret of a vault; s.mu is held.

@@ -19,7 +19,7 @@ func (s *Sandbox) hostRoute(r *http.Request) (route, bool) {
 		return route{}, false
 	case service == "sts":
 		return s.stsRoute(r), true
-	case isJSONService(service):
+	case service == secretsManager, service == parameterStore, service == cognito:
 		return s.jsonRoute(r), true
 	}
 	return route{}, false

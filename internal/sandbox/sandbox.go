@@ -77,9 +77,6 @@ type Options struct {
 	RefuseSessionDuration bool          // getSigninToken answers 400 where SessionDuration is given, as for chained roles
 	NoOutboundFederation  bool          // the account has not enabled GetWebIdentityToken
 	OutboundTokenLife     time.Duration // of its tokens, whatever is asked for; 0: what is asked for
-
-	// Azure.
-	AzureTokenLife time.Duration // of Entra's access tokens; 0: 1 hour
 }
 
 // Sandbox is one running set of pretend parts. All methods can be called by
