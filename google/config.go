@@ -1,3 +1,4 @@
+// Package google writes what Google's client libraries read.
 package google
 
 import (

@@ -43,7 +43,8 @@ func (p *Pipeline) AzureToken(ctx context.Context, scope string) (token azure.To
 	return azure.Token{Value: r.SecretAccessKey.String, Expires: r.Expires}, nil
 }
 
-// inAzure is the pipeline of a token for the scope: a link beyond the role's.
+// inAzure is the pipeline of a token for the scope: a link beyond the role's. What it
+// does leaves p as it is, by which secrets of AWS are got meanwhile.
 func (p *Pipeline) inAzure(scope string) *Pipeline {
 	link := *p
 	link.scope = scope
@@ -186,10 +187,9 @@ func (p *Pipeline) azure() cloud.Client {
 
 // amazon is the client for AWS services, with the role's credentials.
 func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
-	at := p.Profile // as it is now: a workload's next token changes it
-	transport, err := AWSTransport(at)
+	transport, err := AWSTransport(p.Profile)
 	return amazon.Client{Client: p.cloud(transport), Credentials: c, Endpoint: func(service, region string) (string, error) {
-		return at.ServiceURL(p.Getenv, service, region)
+		return p.Profile.ServiceURL(p.Getenv, service, region)
 	}}, err
 }
 

@@ -98,15 +98,6 @@ func TestChainRefused(t *testing.T) {
 				return false
 			})
 		}, failure.ExitAWS, "AWS refuses the request for role " + spokeARN + " (ValidationError: ...)."},
-		"rubbish": {func(w *world) {
-			w.answerChainedWith("<html>hello")
-		}, failure.ExitNetwork, "the answer of STS cannot be used: it does not come from AWS (status 200)"},
-		"an endless answer": {func(w *world) {
-			w.answerChainedWith(strings.Repeat("<a>", stsAnswerMax))
-		}, failure.ExitNetwork, "the answer of STS cannot be used: it is larger than any of AWS's"},
-		"half an answer": {func(w *world) {
-			w.answerChainedWith(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId></Credentials></AssumeRoleResult></AssumeRoleResponse>`)
-		}, failure.ExitNetwork, "the answer of STS cannot be used: it holds no credentials"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,10 +171,6 @@ func (w *world) answerChained(answer func(http.ResponseWriter) bool, errors ...s
 		errors = errors[1:]
 		return false
 	})
-}
-
-func (w *world) answerChainedWith(body string) {
-	w.answerChained(func(rw http.ResponseWriter) bool { _, _ = rw.Write([]byte(body)); return true })
 }
 
 // Credentials of the source that AWS has stopped taking are renewed, once.

@@ -18,7 +18,6 @@ import (
 	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/reference"
@@ -70,7 +69,7 @@ func Token(ctx context.Context, c cloud.Client, i profile.IDP) (idp.Token, error
 		t, err = azure.ManagedIdentityToken(ctx, c, i.AzureIdentity, i.Audience)
 		raw = t.Value
 	case "gcp-metadata":
-		raw, err = google.IdentityToken(ctx, c, i.Audience)
+		raw, err = googleToken(ctx, c, i.Audience)
 	}
 	if err != nil {
 		return idp.Token{}, err
@@ -146,4 +145,23 @@ func gitHubToken(ctx context.Context, c cloud.Client, audience string) (secret.S
 		Who: "GitHub's token endpoint", Advice: permission, URL: u.String(),
 		Header: http.Header{"Authorization": {"bearer " + proof}}, Sent: []secret.String{secret.New(proof)},
 	}, func(body []byte) (secret.String, error) { return reference.Value(string(body), "value") })
+}
+
+// googleToken returns an ID token in the name of the service account of this machine,
+// from its metadata server.
+//
+// https://cloud.google.com/compute/docs/instances/verifying-instance-identity
+func googleToken(ctx context.Context, c cloud.Client, audience string) (secret.String, error) {
+	// Both names of the server are taken from libraries that set the variable.
+	base, err := c.Base("GCE_METADATA_HOST", "http://metadata.google.internal", "http://169.254.169.254")
+	if err != nil {
+		return secret.String{}, err
+	}
+	return cloud.AskMetadata(ctx, c, cloud.Question{
+		Who: "Google's metadata server", Advice: "It is there on Google Cloud alone, for a machine with a service account.",
+		URL:    base + "/computeMetadata/v1/instance/service-accounts/default/identity?" + url.Values{"audience": {audience}, "format": {"full"}}.Encode(),
+		Header: http.Header{"Metadata-Flavor": {"Google"}},
+	}, func(body []byte) (secret.String, error) {
+		return secret.New(strings.TrimSpace(string(body))), nil
+	})
 }
