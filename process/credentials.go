@@ -151,7 +151,8 @@ func (p *Pipeline) noteFailure(err error) {
 	}
 }
 
-// fromAWS wraps a failure of a request to AWS.
+// fromAWS wraps a failure of a request to AWS, or to another cloud: whoever waited for it
+// would meet the same.
 type fromAWS struct{ error }
 
 func (e fromAWS) Unwrap() error { return e.error }

@@ -309,7 +309,8 @@ func TestJobsDoNotShareCredentials(t *testing.T) {
 	}
 }
 
-// Old credentials serve while a source is down, and a signal ends the wait.
+// Old credentials serve while a source is down, a signal ends the wait, and those that
+// waited for one that has failed do not try again.
 func TestSourceIsDown(t *testing.T) {
 	t.Parallel()
 	w := newWorkload(t, "gcp-metadata")
@@ -328,6 +329,12 @@ func TestSourceIsDown(t *testing.T) {
 	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
 		t.Errorf("after a signal: exit %d, %v", f.Exit, err)
 	}
+	w.answerWith("/identity", http.StatusServiceUnavailable, "down")
+	asked := w.box.Count("gcp-metadata")
+	for _, err := range w.storm(20, from) {
+		w.failsWith(err, failure.ExitNetwork, "Google's metadata server cannot give a token now")
+	}
+	w.counts(map[string]int{"gcp-metadata": asked + 6})
 }
 
 // Two profiles of one source that begin at once share the key.
