@@ -114,7 +114,7 @@ func (c Client) do(ctx context.Context, one call) (value secret.String, err erro
 			return v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), one.service, one.region, c.Now())
 		},
 		Sent: []secret.String{secret.New(credentials.SecretAccessKey), secret.New(credentials.SessionToken)}, Read: readError, Refusals: refusals(),
-		Fill: []string{"{what}", what, "{action}", one.service + ":" + operation + one.needs},
+		Fill: []string{"{action}", one.service + ":" + operation + one.needs},
 	}
 	return cloud.Ask(ctx, c.Client, q, func(answer []byte) (secret.String, error) {
 		value, err := reference.Value(string(answer), one.output)
@@ -126,12 +126,8 @@ func (c Client) do(ctx context.Context, one call) (value secret.String, err erro
 }
 
 func readError(r *cloud.Refused) {
-	var body struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"` // or "Message": field names are matched without case
-	}
-	_ = json.Unmarshal(r.Body, &body)
-	r.Code, r.Message = body.Type[strings.LastIndexByte(body.Type, '#')+1:], body.Message
+	kind := r.Text("__type") // perhaps NAMESPACE#CODE
+	r.Code, r.Message = kind[strings.LastIndexByte(kind, '#')+1:], r.Text("message", "Message")
 	_, throttled := retry.DefaultThrottleErrorCodes[r.Code]
 	r.Passing = r.Passing || throttled
 }

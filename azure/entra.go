@@ -1,8 +1,9 @@
 package azure
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,11 +13,18 @@ import (
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
+	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
 
 // authority is Entra ID's host, of which everybody's tenant is a path.
 const authority = "https://login.microsoftonline.com/"
+
+// Token is a token of Entra ID.
+type Token struct {
+	Value   secret.String
+	Expires time.Time
+}
 
 // FederatedToken trades an assertion for an access token of an application: a token
 // of an issuer that a federated credential of the application names. Every error is a
@@ -50,23 +58,42 @@ func FederatedToken(ctx context.Context, c cloud.Client, tenant, clientID string
 	return cloud.Ask(ctx, c, q, reader(c.Now))
 }
 
+// reader reads the token of an answer. Entra ID says how long it is good; the metadata
+// services give it again, and say when it ends.
+func reader(clock func() time.Time) func(body []byte) (Token, error) {
+	return func(body []byte) (Token, error) {
+		seconds := func(name string) float64 { // a number, which is text at some services
+			value, _ := reference.Value(string(body), name)
+			number, _ := strconv.ParseFloat(value.Reveal(), 64)
+			return number
+		}
+		now := float64(clock().Unix())
+		ends := cmp.Or(seconds("expires_on"), now+seconds("expires_in"))
+		value, _ := reference.Value(string(body), "access_token")
+		if !(now < ends && ends < now+1e7) || !usable(value.Reveal()) {
+			return Token{}, errors.New("it holds no token that can be used")
+		}
+		return Token{value, time.Unix(int64(ends), 0)}, nil
+	}
+}
+
+// usable reports whether text can be a token in a header. Real ones have a few
+// thousand bytes.
+func usable(text string) bool {
+	return text != "" && len(text) <= 64<<10 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // readEntraError takes the number of an error. 90033 and 90055 are those that are to
 // be tried again.
 //
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 func readEntraError(r *cloud.Refused) {
-	var answer struct {
-		Error       string
-		Description string `json:"error_description"`
-		Codes       []int  `json:"error_codes"`
-	}
-	_ = json.Unmarshal(r.Body, &answer)
-	r.Message, _, _ = strings.Cut(answer.Description, "Trace ID:")
-	if len(answer.Codes) > 0 {
-		r.Code = "AADSTS" + strconv.Itoa(answer.Codes[0])
+	r.Message, _, _ = strings.Cut(r.Text("error_description"), "Trace ID:")
+	if number := r.Text("/error_codes/0"); number != "" {
+		r.Code = "AADSTS" + number
 		r.Message = strings.TrimPrefix(r.Message, r.Code+":")
 	}
-	r.Passing = r.Passing || r.Code == "AADSTS90033" || r.Code == "AADSTS90055" || answer.Error == "temporarily_unavailable"
+	r.Passing = r.Passing || r.Code == "AADSTS90033" || r.Code == "AADSTS90055" || r.Text("error") == "temporarily_unavailable"
 }
 
 // unknownYet is the code for a token that no federated credential matches.

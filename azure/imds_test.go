@@ -30,7 +30,7 @@ func TestReader(t *testing.T) {
 		`{"access_token":"a.b.c","expires_on":1506484233.7}`:                     time.Minute,
 		`{"access_token":"a.b.c","expires_in":3599}`:                             3599 * time.Second,
 		`{"access_token":"a.b.c","expires_in":"3599"}`:                           3599 * time.Second,
-		"": 0, "[]": 0, "<html>": 0, "{}": 0, `{"access_token":"a"}`: 0, `{"access_token":7,"expires_in":60}`: 0, `{"access_token":"","expires_in":60}`: 0,
+		"": 0, "[]": 0, "<html>": 0, "{}": 0, `{"access_token":"a"}`: 0, `{"access_token":"","expires_in":60}`: 0,
 		`{"access_token":"a b","expires_in":60}`: 0, `{"access_token":"a\u0000","expires_in":60}`: 0, `{"access_token":"` + strings.Repeat("a", 70_000) + `","expires_in":60}`: 0,
 		`{"access_token":"a","expires_in":-1}`: 0, `{"access_token":"a","expires_in":0}`: 0, `{"access_token":"a","expires_in":"x"}`: 0, `{"access_token":"a","expires_in":1e300}`: 0,
 		`{"access_token":"a","expires_on":{}}`: 0, `{"access_token":"a","expires_on":"1e99"}`: 0, `{"access_token":"a","expires_on":"soon"}`: 0,

@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault
 	q := cloud.Question{
 		Who: host, What: "the secret " + name, Advice: "Check the name of the vault, and the network. Behind a proxy, set HTTPS_PROXY.",
 		URL: "https://" + host + "/secrets/" + name + "?api-version=7.4", Header: http.Header{"Authorization": {"Bearer " + token.Reveal()}},
-		Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(), Fill: []string{"{host}", host, "{name}", name},
+		Sent: []secret.String{token}, Read: readVaultError, Refusals: vaultRefusals(),
 	}
 	return cloud.Ask(ctx, c, q, func(body []byte) (secret.String, error) { return reference.Value(string(body), "value") })
 }
@@ -35,27 +34,20 @@ func VaultSecret(ctx context.Context, c cloud.Client, token secret.String, vault
 //
 // https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 func readVaultError(r *cloud.Refused) {
-	var answer struct {
-		Error struct {
-			Code, Message string
-			InnerError    struct{ Code string }
-		}
-	}
-	_ = json.Unmarshal(r.Body, &answer)
-	r.Code, r.Message = answer.Error.Code, answer.Error.Message
-	r.Codes = []string{answer.Error.InnerError.Code, strconv.Itoa(r.Status)}
+	r.Code, r.Message = r.Text("/error/code"), r.Text("/error/message")
+	r.Codes = []string{r.Text("/error/innererror/code"), strconv.Itoa(r.Status)}
 	r.Fill = []string{"{tenant}", tenantAdvice(r.Header.Get("WWW-Authenticate"))}
 }
 
 func vaultRefusals() []failure.Refusal {
 	return []failure.Refusal{
-		{Codes: "SecretDisabled", Lines: []string{"the secret {name} in {host} is disabled ({said}).", "Enable it, or name another version."}},
-		{Codes: "ForbiddenByFirewall", Lines: []string{"the firewall of {host} does not let this machine in ({said}).", "Its admin has to allow this network."}},
-		{Codes: "401", Lines: []string{"{host} does not accept the token of profile {profile} ({said}).", "{tenant}"}},
-		{Codes: "403", Lines: []string{"profile {profile} may not read the secret {name} in {host} ({said}).",
+		{Codes: "SecretDisabled", Lines: []string{"{what} in {who} is disabled ({said}).", "Enable it, or name another version."}},
+		{Codes: "ForbiddenByFirewall", Lines: []string{"the firewall of {who} does not let this machine in ({said}).", "Its admin has to allow this network."}},
+		{Codes: "401", Lines: []string{"{who} does not accept the token of profile {profile} ({said}).", "{tenant}"}},
+		{Codes: "403", Lines: []string{"profile {profile} may not read {what} in {who} ({said}).",
 			"Its identity needs the role Key Vault Secrets User on the vault, or an access policy with Get."}},
-		{Codes: "404", Lines: []string{"there is no secret {name} in {host} ({said}).", "Check its name and version."}},
-		{Lines: []string{"{host} refuses the secret {name} ({said}).", "The text in brackets is Key Vault's."}},
+		{Codes: "404", Lines: []string{"{who} knows nothing of {what} ({said}).", "Check its name and version."}},
+		{Lines: []string{"{who} refuses {what} ({said}).", "The text in brackets is Key Vault's."}},
 	}
 }
 

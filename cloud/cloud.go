@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -44,7 +45,8 @@ type Question struct {
 	// answer. nil is [Pause].
 	Pause func(r *Refused, try int) time.Duration
 	// Refusals are tried in order; the first that matches counts. Besides those of Fill
-	// they may hold {code} and {said}, which is the code with the service's own words.
+	// they may hold {who}, {what}, {code} and {said}, which is the code with the
+	// service's own words.
 	Refusals []failure.Refusal
 	Fill     []string // pairs of a placeholder and what it is
 }
@@ -62,6 +64,16 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string { return fmt.Sprintf("status %d", r.Status) }
+
+// Text is the first of these values that the body has, see [reference.Value], or "".
+func (r *Refused) Text(names ...string) string {
+	for _, name := range names {
+		if value, err := reference.Value(string(r.Body), name); err == nil {
+			return value.Reveal()
+		}
+	}
+	return ""
+}
 
 // Pause allows three tries for what may pass.
 func Pause(r *Refused, try int) time.Duration {
@@ -141,7 +153,7 @@ func (q Question) explain(ctx context.Context, err error, r *Refused) *failure.E
 	if r.Passing || r.Code == "" {
 		return failure.New(failure.ExitNetwork, err, q.Who+" cannot give "+q.What+" now ("+said+").", "Try again later. Is there a proxy or a login page in between?")
 	}
-	return failure.Refused(err, q.Refusals, append(r.Codes, r.Code), r.Message, append(append(q.Fill, r.Fill...), "{code}", code, "{said}", said)...)
+	return failure.Refused(err, q.Refusals, append(r.Codes, r.Code), r.Message, append(append(q.Fill, r.Fill...), "{who}", q.Who, "{what}", q.What, "{code}", code, "{said}", said)...)
 }
 
 // shown is a text of the service's for people; "" if it repeats what was sent.

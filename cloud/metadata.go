@@ -1,8 +1,8 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -46,17 +46,10 @@ func pauseMetadata(r *Refused, try int) time.Duration {
 	return time.Second << min(try-1, 4)
 }
 
-// readMetadata takes the code and the text of JSON, or the body as it is.
+// readMetadata takes the text of JSON, or the body as it is.
 func readMetadata(r *Refused) {
-	var e struct {
-		Error, Message string
-		Description    string `json:"error_description"`
-	}
-	r.Message = string(r.Body[:min(len(r.Body), 4<<10)])
-	if json.Unmarshal(r.Body, &e) == nil {
-		r.Message = strings.Trim(e.Error+": "+e.Description+e.Message, ": ")
-	}
-	r.Code = r.Error()
+	said := strings.Trim(r.Text("error")+": "+r.Text("error_description", "message"), ": ")
+	r.Code, r.Message = r.Error(), cmp.Or(said, string(r.Body[:min(len(r.Body), 4<<10)]))
 	r.Passing = r.Passing || r.Status == http.StatusGone || r.Status < 400
 }
 

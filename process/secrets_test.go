@@ -137,7 +137,7 @@ func TestSecretRefusals(t *testing.T) {
 		{"down", "awsssm://plain", thrice("ssm", 503, ""), network, "AWS cannot give the parameter plain in eu-west-1 now"},
 		{"no parameter", "awsssm://nope", nil, refused, "nothing of the parameter nope in eu-west-1 (ParameterNotFound)"},
 		{"no vault", "azurekeyvault://nope/db", nil, network, "DB: cannot ask nope.vault.azure.net for the secret db: "},
-		{"no vault secret", "azurekeyvault://corp-kv/nope", nil, refused, "DB: there is no secret nope in corp-kv.vault.azure.net (SecretNotFound"},
+		{"no vault secret", "azurekeyvault://corp-kv/nope", nil, refused, "DB: corp-kv.vault.azure.net knows nothing of the secret nope (SecretNotFound"},
 		{"vault of another tenant", "azurekeyvault://other-kv/db", nil, refused, "DB: other-kv.vault.azure.net does not accept the token of profile dev (Unauthorized"},
 		{"forbidden", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/ForbiddenByRbac"), refused, "profile dev may not read the secret db in corp-kv.vault.azure.net (Forbidden"},
 		{"disabled", "azurekeyvault://corp-kv/db", fail("keyvault", 403, "Forbidden/SecretDisabled"), refused, "the secret db in corp-kv.vault.azure.net is disabled"},
