@@ -73,18 +73,9 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// A network that fails is tried again, and said.
-func TestNetwork(t *testing.T) {
-	c := answering(0, "")
-	tried := 0
-	c.Ask = func(*http.Request) (*http.Response, []byte, error) {
-		tried++
-		return nil, nil, errors.New("no route to host")
-	}
-	_, err := c.Secret(t.Context(), "dev/db", "eu-west-1")
-	if f := failure.From(err); f.Exit != failure.ExitNetwork || tried != 3 || !strings.HasPrefix(f.Lines[0], "cannot ask AWS for the secret dev/db in eu-west-1: no route to host.") {
-		t.Errorf("%d tries, %v", tried, err)
-	}
+// An endpoint that cannot be called is told as it is.
+func TestEndpoint(t *testing.T) {
+	c := answering(200, "")
 	c.Endpoint = func(string, string) (string, error) { return "", failure.New(failure.ExitUsage, nil, "no endpoint.") }
 	if _, err := c.Secret(t.Context(), "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitUsage {
 		t.Errorf("%v", err)

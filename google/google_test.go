@@ -2,8 +2,10 @@ package google_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -54,21 +56,11 @@ func TestConfigFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := compact(t, string(file)), compact(t, c.want); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
+		var got, want any
+		if err := errors.Join(json.Unmarshal(file, &got), json.Unmarshal([]byte(c.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\ngot  %s\nwant %s", err, file, c.want)
 		}
 	}
-}
-
-// compact is JSON in one form.
-func compact(t *testing.T, text string) string {
-	t.Helper()
-	var value any
-	if err := json.Unmarshal([]byte(text), &value); err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
-	again, _ := json.Marshal(value)
-	return string(again)
 }
 
 // The file is replaced whole, for its owner alone; what is not a file stays.

@@ -178,23 +178,10 @@ func TestAzureTokenOfManyProcesses(t *testing.T) {
 		if fails {
 			w.box.FailCall("entra", sandbox.STSError{Code: "53003", Message: "Access has been blocked."})
 		}
-		begun := make(chan struct{})
+		ctx, results := w.ctx(), make([]error, 20)
 		var all sync.WaitGroup
-		w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.Host == "login.microsoftonline.com" {
-				close(begun) // a second one panics
-				time.Sleep(300 * time.Millisecond)
-			}
-			return false
-		})
-		results := make([]error, 20)
 		for i := range results {
-			all.Go(func() {
-				if i > 0 {
-					<-begun
-				}
-				_, results[i] = w.azureToken()
-			})
+			all.Go(func() { _, results[i] = w.pipeline(w.inAzure).AzureToken(ctx, azure.VaultScope) })
 		}
 		all.Wait()
 		for i, err := range results {
@@ -341,19 +328,6 @@ func TestNewFederatedCredential(t *testing.T) {
 	if waited := w.clock.Now().Sub(started); waited < 40*time.Second || waited > 50*time.Second {
 		t.Errorf("waited %v", waited)
 	}
-}
-
-// A logout that happens during the exchange wins.
-func TestLogoutDuringTheExchange(t *testing.T) {
-	w := azureWorld(t, sandbox.Options{})
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.Host == "login.microsoftonline.com" {
-			w.mustLogout()
-		}
-		return false
-	})
-	_, err := w.azureToken()
-	w.failsWith(err, failure.ExitLogin, "the login was removed or replaced while profile dev renewed")
 }
 
 // Whenever another person takes the login over, the token of the one before is not

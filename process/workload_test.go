@@ -358,29 +358,10 @@ func TestProfilesOfASourceBeginAtOnce(t *testing.T) {
 	}
 }
 
-// A logout that comes while credentials are renewed wins.
-func TestLogoutDuringARenewalFromASource(t *testing.T) {
-	t.Parallel()
-	w := newWorkload(t)
-	from := w.from("file", "")
-	w.mustRun(from)
-	w.clock.Advance(2 * time.Hour)
-	w.put(nil)
-	w.during("/sts", func() {
-		if _, err := w.pipeline(from).Logout(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-	w.fails(failure.ExitLogin, "was removed", from)
-	if _, err := w.pipeline(from).readRole(t.Context()); !notThere(err) {
-		t.Errorf("credentials are left: %v", err)
-	}
-}
-
 // No proxy leads to the metadata services of a machine, nor is one of a section's
-// certificates for them.
+// certificates for them: also where GitHub's job gets the role on a machine of Azure's.
 func TestMetadataGoesThroughNoProxy(t *testing.T) {
-	w := newWorkload(t, "github-actions")
+	w := newWorkload(t, "github-actions", "azure-imds")
 	for source, want := range map[string]bool{"gcp-metadata": false, "azure-imds": false, "github-actions": true} {
 		transport, err := w.pipeline(w.from(source, "")).metadata(source)
 		must(t, err)
@@ -388,12 +369,6 @@ func TestMetadataGoesThroughNoProxy(t *testing.T) {
 			t.Errorf("%s: through a proxy: %v, want %v", source, !want, want)
 		}
 	}
-}
-
-// A job of GitHub's on a machine of Azure's has the role by the one and secrets by the
-// other: the certificates of the first are not for the second.
-func TestManagedIdentityOfAJob(t *testing.T) {
-	w := newWorkload(t, "github-actions", "azure-imds")
 	w.bundle = "/no/such/bundle"
 	_, err := w.pipeline(w.from("github-actions", ""), func(p *Pipeline) { p.Profile.Azure = profile.Azure{Via: profile.ViaIMDS, Identity: "system"} }).AzureToken(w.ctx(), azure.VaultScope)
 	must(t, err)

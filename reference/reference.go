@@ -66,8 +66,8 @@ func Parse(value string) (r Reference, isReference bool, err error) {
 	default:
 		err = r.readAWS(body)
 	}
-	if err == nil && strings.HasPrefix(part, "/") {
-		_, err = pointer(part)
+	if rest := strings.NewReplacer("~0", "", "~1", "").Replace(part); err == nil && part != "" && part[0] == '/' && strings.Contains(rest, "~") {
+		err = fmt.Errorf("%q is not a JSON pointer: ~ is written ~0, and / inside of a key ~1", part)
 	}
 	return r, true, err
 }
@@ -150,19 +150,17 @@ func Value(document, name string) (secret.String, error) {
 	if _, end := decoder.Token(); err != nil || end != io.EOF {
 		return none, errors.New("it is not JSON, and has no keys")
 	}
-	path := []string{name}
-	if strings.HasPrefix(name, "/") {
-		if path, err = pointer(name); err != nil {
-			return none, err
-		}
+	path, plain := []string{name}, strings.NewReplacer()
+	if strings.HasPrefix(name, "/") { // RFC 6901
+		path, plain = strings.Split(name[1:], "/"), strings.NewReplacer("~0", "~", "~1", "/")
 	}
 	for _, step := range path {
-		found := false
+		step, found := plain.Replace(step), false
 		switch inside := value.(type) {
 		case map[string]any:
 			value, found = inside[step]
 		case []any:
-			// RFC 6901, section 4: no sign, no leading zero.
+			// Section 4: no sign, no leading zero.
 			if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(inside) && strconv.Itoa(i) == step {
 				value, found = inside[i], true
 			}
@@ -178,16 +176,4 @@ func Value(document, name string) (secret.String, error) {
 		return none, fmt.Errorf("its key %q is null", name)
 	}
 	return none, fmt.Errorf("its key %q is not text, a number, true or false", name)
-}
-
-// pointer splits a JSON pointer, RFC 6901.
-func pointer(text string) ([]string, error) {
-	steps := strings.Split(text[1:], "/")
-	for i, step := range steps {
-		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(step), "~") {
-			return nil, fmt.Errorf("%q is not a JSON pointer: ~ is written ~0, and / inside of a key ~1", text)
-		}
-		steps[i] = strings.NewReplacer("~0", "~", "~1", "/").Replace(step)
-	}
-	return steps, nil
 }
