@@ -234,6 +234,24 @@ func TestSourceFaults(t *testing.T) {
 	}
 }
 
+// A file that is just being written anew is looked at again.
+func TestTokenFileIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, until := range map[string]func(*workloadWorld){
+		"truncated": func(w *workloadWorld) { w.putText("") },
+		"half":      func(w *workloadWorld) { w.putText(w.env["CI_TOKEN"][:40]) },
+		"removed":   func(w *workloadWorld) { _ = os.Remove(w.file) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkload(t)
+			until(w)
+			w.mustRun(w.from("file", ""), func(p *Pipeline) {
+				p.Sleep = func(context.Context, time.Duration) error { w.put(nil); return nil }
+			})
+		})
+	}
+}
+
 // The issuer need not be set. If it is, another one's token goes nowhere.
 func TestSourceIssuerIsCompared(t *testing.T) {
 	t.Parallel()

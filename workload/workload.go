@@ -50,31 +50,36 @@ func Describe(source string) string {
 
 // Token returns an ID token from the source of i, got anew. Its signature is not
 // verified: AWS STS does that. Every error is a [*failure.Error].
-func Token(ctx context.Context, c cloud.Client, i profile.IDP) (idp.Token, error) {
-	var raw secret.String
-	var err error
-	kind, name, _ := strings.Cut(i.Source, ":")
-	switch kind {
-	case "file":
-		raw, err = readFile(name)
-	case "env":
-		raw = secret.New(strings.TrimSpace(c.Getenv(name)))
-		if raw.Empty() {
-			err = failure.New(failure.ExitUsage, nil, "the variable "+name+" is not set, and source of {section} names it.", "Have the job set it, or correct source.")
+func Token(ctx context.Context, c cloud.Client, i profile.IDP) (t idp.Token, err error) {
+	for try := 1; ; try++ {
+		raw, err := obtain(ctx, c, i)
+		if err == nil {
+			t, err = check(raw, i, c.Now())
 		}
+		// Whatever writes the file anew may be in the middle of it.
+		if err == nil || try == 3 || !strings.HasPrefix(i.Source, "file:") || c.Sleep(ctx, 200*time.Millisecond) != nil {
+			return t, err
+		}
+	}
+}
+
+func obtain(ctx context.Context, c cloud.Client, i profile.IDP) (secret.String, error) {
+	switch kind, name, _ := strings.Cut(i.Source, ":"); kind {
+	case "file":
+		return readFile(name)
+	case "env":
+		if text := strings.TrimSpace(c.Getenv(name)); text != "" {
+			return secret.New(text), nil
+		}
+		return secret.String{}, failure.New(failure.ExitUsage, nil, "the variable "+name+" is not set, and source of {section} names it.", "Have the job set it, or correct source.")
 	case "github-actions":
-		raw, err = gitHubToken(ctx, c, i.Audience)
+		return gitHubToken(ctx, c, i.Audience)
 	case "azure-imds":
-		var t azure.Token
-		t, err = azure.ManagedIdentityToken(ctx, c, i.AzureIdentity, i.Audience)
-		raw = t.Value
-	case "gcp-metadata":
-		raw, err = googleToken(ctx, c, i.Audience)
+		t, err := azure.ManagedIdentityToken(ctx, c, i.AzureIdentity, i.Audience)
+		return t.Value, err
+	default:
+		return googleToken(ctx, c, i.Audience)
 	}
-	if err != nil {
-		return idp.Token{}, err
-	}
-	return check(raw, i, c.Now())
 }
 
 // check tells what a person can mend before STS is asked.
