@@ -434,7 +434,7 @@ func TestRoleThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
 	w.mustRun(longRole)
-	place := filepath.Join(w.kept(w.profile()).Dir(), roleName(w.profile())+".sealed")
+	place := filepath.Join(w.kept(w.profile()).Dir(), nameOfRole(w.profile())+".sealed")
 	w.during("/sts", func() {
 		if err := os.Mkdir(place, 0o700); err != nil {
 			t.Error(err)

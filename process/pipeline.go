@@ -231,7 +231,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 }
 
 func (p *Pipeline) roleLock() string {
-	return "role-" + cache.Name(LoginKey(p.Profile.IDP), p.roleFile())
+	return "role-" + cache.Name(LoginKey(p.Profile.IDP), p.roleName())
 }
 
 func (p *Pipeline) loginLock() string { return "login-" + LoginKey(p.Profile.IDP) }

@@ -182,26 +182,26 @@ func LoginKey(i profile.IDP) string {
 		i.DeviceAuthorizationEndpoint, cache.MachineID())
 }
 
-// roleName names the files of a role: everything that changes what STS would
+// nameOfRole names the files of a role: everything that changes what STS would
 // answer. The region is not part of it: the credentials are the same from all.
-func roleName(p profile.Profile) string {
+func nameOfRole(p profile.Profile) string {
 	policies, source := append([]string{p.Policy}, p.PolicyARNs...), ""
 	if p.Source != nil {
-		source = cache.Name(roleName(*p.Source), p.ExternalID)
+		source = cache.Name(nameOfRole(*p.Source), p.ExternalID)
 	}
 	return "role-" + cache.Name(p.RoleARN, p.Duration.String(), p.SessionName, cache.Name(policies...),
 		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack), source)
 }
 
-// roleFile is roleName for the role, or for the token of Azure, that is asked for.
-func (p *Pipeline) roleFile() string {
+// roleName names the files of the role, or of the token of Azure, that is asked for.
+func (p *Pipeline) roleName() string {
 	if a := p.Profile.Azure; p.scope != "" {
-		return "azure-" + cache.Name(roleName(p.Profile), a.Via, a.Tenant, a.ClientID, a.CognitoPool, a.CognitoProvider, a.CognitoUser, p.scope)
+		return "azure-" + cache.Name(nameOfRole(p.Profile), a.Via, a.Tenant, a.ClientID, a.CognitoPool, a.CognitoProvider, a.CognitoUser, p.scope)
 	}
-	return roleName(p.Profile)
+	return nameOfRole(p.Profile)
 }
 
-func (p *Pipeline) roleNote() string { return "note-" + p.roleFile() + ".json" }
+func (p *Pipeline) roleNote() string { return "note-" + p.roleName() + ".json" }
 
 var errNoRecord = errors.New("not a record of daypass")
 
@@ -323,7 +323,7 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := unseal[role](p.Kept, key, p.roleFile())
+	r, err := unseal[role](p.Kept, key, p.roleName())
 	if err == nil && r.Mark != p.workloadMark() {
 		return nil, cache.ErrMiss
 	}
@@ -333,7 +333,7 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	return r, err
 }
 
-func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, p.roleFile(), r) }
+func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, p.roleName(), r) }
 
 // readAuthorization returns the authorization that waits for a person, or nil; ranOut
 // is one whose time is over.
@@ -357,7 +357,7 @@ func (p *Pipeline) putAuthorization(key cache.Key, a *Open) error {
 
 // dropRole, dropAuthorization and dropNote delete a record. A login with all that
 // came of it is deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
-func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(p.roleFile()) }
+func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(p.roleName()) }
 func (p *Pipeline) dropAuthorization()   { _ = p.Kept.Remove(authorizationFile) }
 func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
 

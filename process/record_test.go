@@ -35,7 +35,7 @@ func TestNamesHoldWhatChangesTheAnswer(t *testing.T) {
 		IDP:     profile.IDP{Name: "corp", Issuer: "https://corp.example", ClientID: "c"},
 		RoleARN: "arn:aws:iam::111122223333:role/dev", Duration: time.Hour,
 	}
-	names := func(p profile.Profile) string { return LoginKey(p.IDP) + " " + roleName(p) }
+	names := func(p profile.Profile) string { return LoginKey(p.IDP) + " " + nameOfRole(p) }
 	seen := map[string]string{names(base): "base"}
 	for name, change := range map[string]func(*profile.Profile){
 		"section":         func(p *profile.Profile) { p.IDP.Name = "other" },

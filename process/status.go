@@ -101,7 +101,7 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		s.Login = &LoginStatus{Who: who(t), Subject: t.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
 		s.NeedsPerson = !renews && !l.Expires.After(now)
 	}
-	if r, err := unseal[role](p.Kept, key, roleName(p.Profile)); err == nil && l != nil {
+	if r, err := unseal[role](p.Kept, key, p.roleName()); err == nil && l != nil {
 		s.Credentials = p.credentialStatus(r)
 	}
 	if a, _ := p.readAuthorization(key); a != nil {
