@@ -206,6 +206,7 @@ func TestSourceFaults(t *testing.T) {
 		{"endpoint elsewhere", "azure-imds", "app-service", func(w *workloadWorld) { w.env["IDENTITY_ENDPOINT"] = "http://192.0.2.1/msi" }, usage, `IDENTITY_ENDPOINT "http://192.0.2.1/msi" is not`},
 		{"authority elsewhere", "azure-imds", "", func(w *workloadWorld) { w.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = "http://192.0.2.1" }, usage, "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
 		{"no service account", "gcp-metadata", "gcp-metadata", answers("/identity", 404, "not found"), refused, "refuses to give a token (status 404: not found)"},
+		{"a page of Google's", "gcp-metadata", "gcp-metadata", answers("/identity", 403, "Missing Metadata-Flavor:Google header."), refused, "(status 403: Missing Metadata-Flavor:Google header)"},
 		{"server elsewhere", "gcp-metadata", "", func(w *workloadWorld) { w.env["GCE_METADATA_HOST"] = "metadata.example" }, usage, `GCE_METADATA_HOST "metadata.example"`},
 		{"not a token", "gcp-metadata", "gcp-metadata", answers("/identity", 200, "welcome"), network, "the ID token from Google's metadata server cannot be used"},
 		{"too large", "gcp-metadata", "gcp-metadata", answers("/identity", 200, strings.Repeat("x", 300<<10)), network, "it has 307200 bytes, more than 65536"},
