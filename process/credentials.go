@@ -133,7 +133,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 	case r.fresh(p.Now(), fresh), r.issuedSince(started, p.Now()):
 		return r, nil
 	}
-	if n := p.readNote(p.roleNote()); n.FromAWS && n.newerThan(started, p.Now()) {
+	if n := p.readNote(p.roleNote()); n.FromAWS && n.Mark == p.workloadMark() && n.newerThan(started, p.Now()) {
 		return nil, fromAWS{n.failure()}
 	}
 	if r.usable(p.Now()) {
@@ -147,7 +147,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 func (p *Pipeline) noteFailure(err error) {
 	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
 		var aws fromAWS
-		p.putNote(p.roleNote(), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws)})
+		p.putNote(p.roleNote(), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws), Mark: p.workloadMark()})
 	}
 }
 

@@ -119,7 +119,8 @@ type note struct {
 	Refused bool `json:"refused,omitempty"`
 	// FromAWS is set if AWS refused, or could not be asked: every other process would
 	// meet the same. What else a role's note may hold depends on its process.
-	FromAWS bool `json:"from_aws,omitempty"`
+	FromAWS bool   `json:"from_aws,omitempty"`
+	Mark    string `json:"mark,omitempty"` // of the source, as in a role: another job may fare better
 	// Codes counts the codes that process has shown since then; LastCode is when the
 	// last code was issued.
 	Codes    int       `json:"codes,omitempty"`

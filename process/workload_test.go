@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -326,6 +327,25 @@ func TestJobsDoNotShareCredentials(t *testing.T) {
 		w.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "another"
 		w.fails(failure.ExitAWS, "", w.from(source, ""))
 	}
+
+	// Nor is what one job was refused.
+	w.clock.Advance(time.Second)
+	w.put(nil)
+	good := w.env["CI_TOKEN"]
+	w.put(map[string]any{"aud": "another"})
+	next := make(chan error)
+	var once sync.Once
+	w.during("/sts", func() {
+		once.Do(func() {
+			go func() {
+				_, err := w.run(w.from("env:CI_TOKEN", ""), func(p *Pipeline) { p.Getenv = func(string) string { return good } })
+				next <- err
+			}()
+			time.Sleep(200 * time.Millisecond) // it waits for the lock by now
+		})
+	})
+	w.fails(failure.ExitAWS, "does not accept client another", w.from("env:CI_TOKEN", ""))
+	must(t, <-next)
 }
 
 // Old credentials serve while a source is down, a signal ends the wait, and those that
