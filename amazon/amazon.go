@@ -61,18 +61,15 @@ func (c Client) Parameter(ctx context.Context, name, region string) (secret.Stri
 	})
 }
 
-// developerTokenLife is that of a token of [Client.DeveloperToken], in seconds.
-const developerTokenLife = 3600
-
 // DeveloperToken returns a token that Cognito signs for a user of a developer
-// provider. pool is REGION:GUID. Every error is a [*failure.Error].
+// provider, for an hour. pool is REGION:GUID. Every error is a [*failure.Error].
 //
 // https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetOpenIdTokenForDeveloperIdentity.html
 func (c Client) DeveloperToken(ctx context.Context, pool, provider, user string) (secret.String, error) {
 	region, _, _ := strings.Cut(pool, ":")
 	return c.do(ctx, call{
 		service: Cognito, region: region, target: "AWSCognitoIdentityService.GetOpenIdTokenForDeveloperIdentity",
-		input:  map[string]any{"IdentityPoolId": pool, "Logins": map[string]string{provider: user}, "TokenDuration": developerTokenLife},
+		input:  map[string]any{"IdentityPoolId": pool, "Logins": map[string]string{provider: user}, "TokenDuration": 3600},
 		output: "Token", name: "a token of the identity pool " + pool,
 	})
 }

@@ -4,6 +4,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,10 +121,8 @@ func readFile(path string) (secret.String, error) {
 		defer f.Close()
 		text, err = io.ReadAll(io.LimitReader(f, maxRead))
 	}
-	if inner := errors.Unwrap(err); inner != nil {
-		err = inner // without the path
-	}
 	if err != nil {
+		err = cmp.Or(errors.Unwrap(err), err) // without the path
 		return secret.String{}, failure.New(failure.ExitUsage, err, fmt.Sprintf("the token file %q cannot be read: %v.", path, err), "Have the platform put an ID token there, or correct source in {section}.")
 	}
 	return secret.New(strings.TrimSpace(string(text))), nil
