@@ -43,8 +43,8 @@ func (p *Pipeline) AzureToken(ctx context.Context, scope string) (token azure.To
 	return azure.Token{Value: r.SecretAccessKey.String, Expires: r.Expires}, nil
 }
 
-// inAzure is the pipeline of a token for the scope: a link beyond the role's. What it
-// does leaves p as it is, by which secrets of AWS are got meanwhile.
+// inAzure is the pipeline of a token for the scope: one link beyond the role's. It is a
+// copy, for p may be fetching secrets of AWS at the same time.
 func (p *Pipeline) inAzure(scope string) *Pipeline {
 	link := *p
 	link.scope = scope
