@@ -43,6 +43,8 @@ func Check(raw string, loopback bool) error {
 		return errors.New("the address is not a URL")
 	}
 	switch {
+	case !strings.Contains(raw, "://"):
+		return fmt.Errorf("%q does not begin with https://", WithoutQuery(raw))
 	case u.User != nil:
 		return fmt.Errorf("the address at host %q has a user name in front of the host", u.Host)
 	case u.Opaque != "" || !isHost(u.Hostname()) || !isPort(u.Port()):

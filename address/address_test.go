@@ -40,8 +40,8 @@ func TestCheck(t *testing.T) {
 		{"http://10.0.0.1/", true, "not https"},
 		{"http://[::1%25lo]/", true, "does not name a host"},
 		{"ftp://corp.example/", true, "not https"},
-		{"javascript:alert(1)", true, "does not name a host"},
-		{"https:corp.example", true, "does not name a host"},
+		{"javascript:alert(1)", true, "does not begin with https://"},
+		{"https:corp.example", true, "does not begin with https://"},
 		{"https://", true, "does not name a host"},
 		{"https:///path", true, "does not name a host"},
 		{"https://./", true, "does not name a host"},
@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 		{"https://corp.example/\n", true, "no URL may hold"},
 		{"https://corp.example/\x7f", true, "no URL may hold"},
 		{"https://corp.example\\@other.example/", true, "no URL may hold"},
-		{"corp.example", true, "does not name a host"},
+		{"corp.example", true, "does not begin with https://"},
 	} {
 		err := address.Check(test.raw, test.loopback)
 		switch {
