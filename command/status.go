@@ -128,6 +128,8 @@ func render(all []process.Status, now time.Time) []byte {
 			line("source", s.Source)
 		case login == nil:
 			line("login", "none")
+		case login.Until.IsZero(): // the refresh token alone is kept
+			line("login", "not verified yet")
 		case login.Renews:
 			line("login", login.Who+", renews by itself")
 		case login.Until.After(now):

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/daypass/daypass/cache"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -63,6 +65,19 @@ func TestStatusGrowsInStep(t *testing.T) {
 	few, many := reads(10), reads(40)
 	if few == 0 || many > 4*few {
 		t.Errorf("%d reads of the keyring for 11 profiles, %d for 41", few, many)
+	}
+}
+
+// Of a login whose ID token was not verified neither the person nor the end is known.
+func TestStatusOfAnUnverifiedLogin(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.box.Set(func(o *sandbox.Options) { o.Now = func() time.Time { return l.clock.Now().Add(2 * time.Hour) } })
+	l.box.AutoApprove("taro")
+	if code, _, stderr := l.run("login", "--profile", "dev"); code != failure.ExitRefused {
+		t.Fatalf("a clock that is two hours behind: exit %d\n%s", code, stderr)
+	}
+	if _, out, _ := l.run("status"); !strings.Contains(out, "\n  login         not verified yet\n") {
+		t.Error(out)
 	}
 }
 
