@@ -352,10 +352,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	if unstored == nil || same || !fresh.key.Empty() {
 		unstored = p.putLogin(ctx, fresh)
 	}
-	if unstored != nil {
-		fresh.unstored = unstored
-		p.tellNotStored("login", unstored)
-	}
+	fresh.unstored = unstored
 	p.dropAuthorization()
 	return fresh, nil
 }

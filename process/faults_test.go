@@ -408,8 +408,12 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 		t.Errorf("told %q", w.told)
 	}
 	w.clock.Advance(time.Minute)
+	w.told = nil
 	_, err := w.pipeline(noLogin).Login(w.ctx(), false)
 	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
+	if len(w.told) > 0 {
+		t.Errorf("login told %q before it failed with that", w.told)
+	}
 }
 
 // Another person's login whose key cannot be stored is not stored either: it would

@@ -80,6 +80,9 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 		if err == nil && tab != nil && tab.show && !how.typed() {
 			p.tellWho(l)
 		}
+		if err == nil && l.unstored != nil && !how.typed() { // login ends with it
+			p.tellNotStored("login", l.unstored)
+		}
 		if !errors.As(err, &tab) {
 			return l, err
 		}

@@ -115,9 +115,6 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	if l.unstored == nil {
 		l.unstored = p.putLogin(ctx, l)
 	}
-	if l.unstored != nil {
-		p.tellNotStored("renewed login", l.unstored)
-	}
 	p.dropAuthorization()
 	p.dropNote(loginNote)
 	return nil
