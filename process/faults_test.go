@@ -416,6 +416,20 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	}
 }
 
+// A state folder that somebody deletes while the provider answers costs no login.
+func TestStateFolderThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, w := range []*world{newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour}), dueWorld(t, sandbox.Options{})} {
+		w.during("/token", func() { must(t, os.RemoveAll(w.kept(w.profile()).Dir())) })
+		_, _ = w.run() // a renewal cannot tell it from a logout
+		w.box.Intercept(nil)
+		w.clock.Advance(2 * time.Hour)
+		w.person = Person{}
+		w.mustRun()
+		w.counts(map[string]int{"device": 1})
+	}
+}
+
 // Another person's login whose key cannot be stored is not stored either: it would
 // open what was sealed for the one before.
 func TestAnotherPersonsKeyThatCannotBeStored(t *testing.T) {

@@ -292,12 +292,16 @@ func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 }
 
 // insist repeats a store of what the provider gives only once: a keyring that is
-// being restarted or unlocked is waited for.
+// being restarted or unlocked is waited for, and a state folder that was deleted
+// meanwhile is made again.
 func (p *Pipeline) insist(ctx context.Context, store func(context.Context) error) error {
 	ctx = context.WithoutCancel(ctx)
 	until := p.Now().Add(storeTime)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := store(ctx)
+		err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false)
+		if err == nil {
+			err = store(ctx)
+		}
 		var unreachable *cache.UnreachableError
 		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) {
 			return err
