@@ -58,6 +58,11 @@ func (t *Terminal) Show(r Request, now time.Time) error {
 // Say writes text of one or more lines. Each line is cleaned.
 func (t *Terminal) Say(text string) error {
 	var b strings.Builder
+	if width, _ := t.size(); width > 0 && !t.dumb {
+		// Behind the waiting line of another process these spaces wrap, so that text
+		// begins on a line of its own.
+		b.WriteString(strings.Repeat(" ", width-1) + "\r")
+	}
 	for line := range strings.Lines(text) {
 		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}

@@ -189,6 +189,20 @@ func TestNothingStaysOfACtrlC(t *testing.T) {
 	}
 }
 
+// Several processes share a terminal: one says something while the other waits.
+func TestNobodyWritesBehindAnothersLine(t *testing.T) {
+	terminal, screen := newScreen(80, 24)
+	other := &Terminal{device: screen, size: terminal.size, utf8: true}
+	must(t, other.draw("daypass: waiting, 3 s", true))
+	must(t, terminal.Say("daypass: logged in"))
+	must(t, other.draw("daypass: waiting, 4 s", true))
+	must(t, other.write(""))
+	must(t, terminal.Say("over"))
+	if got := screen.text(); got != "daypass: waiting, 3 s\ndaypass: logged in\nover\n" {
+		t.Errorf("the screen shows %q", got)
+	}
+}
+
 func TestCharactersThatTheTerminalLacks(t *testing.T) {
 	terminal, screen := newScreen(80, 24)
 	terminal.utf8 = false
