@@ -103,7 +103,9 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 		return token, http.StatusOK, failure.New(failure.ExitNetwork, err, fmt.Sprintf("the certificate of AWS sign-in, %s, is not trusted here (%v).", host, certificate.Err),
 			"Is this machine's clock right? If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or", "ca_bundle in profile {profile}.")
 	}
-	if err != nil {
+	if errors.Is(err, context.DeadlineExceeded) {
+		problem = "no answer in time"
+	} else if err != nil {
 		problem = cmp.Or(said(err.Error(), form), "no HTTP answer") // it can hold what the server sent
 	} else {
 		status = response.StatusCode

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -205,6 +206,11 @@ func TestNobodyAnswers(t *testing.T) {
 	f := newFederation(t, nil)
 	f.Close()
 	if _, _, err := f.signIn(t, t.Context(), 0); exit(err) != failure.ExitNetwork || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("got %v", err)
+	}
+	late := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, context.DeadlineExceeded }}
+	in := console.SignIn{Endpoint: f.URL, Transport: late, Sleep: func(context.Context, time.Duration) error { return nil }}
+	if _, _, err := in.URL(t.Context(), "ASIAEXAMPLE", secret.New(key), secret.New(token)); !strings.Contains(err.Error(), "(3 tries: no answer in time)") {
 		t.Errorf("got %v", err)
 	}
 }
