@@ -171,8 +171,8 @@ func (p *Pipeline) Fill(err error) error {
 		return f // there is none, or it was filled in before
 	} else if len(f.Lines) < 3 {
 		f.Lines = append(f.Lines, support)
-	} else { // a reader is shown three lines
-		f.Lines[2] += " " + support
+	} else { // a reader is shown three lines, of which the last may end in a command
+		f.Lines[2] += "  (" + support + ")"
 	}
 	return f
 }

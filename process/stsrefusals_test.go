@@ -128,7 +128,7 @@ func TestSupportLine(t *testing.T) {
 		c.set(w)
 		_, err := w.run(support)
 		lines := failure.From(err).Lines
-		if has := strings.HasSuffix(err.Error(), line); has != (c.lines > 0) || has && len(lines) != c.lines {
+		if has := strings.HasSuffix(err.Error(), "\n"+line) || strings.HasSuffix(err.Error(), "  ("+line+")"); has != (c.lines > 0) || has && len(lines) != c.lines {
 			t.Errorf("%s: %d lines, want %d:\n%v", c.name, len(lines), c.lines, err)
 		}
 		if strings.ContainsAny(err.Error(), "{}") {
