@@ -98,7 +98,7 @@ func knows(keys []key, name string) bool {
 // that takes the fewest edits to get to.
 func unknownKey(where, name string, idp bool) error {
 	bare := strings.TrimPrefix(strings.ReplaceAll(name, "-", "_"), "daypass_")
-	best, fewest := "", 3+len(bare)/4
+	best, fewest := "", min(3+len(bare)/4, 1+len(bare)/2) // at most half of a short name
 	for _, there := range []bool{idp, !idp} {
 		for _, k := range keysOf(there) {
 			edits := EditDistance(bare, strings.TrimPrefix(k.name, "daypass_"))

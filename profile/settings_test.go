@@ -50,6 +50,7 @@ func TestFaults(t *testing.T) {
 		"issuer missing":        {instead("issuer", ""), []string{"[daypass-idp corp] issuer: missing", "--issuer"}},
 
 		"dashes in the profile":           {with(inProfile, "daypass-role-arn = x"), []string{"did you mean daypass_role_arn?"}},
+		"near to no key":                  {with(inIDP, "typo = x"), []string{"typo: unknown key\n", "Remove the line."}},
 		"key of the login in the profile": {with(inProfile, "daypass_storage = file"), []string{"did you mean storage, which belongs in [daypass-idp NAME]?"}},
 
 		"issuer with bare ?":     {instead("issuer", "issuer = https://idp.example/?"), []string{"without query"}},
