@@ -40,9 +40,9 @@ runs.
 Values that are references to secrets are replaced by the secrets, in the
 environment, in the files of --env-file and in --env:
 
-  awssecrets://NAME        a secret of Secrets Manager, by its name or ARN
-  awsssm://PATH            a parameter of SSM's Parameter Store
-  azurekeyvault://VAULT/NAME[/VERSION]
+    awssecrets://NAME      a secret of Secrets Manager, by its name or ARN
+    awsssm://PATH          a parameter of SSM's Parameter Store
+    azurekeyvault://VAULT/NAME[/VERSION]
                            a secret of Key Vault
 
 #KEY at the end takes one key of a secret that is a JSON object, and #/A/B follows

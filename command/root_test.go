@@ -213,3 +213,14 @@ __start_daypass; echo "${COMPREPLY[@]}"`)
 		t.Errorf("bash: %v\n%s", err, out)
 	}
 }
+
+// With fewer than four blanks in front, the lines of a list run together in a man page.
+func TestManPagesKeepLists(t *testing.T) {
+	for _, cmd := range Tree().Commands() {
+		for line := range strings.Lines(cmd.Long) {
+			if cmd.IsAvailableCommand() && strings.HasPrefix(line, " ") && !strings.HasPrefix(line, "    ") {
+				t.Errorf("%s: %q", cmd.Name(), line)
+			}
+		}
+	}
+}
