@@ -33,8 +33,13 @@ type LoggedOut struct {
 
 // Logout revokes the refresh token of the profile's login and deletes the login
 // and what was made from it, in every place that it was kept in. If one of them
-// cannot be reached, nothing is deleted anywhere.
+// cannot be reached, or is not known any more, nothing is deleted anywhere.
 func (p *Pipeline) Logout(ctx context.Context) (LoggedOut, error) {
+	_, err := p.Kept.Place()
+	if damaged, ok := errors.AsType[*cache.UnreadableError](err); ok {
+		return LoggedOut{}, p.Fill(failure.New(failure.ExitKeyring, err, "where the login of "+p.Profile.IDP.Name+" is kept cannot be told: the file "+damaged.Where+" is damaged.",
+			"To end every login of yours, run: daypass logout --all"))
+	}
 	out, err := p.logout(ctx, p.Kept, LoginKey(p.Profile.IDP))
 	return out, p.Fill(err)
 }

@@ -53,6 +53,22 @@ func TestLogout(t *testing.T) {
 	}
 }
 
+// A login whose place file is damaged is still in the keyring, where only logout --all
+// finds it.
+func TestLogoutWithADamagedPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	must(t, cache.WriteFile(w.kept(w.profile()).Dir(), "place.json", nil))
+	_, err := w.pipeline().Logout(t.Context())
+	w.failsWith(err, failure.ExitKeyring, "where the login of corp is kept cannot be told: the file ")
+	w.counts(map[string]int{"revoke": 0})
+	if outs, err := w.pipeline().LogoutAll(t.Context()); err != nil || len(outs) != 1 || !outs[0].Revoked {
+		t.Errorf("logout --all: %+v, %v", outs, err)
+	}
+	w.servesNobody()
+}
+
 // A role that is made while a logout is at the provider goes with the login.
 func TestRoleMadeDuringALogout(t *testing.T) {
 	t.Parallel()
