@@ -523,3 +523,18 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	w.clock.Advance(10 * time.Minute)
 	w.fails(failure.ExitLogin, "did not answer as it should to the login of")
 }
+
+// A command without a deadline of its own, such as exec, does not wait for the end of a
+// code that it can show to nobody.
+func TestNobodyWaitsUnseen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	w.answer = nil
+	w.fails(failure.ExitLogin, "not approved within")
+	w.person = Person{}
+	_, _, err := w.pipeline().IDToken(t.Context())
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	if w.openCode() == nil {
+		t.Error("the code is gone")
+	}
+}
