@@ -87,15 +87,20 @@ func WithoutQuery(raw string) string {
 }
 
 // isHost accepts an IP address without a zone, and the characters of DNS names:
-// net/url decodes percent signs in a host, so that any byte can come out of it.
+// net/url decodes percent signs in a host, so that any byte can come out of it. It
+// refuses what browsers take for this machine and others do not: 0.0.0.0, "localhost.",
+// and 127.1 or 0x7f000001, whose last label does not begin as one of DNS does (RFC 1123,
+// section 2.1; https://url.spec.whatwg.org/#ends-in-a-number-checker).
 func isHost(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Zone() == ""
+		return ip.Zone() == "" && !ip.Unmap().IsUnspecified()
 	}
 	notDNS := func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_')
 	}
-	return strings.Trim(host, ".") != "" && !strings.ContainsFunc(host, notDNS)
+	name := strings.TrimSuffix(host, ".")
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return last != "" && last[0] > '9' && !strings.EqualFold(host, "localhost.") && !strings.ContainsFunc(host, notDNS)
 }
 
 // isPort accepts what a TCP port can be. net/url accepts any number of digits.
