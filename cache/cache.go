@@ -92,6 +92,8 @@ func MachineID() string {
 	return strings.TrimSpace(string(id))
 }
 
+func machine() string { return Name("machine", MachineID()) }
+
 // isHex reports whether s is n lower-case hexadecimal digits.
 func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, "0123456789abcdef") == "" }
 
@@ -176,25 +178,20 @@ func (s *Storages) find(kind string) (Keyring, error) {
 	return nil, &UnreachableError{Where: kind, Err: errors.New("this system does not have it")}
 }
 
-// Logins returns the keys of all logins that have a folder in the state folder.
+// Logins returns the keys of all logins that have a folder in the state folder, but for
+// those that another machine, which shares the folder, keeps in a keyring of its own.
 func (s *Storages) Logins() ([]string, error) {
+	machine := machine()
 	names, err := fileNames(s.stateDir)
-	return slices.DeleteFunc(names, func(name string) bool { return !isHex(name, 64) }), err
+	return slices.DeleteFunc(names, func(name string) bool {
+		place, _ := (&Login{storages: s, key: name}).Place()
+		return !isHex(name, 64) || place.Machine != "" && place.Machine != machine && place.Storage != "file"
+	}), err
 }
 
-// Strays returns the logins in this machine's storages that no place file names,
-// as far as those can be listed: see [Storages.Sweep] for the others.
+// Strays returns the logins in this machine's storages that are not the place of any of
+// [Storages.Logins], as far as they can be listed: see [Storages.Sweep] for the others.
 func (s *Storages) Strays(ctx context.Context) ([]Items, error) {
-	keys, err := s.Logins()
-	if err != nil {
-		return nil, err
-	}
-	named := map[string]bool{}
-	for _, key := range keys {
-		if place, err := (&Login{storages: s, key: key}).Place(); err == nil {
-			named[place.ID] = true
-		}
-	}
 	var strays []Items
 	for _, kept := range s.all {
 		names, _ := kept.List(ctx)
@@ -202,12 +199,19 @@ func (s *Storages) Strays(ctx context.Context) ([]Items, error) {
 			_, id, _ := strings.Cut(name, "-")
 			items := Items{kept, id}
 			ours := isID(id) && (name == items.key() || name == items.login())
-			if ours && !named[id] && !slices.Contains(strays, items) {
+			if ours && !slices.Contains(strays, items) {
 				strays = append(strays, items)
 			}
 		}
 	}
-	return strays, nil
+	// Places are read last: a login that is stored meanwhile was given its place before.
+	keys, err := s.Logins()
+	named := map[string]bool{}
+	for _, key := range keys {
+		place, _ := (&Login{storages: s, key: key}).Place()
+		named[place.ID] = true
+	}
+	return slices.DeleteFunc(strays, func(items Items) bool { return named[items.id] }), err
 }
 
 // Sweep deletes all items of daypass from the keyrings of macOS and Windows,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/daypass/daypass/failure"
@@ -176,12 +177,13 @@ func ReplaceFile(dir, name string, data []byte) error {
 
 // removeFile deletes a file, and what writers of it that died have left.
 func removeFile(dir, name string) error {
-	path := filepath.Join(dir, name)
-	temps, _ := filepath.Glob(path + tempMark + "*")
-	for _, temp := range temps {
-		_ = os.Remove(temp)
+	names, _ := fileNames(dir)
+	for _, other := range names {
+		if strings.HasPrefix(other, name+tempMark) {
+			_ = os.Remove(filepath.Join(dir, other))
+		}
 	}
-	err := os.Remove(path)
+	err := os.Remove(filepath.Join(dir, name))
 	syncDir(dir)
 	return fileError(err)
 }

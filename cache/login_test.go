@@ -17,8 +17,9 @@ import (
 type memory struct {
 	id     string
 	items  map[string]string
-	broken error // with which everything fails
-	dialog bool  // whether unlock can ask
+	broken error  // with which everything fails
+	dialog bool   // whether unlock can ask
+	listed func() // if it is set, what happens while a List is under way
 }
 
 func newMemory(id string) *memory { return &memory{id: id, items: map[string]string{}} }
@@ -53,6 +54,9 @@ func (m *memory) Remove(_ context.Context, item string) error {
 }
 
 func (m *memory) List(context.Context) (names []string, err error) {
+	if m.listed != nil {
+		m.listed()
+	}
 	for name := range m.items {
 		names = append(names, name)
 	}
@@ -357,5 +361,33 @@ func TestBadPlace(t *testing.T) {
 	}
 	if err := s.Sweep(t.Context()); err != nil {
 		t.Errorf("sweep: %v", err)
+	}
+	first.broken = nil
+	first.listed = func() { storeLogin(t, s, "auto", "v3") }
+	must(t, l.Forget())
+	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 1 || strays[0].id == wantPlace(t, l, "first").ID {
+		t.Errorf("a login that was stored meanwhile is a stray: %v, %v", strays, err)
+	}
+}
+
+// A login of another machine that shares this home folder is in a keyring that only
+// that one reaches: its folder stays. What is in one of this machine is a stray.
+func TestAnotherMachine(t *testing.T) {
+	for storage, listed := range map[string]int{"first": 0, "file": 1} {
+		s, first, _ := testStorages(t)
+		l, _ := storeLogin(t, s, storage, "v1")
+		place := wantPlace(t, l, storage)
+		place.Machine = Name("machine", "another")
+		data, _ := json.Marshal(place)
+		must(t, WriteFile(l.Dir(), placeFile, data))
+		keys, err := s.Logins()
+		strays, strayErr := s.Strays(t.Context())
+		if err != nil || strayErr != nil || len(keys) != listed || len(strays) != 1-listed {
+			t.Errorf("%s: logins %q, %v, strays %v, %v", storage, keys, err, strays, strayErr)
+		}
+		clear(first.items)
+		if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
+			t.Errorf("%s: strays %v, %v", storage, strays, err)
+		}
 	}
 }

@@ -15,6 +15,7 @@ type Place struct {
 	ID      string   `json:"id"`                // random; part of the items' names
 	Storage string   `json:"storage"`           // secret-service, kernel, keychain, credential-manager or file
 	Earlier []string `json:"earlier,omitempty"` // storages in which items of it may still be
+	Machine string   `json:"machine,omitempty"` // a hash of the [MachineID]; "" in older files
 	IDP     string   `json:"idp,omitempty"`     // the section's name, for people
 }
 
@@ -90,7 +91,7 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 		}
 		place.Earlier = slices.Delete(place.Earlier, i, i+1)
 	}
-	place.Storage, place.IDP = chosen.Kind(), idp
+	place.Storage, place.IDP, place.Machine = chosen.Kind(), idp, machine()
 	data, _ := json.Marshal(place) // strings
 	return WriteFile(l.Dir(), placeFile, data)
 }
