@@ -207,13 +207,9 @@ func (c *configurer) checkProfile(name string) error {
 	if err := profile.CheckName(name); err != nil {
 		return err
 	}
-	shadows, err := c.config.Shadows(name)
+	others, err := c.config.Shadows(name)
 	if err != nil {
 		return err
-	}
-	var others []string
-	for _, s := range shadows {
-		others = append(others, strings.Join(s.Keys, ", ")+" in "+s.Where)
 	}
 	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
 		others = append(others, "its credential_process runs another program")

@@ -170,8 +170,8 @@ func TestConfigureRefuses(t *testing.T) {
 		exit   int
 		want   string
 	}{
-		{name: "role chain in the profile", config: other, exit: 2, want: "profile dev gets other credentials already: role_arn, source_profile in "},
-		{name: "access keys of the same name", exit: 2, want: "gets other credentials already: aws_access_key_id in ",
+		{name: "role chain in the profile", config: other, exit: 2, want: "[profile dev] has role_arn, source_profile."},
+		{name: "access keys of the same name", exit: 2, want: "[dev] has aws_access_key_id.",
 			change: func(l *laptop, answers []string) []string {
 				l.write(".aws/credentials", "[dev]\naws_access_key_id = AKIA\n")
 				return answers

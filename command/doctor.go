@@ -301,11 +301,7 @@ func (x *examination) checkOtherKeys(context.Context) (string, error) {
 	if err != nil || shadows == nil {
 		return "none in the environment or in files", err
 	}
-	var places []string
-	for _, s := range shadows {
-		places = append(places, s.Where+" has "+strings.Join(s.Keys, ", "))
-	}
-	return "", broken(failure.ExitUsage, strings.Join(places, "; ")+".",
+	return "", broken(failure.ExitUsage, strings.Join(shadows, "; ")+".",
 		"SDKs take these instead of credential_process. Remove them, or rename the section.")
 }
 

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -142,13 +143,8 @@ func (p *Profile) readEndpoints(own *settings, at address.Partition) {
 	if p.AWSCABundle = own.src.getenv("AWS_CA_BUNDLE"); p.AWSCABundle == "" {
 		p.AWSCABundle = own.path(own.inFile("ca_bundle"))
 	}
-	local := address.OnLoopback(p.IDP.Issuer)
-	sts := own.endpoint("daypass_sts_endpoint", "sts", at, local)
-	p.STSEndpoint = sts.value
-	p.SigninEndpoint = own.endpoint("daypass_signin_endpoint", "signin", at, local).value
-	if sts.value != "" && (p.UseFIPS || p.UseDualStack) {
-		own.fail(sts.wrong("Unset one of the two.", ownAndFIPS))
-	}
+	p.STSEndpoint = p.endpoint(own, "daypass_sts_endpoint", "sts", at)
+	p.SigninEndpoint = p.endpoint(own, "daypass_signin_endpoint", "signin", at)
 }
 
 // region returns the region of the flag, else the environment's, else the
@@ -193,39 +189,39 @@ func (s *settings) enabled(variable, key string) bool {
 func (p Profile) ServiceURL(getenv func(string) string, service, region string) (string, error) {
 	at, _ := address.PartitionNamed(p.Partition)
 	s := &settings{src: Source{Getenv: getenv}}
-	named := s.endpoint("", service, at, address.OnLoopback(p.IDP.Issuer))
-	if named.value != "" && (p.UseFIPS || p.UseDualStack) {
-		s.fail(named.wrong("Unset one of the two.", ownAndFIPS))
-	}
-	if named.value == "" {
-		named.value = "https://" + at.ServiceHost(service, region, p.UseFIPS, p.UseDualStack)
-	}
-	return named.value, s.err
+	named := p.endpoint(s, "", service, at)
+	return cmp.Or(named, "https://"+at.ServiceHost(service, region, p.UseFIPS, p.UseDualStack)), s.err
 }
 
-// ownAndFIPS is what the SDKs' endpoint rules refuse too.
-const ownAndFIPS = "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints"
-
-// endpoint returns the URL under which a service is called, and where it was set; no
-// value is the partition's own. The profile or the flag wins, and may name any host;
-// a key of "" has neither. The environment is read as the SDKs do
+// endpoint returns the URL under which a service is called; "" is the partition's own.
+// The profile or the flag wins, and may name any host; a key of "" has neither. The
+// environment is read as the SDKs do
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 //
 // Whoever is called gets a login or credentials, and neither request is signed
 // with anything that a stranger could not use. A variable that some script left
 // behind must not be enough for that: it may name AWS's own host, and this machine
 // if the provider is on it too, as in tests.
-func (s *settings) endpoint(key, service string, at address.Partition, local bool) setting {
+func (p *Profile) endpoint(s *settings, key, service string, at address.Partition) string {
 	got := setting{}
 	if key != "" {
 		got = s.get(key)
-	}
-	if got.value != "" {
 		s.url(got, false)
-		return got
 	}
+	if got.value == "" {
+		got = s.endpointVariable(key, service, at, address.OnLoopback(p.IDP.Issuer))
+	}
+	if got.value != "" && service != "signin" && (p.UseFIPS || p.UseDualStack) { // as in the SDKs' endpoint rules
+		s.fail(got.wrong("Unset one of the two.", "an endpoint of its own cannot be combined with FIPS or dual-stack endpoints"))
+	}
+	return got.value
+}
+
+// endpointVariable returns the variable that names a service's endpoint.
+func (s *settings) endpointVariable(key, service string, at address.Partition, local bool) setting {
 	own := "AWS_ENDPOINT_URL_" + strings.NewReplacer("SECRETSMANAGER", "SECRETS_MANAGER", "-", "_").Replace(strings.ToUpper(service))
-	if got = s.variable(own); got.value == "" {
+	got := s.variable(own)
+	if got.value == "" {
 		got = s.variable("AWS_ENDPOINT_URL")
 	}
 	if s.enabled("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "") || got.value == "" {

@@ -24,7 +24,7 @@ func (c *Config) loadChained(name string, own *settings) (Profile, error) {
 	link.chain = append(slices.Clone(c.chain), name)
 	link.src.Flags = map[string]string{}
 	for _, key := range idpKeys() {
-		if flag := flagName(key.name); c.src.given(flag) {
+		if flag := flagName(key.Name); c.src.given(flag) {
 			link.src.Flags[flag] = c.src.Flags[flag]
 		}
 	}

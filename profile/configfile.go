@@ -264,13 +264,12 @@ func (c *Config) read(s *section) (*settings, error) {
 			return nil, unknownKey(where(), name, s.IDP)
 		case !knows(known, name):
 			continue // another tool's
-		case len(value) > maxValue:
-			return nil, fault(where(), fmt.Sprintf("longer than %d bytes", maxValue), "")
-		case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
-			return nil, fault(where(), "holds a control character", "Type the value again; it may have been pasted with invisible characters.")
 		case len(value) > 1 && value[0] == value[len(value)-1] && strings.ContainsRune(`"'`, rune(value[0])) &&
 			name != "credential_process" && name != "browser_command": // these are split into words
 			return nil, fault(where(), "has quotes around it, which are part of a value here", "Leave them out.")
+		}
+		if err := checkForm(value, where); err != nil {
+			return nil, err
 		}
 		values[name] = value
 	}

@@ -26,17 +26,17 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 	login, own := Section{IDP: true, Name: flags["idp"]}, Section{Name: name}
 	add := func(s Section) {
 		for _, k := range keysOf(s.IDP) {
-			value := flags[flagName(k.name)]
+			value := flags[flagName(k.Name)]
 			switch {
-			case k.name == "client_secret":
+			case k.Name == "client_secret":
 				value = clientSecret.Reveal()
-			case k.name == "daypass_policy":
+			case k.Name == "daypass_policy":
 				// A setting is one line, and JSON has white space between its parts.
 				value = strings.TrimSpace(strings.NewReplacer("\r", " ", "\n", " ").Replace(value))
-			case k.name == "region" || k.usage == "":
+			case k.Name == "region" || k.Usage == "":
 				continue
 			}
-			settings = append(settings, Setting{Section: s, Key: k.name, Value: value})
+			settings = append(settings, Setting{Section: s, Key: k.Name, Value: value})
 		}
 	}
 	if flags["source-profile"] == "" { // else that one has the login

@@ -22,8 +22,8 @@ func TestExampleFile(t *testing.T) {
 	}
 	whole := strings.Join(all, "\n")
 	for _, k := range append(idpKeys(), profileKeys()...) {
-		if !strings.Contains(whole, "\n"+k.name+" ") && !strings.HasPrefix(k.name, "use_") {
-			t.Errorf("the example does not show %s", k.name)
+		if !strings.Contains(whole, "\n"+k.Name+" ") && !strings.HasPrefix(k.Name, "use_") {
+			t.Errorf("the example does not show %s", k.Name)
 		}
 	}
 	for _, text := range []string{asIs, whole} {

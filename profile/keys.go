@@ -5,25 +5,21 @@ import (
 	"strings"
 )
 
-// key is one key of the config file.
-type key struct{ name, usage string }
-
-// FlagDoc is one flag that overrides a key of the config file.
-type FlagDoc struct {
-	Name  string // without dashes, as in Source.Flags
-	Usage string // one line, lower case
+// Key is one key of the config file, or the flag that overrides it.
+type Key struct {
+	Name  string // of a flag without dashes, as in Source.Flags
+	Usage string // of the flag, one line in lower case; "" if there is none
 }
 
 // Flags returns every flag that Source.Flags may hold, in the order in which
 // help shows them.
-func Flags() []FlagDoc {
-	var docs []FlagDoc
+func Flags() (flags []Key) {
 	for _, k := range append(profileKeys(), idpKeys()...) {
-		if k.usage != "" {
-			docs = append(docs, FlagDoc{Name: flagName(k.name), Usage: k.usage})
+		if k.Usage != "" {
+			flags = append(flags, Key{flagName(k.Name), k.Usage})
 		}
 	}
-	return docs
+	return flags
 }
 
 // flagName returns the flag that overrides a key.
@@ -32,8 +28,8 @@ func flagName(key string) string {
 }
 
 // profileKeys are the keys of [profile NAME] that daypass reads.
-func profileKeys() []key {
-	return []key{
+func profileKeys() []Key {
+	return []Key{
 		{"daypass_idp", "name of the [daypass-idp] section to log in with"},
 		{"daypass_role_arn", "ARN of the role to assume"},
 		{"daypass_source_profile", "profile of daypass whose role assumes this one (role chaining)"},
@@ -61,8 +57,8 @@ func profileKeys() []key {
 }
 
 // idpKeys are the keys of [daypass-idp NAME].
-func idpKeys() []key {
-	return []key{
+func idpKeys() []Key {
+	return []Key{
 		{"source", "where ID tokens come from: device, file:PATH, env:NAME, github-actions, azure-imds or gcp-metadata (default device)"},
 		{"issuer", "issuer URL of the identity provider, exactly as its discovery document says it"},
 		{"client_id", "client id of daypass at the provider"},
@@ -83,42 +79,49 @@ func idpKeys() []key {
 	}
 }
 
-func keysOf(idp bool) []key {
+func keysOf(idp bool) []Key {
 	if idp {
 		return idpKeys()
 	}
 	return profileKeys()
 }
 
-func knows(keys []key, name string) bool {
-	return slices.ContainsFunc(keys, func(k key) bool { return k.name == name })
+func knows(keys []Key, name string) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name })
 }
 
-// unknownKey reports a key that daypass does not know in a section, with the key
-// that takes the fewest edits to get to.
+// unknownKey reports a key that daypass does not know in a section, with the nearest
+// that it knows.
 func unknownKey(where, name string, idp bool) error {
-	bare := strings.TrimPrefix(strings.ReplaceAll(name, "-", "_"), "daypass_")
-	best, fewest := "", min(3+len(bare)/4, 1+len(bare)/2) // at most half of a short name
-	for _, there := range []bool{idp, !idp} {
-		for _, k := range keysOf(there) {
-			edits := EditDistance(bare, strings.TrimPrefix(k.name, "daypass_"))
-			if edits >= fewest {
-				continue
-			}
-			best, fewest = k.name, edits
-			if there != idp {
-				best += ", which belongs in " + Section{there, "NAME"}.Header()
-			}
+	var known []string
+	for _, k := range append(keysOf(idp), keysOf(!idp)...) {
+		known = append(known, k.Name)
+	}
+	nearest := Nearest(name, known)
+	switch {
+	case nearest == "":
+		return fault(where, "unknown key", "Remove the line.")
+	case !knows(keysOf(idp), nearest):
+		nearest += ", which belongs in " + Section{!idp, "NAME"}.Header()
+	}
+	return fault(where, "unknown key; did you mean "+nearest+"?", "Correct or remove the line.")
+}
+
+// Nearest returns the name that takes the fewest edits to get to from what was typed,
+// the first of several; "" if it takes too many. Keys count as their flags.
+func Nearest(typed string, names []string) (nearest string) {
+	typed = flagName(strings.ReplaceAll(typed, "-", "_"))
+	fewest := min(2+len(typed)/3, 1+len(typed)/2) // at most half of a short name
+	for _, name := range names {
+		if edits := editDistance(typed, flagName(name)); edits < fewest {
+			nearest, fewest = name, edits
 		}
 	}
-	if best == "" {
-		return fault(where, "unknown key", "Remove the line.")
-	}
-	return fault(where, "unknown key; did you mean "+best+"?", "Correct or remove the line.")
+	return nearest
 }
 
-// EditDistance is the Levenshtein distance in bytes. Long names are near to nothing.
-func EditDistance(a, b string) int {
+// editDistance is the Levenshtein distance in bytes. Long names are near to nothing.
+func editDistance(a, b string) int {
 	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	row := make([]int, len(b)+1)
 	for j := range row {

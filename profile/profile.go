@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/secret"
@@ -272,19 +270,16 @@ func (s Source) getenv(name string) string {
 	return s.Getenv(name)
 }
 
-// checkFlags holds the flags to what [Config.read] holds the file to. A policy that a
-// shell reads from a file has line breaks, which are white space in JSON.
+// checkFlags checks the form of the flags. A policy that a shell reads from a file has
+// line breaks, which are white space in JSON.
 func (s Source) checkFlags() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Flags)) {
-		value, flag := s.Flags[name], setting{where: "--" + name}
-		isForbidden := func(r rune) bool {
-			return unicode.IsControl(r) && r != '\t' && !(name == "policy" && (r == '\n' || r == '\r'))
+		value := s.Flags[name]
+		if name == "policy" {
+			value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 		}
-		switch {
-		case len(value) > maxValue:
-			return flag.wrongUnseen("", "longer than %d bytes", maxValue)
-		case !utf8.ValidString(value) || strings.ContainsFunc(value, isForbidden):
-			return flag.wrongUnseen("", "holds a control character")
+		if err := checkForm(value, func() string { return "--" + name }); err != nil {
+			return err
 		}
 	}
 	return nil

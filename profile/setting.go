@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
@@ -34,6 +36,17 @@ func (s *settings) fail(err error) {
 type setting struct {
 	where string // "/home/me/.aws/config: [profile dev] daypass_duration", "--duration", "AWS_REGION"
 	value string // "" if it was not given
+}
+
+// checkForm refuses what no setting has for a value. where says where it was written.
+func checkForm(value string, where func() string) error {
+	switch {
+	case len(value) > maxValue:
+		return fault(where(), fmt.Sprintf("longer than %d bytes", maxValue), "")
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
+		return fault(where(), "holds a control character", "Type the value again; it may have been pasted with invisible characters.")
+	}
+	return nil
 }
 
 // get returns the value of a key that has a flag.

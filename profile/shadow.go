@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // What the SDKs read of a profile besides what daypass reads, for daypass doctor
@@ -24,22 +25,15 @@ func (c *Config) CredentialProcess(name string) string {
 	return c.sections[Section{Name: name}].lookup("credential_process", c.text.whole)
 }
 
-// Shadow is a section with keys that SDKs use instead of the profile's
-// credential_process, some or all of them.
-type Shadow struct {
-	Where string   // "/home/me/.aws/credentials: [dev]"
-	Keys  []string // sorted
-}
-
-// Shadows returns where keys get in the way of a profile's credential_process: in the
-// credentials file, which wins key by key over the config file, and in the profile
+// Shadows says which keys SDKs use instead of a profile's credential_process, some or all
+// of them, a line for each section as in "/home/me/.aws/credentials: [dev] has role_arn":
+// in the credentials file, which wins key by key over the config file, and in the profile
 // itself. The error is about the credentials file.
-func (c *Config) Shadows(name string) ([]Shadow, error) {
+func (c *Config) Shadows(name string) (shadows []string, err error) {
 	others := []string{ // credentials without credential_process, or not together with it
 		"aws_access_key_id", "aws_secret_access_key", "role_arn", "source_profile", "credential_source",
 		"web_identity_token_file", "sso_session", "sso_start_url", "login_session",
 	}
-	var shadows []Shadow
 	note := func(file *Config, s *section, keys ...string) {
 		var found []string
 		for _, e := range s.settings {
@@ -49,7 +43,7 @@ func (c *Config) Shadows(name string) ([]Shadow, error) {
 		}
 		if found != nil {
 			slices.Sort(found)
-			shadows = append(shadows, Shadow{file.place(s), found})
+			shadows = append(shadows, file.place(s)+" has "+strings.Join(found, ", "))
 		}
 	}
 	if path := c.src.awsFile("AWS_SHARED_CREDENTIALS_FILE", "credentials"); path != "" {

@@ -24,7 +24,7 @@ func TestCredentialProcess(t *testing.T) {
 	}
 }
 
-func shadowsOf(src Source) ([]Shadow, error) {
+func shadowsOf(src Source) ([]string, error) {
 	file, err := Open(src)
 	if err != nil {
 		return nil, err
@@ -41,12 +41,12 @@ func TestShadows(t *testing.T) {
 		{"nothing", config, "", nil},
 		{"keys of others", config, "[default]\naws_access_key_id = " + value + "\n[profile dev]\naws_access_key_id = " + value + "\n", nil},
 		{"stale keys", config, "[other]\nregion = x\n[dev]\naws_secret_access_key = " + value + "\nAWS_ACCESS_KEY_ID=" + value + "\n",
-			[]string{"credentials: [dev] aws_access_key_id,aws_secret_access_key"}},
-		{"another process", config, "[dev]\ncredential_process = /x\n", []string{"credentials: [dev] credential_process"}},
+			[]string{"credentials: [dev] has aws_access_key_id, aws_secret_access_key"}},
+		{"another process", config, "[dev]\ncredential_process = /x\n", []string{"credentials: [dev] has credential_process"}},
 		{"emptied keys", config, "[dev]\naws_access_key_id =\n", nil},
-		{"keys in the profile", config + "aws_access_key_id = " + value + "\n", "", []string{"config: [profile dev] aws_access_key_id"}},
+		{"keys in the profile", config + "aws_access_key_id = " + value + "\n", "", []string{"config: [profile dev] has aws_access_key_id"}},
 		{"single sign-on and a role besides", config + "sso_session = x\nrole_arn = y\n", "[dev]\naws_access_key_id = z\n",
-			[]string{"credentials: [dev] aws_access_key_id", "config: [profile dev] role_arn,sso_session"}},
+			[]string{"credentials: [dev] has aws_access_key_id", "config: [profile dev] has role_arn, sso_session"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := source(t, test.config, nil, nil)
@@ -58,7 +58,7 @@ func TestShadows(t *testing.T) {
 			var got []string
 			for _, s := range shadows {
 				folder := plain(filepath.Join(src.Home, ".aws") + string(filepath.Separator))
-				got = append(got, strings.TrimPrefix(s.Where, strings.Trim(folder, `"`))+" "+strings.Join(s.Keys, ","))
+				got = append(got, strings.TrimPrefix(s, strings.Trim(folder, `"`)))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("want -, got +:\n%s", diff)
@@ -77,7 +77,7 @@ func TestShadowsInAnotherCredentialsFile(t *testing.T) {
 	path := filepath.Join(src.Home, "mine")
 	put(t, path, "[dev]\naws_access_key_id = x\n", 0o600)
 	shadows, err := shadowsOf(src)
-	if err != nil || len(shadows) != 1 || !strings.HasPrefix(shadows[0].Where, plain(path)) {
+	if err != nil || len(shadows) != 1 || !strings.HasPrefix(shadows[0], plain(path)) {
 		t.Errorf("got %v, %v", shadows, err)
 	}
 	put(t, path, "[\ns3cret\n", 0o600)
