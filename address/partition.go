@@ -66,15 +66,6 @@ func PartitionNamed(name string) (p Partition, ok bool) {
 	return Partition{}, false
 }
 
-// PartitionNames returns the names of all partitions.
-func PartitionNames() []string {
-	var names []string
-	for _, p := range partitions() {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
 // PartitionOf returns the name of the partition that a region lies in. A prefix
 // that is not known is a new region of aws, as in the SDKs.
 func PartitionOf(region string) string {

@@ -86,7 +86,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 			return nil
 		}
 		if err == nil {
-			found, err = s.find(ctx, conn, item)
+			found, err = find(ctx, conn, item)
 		}
 		if err == nil {
 			err = call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret)
@@ -105,7 +105,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 func (s *secretService) Set(ctx context.Context, item, label string, value []byte) error {
 	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
 		var collection dbus.ObjectPath
-		found, err := s.find(ctx, conn, item)
+		found, err := find(ctx, conn, item)
 		if err == nil {
 			collection = dbus.ObjectPath(path.Dir(string(found[0])))
 		} else if err == ErrMiss {
@@ -132,7 +132,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 		bound = dialogBound // KeePassXC asks whether to delete
 	}
 	return s.talk(ctx, bound, func(ctx context.Context, conn *dbus.Conn) error {
-		found, err := s.find(ctx, conn, item)
+		found, err := find(ctx, conn, item)
 		for _, path := range found {
 			if err == nil {
 				err = complete(ctx, conn, call(ctx, conn, path, "Item.Delete"))
@@ -144,7 +144,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 
 func (s *secretService) List(ctx context.Context) (names []string, err error) {
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
-		unlocked, locked, err := s.search(ctx, conn, map[string]string{"service": service})
+		unlocked, locked, err := search(ctx, conn, map[string]string{"service": service})
 		for _, found := range append(unlocked, locked...) {
 			var has map[string]string
 			if property(ctx, conn, found, "Item", "Attributes", &has) == nil {
@@ -166,7 +166,7 @@ func (s *secretService) Unlock(ctx context.Context, items ...string) error {
 		}
 		var all, locked []dbus.ObjectPath
 		for i := 0; err == nil && i < len(items); i++ {
-			_, locked, err = s.search(ctx, conn, attributes(items[i]))
+			_, locked, err = search(ctx, conn, attributes(items[i]))
 			all = append(all, locked...)
 		}
 		if err != nil || len(all) == 0 {
@@ -241,8 +241,8 @@ func attributes(item string) map[string]string {
 
 // find returns where the item is, in one place normally: ErrMiss if it is missing,
 // but ErrConfirms or another lockedError if it is locked or may be.
-func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
-	found, locked, err := s.search(ctx, conn, attributes(item))
+func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
+	found, locked, err := search(ctx, conn, attributes(item))
 	if err == nil && len(locked) > 0 {
 		err = lockedError{errors.New("it is locked, and holds the record")}
 		if isUnlocked(ctx, conn, dbus.ObjectPath(path.Dir(string(locked[0])))) {
@@ -261,11 +261,11 @@ func (s *secretService) find(ctx context.Context, conn *dbus.Conn, item string) 
 // search does not ask a service whose collections are all locked, which is
 // errCollectionLocked: KeePassXC has its database unlocked before it answers. GNOME
 // Keyring always has one that is unlocked, for the session.
-func (s *secretService) search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
-	isOpen := func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) }
-	var all []dbus.ObjectPath
-	if !isOpen(s.defaultCollection()) && (property(ctx, conn, secretsPath, "Service", "Collections", &all) != nil || !slices.ContainsFunc(all, isOpen)) {
-		if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
+func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
+	if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
+		var all []dbus.ObjectPath
+		_ = property(ctx, conn, secretsPath, "Service", "Collections", &all)
+		if !slices.ContainsFunc(all, func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) }) {
 			return nil, nil, err
 		}
 	}

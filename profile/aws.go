@@ -16,19 +16,13 @@ import (
 func (p *Profile) readRole(own *settings) {
 	role := own.required("daypass_role_arn", "the role to assume, arn:aws:iam::ACCOUNT:role/NAME")
 	arn, ok := parseIAM(role.value, "role")
-	if !ok || !isAccount(arn.account) {
+	at, exists := address.PartitionNamed(arn.partition)
+	if !ok || !exists || !isAccount(arn.account) {
 		hint := ""
-		switch { // what people paste instead
-		case strings.Contains(role.value, ":assumed-role/"):
+		if strings.Contains(role.value, ":assumed-role/") { // what people paste instead
 			hint = "This names a session of a role; the role itself is arn:aws:iam::ACCOUNT:role/NAME."
-		case strings.Contains(role.value, "*"):
-			hint = "A role is named without wildcards."
 		}
 		own.fail(role.wrong(hint, "want the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME, the account in 12 digits"))
-	}
-	at, ok := address.PartitionNamed(arn.partition)
-	if !ok {
-		own.fail(role.wrong("", "there is no partition %s; want one of %s", shown(arn.partition), strings.Join(address.PartitionNames(), ", ")))
 	}
 	p.RoleARN, p.AccountID, p.RoleName, p.Partition = role.value, arn.account, arn.name, arn.partition
 	most, want := p.mostDuration()

@@ -94,18 +94,6 @@ func (c *Config) CompanyIDPNames() []string {
 	return c.company.IDPNames()
 }
 
-// companySettings is what the company's file says of a login, nil for nothing.
-func (c *Config) companySettings(name string) (*settings, error) {
-	if c.company == nil {
-		return nil, nil
-	}
-	s, err := c.company.find(Section{IDP: true, Name: name})
-	if s == nil || err != nil {
-		return nil, err
-	}
-	return c.company.read(s)
-}
-
 // under lays the company's settings of the same login, nil for none, under a
 // person's own. A login that the person has moved to another issuer does not get
 // the company's client secret.

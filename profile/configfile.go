@@ -245,7 +245,20 @@ func (s *section) lookup(key string, read func(entry) string) string {
 	return ""
 }
 
-// read returns the settings of a section that is in use.
+// settingsOf returns the settings of a section that is in use, nil if c, which may be
+// nil, does not have it.
+func (c *Config) settingsOf(id Section) (*settings, error) {
+	if c == nil {
+		return nil, nil
+	}
+	s, err := c.find(id)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	return c.read(s)
+}
+
+// read returns the settings of a section.
 func (c *Config) read(s *section) (*settings, error) {
 	known, values, seen := keysOf(s.IDP), map[string]string{}, map[string]bool{}
 	for _, e := range s.settings {
@@ -273,7 +286,7 @@ func (c *Config) read(s *section) (*settings, error) {
 		}
 		values[name] = value
 	}
-	return &settings{src: c.src, exposed: c.exposed, place: c.place(s), values: values}, nil
+	return &settings{src: c.src, file: plain(c.path), exposed: c.exposed, place: c.place(s), values: values}, nil
 }
 
 // Names returns the profiles that have daypass_idp or daypass_role_arn, in the

@@ -43,12 +43,10 @@ func (s *settings) idp(name string) (IDP, error) {
 		s.fail(clientSecret.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
 	}
 	if keys := s.companyKeys(); len(keys) > 0 {
-		file, _, _ := strings.Cut(s.company.place, ": [")
-		idp.Company = strings.Join(keys, ", ") + " from " + file
+		idp.Company = strings.Join(keys, ", ") + " from " + s.company.file
 	}
 	if s.exposed && s.values["client_secret"] != "" {
-		file, _, _ := strings.Cut(s.place, ": [")
-		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", file))
+		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", s.file))
 	}
 	if source != "" {
 		s.noneOf("source", source, "client_id", "client_secret", "flow", "redirect_uri", "scopes", "extra_params", "device_authorization_endpoint", "prompt", "browser_command")

@@ -174,46 +174,43 @@ func (c *Config) LoadIDP(name string) (IDP, error) {
 
 // loadIDP returns the login of that name; without one, what the flags say.
 func (c *Config) loadIDP(named setting) (IDP, error) {
-	own := &settings{src: c.src}
-	if named.value != "" {
-		s, err := c.find(Section{IDP: true, Name: named.value})
-		var company *settings
-		if err == nil {
-			company, err = c.companySettings(named.value)
-		}
-		if err == nil && s == nil && company == nil {
-			hint := "Write the section, or set it up: daypass configure"
-			if names := c.IDPNames(); len(names) > 0 {
-				hint = "Correct the name, or write the section. There are: " + listed(names) + "."
-			}
-			err = named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(named.value), plain(c.path))
-		}
-		if err == nil && s != nil {
-			own, err = c.read(s)
-		}
-		if err != nil {
-			return IDP{}, err
-		}
-		own.under(company)
+	if named.value == "" {
+		return (&settings{src: c.src}).idp("")
 	}
-	return own.idp(named.value)
+	id := Section{IDP: true, Name: named.value}
+	own, err := c.settingsOf(id)
+	if err != nil {
+		return IDP{}, err
+	}
+	company, err := c.company.settingsOf(id)
+	switch {
+	case err != nil:
+		return IDP{}, err
+	case own == nil && company == nil:
+		hint := "Write the section, or set it up: daypass configure"
+		if names := c.IDPNames(); len(names) > 0 {
+			hint = "Correct the name, or write the section. There are: " + listed(names) + "."
+		}
+		return IDP{}, named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(id.Name), plain(c.path))
+	case own == nil:
+		own = &settings{src: c.src}
+	}
+	own.under(company)
+	return own.idp(id.Name)
 }
 
 // profileSettings returns the section of a profile that was asked for by name.
 func (c *Config) profileSettings(name string) (*settings, error) {
-	s, err := c.find(Section{Name: name})
+	own, err := c.settingsOf(Section{Name: name})
 	if err != nil {
 		return nil, err
 	}
-	if s == nil {
+	if own == nil {
 		return nil, c.noProfile(name)
 	}
-	own, err := c.read(s)
-	if err != nil {
-		return nil, err
-	}
+	s := c.sections[Section{Name: name}]
 	if hub := c.value(s, "source_profile"); hub != "" && own.values["daypass_idp"]+own.values["daypass_source_profile"] == "" && !c.src.saysLogin() && !c.src.given("idp") {
-		return nil, fault(c.place(s), "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves. Or let daypass do it, with the two lines "+
+		return nil, fault(own.place, "this profile gets its role through source_profile = "+plain(hub), "Use --profile "+plain(hub)+": SDKs assume the other role by themselves. Or let daypass do it, with the two lines "+
 			"daypass_source_profile = "+plain(hub)+" and daypass_role_arn = "+plain(c.value(s, "role_arn"))+".")
 	}
 	return own, checkOwnLine(name, own.inFile("credential_process"))

@@ -19,7 +19,8 @@ import (
 // first fault that they meet, as bufio.Scanner does.
 type settings struct {
 	src     Source
-	exposed bool              // other users can read the file
+	file    string            // its path, as errors have it
+	exposed bool              // other users can read it
 	place   string            // "/home/me/.aws/config: [profile dev]"; "" if there is no section
 	values  map[string]string // by key
 	company *settings         // what the company's file says of the same login, or nil

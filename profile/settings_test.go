@@ -100,7 +100,6 @@ func TestFaults(t *testing.T) {
 		"name with a space in the login": {strings.Replace(strings.Replace(config, inIDP, "[daypass-idp my corp]", 1), "= corp", "= my corp", 1),
 			[]string{"[daypass-idp my corp]", "Rename it"}},
 		"role, session":        {instead("daypass_role_arn", "daypass_role_arn = arn:aws:sts::111122223333:assumed-role/a/b"), []string{"session of a role"}},
-		"role, wildcard":       {instead("daypass_role_arn", "daypass_role_arn = arn:aws:iam::111122223333:role/*"), []string{"without wildcards"}},
 		"duration, fraction":   {with(inProfile, "daypass_duration = 15m0.5s"), []string{"whole seconds"}},
 		"session name, closed": {with(inProfile, "daypass_session_name = email}"), []string{"{claim}"}},
 		"session name, nested": {with(inProfile, "daypass_session_name = {a{b}}"), []string{"{claim}"}},
