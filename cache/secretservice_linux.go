@@ -26,6 +26,7 @@ import (
 const (
 	secretsName = "org.freedesktop.secrets"
 	secretsPath = dbus.ObjectPath("/org/freedesktop/secrets")
+	homePath    = secretsPath + "/aliases/default" // the collection where new items go
 	secretAPI   = "org.freedesktop.Secret." // begins the names of interfaces
 )
 
@@ -44,8 +45,7 @@ type secretService struct {
 	runtimeDir string        // where systemd puts the socket of the user's session bus
 	read       time.Duration // what a read may take
 	mu         sync.Mutex
-	conn       *dbus.Conn      // dialed when first needed, then kept
-	home       dbus.ObjectPath // the default collection when conn was dialed, "/" for none
+	conn       *dbus.Conn // dialed when first needed, then kept
 }
 
 // sessionSecret is the specification's structure Secret.
@@ -79,7 +79,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 		// The usual place first: that asks a service for nothing for which it may raise a
 		// dialog, see search.
 		var found []dbus.ObjectPath
-		_ = call(ctx, conn, s.defaultCollection(), "Collection.SearchItems", attributes(item)).Store(&found)
+		_ = call(ctx, conn, homePath, "Collection.SearchItems", attributes(item)).Store(&found)
 		session, err := opened()
 		if err == nil && len(found) > 0 && call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) == nil {
 			value = secret.Value
@@ -286,13 +286,6 @@ func openSession(ctx context.Context, conn *dbus.Conn) func() (dbus.ObjectPath, 
 	}
 }
 
-// defaultCollection is where new items went when the connection was made.
-func (s *secretService) defaultCollection() dbus.ObjectPath {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.home
-}
-
 // unlockedHome returns the collection where new items go. One that is locked is
 // errCollectionLocked.
 func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectPath, err error) {
@@ -364,7 +357,7 @@ func (s *secretService) connect(ctx context.Context) (*dbus.Conn, error) {
 	// caller before it has noted who calls. A session that is opened or a property
 	// that is read that way makes it abort, with everybody's keyring open in it
 	// (https://github.com/basecamp/hey-cli/issues/352); this call does no harm.
-	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Store(&s.home)
+	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Err
 }
 
 // socket returns where the session bus listens, in the form of package net, or "".
