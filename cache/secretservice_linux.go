@@ -27,7 +27,7 @@ const (
 	secretsName = "org.freedesktop.secrets"
 	secretsPath = dbus.ObjectPath("/org/freedesktop/secrets")
 	homePath    = secretsPath + "/aliases/default" // the collection where new items go
-	secretAPI   = "org.freedesktop.Secret." // begins the names of interfaces
+	secretAPI   = "org.freedesktop.Secret."        // begins the names of interfaces
 )
 
 var (

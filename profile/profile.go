@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -160,6 +161,30 @@ func (c *Config) Load(name string) (Profile, error) {
 	}
 	p.readRole(own)
 	return p, own.err
+}
+
+// Choose returns the profile that a person means with -p or without it: the name
+// if there is one, else AWS_PROFILE, else "default" if it is set up for daypass,
+// else the only profile that is. It returns "" if the flags say everything. Not
+// for credential_process, see [Config.Load].
+func (c *Config) Choose(name string) (string, error) {
+	if name != "" || c.src.complete() {
+		return name, nil
+	}
+	if fromEnv := c.src.getenv("AWS_PROFILE"); fromEnv != "" {
+		return fromEnv, nil
+	}
+	names := c.Names()
+	switch {
+	case slices.Contains(names, "default"):
+		return "default", nil
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", failure.New(failure.ExitUsage, nil,
+			fmt.Sprintf("no profile in %s uses daypass.", plain(c.path)), "Set one up: daypass configure")
+	}
+	return "", setting{where: "--profile"}.missing(fmt.Sprintf("one of %d profiles", len(names)), "Profiles set up for daypass: "+listed(names)+".")
 }
 
 // LoadIDP returns the settings of the section [daypass-idp NAME], for commands

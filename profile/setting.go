@@ -197,6 +197,19 @@ func plain(text string) string {
 	return text
 }
 
+// listed is a list of names for a person, cut where it becomes long.
+func listed(names []string) string {
+	const most = 12
+	var shown []string
+	for _, name := range names[:min(most, len(names))] {
+		shown = append(shown, plain(name))
+	}
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), more)
+	}
+	return strings.Join(shown, ", ")
+}
+
 // bare is the cause of an error of the file system, without the path: that is named
 // before it, and may be of a temporary file.
 func bare(err error) error {

@@ -2,6 +2,8 @@ package profile
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -51,3 +53,7 @@ func checkOwner(path string, folder bool) error {
 // deleteChild is FILE_DELETE_CHILD, of a folder
 // (https://learn.microsoft.com/en-us/windows/win32/fileio/file-access-rights-constants).
 const deleteChild = 0x40
+
+// keepOwner does nothing: a new file has the owner and the rights that its folder
+// hands down.
+func keepOwner(*os.File, fs.FileInfo) error { return nil }
