@@ -143,22 +143,3 @@ func TestReadsAsBotocore(t *testing.T) {
 		})
 	}
 }
-
-// Files that botocore refuses whole, the one with a zero byte excepted. daypass
-// refuses what is twice only where it is in use.
-func TestRefusesAsBotocore(t *testing.T) {
-	for _, text := range []string{
-		"[profile dev]\nk = 1\n[profile dev]\nj = 2\n",
-		"[profile dev]\nregion = a\nregion = a\n",
-		"[profile dev]\nregion =\nregion = a\n",
-		"[profile dev]\nregion = a\nREGION = b\n",
-		"[profile dev\nregion = a\n",
-		"[]\nregion = a\n",
-		"[profile dev]\nregion = \xff\n",
-		"\xff\xfe[\x00p\x00",
-		"[profile dev]\nregion = a\x00b\n",
-	} {
-		_, err := load(t, text, "dev", nil, nil)
-		wantError(t, err)
-	}
-}
