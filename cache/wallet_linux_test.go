@@ -23,7 +23,6 @@ type walletService struct {
 	mu         sync.Mutex
 	locked     bool // the collection
 	itemLocked bool // the item in it: KeePassXC can ask for each
-	asks       bool // each write needs a prompt, as with KeePassXC
 	collection dbus.ObjectPath
 	item       []byte // as CreateItem has given it
 	locksLate  bool   // the item, once it was found
@@ -98,9 +97,6 @@ func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.
 func (w *walletService) createItem(collection dbus.ObjectPath) any {
 	return func(_ map[string]dbus.Variant, secret sessionSecret, _ bool) (item, prompt dbus.ObjectPath, _ *dbus.Error) {
 		defer w.called("CreateItem in " + string(collection))()
-		if w.asks {
-			return "/", promptPath, nil
-		}
 		w.item, w.collection = secret.Value, collection
 		return walletPath + "/1", "/", nil
 	}
@@ -108,9 +104,6 @@ func (w *walletService) createItem(collection dbus.ObjectPath) any {
 
 func (w *walletService) delete() (dbus.ObjectPath, *dbus.Error) {
 	defer w.called("Delete")()
-	if w.asks {
-		return promptPath, nil
-	}
 	w.item = nil
 	return "/", nil
 }
@@ -239,40 +232,6 @@ func TestUnlockDialog(t *testing.T) {
 			t.Errorf("%+v: after: %q, %v", tt, got, err)
 		}
 		wallet.wantPrompts(t, tt.prompts)
-	}
-}
-
-// A service may want to be prompted before it writes. It is, as long as that does
-// not ask for the keyring's password.
-func TestWritePrompt(t *testing.T) {
-	for _, tt := range []struct {
-		answer  string
-		locked  bool
-		want    error
-		prompts int
-	}{
-		{answer: "yes", prompts: 1},
-		{answer: "no", want: ErrDismissed, prompts: 1},
-		{answer: "", want: ErrUnanswered, prompts: 1},
-		{answer: "yes", locked: true, want: errCollectionLocked},
-	} {
-		wallet := startWallet(t, tt.answer)
-		t.Setenv("DISPLAY", ":0")
-		s := desktopService(t)
-		for call, f := range map[string]func(context.Context) error{
-			"set":    func(ctx context.Context) error { return s.Set(ctx, "k", "label", []byte("v")) },
-			"remove": func(ctx context.Context) error { return s.Remove(ctx, "k") },
-		} {
-			wallet.with(func() { wallet.asks, wallet.locked = true, tt.locked })
-			ctx, cancel := patience(t, tt.want)
-			err := f(ctx)
-			cancel()
-			var unreachable *UnreachableError
-			if !errors.Is(err, tt.want) || tt.want != nil && (!errors.As(err, &unreachable) || unreachable.Locked != tt.locked) {
-				t.Errorf("%s, answer %q: %v, want %v", call, tt.answer, err, tt.want)
-			}
-			wallet.wantPrompts(t, tt.prompts)
-		}
 	}
 }
 
