@@ -124,8 +124,8 @@ func open(src Source, needed bool) (*Config, error) {
 // Load returns the settings of the profile of that name, which is what --profile
 // says. AWS_PROFILE is not looked at: it may name another profile than the one
 // whose credential_process we are (see [Config.Choose]). The name may be "" if
-// the flags say the role and the login; a profile of which they do need not be in the
-// file. Every error is a [*failure.Error] with [failure.ExitUsage].
+// the flags say the role and the login; if the file has no sections then, it may be any
+// name. Every error is a [*failure.Error] with [failure.ExitUsage].
 func (c *Config) Load(name string) (Profile, error) {
 	if err := c.src.checkFlags(); err != nil {
 		return Profile{}, err
@@ -264,10 +264,15 @@ func checkOwnLine(own string, line setting) error {
 	}
 	named := own
 	for i, word := range words {
-		if value, assigned := strings.CutPrefix(word, "--profile="); assigned {
+		value, long := strings.CutPrefix(word, "--profile=")
+		short, isShort := strings.CutPrefix(word, "-p")
+		switch {
+		case long:
 			named = value
-		} else if (word == "--profile" || word == "-p") && i+1 < len(words) {
+		case (word == "--profile" || word == "-p") && i+1 < len(words):
 			named = words[i+1]
+		case isShort && short != "": // -p=NAME, -pNAME
+			named = strings.TrimPrefix(short, "=")
 		}
 	}
 	if named == own {
