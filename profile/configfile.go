@@ -230,15 +230,12 @@ func (c *Config) place(s *section) string {
 	return plain(c.path) + ": " + plain("["+s.header+"]")
 }
 
-// value returns what a section, which need not be in use, says in one key.
-func (c *Config) value(s *section, key string) string { return s.lookup(key, c.text.value) }
-
-// lookup returns a setting as read reads it; "" if it is missing, or the section nil.
-func (s *section) lookup(key string, read func(entry) string) string {
+// value returns what a section says in one key. It need not be in use, nor be there.
+func (c *Config) value(s *section, key string) string {
 	if s != nil {
 		for _, e := range s.settings {
 			if e.key == key {
-				return read(e)
+				return c.text.value(e)
 			}
 		}
 	}

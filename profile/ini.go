@@ -90,9 +90,10 @@ func cutSetting(line string) (key, value string, found bool) {
 }
 
 // value is the value of a setting as [Load] reads it. That of support is whole, for
-// " #" begins the name of a channel there.
+// " #" begins the name of a channel there, and that of credential_process is as the AWS
+// CLI reads it.
 func (d *document) value(e entry) string {
-	if e.key == "support" {
+	if e.key == "support" || e.key == "credential_process" {
 		return d.whole(e)
 	}
 	return cutComment(d.whole(e))

@@ -22,7 +22,7 @@ func (c *Config) Region(name string) string {
 // CredentialProcess returns the profile's credential_process line as the AWS CLI
 // reads it, with what looks like a comment at its end; "" if there is none.
 func (c *Config) CredentialProcess(name string) string {
-	return c.sections[Section{Name: name}].lookup("credential_process", c.text.whole)
+	return c.value(c.sections[Section{Name: name}], "credential_process")
 }
 
 // Shadows says which keys SDKs use instead of a profile's credential_process, some or all
