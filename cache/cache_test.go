@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,6 +12,22 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// wantUnreadable checks the kind of an error, and that part is in its text.
+func wantUnreadable(t *testing.T, what string, err error, part string) {
+	t.Helper()
+	if _, ok := errors.AsType[*UnreadableError](err); !ok || !strings.Contains(err.Error(), part) {
+		t.Errorf("%s: %v, want an UnreadableError with %q", what, err, part)
+	}
+}
+
+// wantUnreachable is wantUnreadable for the other kind, Locked or not.
+func wantUnreachable(t *testing.T, what string, err error, locked bool, part string) {
+	t.Helper()
+	if out, ok := errors.AsType[*UnreachableError](err); !ok || out.Locked != locked || !strings.Contains(err.Error(), part) {
+		t.Errorf("%s: %v, want an UnreachableError, locked %v, with %q", what, err, locked, part)
 	}
 }
 

@@ -25,10 +25,8 @@ func TestStateFile(t *testing.T) {
 	if _, err := ReadFile(dir, "other.json", 100); !errors.Is(err, ErrMiss) {
 		t.Errorf("no file: %v, want ErrMiss", err)
 	}
-	var unreadable *UnreadableError
-	if _, err := ReadFile(dir, "index.json", 11); !errors.As(err, &unreadable) || !strings.Contains(err.Error(), "larger than 11 bytes") {
-		t.Errorf("too large: %v, want an UnreadableError", err)
-	}
+	_, err := ReadFile(dir, "index.json", 11)
+	wantUnreadable(t, "too large", err, "larger than 11 bytes")
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("the folder holds %v, %v, want one file", entries, err)

@@ -64,10 +64,8 @@ func TestGoKeyring(t *testing.T) {
 	}
 	chunk := mockItems(t, "k")[2]
 	must(t, keyring.Delete(service, chunk))
-	var unreadable *UnreadableError
-	if _, err := k.Get(t.Context(), "k"); !errors.As(err, &unreadable) {
-		t.Errorf("without %s: %v, want an UnreadableError", chunk, err)
-	}
+	_, err := k.Get(t.Context(), "k")
+	wantUnreadable(t, "without "+chunk, err, "")
 }
 
 // A writer that died at any moment leaves the old value, or the new one, and
@@ -103,10 +101,7 @@ func TestGoKeyringFails(t *testing.T) {
 	k := mockKeyring(cause)
 	_, getErr := k.Get(t.Context(), "k")
 	for _, err := range []error{getErr, k.Set(t.Context(), "k", "", nil), k.Remove(t.Context(), "k")} {
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) || unreachable.Locked || !errors.Is(err, cause) || errors.Is(err, ErrMiss) {
-			t.Errorf("got %v, want an UnreachableError around %v", err, cause)
-		}
+		wantUnreachable(t, "failing keyring", err, false, cause.Error())
 	}
 }
 
@@ -161,10 +156,6 @@ func TestSecurityRefused(t *testing.T) {
 	}
 	for status, want := range map[int]bool{1: false, 36: true, 44: false, 51: true, 128: true} {
 		exit := exec.Command("sh", "-c", fmt.Sprintf("exit %d", status)).Run()
-		err := goKeyring{}.call(t.Context(), func() error { return exit })
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) || unreachable.Locked != want {
-			t.Errorf("exit status %d: %v, want Locked %v", status, err, want)
-		}
+		wantUnreachable(t, "security", goKeyring{}.call(t.Context(), func() error { return exit }), want, fmt.Sprint("exit status ", status))
 	}
 }

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,10 +40,8 @@ func TestSeal(t *testing.T) {
 	// What the next person must not read goes with the key; notes stay.
 	next, err := l.NewKey(t.Context())
 	must(t, err)
-	var unreadable *UnreadableError
-	if _, err := l.Unseal(next, "role-b"); !errors.As(err, &unreadable) {
-		t.Errorf("sealed under the old key: %v, want an UnreadableError", err)
-	}
+	_, err = l.Unseal(next, "role-b")
+	wantUnreadable(t, "sealed under the old key", err, "")
 	if _, err := ReadFile(l.Dir(), "note.json", 10); err != nil {
 		t.Errorf("note: %v", err)
 	}
@@ -63,9 +60,8 @@ func TestUnsealRefuses(t *testing.T) {
 	refused := func(what string, k Key, name string) {
 		t.Helper()
 		got, err := l.Unseal(k, name)
-		var unreadable *UnreadableError
-		if !errors.As(err, &unreadable) || got != nil || unreadable.Where != path(name) {
-			t.Errorf("%s: %q, %v, want an UnreadableError", what, got, err)
+		if wantUnreadable(t, what, err, path(name)); got != nil {
+			t.Errorf("%s: %q", what, got)
 		}
 	}
 	refused("another key", newKey(), "role")

@@ -25,8 +25,8 @@ func serviceAt(t *testing.T, address string) *secretService {
 	return s
 }
 
-// wantUnreachable checks every call, since each can be a process's first.
-func wantUnreachable(t *testing.T, s *secretService, locked bool, cause string) {
+// noService checks every call, since each can be a process's first.
+func noService(t *testing.T, s *secretService, cause string) {
 	t.Helper()
 	_, getErr := s.Get(t.Context(), "k")
 	for call, err := range map[string]error{
@@ -35,18 +35,15 @@ func wantUnreachable(t *testing.T, s *secretService, locked bool, cause string) 
 		"remove": s.Remove(t.Context(), "k"),
 		"unlock": s.Unlock(t.Context(), "k"),
 	} {
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) || unreachable.Locked != locked || unreachable.Where != "Secret Service" || !strings.Contains(err.Error(), cause) {
-			t.Errorf("%s: %v, want an UnreachableError, locked %v, with %q", call, err, locked, cause)
-		}
+		wantUnreachable(t, call, err, false, "Secret Service cannot be used: "+cause)
 	}
 }
 
 func TestNoSessionBus(t *testing.T) {
 	for _, address := range []string{"", "autolaunch:", "unix:runtime=yes", "autolaunch:scope=user", "disabled:", "tcp:host=localhost,port=1", "nonsense", "unix:", ";;"} {
-		wantUnreachable(t, serviceAt(t, address), false, errNoBus.Error())
+		noService(t, serviceAt(t, address), errNoBus.Error())
 	}
-	wantUnreachable(t, serviceAt(t, "unix:path=/nonexistent/bus"), false, "no such file")
+	noService(t, serviceAt(t, "unix:path=/nonexistent/bus"), "dial unix /nonexistent/bus: connect: no such file")
 }
 
 func TestSocket(t *testing.T) {
@@ -106,7 +103,7 @@ func TestRubbishBus(t *testing.T) {
 			_, _ = io.CopyN(io.Discard, conn, 1)
 			conn.Close()
 		})
-		wantUnreachable(t, serviceAt(t, address), false, "Secret Service cannot be used")
+		noService(t, serviceAt(t, address), "")
 	}
 }
 
@@ -202,7 +199,7 @@ func TestForeignBus(t *testing.T) {
 		}
 	}()
 	address := "unix:abstract=" + strings.TrimPrefix(listener.Addr().String(), "@")
-	wantUnreachable(t, serviceAt(t, address), false, errNoBus.Error()+": the one that is found belongs to user id 12345")
+	noService(t, serviceAt(t, address), errNoBus.Error()+": the one that is found belongs to user id 12345")
 	for range cap(heard) {
 		if n := <-heard; n != 0 {
 			t.Errorf("it was sent %d bytes", n)
@@ -221,10 +218,7 @@ func TestSilentBus(t *testing.T) {
 	defer cancel()
 	_, getErr := s.Get(ctx, "k")
 	for _, err := range []error{getErr, s.Set(ctx, "k", "label", nil), s.Remove(ctx, "k")} {
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) || unreachable.Locked || !strings.Contains(err.Error(), "no answer within") {
-			t.Errorf("%v, want an UnreachableError that names the time", err)
-		}
+		wantUnreachable(t, "silent bus", err, false, "no answer within")
 	}
 	for range 2 { // the third call came too late to connect at all
 		select {

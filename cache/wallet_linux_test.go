@@ -223,9 +223,8 @@ func TestUnlockDialog(t *testing.T) {
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%+v: unlock: %v, want %v", tt, err, tt.want)
 		}
-		var unreachable *UnreachableError
-		if tt.want != nil && (!errors.As(err, &unreachable) || !unreachable.Locked) {
-			t.Errorf("%+v: unlock: %v, want Locked", tt, err)
+		if tt.want != nil {
+			wantUnreachable(t, "unlock", err, true, "")
 		}
 		got, err := s.Get(t.Context(), "k")
 		if tt.want == nil && (err != nil || string(got) != "the record") || tt.want != nil && !errors.Is(err, before) {
@@ -277,8 +276,6 @@ func TestFirstCall(t *testing.T) {
 	}
 	// The service locks the item between the search and the read.
 	wallet.with(func() { wallet.locksLate = true })
-	var unreachable *UnreachableError
-	if _, err := desktopService(t).Get(t.Context(), "k"); !errors.As(err, &unreachable) || !unreachable.Locked {
-		t.Errorf("got %v, want Locked", err)
-	}
+	_, err := desktopService(t).Get(t.Context(), "k")
+	wantUnreachable(t, "locked late", err, true, "")
 }
