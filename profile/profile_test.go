@@ -126,7 +126,7 @@ extra_params = resource=a&resource=b&organization=o%20p
 device_authorization_endpoint = https://gitlab.example/oauth/authorize_device?x=1
 storage = file
 prompt = never
-browser_command = firefox -P "{profile}" {url}
+browser_command = ~/bin/firefox -P "{profile}" {url}
 ca_bundle = ~/corp.pem
 process_timeout = 20
 support = Ask #it-help, room 7
@@ -135,10 +135,11 @@ support = Ask #it-help, room 7
 		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example",
 	}, nil)
 	must(t, err)
-	if !filepath.IsAbs(got.IDP.CABundle) || filepath.Base(got.IDP.CABundle) != "corp.pem" {
-		t.Errorf("CABundle = %q", got.IDP.CABundle)
+	browser := got.IDP.BrowserCommand[0]
+	if !filepath.IsAbs(got.IDP.CABundle) || filepath.Base(got.IDP.CABundle) != "corp.pem" || !filepath.IsAbs(browser) || filepath.Base(browser) != "firefox" {
+		t.Errorf("CABundle = %q, browser %q", got.IDP.CABundle, browser)
 	}
-	got.IDP.CABundle = ""
+	got.IDP.CABundle, got.IDP.BrowserCommand[0] = "", "firefox"
 	compare(t, Profile{
 		Name: "deploy",
 		IDP: IDP{

@@ -1,14 +1,9 @@
 package profile
 
 import (
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // with is config with lines added to a section.
@@ -272,15 +267,6 @@ func TestCheckBrowserCommand(t *testing.T) {
 	}
 }
 
-func TestBrowserCommandInTheHome(t *testing.T) {
-	src := source(t, with(inIDP, "browser_command = ~/bin/open --as={profile} {url_encoded}"), nil, nil)
-	p, err := Load(src, "dev")
-	want := []string{filepath.Join(src.Home, "bin", "open"), "--as={profile}", "{url_encoded}"}
-	if diff := cmp.Diff(want, p.IDP.BrowserCommand); diff != "" || err != nil {
-		t.Errorf("%v, (-want +got)\n%s", err, diff)
-	}
-}
-
 // A name with a space works as botocore reads it, and is refused as it does not.
 func TestNameWithASpace(t *testing.T) {
 	text := strings.Replace(instead("credential_process", ""), inProfile, "[profile \"my dev\"]", 1)
@@ -296,20 +282,6 @@ func TestNameWithASpace(t *testing.T) {
 	}
 	_, err = load(t, strings.ReplaceAll(text, `"`, ""), "dev", nil, nil)
 	wantError(t, err, "[daypass-idp two words]", "Rename it", `[daypass-idp "two words"]`)
-}
-
-func TestClientSecretThatOthersCanRead(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		return // its modes say nothing of that
-	}
-	src := source(t, with(inIDP, "client_secret = hunter2"), nil, nil)
-	for mode, want := range map[os.FileMode]int{0o600: 0, 0o644: 1, 0o640: 1} {
-		must(t, os.Chmod(src.ConfigFile(), mode))
-		p, err := Load(src, "dev")
-		if err != nil || len(p.IDP.Warnings) != want || strings.Contains(strings.Join(p.IDP.Warnings, ""), "hunter2") {
-			t.Errorf("mode %v: %q, %v", mode, p.IDP.Warnings, err)
-		}
-	}
 }
 
 func TestProblemNamesTheLine(t *testing.T) {
