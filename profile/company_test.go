@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/daypass/daypass/secret"
 )
 
 // company is a Source with a config file and a company's file in a folder of its own.
@@ -120,17 +118,6 @@ func TestCompanyFileRefused(t *testing.T) {
 	src.Getenv = func(name string) string { return map[string]string{companyVariable: "config"}[name] }
 	_, err := Open(src)
 	wantError(t, err, `DAYPASS_SYSTEM_CONFIG "config": want an absolute path`)
-}
-
-// A profile that uses the company's login needs no section of its own.
-func TestEditBesideTheCompanys(t *testing.T) {
-	src, _ := company(t, "", companys)
-	c, err := OpenToEdit(src)
-	must(t, err)
-	text, _, err := c.Edit(Compose("dev", "/x/daypass process --profile dev", map[string]string{"idp": "corp", "role-arn": "arn:aws:iam::111122223333:role/dev"}, secret.String{}))
-	if err != nil || strings.Contains(string(text), "daypass-idp") || !strings.Contains(string(text), "daypass_idp = corp") {
-		t.Errorf("%s, %v", text, err)
-	}
 }
 
 func asRoot(t *testing.T) {

@@ -6,6 +6,7 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,11 +88,8 @@ type Source struct {
 // STSRegion returns the region of STS and of the console: the profile's, else the
 // default of its partition.
 func (p Profile) STSRegion() string {
-	if p.Region != "" {
-		return p.Region
-	}
 	at, _ := address.PartitionNamed(p.Partition)
-	return at.DefaultRegion
+	return cmp.Or(p.Region, at.DefaultRegion)
 }
 
 // Load returns the settings of one profile, see [Config.Load]. A name of "" needs

@@ -271,20 +271,6 @@ func TestFlagsAreEnough(t *testing.T) {
 	}
 }
 
-// [default] and [profile default] are one profile; of both, the later one counts.
-// The readings are those of botocore 1.43.11.
-func TestDefaultProfile(t *testing.T) {
-	const idp = "[daypass-idp corp]\nissuer = https://a.example\nclient_id = c\n"
-	one := "[default]\ndaypass_idp = corp\ndaypass_role_arn = arn:aws:iam::111122223333:role/one\n"
-	two := "[profile default]\ndaypass_idp = corp\ndaypass_role_arn = arn:aws:iam::111122223333:role/two\n"
-	for text, want := range map[string]string{one: "one", two: "two", one + two: "two", two + one: "one"} {
-		p, err := load(t, idp+text, "default", nil, nil)
-		if err != nil || p.RoleName != want {
-			t.Errorf("%q: role %q, %v; want %q", text, p.RoleName, err, want)
-		}
-	}
-}
-
 func TestLoadIDP(t *testing.T) {
 	src := source(t, config+"client = unknown here, but not in use\n", nil, map[string]string{"prompt": "never"})
 	idp, err := LoadIDP(src, "corp")

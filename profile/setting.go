@@ -130,10 +130,8 @@ func (s *settings) url(got setting, query bool) string {
 	switch err := address.Check(got.value, true); {
 	case err != nil:
 		s.fail(got.wrongUnseen("", "%v", err))
-	case strings.Contains(got.value, "#"):
-		s.fail(got.wrong("", "want a URL without fragment (#)"))
-	case !query && strings.Contains(got.value, "?"):
-		s.fail(got.wrong("", "want a URL without query (?)"))
+	case strings.Contains(got.value, "#") || !query && strings.Contains(got.value, "?"):
+		s.fail(got.wrong("", "want a URL without a query (?) or fragment (#)"))
 	}
 	return got.value
 }

@@ -8,22 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCredentialProcess(t *testing.T) {
-	for text, want := range map[string]string{
-		config: "/usr/local/bin/daypass process --profile dev",
-		"[profile dev]\n[profile other]\ncredential_process = /x\n":                         "",
-		"[profile dev]\ncredential_process = \"/x y\" process # mine\n":                     `"/x y" process # mine`,
-		"[profile dev]\ncredential_process = /x\n[profile 'dev']\ncredential_process: /y\n": "/y",
-		"[profile dev]\ns3 =\n  credential_process = /x\n":                                  "",
-	} {
-		file, err := Open(source(t, text, nil, nil))
-		must(t, err)
-		if got := file.CredentialProcess("dev"); got != want {
-			t.Errorf("%q: got %q; want %q", text, got, want)
-		}
-	}
-}
-
 func shadowsOf(src Source) ([]string, error) {
 	file, err := Open(src)
 	if err != nil {
