@@ -74,46 +74,33 @@ func sessionBus(t testing.TB) *dbus.Conn {
 }
 
 // startDaemon runs gnome-keyring with the login keyring unlocked, and made on the
-// first start, in the place of whichever daemon is on the bus. What its shell does
-// before is in before. If none runs, the bus starts one as soon as one is asked for,
-// and that one knows no password.
+// first start, in the place of whichever daemon is on the bus: if none runs, the bus
+// starts one that knows no password. What its shell does before is in before.
 func (d *desktop) startDaemon(t testing.TB, before string) {
 	t.Helper()
-	d.endDaemon(t)
+	conn := sessionBus(t)
+	defer conn.Close()
+	await := func(there bool) {
+		for range 3000 {
+			var owned bool
+			must(t, conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned))
+			if owned == there {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Fatalf("gnome-keyring-daemon on the bus: %v, want %v", !there, there)
+	}
+	var pid uint32
+	if conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid) == nil {
+		must(t, syscall.Kill(int(pid), syscall.SIGKILL))
+		await(false)
+	}
 	daemon := exec.Command("sh", "-c", before+"\nexec gnome-keyring-daemon --foreground --unlock --components=secrets")
 	daemon.Env, daemon.Stdin = d.env, strings.NewReader("password")
 	must(t, daemon.Start())
 	t.Cleanup(func() { _ = daemon.Process.Kill(); _ = daemon.Wait() })
-	awaitDaemon(t, true)
-}
-
-// endDaemon ends whichever daemon is on the bus. The bus starts another one when
-// one is asked for, and that is locked.
-func (d *desktop) endDaemon(t testing.TB) {
-	t.Helper()
-	conn := sessionBus(t)
-	defer conn.Close()
-	var pid uint32
-	if conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, secretsName).Store(&pid) == nil {
-		must(t, syscall.Kill(int(pid), syscall.SIGKILL))
-		awaitDaemon(t, false)
-	}
-}
-
-// awaitDaemon waits until a daemon is on the bus, or none.
-func awaitDaemon(t testing.TB, there bool) {
-	t.Helper()
-	conn := sessionBus(t)
-	defer conn.Close()
-	for range 3000 {
-		var owned bool
-		must(t, conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, secretsName).Store(&owned))
-		if owned == there {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("gnome-keyring-daemon on the bus: %v, want %v", !there, there)
+	await(true)
 }
 
 // desktopService is the Secret Service of the session bus, as a new process finds it.
