@@ -74,22 +74,18 @@ func (s *secretService) CanAsk() bool {
 
 func (s *secretService) Get(ctx context.Context, item string) (value []byte, err error) {
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
-		var secret sessionSecret
 		opened := openSession(ctx, conn) // beside the search
 		// The usual place first: that asks a service for nothing for which it may raise a
 		// dialog, see search.
 		var found []dbus.ObjectPath
 		_ = call(ctx, conn, homePath, "Collection.SearchItems", attributes(item)).Store(&found)
 		session, err := opened()
-		if err == nil && len(found) > 0 && call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) == nil {
-			value = secret.Value
-			return nil
-		}
-		if err == nil {
-			found, err = find(ctx, conn, item)
-		}
-		if err == nil {
-			err = call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret)
+		var secret sessionSecret
+		get := func() error { return call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) }
+		if err == nil && (len(found) == 0 || get() != nil) {
+			if found, err = find(ctx, conn, item); err == nil {
+				err = get()
+			}
 		}
 		value = secret.Value
 		return err
@@ -425,11 +421,8 @@ func checkPeer(conn *net.UnixConn) error {
 		return err
 	}
 	var peer *unix.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = cmp.Or(err, failed); err != nil {
+	failed := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = cmp.Or(failed, err); err != nil {
 		return err
 	}
 	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
@@ -260,23 +262,15 @@ func checkOwnLine(own string, line setting) error {
 	if err != nil {
 		words = strings.Fields(line.value)
 	}
-	named := own
-	for i, word := range words {
-		value, long := strings.CutPrefix(word, "--profile=")
-		short, isShort := strings.CutPrefix(word, "-p")
-		switch {
-		case long:
-			named = value
-		case (word == "--profile" || word == "-p") && i+1 < len(words):
-			named = words[i+1]
-		case isShort && short != "": // -p=NAME, -pNAME
-			named = strings.TrimPrefix(short, "=")
-		}
-	}
-	if named == own {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.Usage = func() {}
+	named := flags.StringP("profile", "p", own, "")
+	_ = flags.Parse(words) // whatever is wrong with it, see daypass doctor
+	if *named == own {
 		return nil
 	}
-	return line.wrong("Write --profile "+plain(own)+" there, or ask for the other profile.", "this line gets the credentials of profile %s", plain(named))
+	return line.wrong("Write --profile "+plain(own)+" there, or ask for the other profile.", "this line gets the credentials of profile %s", plain(*named))
 }
 
 // complete reports whether the flags say all that must be said.
