@@ -74,6 +74,14 @@ func checkOwner(path string, info fs.FileInfo) error {
 	return nil
 }
 
+// makeDir makes a folder if need be, and checks it.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return checkDir(dir)
+}
+
 // checkDir refuses a dir that is a link, or that another user could write to, and
 // takes away the access of others that an older umask or a careless copy gave them.
 func checkDir(dir string) error {
@@ -134,9 +142,9 @@ func readPlain(dir, name string, max int64) (data []byte, err error) {
 // and a full disk leaves the old one: that is an *UnreachableError. It makes the
 // folder if need be.
 func WriteFile(dir, name string, data []byte) error {
-	err := os.MkdirAll(dir, 0o700)
+	err := makeDir(dir)
 	if err == nil {
-		err = replaceFile(dir, name, data)
+		err = ReplaceFile(dir, name, data)
 	}
 	return fileError(err)
 }
@@ -145,15 +153,8 @@ func WriteFile(dir, name string, data []byte) error {
 // has it.
 const tempMark = "~"
 
-// replaceFile is WriteFile in a folder that exists.
-func replaceFile(dir, name string, data []byte) error {
-	if err := checkDir(dir); err != nil {
-		return err
-	}
-	return ReplaceFile(dir, name, data)
-}
-
-// ReplaceFile is [WriteFile] in a folder that exists, whoever may write to it.
+// ReplaceFile is [WriteFile] in a folder that exists, whoever may write to it. Its
+// errors are the system's.
 func ReplaceFile(dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, name+tempMark+"*") // 0600
 	if err != nil {

@@ -48,11 +48,7 @@ func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
 // TryLock takes the named lock, or returns [ErrBusy] at once. Two locks of one
 // process exclude each other as those of two processes do.
 func (l Locks) TryLock(name string) (*Lock, error) {
-	err := os.MkdirAll(l.Dir, 0o700)
-	if err == nil {
-		err = checkDir(l.Dir)
-	}
-	if err != nil {
+	if err := makeDir(l.Dir); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(l.Dir, name+".lock")

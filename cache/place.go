@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 )
@@ -97,17 +96,12 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 }
 
 func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
-	var failed error
+	var failed error // of the last candidate
 	for _, candidate := range l.candidates {
-		_, err := candidate.Get(ctx, "probe")
-		out, unreachable := errors.AsType[*UnreachableError](err)
-		switch {
-		case ignoreMiss(err) == nil, unreachable && out.Locked && canAsk && candidate.CanAsk():
+		_, failed = candidate.Get(ctx, "probe")
+		out, unreachable := errors.AsType[*UnreachableError](failed)
+		if ignoreMiss(failed) == nil || unreachable && out.Locked && canAsk && candidate.CanAsk() {
 			return candidate, nil
-		case failed == nil:
-			failed = err
-		default:
-			failed = fmt.Errorf("%w; and %w", err, failed)
 		}
 	}
 	return nil, failed

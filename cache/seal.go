@@ -61,7 +61,10 @@ func (l *Login) Seal(k Key, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return fileError(replaceFile(l.Dir(), name+sealedSuffix, aead.Seal(nil, nil, data, []byte(name))))
+	if err = checkDir(l.Dir()); err == nil {
+		err = ReplaceFile(l.Dir(), name+sealedSuffix, aead.Seal(nil, nil, data, []byte(name)))
+	}
+	return fileError(err)
 }
 
 // Unseal reads a sealed file. The error is ErrMiss, an *UnreadableError if this
