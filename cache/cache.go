@@ -58,6 +58,12 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// needsUnlock reports whether a storage is locked, and may hold the record.
+func needsUnlock(err error) bool {
+	out, unreachable := errors.AsType[*UnreachableError](err)
+	return unreachable && out.Locked
+}
+
 // lockedError is a reason why a locked storage stays locked.
 type lockedError struct{ error }
 

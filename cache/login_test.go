@@ -266,8 +266,8 @@ func TestMove(t *testing.T) {
 		t.Errorf("choose: %v, want %v", err, errGone)
 	}
 	wantPlace(t, l, "kernel", "first")
-	first.broken = nil
-	must(t, l.Choose(t.Context(), "corp", false))
+	first.broken, first.dialog = errShut, true
+	must(t, l.Choose(t.Context(), "corp", true))
 	wantPlace(t, l, "first", "kernel")
 	if _, err := l.Record(t.Context()); err != ErrMiss {
 		t.Errorf("record: %v, want ErrMiss", err)

@@ -85,7 +85,14 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 	}
 	if i := slices.Index(place.Earlier, chosen.Kind()); i >= 0 {
 		// A login of an earlier time may be there, with a refresh token that was used.
-		if err := (Items{chosen, place.ID}).Delete(ctx); err != nil {
+		items := Items{chosen, place.ID}
+		err := items.Delete(ctx)
+		if canAsk && needsUnlock(err) {
+			if err = items.Unlock(ctx); err == nil {
+				err = items.Delete(ctx)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		place.Earlier = slices.Delete(place.Earlier, i, i+1)
@@ -99,8 +106,7 @@ func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
 	var failed error // of the last candidate
 	for _, candidate := range l.candidates {
 		_, failed = candidate.Get(ctx, "probe")
-		out, unreachable := errors.AsType[*UnreachableError](failed)
-		if ignoreMiss(failed) == nil || unreachable && out.Locked && canAsk && candidate.CanAsk() {
+		if ignoreMiss(failed) == nil || needsUnlock(failed) && canAsk && candidate.CanAsk() {
 			return candidate, nil
 		}
 	}
