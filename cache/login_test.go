@@ -242,7 +242,7 @@ func TestChoose(t *testing.T) {
 // With another setting, the login is elsewhere: what is there is not looked at, a
 // new login moves the place, and logout reaches all of them.
 func TestMove(t *testing.T) {
-	s, first, kernel := testStorages(t)
+	s, first, _ := testStorages(t)
 	l, _ := storeLogin(t, s, "auto", "v1")
 	id := wantPlace(t, l, "first").ID
 
@@ -288,30 +288,6 @@ func TestMove(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"file v4", "the kernel v2", "the first v3"}, got); diff != "" {
 		t.Errorf("items (-want +got):\n%s", diff)
-	}
-
-	// One of them is out of reach.
-	kernel.broken = errGone
-	for n, want := range []error{nil, errGone, nil} {
-		if err := items[n].Delete(t.Context()); !errors.Is(err, want) {
-			t.Errorf("delete in %s: %v, want %v", items[n].Name(), err, want)
-		}
-	}
-	kernel.broken = nil
-	for range 2 { // the second time there is nothing to delete
-		if err := items[1].Delete(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := l.Forget(); err != nil {
-		t.Error(err)
-	}
-	left, _ := os.ReadDir(filepath.Join(s.stateDir, "items"))
-	if len(first.items)+len(kernel.items)+len(left) != 0 {
-		t.Errorf("left are %q %q %v", first.items, kernel.items, left)
-	}
-	if _, err := l.Place(); err != ErrMiss {
-		t.Errorf("place after Forget: %v, want ErrMiss", err)
 	}
 }
 
