@@ -46,17 +46,3 @@ func TestCredentialManager(t *testing.T) {
 		}
 	}
 }
-
-// An item is at most as large as the system takes: one byte more is refused.
-func TestCredentialManagerItemLimit(t *testing.T) {
-	name := Name(t.Name())
-	if err := keyring.Set(service, name, strings.Repeat("x", windowsItemLimit)); err != nil {
-		t.Errorf("%d bytes: %v", windowsItemLimit, err)
-	}
-	if err := keyring.Set(service, name, strings.Repeat("x", windowsItemLimit+1)); err == nil {
-		t.Errorf("%d bytes are taken", windowsItemLimit+1)
-	}
-	if err := keyring.Delete(service, name); err != nil {
-		t.Error(err)
-	}
-}
