@@ -47,8 +47,8 @@ func (s Source) openCompany() (*Config, error) {
 		return nil, fault(companyVariable+" "+shown(path), "want an absolute path", "")
 	}
 	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		err = checkWriters(path, real)
+	if err == nil { // nobody else may change or replace it, nor the link to it
+		err = cmp.Or(checkOwner(real, false), checkOwner(filepath.Dir(real), true), checkOwner(filepath.Dir(path), true))
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.getenv(companyVariable) == "":
@@ -78,12 +78,6 @@ func (s Source) openCompany() (*Config, error) {
 		}
 	}
 	return c, nil
-}
-
-// checkWriters is an error for a file that somebody else could change or replace; path
-// may be a link to it.
-func checkWriters(path, real string) error {
-	return cmp.Or(checkOwner(real, false), checkOwner(filepath.Dir(real), true), checkOwner(filepath.Dir(path), true))
 }
 
 // CompanyIDPNames returns the names of the company's sections.

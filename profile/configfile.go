@@ -178,8 +178,7 @@ func (src Source) parse(path, text string) (*Config, error) {
 			s.settings = c.text.entries[s.first+1 : i+1]
 			continue
 		case e.header == "":
-			return nil, fault(plain(c.path), fmt.Sprintf("line %d: this is not a section header", e.first+1),
-				"Correct the line: sections begin with [profile NAME] or [daypass-idp NAME].")
+			return nil, fault(plain(c.path), fmt.Sprintf("line %d: this is not a section header", e.first+1), "Correct the line: the name of a section is in brackets.")
 		}
 		s = &section{header: e.header, first: i, twice: c.headers[e.header] != nil}
 		c.headers[e.header] = s

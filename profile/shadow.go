@@ -52,10 +52,10 @@ func (c *Config) Shadows(name string) (shadows []string, err error) {
 			return nil, err
 		}
 		credentials, err := Source{}.parse(path, text)
-		if err != nil {
-			return nil, fault(plain(path), "not in the form of an AWS file", "Correct it, or move it away.")
+		if err == nil {
+			err = credentials.Refused()
 		}
-		if err := credentials.Refused(); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		if s := credentials.headers[name]; s != nil {

@@ -66,7 +66,7 @@ func TestShadowsInAnotherCredentialsFile(t *testing.T) {
 	}
 	put(t, path, "[\ns3cret\n", 0o600)
 	_, err = shadowsOf(src)
-	if e := wantError(t, err, plain(path), "not in the form"); strings.Contains(e.Error(), "s3cret") {
+	if e := wantError(t, err, plain(path), "line 1: this is not a section header"); strings.Contains(e.Error(), "s3cret") {
 		t.Error(e)
 	}
 }
