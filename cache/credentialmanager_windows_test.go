@@ -35,9 +35,7 @@ func TestCredentialManager(t *testing.T) {
 		t.Fatalf("%d items, %v", len(items), err)
 	}
 	for range 2 {
-		if err := items[0].Delete(t.Context()); err != nil {
-			t.Error(err)
-		}
+		must(t, items[0].Delete(t.Context()))
 	}
 	id := items[0].id
 	for _, name := range []string{"key-" + id, "login-" + id, chunkName("login-"+id, "a", 0), chunkName("login-"+id, "b", 0)} {

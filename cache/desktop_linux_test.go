@@ -184,7 +184,5 @@ func TestDesktopDiskFull(t *testing.T) {
 	}
 	d.startDaemon(t, "")
 	check("with room again")
-	if err := s.Set(t.Context(), "new", "label", payload(3, 100)); err != nil {
-		t.Errorf("with room again: %v", err)
-	}
+	must(t, s.Set(t.Context(), "new", "label", payload(3, 100)))
 }

@@ -52,9 +52,7 @@ func TestDiskFull(t *testing.T) {
 func TestFileModes(t *testing.T) {
 	s, _, _ := testStorages(t)
 	for _, path := range []string{s.stateDir, filepath.Join(s.stateDir, "items")} {
-		if err := os.Mkdir(path, 0o755); err != nil { // by an older umask
-			t.Fatal(err)
-		}
+		must(t, os.Mkdir(path, 0o755)) // by an older umask
 	}
 	l, key := storeLogin(t, s, "file", "v1")
 	must(t, l.Seal(key, "role", nil))
@@ -98,9 +96,7 @@ func TestOtherOwner(t *testing.T) {
 	path := t.TempDir()
 	info, err := os.Lstat(path)
 	must(t, err)
-	if err := checkOwner(path, info); err != nil {
-		t.Errorf("own folder: %v", err)
-	}
+	must(t, checkOwner(path, info))
 	info.Sys().(*syscall.Stat_t).Uid += 12345
 	if err := checkOwner(path, info); err == nil || !strings.Contains(err.Error(), "belongs to user id") {
 		t.Errorf("another's folder: %v", err)

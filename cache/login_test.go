@@ -159,9 +159,7 @@ func TestPlaceOutOfReach(t *testing.T) {
 	l, _ := storeLogin(t, s, "auto", "v1")
 	for _, broken := range []*UnreachableError{errGone, errShut} {
 		first.broken = broken
-		if err := l.Choose(t.Context(), "corp", true); err != nil {
-			t.Errorf("choose: %v", err)
-		}
+		must(t, l.Choose(t.Context(), "corp", true))
 		wantPlace(t, l, "first")
 		_, keyErr := l.Key(t.Context())
 		_, recordErr := l.Record(t.Context())
@@ -282,9 +280,7 @@ func TestMove(t *testing.T) {
 	for _, i := range items {
 		record, err := i.Record(t.Context())
 		got = append(got, i.Name()+" "+string(record))
-		if err != nil {
-			t.Error(err)
-		}
+		must(t, err)
 	}
 	if diff := cmp.Diff([]string{"file v4", "the kernel v2", "the first v3"}, got); diff != "" {
 		t.Errorf("items (-want +got):\n%s", diff)
@@ -323,9 +319,7 @@ func TestBadPlace(t *testing.T) {
 	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
 		t.Errorf("%d strays in what is out of reach, %v", len(strays), err)
 	}
-	if err := s.Sweep(t.Context()); err != nil {
-		t.Errorf("sweep: %v", err)
-	}
+	must(t, s.Sweep(t.Context()))
 	first.broken = nil
 	first.listed = func() { storeLogin(t, s, "auto", "v3") }
 	must(t, l.Forget())

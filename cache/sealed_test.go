@@ -32,9 +32,7 @@ func TestSeal(t *testing.T) {
 		t.Errorf("sealed: %q, %v", names, err)
 	}
 	for range 2 {
-		if err := l.Remove("role-a"); err != nil {
-			t.Error(err)
-		}
+		must(t, l.Remove("role-a"))
 	}
 
 	// What the next person must not read goes with the key; notes stay.
@@ -100,9 +98,7 @@ func TestSealAfterForget(t *testing.T) {
 		}
 	}()
 	time.Sleep(5 * time.Millisecond)
-	if err := l.Forget(); err != nil {
-		t.Error(err)
-	}
+	must(t, l.Forget())
 	time.Sleep(5 * time.Millisecond)
 	close(stop)
 	for err := range done {
@@ -120,9 +116,7 @@ func TestSealAfterForget(t *testing.T) {
 	if keys, err := s.Logins(); err != nil || len(keys) != 1 {
 		t.Errorf("logins: %q, %v", keys, err)
 	}
-	if err := l.Forget(); err != nil {
-		t.Error(err)
-	}
+	must(t, l.Forget())
 	if entries, _ := os.ReadDir(s.stateDir); len(entries) != 0 {
 		t.Errorf("the state folder holds %v", entries)
 	}

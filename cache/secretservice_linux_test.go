@@ -134,9 +134,7 @@ func asSomebody(t *testing.T, act func()) {
 // that everybody may enter.
 func TestAnotherUserTakesNothing(t *testing.T) {
 	home, err := os.MkdirTemp("", "daypass-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer os.RemoveAll(home)
 	dir := filepath.Join(home, "state")
 	s := Open(Options{StateDir: dir})
@@ -144,9 +142,7 @@ func TestAnotherUserTakesNothing(t *testing.T) {
 	err = errors.Join(l.Seal(key, "role", nil), os.Chmod(home, 0o755), os.WriteFile(filepath.Join(home, "public"), nil, 0o644),
 		os.Chmod(dir, 0o777)) // as a careless copy would leave it
 	lock, lockErr := Locks{dir}.TryLock("login")
-	if err := errors.Join(err, lockErr); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(err, lockErr))
 	defer lock.Unlock()
 	var files []string
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {

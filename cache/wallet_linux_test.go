@@ -254,15 +254,11 @@ func TestItemElsewhere(t *testing.T) {
 	}
 	for _, want := range []dbus.ObjectPath{oldPath, walletPath} {
 		wallet.with(func() {})
-		if err := s.Set(t.Context(), "k", "label", []byte("new")); err != nil {
-			t.Error(err)
-		}
+		must(t, s.Set(t.Context(), "k", "label", []byte("new")))
 		if calls := wallet.seen(); calls[len(calls)-1] != "CreateItem in "+string(want) {
 			t.Errorf("%q, want the item in %s", calls, want)
 		}
-		if err := s.Remove(t.Context(), "k"); err != nil {
-			t.Error(err)
-		}
+		must(t, s.Remove(t.Context(), "k"))
 		if _, err := s.Get(t.Context(), "k"); err != ErrMiss {
 			t.Errorf("after its end: %v, want ErrMiss", err)
 		}

@@ -18,9 +18,7 @@ func put(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	must(t, os.WriteFile(path, []byte(text), mode))
-	if err := os.Chmod(path, mode); err != nil { // the umask held WriteFile back
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(path, mode)) // the umask held WriteFile back
 }
 
 func holds(t *testing.T, path, want string) {
