@@ -15,6 +15,16 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// wantMiss checks what a call returns.
+func wantMiss(t *testing.T, what string) func(_ any, err error) {
+	return func(_ any, err error) {
+		t.Helper()
+		if err != ErrMiss {
+			t.Errorf("%s: %v, want ErrMiss", what, err)
+		}
+	}
+}
+
 // wantUnreadable checks the kind of an error, and that part is in its text.
 func wantUnreadable(t *testing.T, what string, err error, part string) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,18 +12,14 @@ import (
 
 func TestStateFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	if _, err := ReadFile(dir, "index.json", 100); !errors.Is(err, ErrMiss) {
-		t.Errorf("no folder: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "no folder")(ReadFile(dir, "index.json", 100))
 	for _, want := range []string{"first", "", "a second one"} {
 		must(t, WriteFile(dir, "index.json", []byte(want)))
 		if got, err := ReadFile(dir, "index.json", int64(len(want))); err != nil || string(got) != want {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
-	if _, err := ReadFile(dir, "other.json", 100); !errors.Is(err, ErrMiss) {
-		t.Errorf("no file: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "no file")(ReadFile(dir, "other.json", 100))
 	_, err := ReadFile(dir, "index.json", 11)
 	wantUnreadable(t, "too large", err, "larger than 11 bytes")
 	entries, err := os.ReadDir(dir)

@@ -46,12 +46,8 @@ func mockItems(t *testing.T, item string) (names []string) {
 
 func TestGoKeyring(t *testing.T) {
 	k := mockKeyring(nil)
-	if _, err := k.Get(t.Context(), "k"); err != ErrMiss {
-		t.Errorf("empty keyring: %v, want ErrMiss", err)
-	}
-	if err := k.Remove(t.Context(), "k"); err != ErrMiss {
-		t.Errorf("remove in an empty keyring: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "empty keyring")(k.Get(t.Context(), "k"))
+	wantMiss(t, "remove in an empty keyring")(nil, k.Remove(t.Context(), "k"))
 	for n, tt := range []struct{ size, items int }{{40, 1}, {450, 6}, {100, 1}, {101, 3}, {950, 11}, {250, 4}, {0, 1}, {300, 4}} {
 		want := strings.Repeat(fmt.Sprint(n), tt.size)
 		must(t, k.Set(t.Context(), "k", "", []byte(want)))

@@ -148,9 +148,7 @@ func TestLogin(t *testing.T) {
 	_, err := again.Key(t.Context())
 	wantUnreadable(t, "rubbish for a key", err, "")
 	delete(first.items, "key-"+place.ID)
-	if _, err := again.Key(t.Context()); err != ErrMiss {
-		t.Errorf("no key: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "no key")(again.Key(t.Context()))
 }
 
 // A place that is out of reach is an error, never another place and never a miss.
@@ -245,9 +243,7 @@ func TestMove(t *testing.T) {
 	id := wantPlace(t, l, "first").ID
 
 	l = testLogin(t, s, "kernel")
-	if _, err := l.Key(t.Context()); err != ErrMiss {
-		t.Errorf("key: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "key")(l.Key(t.Context()))
 	if _, err := l.Record(t.Context()); err != ErrMiss || l.Where() != "the kernel" {
 		t.Errorf("record: %v in %s, want ErrMiss", err, l.Where())
 	}
@@ -267,9 +263,7 @@ func TestMove(t *testing.T) {
 	first.broken, first.dialog = errShut, true
 	must(t, l.Choose(t.Context(), "corp", true))
 	wantPlace(t, l, "first", "kernel")
-	if _, err := l.Record(t.Context()); err != ErrMiss {
-		t.Errorf("record: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "record")(l.Record(t.Context()))
 	storeLogin(t, s, "keyring", "v3")
 	storeLogin(t, s, "file", "v4")
 	wantPlace(t, l, "file", "kernel", "first")

@@ -14,9 +14,7 @@ import (
 func TestSeal(t *testing.T) {
 	s, _, _ := testStorages(t)
 	l, key := storeLogin(t, s, "auto", "v1")
-	if _, err := l.Unseal(key, "role-a"); err != ErrMiss {
-		t.Errorf("missing: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "missing")(l.Unseal(key, "role-a"))
 	for _, want := range []string{"the first secret", "", strings.Repeat("x", MaxRecord)} {
 		must(t, l.Seal(key, "role-a", []byte(want)))
 		if got, err := l.Unseal(key, "role-a"); err != nil || string(got) != want {
@@ -104,9 +102,7 @@ func TestSealAfterForget(t *testing.T) {
 	for err := range done {
 		t.Error(err)
 	}
-	if err := l.Seal(key, "role", nil); err != ErrMiss {
-		t.Errorf("seal: %v, want ErrMiss", err)
-	}
+	wantMiss(t, "seal")(nil, l.Seal(key, "role", nil))
 	if entries, err := os.ReadDir(s.stateDir); err != nil || len(entries) != 0 {
 		t.Errorf("the state folder holds %v, %v", entries, err)
 	}

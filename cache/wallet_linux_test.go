@@ -259,9 +259,7 @@ func TestItemElsewhere(t *testing.T) {
 			t.Errorf("%q, want the item in %s", calls, want)
 		}
 		must(t, s.Remove(t.Context(), "k"))
-		if _, err := s.Get(t.Context(), "k"); err != ErrMiss {
-			t.Errorf("after its end: %v, want ErrMiss", err)
-		}
+		wantMiss(t, "after its end")(s.Get(t.Context(), "k"))
 	}
 }
 
