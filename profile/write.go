@@ -105,5 +105,5 @@ func writeBeside(target string, text []byte) (string, error) {
 
 func cannotWrite(path string, err error) error {
 	return failure.New(failure.ExitUsage, err, fmt.Sprintf("%s: cannot be written: %v", plain(path), bare(err)),
-		"Check the owner and the permissions of the file and its folder.")
+		"Check that the file and its folder are yours and writable, and that the disk is not full.")
 }

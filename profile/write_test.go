@@ -75,7 +75,7 @@ func TestOpenToEditRefuses(t *testing.T) {
 	src := source(t, config, nil, nil)
 	must(t, os.Chmod(src.ConfigFile(), 0o400))
 	_, err = OpenToEdit(src)
-	wantError(t, err, "cannot be written: it is read-only")
+	wantError(t, err, "cannot be written: it is read-only", "and that the disk is not full")
 	_, err = OpenToEdit(Source{Getenv: func(string) string { return os.DevNull }})
 	wantError(t, err, "cannot be written: it is not a regular file")
 }
