@@ -306,8 +306,6 @@ func TestConfigFile(t *testing.T) {
 	}
 	_, err := Load(Source{}, "dev")
 	wantError(t, err, "home folder", "AWS_CONFIG_FILE")
-	_, err = Load(Source{Home: home}, "dev")
-	wantError(t, err, "no section [profile dev]", "Set one up: daypass configure")
 }
 
 func TestFilesThatCannotBeRead(t *testing.T) {
