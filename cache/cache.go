@@ -190,8 +190,11 @@ func (s *Storages) Logins() ([]string, error) {
 	machine := machine()
 	names, err := fileNames(s.stateDir)
 	return slices.DeleteFunc(names, func(name string) bool {
+		if !isHex(name, 64) {
+			return true // it is not a login's
+		}
 		place, _ := (&Login{storages: s, key: name}).Place()
-		return !isHex(name, 64) || place.Machine != "" && place.Machine != machine && place.Storage != "file"
+		return place.Machine != "" && place.Machine != machine && place.Storage != "file"
 	}), err
 }
 
