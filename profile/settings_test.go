@@ -96,24 +96,18 @@ func TestFaults(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, tt.text, "dev", nil, nil)
-			if e := wantError(t, err, tt.parts...); strings.Contains(e.Error(), "hunter2") {
-				t.Errorf("the error shows a secret: %s", e)
-			}
+			wantError(t, err, tt.parts...)
 		})
 	}
 	for _, line := range []string{"client_id = c", "client_secret = hunter2", "flow = auto", "redirect_uri = http://127.0.0.1", "scopes = openid",
 		"extra_params = a=hunter2", "device_authorization_endpoint = https://a.example", "prompt = terminal", "browser_command = x {url}"} {
 		key, _, _ := strings.Cut(line, " ")
 		_, err := load(t, sourced("gcp-metadata\n"+line), "dev", nil, nil)
-		if e := wantError(t, err, key+": it has no meaning with source = gcp-metadata", "Remove it"); strings.Contains(e.Error(), "hunter2") {
-			t.Errorf("the error shows a secret: %s", e)
-		}
+		wantError(t, err, key+": it has no meaning with source = gcp-metadata", "Remove it")
 	}
 	for name := range strings.FieldsSeq(protocolParameters) {
 		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
-		if e := wantError(t, err, name+" is a parameter of the protocol"); strings.Contains(e.Error(), "hunter2") {
-			t.Errorf("the error shows a value: %s", e)
-		}
+		wantError(t, err, name+" is a parameter of the protocol")
 	}
 }
 
