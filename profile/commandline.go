@@ -86,7 +86,11 @@ func CheckBrowserCommand(words []string) error {
 			at := slices.IndexFunc(rest, func(option string) bool {
 				return strings.HasPrefix(option, "-") && !strings.HasPrefix(option, "--") && strings.Contains(option, "c") || option == "--command"
 			})
-			script = at >= 0 && at+1 < len(rest) && holds(rest[at+1]) // one of several words is refused below
+			for at >= 0 && at+1 < len(rest) && strings.HasPrefix(rest[at+1], "-") {
+				at++ // further options, sh -c -e SCRIPT
+			}
+			script = at >= 0 && at+1 < len(rest) && holds(rest[at+1])
+			script = script || slices.ContainsFunc(rest, func(word string) bool { return strings.HasPrefix(word, "--command=") && holds(word) })
 		}
 		if script {
 			return fmt.Errorf("%s would read the address as a part of a script", name)

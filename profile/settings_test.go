@@ -234,6 +234,8 @@ func TestCheckBrowserCommand(t *testing.T) {
 		`/bin/bash -lc 'firefox {url}'`:                           true,
 		`sh -c -e 'firefox {url}'`:                                true,
 		`env -S 'sh -c "firefox {url}"'`:                          true,
+		`fish --command={url}`:                                    true,
+		`sh -c -e {url}`:                                          true,
 		`fish --command='open {url}'`:                             true,
 		`su me -c "firefox {url}"`:                                true,
 		`cmd /c start {url}`:                                      true,
