@@ -135,7 +135,7 @@ type Keyring interface {
 // Options says where logins are kept.
 type Options struct {
 	StateDir string              // absolute, from [StateDir]
-	Getenv   func(string) string // nil: os.Getenv
+	Getenv   func(string) string // for this system's keyrings
 	Keyrings []Keyring           // in the order in which "auto" tries them; nil: this system's
 }
 
@@ -149,9 +149,6 @@ type Storages struct {
 
 // Open returns the storages of this machine. It connects to nothing yet.
 func Open(o Options) *Storages {
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
 	if o.Keyrings == nil {
 		o.Keyrings = systemKeyrings(o.Getenv)
 	}

@@ -4,6 +4,7 @@ package cache
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -13,11 +14,11 @@ import (
 // These tests run against the Credential Manager of whoever runs them.
 
 func TestCredentialManager(t *testing.T) {
-	login := testLogin(t, Open(Options{StateDir: t.TempDir()}), "auto")
+	login := testLogin(t, Open(Options{StateDir: t.TempDir(), Getenv: os.Getenv}), "auto")
 	must(t, login.Choose(t.Context(), "corp", false))
 	key, err := login.NewKey(t.Context())
 	must(t, err)
-	again := testLogin(t, Open(Options{StateDir: login.storages.stateDir}), "keyring")
+	again := testLogin(t, Open(Options{StateDir: login.storages.stateDir, Getenv: os.Getenv}), "keyring")
 	if got, err := again.Key(t.Context()); err != nil || !got.Equal(key.String) {
 		t.Errorf("another key came back, %v", err)
 	}
