@@ -229,7 +229,7 @@ func (c *Config) place(s *section) string {
 	return plain(c.path) + ": " + plain("["+s.header+"]")
 }
 
-// value returns what a section says in one key. It need not be in use, nor be there.
+// value returns what a section, which need not be in use, says in one key; nil says nothing.
 func (c *Config) value(s *section, key string) string {
 	if s != nil {
 		for _, e := range s.settings {
