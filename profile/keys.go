@@ -90,14 +90,16 @@ func knows(keys []Key, name string) bool {
 	return slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name })
 }
 
-// unknownKey reports a key that daypass does not know in a section, with the nearest
-// that it knows.
+// unknownKey reports a key that daypass does not know in a section, with the key
+// that takes the fewest edits to get to, if they are few.
 func unknownKey(where, name string, idp bool) error {
-	var known []string
+	typed := flagName(strings.ReplaceAll(name, "-", "_"))
+	nearest, fewest := "", min(2+len(typed)/3, 1+len(typed)/2) // at most half of a short name
 	for _, k := range append(keysOf(idp), keysOf(!idp)...) {
-		known = append(known, k.Name)
+		if edits := editDistance(typed, flagName(k.Name)); edits < fewest {
+			nearest, fewest = k.Name, edits
+		}
 	}
-	nearest := Nearest(name, known)
 	switch {
 	case nearest == "":
 		return fault(where, "unknown key", "Remove the line.")
@@ -105,19 +107,6 @@ func unknownKey(where, name string, idp bool) error {
 		nearest += ", which belongs in " + Section{!idp, "NAME"}.Header()
 	}
 	return fault(where, "unknown key; did you mean "+nearest+"?", "Correct or remove the line.")
-}
-
-// Nearest returns the name that takes the fewest edits to get to from what was typed,
-// the first of several; "" if it takes too many. Keys count as their flags.
-func Nearest(typed string, names []string) (nearest string) {
-	typed = flagName(strings.ReplaceAll(typed, "-", "_"))
-	fewest := min(2+len(typed)/3, 1+len(typed)/2) // at most half of a short name
-	for _, name := range names {
-		if edits := editDistance(typed, flagName(name)); edits < fewest {
-			nearest, fewest = name, edits
-		}
-	}
-	return nearest
 }
 
 // editDistance is the Levenshtein distance in bytes. Long names are near to nothing.
