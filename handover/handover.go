@@ -37,8 +37,8 @@ func New(host string, to secret.String, fetched func(error)) *Link {
 	return &Link{Fetched: fetched, host: host, path: "/" + rand.Text(), to: to}
 }
 
-// Server returns a server for the browsers of this machine, which may be slow and
-// hostile, and of which nothing is logged: their requests hold secrets.
+// Server returns a server for programs of this machine, which may be slow and hostile,
+// and of which nothing is logged: their requests hold secrets.
 func Server(handler http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:                      handler,
@@ -64,8 +64,9 @@ func (h *Link) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Content-Length", "0")
-	// RequestURI is the path as it was sent, undecoded, with the query.
-	if r.Host != h.host || r.Method != http.MethodGet || subtle.ConstantTimeCompare([]byte(r.RequestURI), []byte(h.path)) != 1 {
+	// Browsers leave the usual port out of Host. RequestURI is the path as it was sent,
+	// undecoded, with the query.
+	if r.Host != strings.TrimSuffix(h.host, ":80") || r.Method != http.MethodGet || subtle.ConstantTimeCompare([]byte(r.RequestURI), []byte(h.path)) != 1 {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
