@@ -1,11 +1,15 @@
 package command
 
 import (
+	"bytes"
+	"context"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -129,6 +133,50 @@ func TestConsoleDuration(t *testing.T) {
 	l.box.Set(func(o *sandbox.Options) { o.RefuseSessionDuration = true })
 	if diff := cmp.Diff([]string{"federation 28800", "federation "}, sent("--duration", "8h")); diff != "" {
 		t.Errorf("refused (-want +got)\n%s", diff)
+	}
+	before := l.box.Count("federation")
+	l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if isFor("sign-in", r) {
+			http.Error(w, "Invalid credentials parameter", http.StatusBadRequest)
+		}
+		return isFor("sign-in", r)
+	})
+	const want = "daypass: AWS sign-in refused the credentials of profile dev (status 400: Invalid credentials parameter).\n"
+	if code, _, stderr := l.run("console", "--print", "-p", "dev", "--duration", "8h"); code != 5 || !strings.HasPrefix(stderr, want) || l.box.Count("federation")-before != 2 {
+		t.Errorf("everything refused: exit %d, %d requests\n%s", code, l.box.Count("federation")-before, stderr)
+	}
+}
+
+// A server in trouble is asked three times, with pauses, unless somebody presses Ctrl-C.
+func TestConsoleTriesAgain(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	l.login()
+	for fail := range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := 0
+		l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			if !isFor("sign-in", r) {
+				return false
+			}
+			if asked++; fail == 4 {
+				cancel()
+			}
+			if asked <= fail {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return asked <= fail
+		})
+		var out bytes.Buffer
+		before := l.clock.Now()
+		code, waited := Run(ctx, l.environment(&out, &out, "console", "--print", "-p", "dev")), l.clock.Now().Sub(before)
+		want := []struct {
+			code, asked int
+			waited      time.Duration
+		}{{0, 1, 0}, {0, 2, 500 * time.Millisecond}, {0, 3, 1500 * time.Millisecond}, {6, 3, 1500 * time.Millisecond}, {130, 1, 0}}[fail]
+		if code != want.code || asked != want.asked || waited != want.waited {
+			t.Errorf("%d failures: exit %d, %d requests, waited %v, want %+v", fail, code, asked, waited, want)
+		}
+		cancel()
 	}
 }
 

@@ -94,12 +94,10 @@ func (in *SignIn) ask(ctx context.Context, form url.Values) (token secret.String
 		body, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	}
 	host, problem := request.URL.Host, ""
-	var proxy *failure.Error // of the transport
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &proxy):
+	if proxy, ok := errors.AsType[*failure.Error](err); ok { // of the transport
 		return token, http.StatusOK, proxy
-	case errors.As(err, &certificate): // it will be no other at the next try
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok { // it will be no other at the next try
 		return token, http.StatusOK, failure.New(failure.ExitNetwork, err, fmt.Sprintf("the certificate of AWS sign-in, %s, is not trusted here (%v).", host, certificate.Err),
 			"Is this machine's clock right? If a company proxy or CA signs for it, set AWS_CA_BUNDLE, or", "ca_bundle in profile {profile}.")
 	}
@@ -147,18 +145,10 @@ func readToken(body []byte) (token secret.String, problem string) {
 }
 
 // said is a short text from outside; nothing of a web page, or of what repeats the
-// credentials that were sent. What is as long as a secret key is left out.
+// credentials that were sent.
 func said(text string, sent url.Values) string {
 	if strings.Contains(text, "<") || secret.Repeats(text, sent.Get("Session")) {
 		return ""
 	}
-	text = text[:min(len(text), 200)]
-	var words []string
-	for word := range strings.FieldsSeq(text) {
-		if len(word) > 24 {
-			word = "..."
-		}
-		words = append(words, word)
-	}
-	return strings.TrimRight(strings.Join(words, " "), ".")
+	return secret.Foreign(text)
 }
