@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -32,9 +31,6 @@ GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 is set.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if via != "aws" && via != "login" {
 				return fmt.Errorf("--via %q is not aws or login", via)
-			}
-			if name != "" && cmd.Flags().Changed("idp") {
-				return errors.New("--profile and --idp exclude each other")
 			}
 			src := e.source(cmd)
 			delete(src.Flags, "audience") // the setting of that name is another one

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,13 +34,17 @@ func loginFlags(cmd *cobra.Command, name *string) {
 	cmd.Flags().Lookup("idp").Hidden = false
 }
 
-// loadLogin is loadProfile, but with --idp alone only the profile's IDP is set.
+// loadLogin is loadProfile, but with --idp only the profile's IDP is set.
 func loadLogin(src profile.Source, name string) (profile.Profile, error) {
-	if section := src.Flags["idp"]; section != "" && name == "" {
-		idp, err := profile.LoadIDP(src, section)
-		return profile.Profile{IDP: idp}, err
+	section := src.Flags["idp"]
+	switch {
+	case section == "":
+		return loadProfile(src, name)
+	case name != "":
+		return profile.Profile{}, errors.New("--profile and --idp exclude each other")
 	}
-	return loadProfile(src, name)
+	idp, err := profile.LoadIDP(src, section)
+	return profile.Profile{IDP: idp}, err
 }
 
 // loadProfile reads the profile that a person named or meant, which has a role.
