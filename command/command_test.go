@@ -12,9 +12,13 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/secret"
 )
 
 func TestProcessFromFlagsAloneNeedsNoFile(t *testing.T) {
@@ -210,33 +214,40 @@ func TestDebugFile(t *testing.T) {
 	}
 }
 
+// The command's environment has the credentials, or the address of the server, and
+// nothing that would go before them.
 func TestExecEnvironment(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.login()
-	p, err := loadProfile((&Environment{Getenv: func(n string) string { return l.env[n] }, Home: l.home()}).source(newVersion(nil)), "dev")
-	must(t, err)
-	e := l.environment(nil, nil)
-	s, err := e.session(p)
-	must(t, err)
-	c, err := s.Credentials(t.Context(), func(time.Duration, time.Duration) bool { return true })
-	must(t, err)
-	got := childEnvironment([]string{"PATH=/bin", "AWS_PROFILE=x", "AWS_DEFAULT_PROFILE=x", "AWS_SECURITY_TOKEN=x",
-		"AWS_ACCESS_KEY_ID=old", "AWS_REGION=old", "AWS_ACCOUNT_ID=999999999999"}, c, p.Region)
-	want := []string{"PATH=/bin", "AWS_ACCESS_KEY_ID=" + c.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
-		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(), "AWS_CREDENTIAL_EXPIRATION=" + c.Expires.Format(time.RFC3339),
-		"AWS_ACCOUNT_ID=111122223333", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("%d variables, want %d", len(got), len(want))
-	}
-	if got := strings.Join(childEnvironment(nil, c, ""), "\n"); strings.Contains(got, "REGION") {
-		t.Error("a region where nobody has named one")
+	p := profile.Profile{RoleARN: "arn:aws:iam::111122223333:role/x", AccountID: "111122223333", Region: "eu-west-1"}
+	c := process.Credentials{AccessKeyID: "ASIA", SecretAccessKey: secret.New("key"), SessionToken: secret.New("token"), Expires: time.Unix(0, 0)}
+	server := &credentialServer{profile: p, host: "127.0.0.1:1", token: secret.New("bearer")}
+	const keys = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_ACCOUNT_ID AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE"
+	const set = " AWS_ACCESS_KEY_ID=ASIA AWS_SECRET_ACCESS_KEY=key AWS_SESSION_TOKEN=token AWS_CREDENTIAL_EXPIRATION=1970-01-01T00:00:00Z"
+	for _, test := range []struct {
+		x                       execution
+		region, inherited, want string
+	}{
+		{execution{}, "eu-west-1", keys + " AWS_REGION", "PATH=inherited AWS_ACCOUNT_ID=111122223333 AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1" + set},
+		{execution{}, "", keys, "PATH=inherited AWS_ACCOUNT_ID=111122223333" + set}, // no region that nobody has named
+		{execution{env: []string{"AWS_ACCOUNT_ID=mine"}}, "", keys, "PATH=inherited" + set + " AWS_ACCOUNT_ID=mine"},
+		{execution{server: server}, "eu-west-1", keys + " AWS_ACCESS_KEY AWS_SECRET_KEY AWS_CREDENTIAL_FILE AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" +
+			" AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_REGION",
+			"PATH=inherited AWS_ACCOUNT_ID=111122223333 AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1" +
+				" AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/credentials AWS_CONTAINER_AUTHORIZATION_TOKEN=bearer"},
+	} {
+		p.Region = test.region
+		environ := strings.Fields("PATH=inherited " + strings.ReplaceAll(test.inherited, " ", "=inherited ") + "=inherited")
+		if diff := cmp.Diff(strings.Fields(test.want), test.x.with(p, environ, c)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
 	}
 }
 
 func TestExecOfWhatIsNotThere(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
-	if code, _, stderr := l.run("exec", "--profile", "dev", "--", "no-such-command"); code != 127 {
-		t.Errorf("exit %d\n%s", code, stderr)
+	for _, line := range []string{"no-such-command", "no-such-command -- x"} { // the second "--" is the command's
+		if code, _, stderr := l.run(strings.Fields("exec --profile dev -- " + line)...); code != 127 {
+			t.Errorf("%s: exit %d\n%s", line, code, stderr)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,12 +61,15 @@ the command runs.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := exec.LookPath(args[0])
 			switch {
-			case len(args) > 1 && args[1] == "--", err != nil && e.isProfile(args[0]):
+			case cmd.ArgsLenAtDash() < 0 && len(args) > 1 && args[1] == "--", err != nil && e.isProfile(args[0]):
 				return meantProfile(args[0])
 			case err != nil:
 				return cannotRun(args[0], err)
 			}
 			p, err := loadAny(e.source(cmd), x.profile)
+			if x.serve {
+				err = withRole(p, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -73,37 +77,28 @@ the command runs.`,
 			if err != nil {
 				return err
 			}
-			return e.withSession(p, func(s *session) error {
+			return e.withSession(p, func(s *session) (err error) {
+				ctx := cmd.Context()
 				if x.azure {
-					if err := s.CheckAssertion(); err != nil {
+					if x.assertion, err = s.newAssertion(); err != nil {
 						return err
 					}
+					defer x.assertion.close()
 				}
 				if x.serve {
-					if err := withRole(p, nil); err != nil {
+					if x.server, err = e.startServer(ctx, p); err != nil {
 						return err
 					}
-					server, err := e.startServer(cmd.Context(), p)
-					if err != nil {
-						return err
-					}
-					defer server.close()
-					x.served = server.environment
+					defer x.server.close()
 				}
-				environ, credentials, err := x.environment(cmd.Context(), s, environ)
+				environ, credentials, err := x.environment(ctx, s, environ)
+				if err == nil && x.azure {
+					err = s.keepAssertion(ctx, x.assertion, credentials)
+				}
 				if err != nil {
 					return err
 				}
-				if x.azure {
-					return x.runWithAssertion(cmd.Context(), s, credentials, path, args, environ)
-				}
-				if err := cmd.Context().Err(); err != nil {
-					return failure.Interrupted(err)
-				}
-				if x.serve {
-					return superviseChild(cmd.Context(), path, args, environ)
-				}
-				return runChild(path, args, environ)
+				return runChild(ctx, x.serve || x.azure, path, args, environ)
 			})
 		},
 	}
@@ -118,22 +113,31 @@ the command runs.`,
 	return cmd
 }
 
-// execution is what the flags of exec say.
+// execution is what the flags of exec say, and what the command has of them.
 type execution struct {
 	profile    string
 	serve      bool
 	azure      bool
 	files, env []string
 
-	served func(environ []string) []string // adds the server of --serve; nil: there is none
+	assertion *assertion        // with --azure
+	server    *credentialServer // with --serve
 }
 
 // read is the environment with the variables of the files and of --env.
 func (x *execution) read(environ []string) ([]string, error) {
 	for _, name := range x.files {
-		all, err := readEnvFile(name)
+		var all []string
+		form := "Each line is NAME=VALUE, empty, or a comment that begins with #."
+		f, err := os.Open(name)
+		if err == nil {
+			all, err = reference.EnvFile(f)
+			_ = f.Close()
+		} else {
+			err, form = errors.Unwrap(err), ""
+		}
 		if err != nil {
-			return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("the file %q of --env-file cannot be used: %v.", name, err), "Each line is NAME=VALUE, empty, or a comment that begins with #.")
+			return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("the file %q of --env-file cannot be used: %v.", name, err), form)
 		}
 		environ = put(environ, all...)
 	}
@@ -143,15 +147,6 @@ func (x *execution) read(environ []string) ([]string, error) {
 		}
 	}
 	return put(environ, x.env...), nil
-}
-
-func readEnvFile(name string) ([]string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, errors.Unwrap(err)
-	}
-	defer f.Close()
-	return reference.EnvFile(f)
 }
 
 // environment is what the command gets: the variables with the secrets that they
@@ -173,31 +168,28 @@ func (x *execution) environment(ctx context.Context, s *session, environ []strin
 // Only --env does.
 func (x *execution) with(p profile.Profile, environ []string, c process.Credentials) []string {
 	if x.azure {
-		environ = drop(environ, azureShadows()...)
+		environ = put(drop(environ, azureShadows()...), x.assertion.variables(p.Azure)...)
 	}
 	switch {
-	case x.served != nil:
-		environ = x.served(environ)
+	case x.server != nil:
+		environ = x.server.environment(environ)
 	case p.RoleARN != "":
-		environ = childEnvironment(environ, c, p.Region)
+		environ = put(drop(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"), append(accountVariables(p),
+			"AWS_ACCESS_KEY_ID="+c.AccessKeyID,
+			"AWS_SECRET_ACCESS_KEY="+c.SecretAccessKey.Reveal(),
+			"AWS_SESSION_TOKEN="+c.SessionToken.Reveal(),
+			"AWS_CREDENTIAL_EXPIRATION="+c.Expires.UTC().Format(time.RFC3339))...)
 	}
 	return put(environ, x.env...)
 }
 
-// childEnvironment is the environment with the credentials in place of whatever
-// else names some. A region of "" leaves the environment's, of which there is none.
-func childEnvironment(environ []string, c process.Credentials, region string) []string {
-	set := []string{
-		"AWS_ACCESS_KEY_ID=" + c.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=" + c.SecretAccessKey.Reveal(),
-		"AWS_SESSION_TOKEN=" + c.SessionToken.Reveal(),
-		"AWS_CREDENTIAL_EXPIRATION=" + c.Expires.UTC().Format(time.RFC3339),
-		"AWS_ACCOUNT_ID=" + c.AccountID, // newer SDKs make endpoints of it
+// accountVariables are the profile's account, of which newer SDKs make endpoints, and
+// its region. Without one the environment's is left, and that has none.
+func accountVariables(p profile.Profile) []string {
+	if p.Region == "" {
+		return []string{"AWS_ACCOUNT_ID=" + p.AccountID}
 	}
-	if region != "" {
-		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
-	}
-	return put(drop(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN"), set...)
+	return []string{"AWS_ACCOUNT_ID=" + p.AccountID, "AWS_REGION=" + p.Region, "AWS_DEFAULT_REGION=" + p.Region}
 }
 
 // put is the environment with these variables, in place of others of their names.
@@ -225,15 +217,29 @@ type childExit struct{ code int }
 
 func (e *childExit) Error() string { return fmt.Sprintf("the command ended with %d", e.code) }
 
+// endOf is how daypass ends after the command that it has waited for.
+func endOf(name string, err error) error {
+	exit, started := errors.AsType[*exec.ExitError](err)
+	if !started {
+		return cannotRun(name, err)
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return &childExit{128 + int(status.Signal())} // as shells count
+	}
+	return &childExit{exit.ExitCode()}
+}
+
 // cannotRun is the answer to a command that cannot be started, with the exit
 // codes that shells use: 127 not found, 126 found but not to be run.
 func cannotRun(name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	code := 126
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code = 127
 	}
-	var inner *exec.Error
-	if errors.As(err, &inner) {
+	if inner, ok := errors.AsType[*exec.Error](err); ok {
 		err = inner.Err
 	}
 	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, err))

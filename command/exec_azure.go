@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/profile"
 )
 
 // azureShadows are variables that Azure's libraries and Terraform's providers would
@@ -30,101 +32,108 @@ func azureShadows() []string {
 	}
 }
 
-// runWithAssertion runs the command beside a file with an assertion of the profile's
-// application, which is renewed until the command ends.
-func (x *execution) runWithAssertion(ctx context.Context, s *session, c process.Credentials, path string, args, environ []string) error {
-	assertion, err := s.Assertion(ctx, c)
+// assertion is a file that one command reads an assertion of the profile's application
+// from, replaced until the command ends. Its lock is held as long: what is not locked
+// was left behind.
+type assertion struct {
+	dir, name string
+	lock      *cache.Lock
+	stop      func() // ends the renewal
+}
+
+// newAssertion returns a file in the state folder, and clears away those of processes
+// that were killed.
+func (s *session) newAssertion() (*assertion, error) {
+	if err := s.CheckAssertion(); err != nil {
+		return nil, err
+	}
+	locks := cache.Locks{Dir: filepath.Join(s.Locks.Dir, "azure")}
+	left, _ := filepath.Glob(filepath.Join(locks.Dir, "*.lock"))
+	for _, path := range left {
+		name := strings.TrimSuffix(filepath.Base(path), ".lock")
+		if lock, err := locks.TryLock(name); err == nil {
+			(&assertion{dir: locks.Dir, name: name, lock: lock, stop: func() {}}).close()
+		}
+	}
+	for {
+		a := &assertion{dir: locks.Dir, name: rand.Text(), stop: func() {}}
+		var err error
+		// Another process may be clearing away, and look at this one in between.
+		if a.lock, err = locks.TryLock(a.name); !errors.Is(err, cache.ErrBusy) {
+			return a, notWritten(err)
+		}
+	}
+}
+
+func (a *assertion) path() string { return filepath.Join(a.dir, a.name) }
+
+// variables are those by which Azure's libraries and Terraform find the file.
+func (a *assertion) variables(of profile.Azure) []string {
+	return []string{
+		"AZURE_CLIENT_ID=" + of.ClientID, "AZURE_TENANT_ID=" + of.Tenant, "AZURE_FEDERATED_TOKEN_FILE=" + a.path(),
+		"ARM_CLIENT_ID=" + of.ClientID, "ARM_TENANT_ID=" + of.Tenant, "ARM_USE_OIDC=true", "ARM_OIDC_TOKEN_FILE_PATH=" + a.path(),
+	}
+}
+
+// write replaces the assertion, so that a reader has the old one or the new one.
+func (a *assertion) write(token idp.Token) error {
+	return notWritten(cache.WriteFile(a.dir, a.name, []byte(token.Raw.Reveal())))
+}
+
+func notWritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure.New(failure.ExitUnexpected, err, "the token for Azure cannot be written to the state folder: "+err.Error()+".",
+		"Check that the folder is yours, writable, and not full.")
+}
+
+// close ends the renewal, and removes the file and what a write that was killed has
+// left of it.
+func (a *assertion) close() {
+	a.stop()
+	left, _ := filepath.Glob(a.path() + "*")
+	a.lock.Unlock() // Windows removes no file that is open
+	for _, path := range left {
+		_ = os.Remove(path)
+	}
+}
+
+// keepAssertion writes the first assertion, and from then on renews it.
+func (s *session) keepAssertion(ctx context.Context, a *assertion, c process.Credentials) error {
+	token, err := s.Assertion(ctx, c)
+	if err == nil {
+		err = a.write(token)
+	}
 	if err != nil {
 		return err
 	}
-	file, err := newAssertionFile(filepath.Join(s.Locks.Dir, "azure"))
-	if err == nil {
-		defer file.remove()
-		err = file.write(assertion)
-	}
-	if err != nil {
-		return failure.New(failure.ExitUnexpected, err, "the token for Azure cannot be written to the state folder: "+err.Error()+".",
-			"Check that the folder is yours, writable, and not full.")
-	}
-	set := []string{
-		"AZURE_CLIENT_ID=" + s.Profile.Azure.ClientID, "AZURE_TENANT_ID=" + s.Profile.Azure.Tenant, "AZURE_FEDERATED_TOKEN_FILE=" + file.path(),
-		"ARM_CLIENT_ID=" + s.Profile.Azure.ClientID, "ARM_TENANT_ID=" + s.Profile.Azure.Tenant, "ARM_USE_OIDC=true", "ARM_OIDC_TOKEN_FILE_PATH=" + file.path(),
-	}
-	for _, own := range x.env { // it wins
-		name, _, _ := strings.Cut(own, "=")
-		set = drop(set, name)
-	}
-	environ = put(environ, set...)
 	// Signals are the command's from now on: they do not end the renewal.
-	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.renewAssertion(renewing, file, assertion)
-	}()
-	defer func() { stop(); <-ended }() // an exchange that has begun is finished
-	return superviseChild(ctx, path, args, environ)
+	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var renewal sync.WaitGroup
+	renewal.Go(func() { s.renewAssertion(renewing, a, token.Expires) })
+	a.stop = func() { cancel(); renewal.Wait() } // an exchange that has begun is finished
+	return nil
 }
 
 // renewAssertion replaces the assertion when four fifths of its life are over, until
 // ctx ends. Nobody is asked for that: the terminal is the command's.
-func (s *session) renewAssertion(ctx context.Context, file *assertionFile, a idp.Token) {
+func (s *session) renewAssertion(ctx context.Context, a *assertion, expires time.Time) {
 	s.Person = nil
-	pause := a.Expires.Sub(s.env.Now()) * 4 / 5
-	for s.env.Sleep(ctx, pause) == nil {
+	// The clock is looked at again and again: a timer stops while a laptop sleeps, and
+	// the life of the assertion does not.
+	due := expires.Add(-expires.Sub(s.env.Now()) / 5)
+	for s.env.Sleep(ctx, 30*time.Second) == nil {
+		if s.env.Now().Before(due) {
+			continue
+		}
+		var token idp.Token
 		c, err := s.Credentials(ctx, process.ForSession)
 		if err == nil {
-			a, err = s.Assertion(ctx, c)
+			token, err = s.Assertion(ctx, c)
 		}
-		if err == nil {
-			err = file.write(a)
+		if err == nil && a.write(token) == nil {
+			due = token.Expires.Add(-token.Expires.Sub(s.env.Now()) / 5)
 		}
-		if pause = a.Expires.Sub(s.env.Now()) * 4 / 5; err != nil || pause <= 0 {
-			pause = time.Minute
-		}
-	}
-}
-
-// assertionFile is a file that one command reads an assertion from. Its lock is held
-// as long as the command runs: what is not locked was left behind.
-type assertionFile struct {
-	dir, name string
-	lock      *cache.Lock
-}
-
-// newAssertionFile returns a file in a folder, which it makes if need be, and clears
-// away those of processes that were killed.
-func newAssertionFile(dir string) (*assertionFile, error) {
-	locks := cache.Locks{Dir: dir}
-	left, _ := filepath.Glob(filepath.Join(dir, "*.lock"))
-	for _, path := range left {
-		name := strings.TrimSuffix(filepath.Base(path), ".lock")
-		if lock, err := locks.TryLock(name); err == nil {
-			(&assertionFile{dir, name, lock}).remove()
-		}
-	}
-	for {
-		f := &assertionFile{dir: dir, name: rand.Text()}
-		var err error
-		// Another process may be clearing away, and look at this one in between.
-		if f.lock, err = locks.TryLock(f.name); !errors.Is(err, cache.ErrBusy) {
-			return f, err
-		}
-	}
-}
-
-func (f *assertionFile) path() string { return filepath.Join(f.dir, f.name) }
-
-// write replaces the assertion, so that a reader has the old one or the new one.
-func (f *assertionFile) write(a idp.Token) error {
-	return cache.WriteFile(f.dir, f.name, []byte(a.Raw.Reveal()))
-}
-
-// remove removes the file and what a write that was killed has left of it.
-func (f *assertionFile) remove() {
-	left, _ := filepath.Glob(f.path() + "*")
-	f.lock.Unlock() // Windows removes no file that is open
-	for _, path := range left {
-		_ = os.Remove(path)
 	}
 }

@@ -126,21 +126,22 @@ func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
 	started := filepath.Join(l.home(), "started")
 	l.write("bad.env", "A=1\n\nB=\"s3cret\n")
 	for _, tt := range []struct {
-		args        []string
-		exit        int
-		first, what string
+		args  []string
+		exit  int
+		first string
 	}{
-		{[]string{"-p", "dev", "--env", "DB=awssecrets://nope"}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException", ""},
-		{[]string{"-p", "dev", "--env", "DB=awssecrets://dev/db?x"}, failure.ExitUsage, "DB: this reference to a secret cannot be followed: it may not have parameters", ""},
-		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE", ""},
-		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE", ""},
-		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "bad.env")}, failure.ExitUsage, `bad.env" of --env-file cannot be used: line 3: the quote`, ""},
-		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "nope.env")}, failure.ExitUsage, `nope.env" of --env-file cannot be used: no such file`, ""},
-		{[]string{"-p", "vm", "--env", "DB=awssecrets://dev/db"}, failure.ExitUsage, "DB: a secret of AWS needs a role, and profile vm has none", ""},
-		{[]string{"-p", "vm", "--azure"}, failure.ExitUsage, "--azure is not needed with daypass_azure_via = imds", ""},
+		{[]string{"-p", "dev", "--env", "DB=awssecrets://nope"}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException"},
+		{[]string{"-p", "dev", "--env", "DB=awssecrets://dev/db?x"}, failure.ExitUsage, "DB: this reference to a secret cannot be followed: it may not have parameters"},
+		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE"},
+		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE"},
+		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "bad.env")}, failure.ExitUsage, `bad.env" of --env-file cannot be used: line 3: the quote`},
+		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "nope.env")}, failure.ExitUsage, `nope.env" of --env-file cannot be used: no such file`},
+		{[]string{"-p", "vm", "--env", "DB=awssecrets://dev/db"}, failure.ExitUsage, "DB: a secret of AWS needs a role, and profile vm has none"},
+		{[]string{"-p", "vm", "--azure"}, failure.ExitUsage, "--azure is not needed with daypass_azure_via = imds"},
 	} {
 		code, stdout, stderr := l.run(append(append([]string{"exec"}, tt.args...), "--", "touch", started)...)
-		if code != tt.exit || stdout != "" || !strings.Contains(stderr, tt.first) || strings.Contains(stderr, "s3cret") {
+		if code != tt.exit || stdout != "" || !strings.Contains(stderr, tt.first) || strings.Contains(stderr, "s3cret") ||
+			strings.Contains(stderr, "\nEach line is") != strings.Contains(tt.first, "line 3") {
 			t.Errorf("%q: exit %d, want %d\n%s%s", tt.args, code, tt.exit, stdout, stderr)
 		}
 		if _, err := os.Stat(started); err == nil {
@@ -269,7 +270,7 @@ func waitFor(t *testing.T, what string, there func() bool) {
 }
 
 // The file is replaced when four fifths of an assertion's life are over, also after
-// failures, and nobody is asked for that.
+// failures and after a laptop was asleep, and nobody is asked for that.
 func TestAssertionIsRenewed(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
@@ -278,54 +279,43 @@ func TestAssertionIsRenewed(t *testing.T) {
 	e := l.environment(&out, &out)
 	e.Clouds = l.box.Transport()
 	p, err := loadProfile(e.source(newVersion(nil)), "dev")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	s, err := e.session(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.Credentials(t.Context(), process.ForSession)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := s.Assertion(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := newAssertionFile(filepath.Join(s.Locks.Dir, "azure"))
-	if err != nil || file.write(a) != nil {
-		t.Fatal(err)
-	}
-	defer file.remove()
+	must(t, err)
+	a, err := s.newAssertion()
+	must(t, err)
+	defer a.close()
 	read := func() string {
-		text, err := os.ReadFile(file.path())
-		if err != nil {
-			t.Fatal(err)
-		}
+		text, err := os.ReadFile(a.path())
+		must(t, err)
 		return string(text)
 	}
-	first, life := read(), a.Expires.Sub(l.clock.Now())
-	var pauses []time.Duration
-	var tokens []string
+	began, renewed, last := l.clock.Now(), []time.Duration{}, ""
 	e.Sleep = func(_ context.Context, d time.Duration) error {
-		pauses, tokens = append(pauses, d), append(tokens, read())
-		l.clock.Advance(d)
-		switch len(pauses) {
-		case 2: // the next try fails
-			l.box.FailCall("webidentity", sandbox.STSError{Code: "AccessDenied"})
-		case 5:
-			return errors.New("the command has ended")
+		if now := read(); now != last {
+			last, renewed = now, append(renewed, l.clock.Now().Sub(began).Round(time.Minute))
+			switch len(renewed) {
+			case 2: // the next try fails
+				l.box.FailCall("webidentity", sandbox.STSError{Code: "AccessDenied"})
+			case 3: // the laptop sleeps
+				d += 2 * time.Hour
+			case 4:
+				return errors.New("the command has ended")
+			}
 		}
+		l.clock.Advance(d)
 		return nil
 	}
 	s.Sleep = l.clock.Sleep
-	s.renewAssertion(t.Context(), file, a)
-	if pauses[0] != life*4/5 || pauses[1] != life*4/5 || pauses[2] != time.Minute || pauses[3] < 40*time.Minute {
-		t.Errorf("pauses %v of a life of %v", pauses, life)
-	}
-	if tokens[0] != first || tokens[1] == first || tokens[2] != tokens[1] || tokens[3] == tokens[2] || slices.Contains(tokens[1:], first) {
-		t.Error("the file was not replaced when it should be")
+	c, err := s.Credentials(t.Context(), process.ForSession)
+	must(t, err)
+	first, err := s.Assertion(t.Context(), c)
+	must(t, err)
+	must(t, a.write(first))
+	s.renewAssertion(t.Context(), a, first.Expires)
+	const m = time.Minute
+	if want := []time.Duration{0, 48 * m, 97 * m, 217 * m}; !slices.Equal(renewed, want) {
+		t.Errorf("replaced after %v, want %v", renewed, want)
 	}
 	if s.Person != nil {
 		t.Error("somebody can be asked")

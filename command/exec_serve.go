@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/handover"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
@@ -31,7 +30,7 @@ type credentialServer struct {
 	host    string
 	token   secret.String
 
-	server http.Server
+	server *http.Server
 	ends   context.CancelFunc
 	until  context.Context // the end of the command
 
@@ -59,10 +58,8 @@ func (e *Environment) startServer(ctx context.Context, p profile.Profile) (*cred
 	c := &credentialServer{env: e, profile: p, host: listener.Addr().String(), token: secret.New(rand.Text() + rand.Text())}
 	// Signals are the command's: they do not end a renewal.
 	c.until, c.ends = context.WithCancel(context.WithoutCancel(ctx))
-	c.server = http.Server{
-		Handler: c, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.New(io.Discard, "", 0), // stderr is the command's
-	}
+	c.server = handover.Server(c)
+	c.server.WriteTimeout = 0 // an answer may wait for a person, for [profile.IDP.ProcessTimeout]
 	go func() { _ = c.server.Serve(listener) }()
 	return c, nil
 }
@@ -83,14 +80,6 @@ func (c *credentialServer) close() {
 // environment is the command's, which has the server in place of whatever else
 // names credentials.
 func (c *credentialServer) environment(environ []string) []string {
-	set := []string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://" + c.host + servedPath,
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + c.token.Reveal(),
-		"AWS_ACCOUNT_ID=" + c.profile.AccountID, // newer SDKs make endpoints of it
-	}
-	if region := c.profile.Region; region != "" {
-		set = append(set, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region)
-	}
 	return put(drop(environ,
 		// These go before it in some SDK each: the short names in Go's and Java's, the
 		// file in boto3.
@@ -98,7 +87,9 @@ func (c *credentialServer) environment(environ []string) []string {
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-	), set...)
+	), append(accountVariables(c.profile),
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://"+c.host+servedPath,
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN="+c.token.Reveal())...)
 }
 
 // ServeHTTP answers the command and nobody else: neither a scanner nor a page that

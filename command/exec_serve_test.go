@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,25 +136,6 @@ func TestServeRefuses(t *testing.T) {
 	}
 	if status, _, _ := s.ask(nil); status != 200 {
 		t.Errorf("the command gets %d", status)
-	}
-}
-
-// The command's SDK finds the server, and nothing of the environment goes before it.
-func TestServeEnvironment(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.login()
-	s := l.serve(t)
-	environ := []string{"PATH=/bin"}
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION",
-		"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_CREDENTIAL_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_REGION", "AWS_ACCOUNT_ID"} {
-		environ = append(environ, name+"=inherited")
-	}
-	want := []string{"PATH=/bin", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://" + s.host + servedPath, "AWS_CONTAINER_AUTHORIZATION_TOKEN=" + s.token.Reveal(),
-		"AWS_ACCOUNT_ID=111122223333", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
-	if got := s.environment(environ); !slices.Equal(got, want) {
-		t.Errorf("%d variables, want %d", len(got), len(want))
 	}
 }
 

@@ -4,7 +4,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -14,15 +13,10 @@ import (
 	"github.com/daypass/daypass/prompt"
 )
 
-// runChild replaces this process by the command: signals, exit status and process
-// id are then the command's own.
-func runChild(path string, args, environ []string) error {
-	return cannotRun(args[0], syscall.Exec(path, args, environ))
-}
-
-// superviseChild runs the command, passes signals on to it, and waits for its end.
-func superviseChild(ctx context.Context, path string, args, environ []string) error {
-	child := &exec.Cmd{Path: path, Args: args, Env: environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+// runChild runs the command. If this process need not stay, the command takes its
+// place: signals, exit status and process id are then the command's own. Else signals
+// are passed on to it, and its end is waited for.
+func runChild(ctx context.Context, stay bool, path string, args, environ []string) error {
 	signals := make(chan os.Signal, 8)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
 		if !signal.Ignored(s) { // the command inherits that
@@ -33,6 +27,10 @@ func superviseChild(ctx context.Context, path string, args, environ []string) er
 	if err := ctx.Err(); err != nil { // one that came before
 		return failure.Interrupted(err)
 	}
+	if !stay {
+		return cannotRun(args[0], syscall.Exec(path, args, environ))
+	}
+	child := &exec.Cmd{Path: path, Args: args, Env: environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	if err := child.Start(); err != nil {
 		return cannotRun(args[0], err)
 	}
@@ -46,18 +44,7 @@ func superviseChild(ctx context.Context, path string, args, environ []string) er
 			_ = child.Process.Signal(s)
 		}
 	}()
-	err := child.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			return &childExit{128 + int(status.Signal())} // as shells count
-		}
-		return &childExit{exit.ExitCode()}
-	}
-	if err != nil {
-		return cannotRun(args[0], err)
-	}
-	return nil
+	return endOf(args[0], child.Wait())
 }
 
 // inForeground reports whether the keys of a terminal are this process's.
