@@ -48,9 +48,12 @@ func (s *session) newAssertion() (*assertion, error) {
 		return nil, err
 	}
 	locks := cache.Locks{Dir: filepath.Join(s.Locks.Dir, "azure")}
-	left, _ := filepath.Glob(filepath.Join(locks.Dir, "*.lock"))
-	for _, path := range left {
-		name := strings.TrimSuffix(filepath.Base(path), ".lock")
+	left, _ := os.ReadDir(locks.Dir)
+	for _, file := range left {
+		name, isLock := strings.CutSuffix(file.Name(), ".lock")
+		if !isLock {
+			continue
+		}
 		if lock, err := locks.TryLock(name); err == nil {
 			(&assertion{dir: locks.Dir, name: name, lock: lock, stop: func() {}}).close()
 		}
@@ -92,10 +95,12 @@ func notWritten(err error) error {
 // left of it.
 func (a *assertion) close() {
 	a.stop()
-	left, _ := filepath.Glob(a.path() + "*")
+	left, _ := os.ReadDir(a.dir)
 	a.lock.Unlock() // Windows removes no file that is open
-	for _, path := range left {
-		_ = os.Remove(path)
+	for _, file := range left {
+		if strings.HasPrefix(file.Name(), a.name) {
+			_ = os.Remove(filepath.Join(a.dir, file.Name()))
+		}
 	}
 }
 

@@ -161,6 +161,7 @@ func TestExecAzure(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
+	l.env["XDG_STATE_HOME"] = filepath.Join(l.home(), "state [a]*") // not a pattern
 	l.asProgram()
 	for _, name := range append(azureShadows(), "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_TOKEN_CREDENTIALS", "ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "ARM_USE_MSI") {
 		l.env[name] = "stale"
@@ -178,7 +179,7 @@ func TestExecAzure(t *testing.T) {
 	if code != 9 || !strings.HasPrefix(stdout, want) || !strings.Contains(stdout, `"RS256"`) || stderr != "" || !strings.HasPrefix(file, l.home()) {
 		t.Errorf("exit %d, %s\n%s, want\n%s", code, stderr, stdout, want)
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); len(left) != 0 {
+	if left, _ := os.ReadDir(filepath.Dir(file)); len(left) != 0 {
 		t.Errorf("left behind: %q", left)
 	}
 	// Whoever has no application is told so.
