@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/daypass/daypass/command"
-	"github.com/daypass/daypass/failure"
 )
 
 func main() { os.Exit(run()) }
@@ -24,9 +23,7 @@ func main() { os.Exit(run()) }
 // signals in a thread of its own, whose start takes longer than the reading of a
 // cached answer.
 func run() int {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	caught := make(chan syscall.Signal, 1)
+	ctx, cancel := context.WithCancelCause(context.Background())
 	e := command.OS()
 	e.CatchSignals = sync.OnceFunc(func() {
 		signals := make(chan os.Signal, 1)
@@ -37,17 +34,8 @@ func run() int {
 		}
 		go func() {
 			s, _ := (<-signals).(syscall.Signal)
-			caught <- s
-			cancel()
+			cancel(command.Signal{Signal: s})
 		}()
 	})
-	code := command.Run(ctx, e)
-	if code == failure.ExitInterrupt {
-		select {
-		case s := <-caught:
-			return 128 + int(s) // 130 for Ctrl-C, as shells count
-		default:
-		}
-	}
-	return code
+	return command.Run(ctx, e)
 }

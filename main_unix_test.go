@@ -44,9 +44,9 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	home := t.TempDir()
 	run := func(during func(*os.Process), args ...string) (int, string) {
 		t.Helper()
-		cmd := exec.Command(daypass, append(args, "--issuer", box.Issuer, "--client-id", box.ClientID, "--role-arn", box.RoleARN,
-			"--sts-endpoint", box.STSEndpoint, "--storage", "file", "--prompt", "never")...)
-		cmd.Env = []string{"HOME=" + home}
+		cmd := exec.Command(daypass, append([]string{args[0], "--issuer", box.Issuer, "--client-id", box.ClientID, "--role-arn", box.RoleARN,
+			"--sts-endpoint", box.STSEndpoint, "--storage", "file", "--prompt", "never"}, args[1:]...)...)
+		cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if err := cmd.Start(); err != nil {
@@ -106,6 +106,19 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	box.Set(func(o *sandbox.Options) { o.IDTokenLife = time.Hour })
 	if code, stderr := run(nil, "process"); code != 0 {
 		t.Errorf("after the signals: exit %d\n%s", code, stderr)
+	}
+	// The command of exec ends as it likes.
+	ready := filepath.Join(home, "ready")
+	code, stderr := run(func(p *os.Process) {
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			if _, err := os.Stat(ready); err == nil {
+				break
+			}
+		}
+		_ = p.Signal(syscall.SIGTERM)
+	}, "exec", "--serve", "--", "sh", "-c", "trap 'exit 130' TERM; touch "+ready+"; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5; done")
+	if code != 130 {
+		t.Errorf("exec: exit %d\n%s", code, stderr)
 	}
 	if interrupted < 12 {
 		t.Errorf("only %d of 36 processes were interrupted: the moments were missed", interrupted)

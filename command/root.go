@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -84,6 +85,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Signal is the cause of a context that a signal has ended.
+type Signal struct{ syscall.Signal }
+
+func (s Signal) Error() string { return s.String() }
+
 // Tree is every subcommand, for the man pages.
 func Tree() *cobra.Command {
 	e := OS()
@@ -106,11 +112,13 @@ func Run(ctx context.Context, e Environment) int {
 	if err == nil {
 		return 0
 	}
-	var child *childExit
-	if errors.As(err, &child) {
+	if child, ok := errors.AsType[*childExit](err); ok {
 		return child.code
 	}
 	failed := asFailure(cmd, err, e.Args)
+	if by, ok := context.Cause(ctx).(Signal); ok && failed.Exit == failure.ExitInterrupt {
+		failed.Exit = 128 + int(by.Signal) // as shells count
+	}
 	if forGoogle(e.Args) {
 		return e.failForGoogle(failed)
 	}
