@@ -26,7 +26,7 @@ bearer token: whoever has it can do what the application may.`,
 				scope = resource + "/.default"
 			}
 			if len(scope) > 1000 || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' }) {
-				return errors.New("the resource or scope holds a character that cannot be in one")
+				return errors.New("the resource or scope is too long, or holds a character that cannot be in one")
 			}
 			p, err := loadAny(e.source(cmd), name)
 			if err != nil {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -31,68 +29,32 @@ func newBrowserLaptop(t *testing.T, o sandbox.Options) *browserLaptop {
 	l.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the programs have the real time
 	l.tabsFile = filepath.Join(l.home(), "tabs")
 	l.write("browser", "#!/bin/sh\necho \"$1\" >> "+l.tabsFile+"\n")
-	if err := os.Chmod(filepath.Join(l.home(), "browser"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l.env["DAYPASS_PROMPT"] = "auto"
-	l.env["DAYPASS_TEST_IS_PROGRAM"] = "1"
+	must(t, os.Chmod(filepath.Join(l.home(), "browser"), 0o700))
+	l.write("bin/daypass", "")
+	l.install()
 	l.env["BROWSER"] = filepath.Join(l.home(), "browser")
 	l.env["PATH"] = os.Getenv("PATH")
 	return l
 }
 
-// start starts a program in a session of its own, without a terminal.
-func (l *browserLaptop) start(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
-	l.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	cmd = exec.Command(self, args...)
-	for name, value := range l.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	// One that outlives its test writes into a folder that is being removed.
-	l.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended, and have been waited for
-		_ = cmd.Wait()
-	})
-	return cmd, stdout, stderr
-}
-
 // tabs are the addresses that the browser was told to open; it waits for the first n.
-func (l *browserLaptop) tabs(n int) []string {
+func (l *browserLaptop) tabs(n int) (tabs []string) {
 	l.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		data, err := os.ReadFile(l.tabsFile)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			l.t.Fatal(err)
-		}
-		if tabs := strings.Fields(string(data)); len(tabs) >= n && (n == 0 || strings.HasSuffix(string(data), "\n")) {
-			return tabs
-		}
-	}
-	l.t.Fatalf("the browser was not told to open %d addresses", n)
-	return nil
+	waitFor(l.t, "the tab", func() bool {
+		data, _ := os.ReadFile(l.tabsFile)
+		tabs = strings.Fields(string(data))
+		return len(tabs) >= n && strings.HasSuffix(string(data), "\n")
+	})
+	return tabs
 }
 
 // request is one request of a browser.
 func request(t *testing.T, method, address string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { response.Body.Close() })
 	return response
 }
@@ -124,11 +86,7 @@ func (l *browserLaptop) helpers() []string {
 
 func (l *browserLaptop) awaitNoHelper() {
 	l.t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(l.helpers()) > 0; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			l.t.Fatalf("helpers %v are left", l.helpers())
-		}
-	}
+	waitFor(l.t, "the end of the helpers", func() bool { return len(l.helpers()) == 0 })
 }
 
 // A caller that an SDK kills leaves a helper that holds nothing of the SDK's and knows
@@ -139,9 +97,7 @@ func TestCallerIsKilledWhileTheBrowserIsOpen(t *testing.T) {
 	l := newBrowserLaptop(t, sandbox.Options{})
 	cmd, _, _ := l.start("process", "--profile", "dev")
 	tab := l.tabs(1)[0]
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Process.Kill())
 	_ = cmd.Wait() // returns although the helper lives: it does not hold our pipes
 	helpers := l.helpers()
 	if len(helpers) != 1 {
@@ -164,9 +120,8 @@ func TestCallerIsKilledWhileTheBrowserIsOpen(t *testing.T) {
 		t.Errorf("the redirect got status %d", last.StatusCode)
 	}
 	delete(l.env, "BROWSER")
-	next, stdout, stderr := l.start("process", "--profile", "dev")
-	if err := next.Wait(); err != nil || !strings.Contains(stdout.String(), "SecretAccessKey") || stderr.Len() > 0 {
-		t.Errorf("%v\n%s", err, stderr)
+	if code, stdout, stderr := l.asChild("process", "--profile", "dev"); code != 0 || !strings.Contains(stdout, "SecretAccessKey") || stderr != "" {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 	l.awaitNoHelper()
 }
@@ -226,9 +181,7 @@ func TestCtrlCEndsTheBrowserLogin(t *testing.T) {
 	l := newBrowserLaptop(t, sandbox.Options{})
 	cmd, _, _ := l.start("login", "--profile", "dev")
 	l.tabs(1)
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Process.Signal(os.Interrupt))
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit %d", code)
@@ -240,13 +193,11 @@ func TestCtrlCEndsTheBrowserLogin(t *testing.T) {
 func TestWaitingForATab(t *testing.T) {
 	t.Parallel()
 	l := newBrowserLaptop(t, sandbox.Options{})
-	l.write("bin/daypass", "")
-	l.install()
 	first, _, _ := l.start("process", "--profile", "dev")
 	tab := l.tabs(1)[0]
 	p := l.terminal("process", "--profile", "dev")
 	p.answer("daypass: finish in the browser tab that was opened at ", "")
-	if out := l.statusOf("dev"); !strings.Contains(out, "a login in the browser, good until") || strings.Contains(out, "state=") {
+	if _, out, _ := l.asChild("status", "--profile", "dev"); !strings.Contains(out, "a login in the browser, good until") || strings.Contains(out, "state=") {
 		t.Errorf("status:\n%s", out)
 	}
 	request(t, http.MethodGet, l.answer(tab, "taro"))
@@ -259,21 +210,13 @@ func TestWaitingForATab(t *testing.T) {
 
 	again, _, _ := l.start("login", "--force", "--profile", "dev")
 	l.tabs(2)
-	out, _, _ := l.start("logout", "--profile", "dev")
-	if err := out.Wait(); err != nil {
-		t.Error(err)
+	if code, _, stderr := l.asChild("logout", "--profile", "dev"); code != 0 {
+		t.Errorf("logout: exit %d\n%s", code, stderr)
 	}
 	l.awaitNoHelper()
 	if _ = again.Wait(); again.ProcessState.ExitCode() != 3 {
 		t.Errorf("login, after the logout: exit %d", again.ProcessState.ExitCode())
 	}
-}
-
-func (l *browserLaptop) statusOf(profile string) string {
-	l.t.Helper()
-	cmd, stdout, _ := l.start("status", "--profile", profile)
-	_ = cmd.Wait()
-	return stdout.String()
 }
 
 // Without a browser there is the paste: of an address that is not the answer nothing
@@ -282,8 +225,6 @@ func TestPastedRedirect(t *testing.T) {
 	t.Parallel()
 	l := newBrowserLaptop(t, sandbox.Options{})
 	delete(l.env, "BROWSER")
-	l.write("bin/daypass", "")
-	l.install()
 	p := l.terminal("login", "--profile", "dev")
 	if code, seen := p.end(); code != 3 || !strings.Contains(seen, "Run in a terminal: daypass login --no-browser --profile dev") {
 		t.Errorf("without a browser: exit %d\n%s", code, seen)

@@ -49,9 +49,7 @@ func (l *laptop) asProgram() {
 	l.install()
 	l.env["PATH"] = os.Getenv("PATH")
 	proxy, err := sandbox.StartInternet(http.HandlerFunc(l.box.Cloud), sandbox.CloudHosts()...)
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	must(l.t, err)
 	l.t.Cleanup(proxy.Close)
 	l.write("ca.pem", string(proxy.Certificate))
 	l.env["HTTPS_PROXY"], l.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(l.home(), "ca.pem")
@@ -65,22 +63,24 @@ func (l *laptop) asProgram() {
 // asChild runs daypass without a terminal.
 func (l *laptop) asChild(args ...string) (code int, stdout, stderr string) {
 	l.t.Helper()
-	var out, errs bytes.Buffer
-	cmd := l.start(&out, &errs, args...)
+	cmd, out, errs := l.start(args...)
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-func (l *laptop) start(stdout, stderr *bytes.Buffer, args ...string) *exec.Cmd {
+// start starts daypass in a session of its own, without a terminal.
+func (l *laptop) start(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	l.t.Helper()
-	cmd := exec.Command(l.installed(), args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = l.environ(), stdout, stderr, 5*time.Second
+	cmd, stdout, stderr = exec.Command(l.installed(), args...), &bytes.Buffer{}, &bytes.Buffer{}
+	cmd.Env, cmd.Stdout, cmd.Stderr = l.environ(), stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return cmd
+	must(l.t, cmd.Start())
+	// One that outlives its test writes into a folder that is being removed.
+	l.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended, and have been waited for
+		_ = cmd.Wait()
+	})
+	return cmd, stdout, stderr
 }
 
 // The command has the secrets that its variables refer to: of the environment, of the
@@ -208,8 +208,7 @@ func TestExecAzurePassesSignalsOn(t *testing.T) {
 	} {
 		ready := filepath.Join(l.home(), "ready")
 		_ = os.Remove(ready)
-		var stdout, stderr bytes.Buffer
-		cmd := l.start(&stdout, &stderr, "exec", "-p", "dev", "--azure", "--", "sh", "-c", tt.script+`echo "$AZURE_FEDERATED_TOKEN_FILE" > `+ready+`.part; mv `+ready+`.part `+ready+`; i=0; while test $i -lt 200; do sleep 0.05; i=$((i+1)); done`)
+		cmd, stdout, stderr := l.start("exec", "-p", "dev", "--azure", "--", "sh", "-c", tt.script+`echo "$AZURE_FEDERATED_TOKEN_FILE" > `+ready+`.part; mv `+ready+`.part `+ready+`; i=0; while test $i -lt 200; do sleep 0.05; i=$((i+1)); done`)
 		waitFor(t, "the command", func() bool { _, err := os.Stat(ready); return err == nil })
 		_ = cmd.Process.Signal(tt.signal)
 		_ = cmd.Wait()
@@ -230,15 +229,14 @@ func TestExecAzureClearsUp(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
 	l.asProgram()
-	script := `echo "$AZURE_FEDERATED_TOKEN_FILE" > ` + l.home() + `/"$1".part; mv ` + l.home() + `/"$1".part ` + l.home() + `/"$1"; exec sleep 8`
+	script := `echo "$AZURE_FEDERATED_TOKEN_FILE" > ` + l.home() + `/"$1".part; mv ` + l.home() + `/"$1".part ` + l.home() + `/"$1"; exec sleep 8 >/dev/null 2>&1`
 	file := func(name string) string {
 		waitFor(t, name, func() bool { _, err := os.Stat(filepath.Join(l.home(), name)); return err == nil })
 		return strings.TrimSpace(l.read(name))
 	}
-	var one, two bytes.Buffer
-	killed := l.start(&one, &one, "exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "killed")
+	killed, _, _ := l.start("exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "killed")
 	left := file("killed")
-	running := l.start(&two, &two, "exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "running")
+	running, _, _ := l.start("exec", "-p", "dev", "--azure", "--", "sh", "-c", script, "sh", "running")
 	kept := file("running")
 	_ = killed.Process.Kill()
 	_ = killed.Wait()

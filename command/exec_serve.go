@@ -130,7 +130,7 @@ func (c *credentialServer) look() *look {
 	c.under = l
 	go func() {
 		l.err = c.env.withSession(c.profile, func(s *session) (err error) {
-			ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
+			ctx, cancel := context.WithDeadline(c.until, c.env.Now().Add(c.profile.IDP.ProcessTimeout))
 			defer cancel()
 			l.credentials, err = s.Credentials(ctx, process.ForSDK)
 			return err

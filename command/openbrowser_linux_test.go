@@ -1,9 +1,7 @@
 package command
 
 import (
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/daypass/daypass/internal/sandbox"
@@ -18,11 +16,9 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	l.install()
 	l.env["BROWSER"] = "no-such-firefox"
 
-	cmd := exec.Command(l.installed(), "process", "--profile", "dev")
-	cmd.Env, cmd.SysProcAttr = l.environ(), &syscall.SysProcAttr{Setsid: true} // without a terminal
-	output, _ := cmd.CombinedOutput()
-	if want := `daypass: profile dev needs a login, but the browser did not start ("no-such-firefox": not found in PATH).`; cmd.ProcessState.ExitCode() != 3 || !strings.HasPrefix(string(output), want) {
-		t.Errorf("%v\n%s", cmd.ProcessState, output)
+	code, _, stderr := l.asChild("process", "--profile", "dev")
+	if want := `daypass: profile dev needs a login, but the browser did not start ("no-such-firefox": not found in PATH).`; code != 3 || !strings.HasPrefix(stderr, want) {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 
 	l.box.AutoApprove("taro")

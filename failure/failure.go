@@ -51,8 +51,7 @@ func New(exit int, err error, lines ...string) *Error {
 // From returns the Error in err's chain, or else an unexpected one that says what
 // err says.
 func From(err error) *Error {
-	var f *Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f
 	}
 	return New(ExitUnexpected, err, err.Error())
