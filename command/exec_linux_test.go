@@ -259,15 +259,6 @@ func TestExecAzureClearsUp(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, what string, there func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !there(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s did not come", what)
-		}
-	}
-}
-
 // The file is replaced when four fifths of an assertion's life are over, also after
 // failures and after a laptop was asleep, and nobody is asked for that.
 func TestAssertionIsRenewed(t *testing.T) {

@@ -33,17 +33,7 @@ type credentialServer struct {
 	server *http.Server
 	ends   context.CancelFunc
 	until  context.Context // the end of the command
-
-	one   sync.Mutex
-	under *look // what is under way, or nil
-}
-
-// look is one look for credentials, with a renewal if there must be one. Whoever asks
-// meanwhile waits for its outcome: a person is asked once.
-type look struct {
-	done        chan struct{}
-	credentials process.Credentials
-	err         error
+	asking sync.RWMutex    // held for reading by whoever looks for credentials
 }
 
 // servedPath is the path of the credentials.
@@ -69,12 +59,8 @@ func (e *Environment) startServer(ctx context.Context, p profile.Profile) (*cred
 func (c *credentialServer) close() {
 	_ = c.server.Close()
 	c.ends()
-	c.one.Lock()
-	under := c.under
-	c.one.Unlock()
-	if under != nil {
-		<-under.done
-	}
+	c.asking.Lock()
+	defer c.asking.Unlock()
 }
 
 // environment is the command's, which has the server in place of whatever else
@@ -109,38 +95,24 @@ func (c *credentialServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	// A client that gives up before a person has answered asks again, and finds what
-	// has come of it.
-	l := c.look()
-	select {
-	case <-l.done:
-		writeAnswer(w, l.credentials, l.err)
-	case <-r.Context().Done():
-	}
+	credentials, err := c.look()
+	writeAnswer(w, credentials, err)
 }
 
-// look is the look that is under way, or a new one. It ends as daypass process would.
-func (c *credentialServer) look() *look {
-	c.one.Lock()
-	defer c.one.Unlock()
-	if c.under != nil {
-		return c.under
-	}
-	l := &look{done: make(chan struct{})}
-	c.under = l
-	go func() {
-		l.err = c.env.withSession(c.profile, func(s *session) (err error) {
-			ctx, cancel := context.WithDeadline(c.until, c.env.Now().Add(c.profile.IDP.ProcessTimeout))
-			defer cancel()
-			l.credentials, err = s.Credentials(ctx, process.ForSDK)
-			return err
-		})
-		c.one.Lock()
-		defer c.one.Unlock()
-		c.under = nil
-		close(l.done)
-	}()
-	return l
+// look ends as daypass process would. Many at a time are as many processes: one renews
+// and asks a person, and the others share what comes of it. A client that gives up
+// before that asks again, and finds it.
+func (c *credentialServer) look() (credentials process.Credentials, err error) {
+	c.asking.RLock()
+	defer c.asking.RUnlock()
+	ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
+	defer cancel()
+	err = c.env.withSession(c.profile, func(s *session) (err error) {
+		s.Waiting = nil // the one who asks is on the same terminal
+		credentials, err = s.Credentials(ctx, process.ForSDK)
+		return err
+	})
+	return credentials, err
 }
 
 // writeAnswer writes an answer of the protocol.

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -27,6 +29,8 @@ func (l *laptop) serve(t *testing.T) served {
 	var out bytes.Buffer
 	e := l.environment(&out, &out)
 	p, err := loadProfile(e.source(newExec(&e)), "dev")
+	must(t, err)
+	_, err = e.session(p) // exec has one
 	must(t, err)
 	c, err := e.startServer(t.Context(), p)
 	must(t, err)
@@ -139,36 +143,37 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
-// However many ask, of whom some have given up, a refusal is told to all and fetched
-// once.
+// However many ask at a time, a refusal is told to all and fetched once.
 func TestServeLooksOnce(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.login()
+	l.env["DAYPASS_DEBUG"] = filepath.Join(l.home(), "debug.log")
 	s := l.serve(t)
-	asked, goOn := make(chan bool), make(chan bool)
+	goOn := make(chan bool)
 	l.box.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if isFor("sts", r) {
-			asked <- true
 			<-goOn
 			stsRefusal(403, "AccessDenied", "no")(nil, w, r)
 		}
 		return isFor("sts", r)
 	})
-	first := s.look()
-	<-asked
-	for range 20 {
-		if s.look() != first {
-			t.Fatal("a second look beside the first")
-		}
+	const clients = 20
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			if status, answer, body := s.ask(nil); status != http.StatusForbidden || answer["code"] != "5" {
+				t.Errorf("%d %s", status, body)
+			}
+		})
 	}
+	waitFor(t, "the others", func() bool {
+		notes, _ := os.ReadFile(l.env["DAYPASS_DEBUG"])
+		return strings.Count(string(notes), "wait for lock") == clients-1
+	})
 	close(goOn)
-	<-first.done
-	if code := failure.From(first.err).Exit; code != failure.ExitAWS {
-		t.Errorf("exit %d: %v", code, first.err)
-	}
-	go func() { <-asked }()
-	if status, _, body := s.ask(nil); status != http.StatusForbidden {
-		t.Errorf("%d %s", status, body)
+	all.Wait()
+	if n := l.box.Count("sts"); n != 1 {
+		t.Errorf("%d calls of STS", n)
 	}
 }
 

@@ -120,6 +120,16 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// waitFor waits until something is there.
+func waitFor(t *testing.T, what string, there func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !there(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
 // pieceSize is how many bytes of a secret in a row are a leak. All that people may
 // see of one is its kind, and the beginnings of session tokens are all the same.
 const pieceSize = 20
