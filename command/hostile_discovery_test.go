@@ -128,9 +128,7 @@ func twice(name, value string) answer {
 func rightIDs(member string) answer {
 	return func(a *attack, w http.ResponseWriter, r *http.Request) {
 		var set struct{ Keys []map[string]any }
-		if err := json.Unmarshal(a.own(r), &set); err != nil {
-			a.t.Error(err)
-		}
+		a.ok(json.Unmarshal(a.own(r), &set))
 		var one map[string]any
 		_ = json.Unmarshal([]byte("{"+member+"}"), &one)
 		for _, key := range set.Keys {
@@ -146,8 +144,7 @@ func rightIDs(member string) answer {
 // anothersKeys are good keys, of another provider.
 func anothersKeys(a *attack, w http.ResponseWriter, r *http.Request) {
 	other, err := sandbox.Start(sandbox.Options{})
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return
 	}
 	defer other.Close()
@@ -155,15 +152,12 @@ func anothersKeys(a *attack, w http.ResponseWriter, r *http.Request) {
 		a.t.Error(err)
 	}
 	response, err := http.Get(other.Issuer + "/keys")
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return
 	}
 	defer response.Body.Close()
 	var set struct{ Keys []any }
-	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
-		a.t.Error(err)
-	}
+	a.ok(json.NewDecoder(response.Body).Decode(&set))
 	body, _ := json.Marshal(map[string]any{marker: 0, "keys": set.Keys[2:]})
 	asJSON(200, string(body))(a, w, r)
 }

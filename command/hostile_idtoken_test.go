@@ -172,13 +172,11 @@ func (p parts) signed(a *attack, algorithm jose.SignatureAlgorithm, key any) str
 	_ = json.Unmarshal([]byte(decoded(p.header)), &header)
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", header.Kid)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return ""
 	}
 	signature, err := signer.Sign([]byte(decoded(p.payload)))
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return ""
 	}
 	token, _ := signature.CompactSerialize()
@@ -229,9 +227,7 @@ func claiming(claims func(now time.Time) map[string]any) answer {
 // ownKey is a key that the provider does not have.
 func ownKey(a *attack) *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Error(err)
-	}
+	a.ok(err)
 	return key
 }
 
@@ -239,14 +235,12 @@ func ownKey(a *attack) *ecdsa.PrivateKey {
 // token: what everybody knows becomes the secret.
 func publicKeyAsSecret(a *attack, p parts) string {
 	response, err := http.Get(a.box.Issuer + "/keys")
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return ""
 	}
 	defer response.Body.Close()
 	var set jose.JSONWebKeySet
-	if err := json.NewDecoder(response.Body).Decode(&set); err != nil {
-		a.t.Error(err)
+	if !a.ok(json.NewDecoder(response.Body).Decode(&set)) {
 		return ""
 	}
 	secret, _ := set.Keys[0].MarshalJSON()

@@ -148,9 +148,7 @@ func TestHostileStorage(t *testing.T) {
 		another := func(path string) func(*attack) func() {
 			return func(a *attack) func() {
 				path := filepath.Join(a.home(), state, path)
-				if err := os.Chown(path, 12345, -1); err != nil {
-					a.t.Error(err)
-				}
+				a.ok(os.Chown(path, 12345, -1))
 				return func() { _ = os.Chown(path, 0, -1) }
 			}
 		}
@@ -188,9 +186,7 @@ func damaged(pattern string, change func(record string) string) func(*attack) fu
 		if err == nil {
 			err = os.WriteFile(path, []byte(change(string(text))), 0o600)
 		}
-		if err != nil {
-			a.t.Error(err)
-		}
+		a.ok(err)
 		return nil
 	}
 }
@@ -336,18 +332,10 @@ func TestHostileConfigFile(t *testing.T) {
 // inPlaceOf puts something else where a file or folder is, and that back afterwards.
 func (a *attack) inPlaceOf(path string, put func(path string) error) (mend func()) {
 	aside := path + ".aside"
-	if err := os.Rename(path, aside); err != nil {
-		a.t.Error(err)
-	}
-	if err := put(path); err != nil {
-		a.t.Error(err)
-	}
+	a.ok(os.Rename(path, aside))
+	a.ok(put(path))
 	return func() {
-		if err := os.RemoveAll(path); err != nil {
-			a.t.Error(err)
-		}
-		if err := os.Rename(aside, path); err != nil {
-			a.t.Error(err)
-		}
+		a.ok(os.RemoveAll(path))
+		a.ok(os.Rename(aside, path))
 	}
 }

@@ -29,8 +29,8 @@ import (
 // credentials, the ID token and what is remembered of the provider have all run
 // out. Whatever the answer, the rules of [hostile.check] hold.
 
-// marker stands somewhere in every bad answer, outside of what errors may quote,
-// and may not be found in any file afterwards.
+// marker is somewhere in every bad answer, outside of what errors may quote, and may
+// not be found in any file afterwards.
 const marker = "MARK-7f3a9c51"
 
 const plainCommand = "process --profile dev"
@@ -38,7 +38,7 @@ const plainCommand = "process --profile dev"
 // hostile is one row: a bad answer from a server, or a fault on the machine.
 type hostile struct {
 	name    string
-	at      string // where: a server's endpoint as of [isFor], or "config", "environment", "storage"
+	at      string // where: a server's endpoint, see [isFor], or "config", "environment", "storage"
 	answer  answer
 	fault   func(*attack) (mend func()) // nothing to mend: nil
 	command string                      // "": plainCommand
@@ -73,6 +73,14 @@ type attack struct {
 	// thief is a host that nobody has named in a configuration.
 	thief  *httptest.Server
 	stolen []string
+}
+
+// ok reports an error of the test's own, also from a server, which cannot end the test.
+func (a *attack) ok(err error) bool {
+	if err != nil {
+		a.t.Error(err)
+	}
+	return err == nil
 }
 
 // forbid notes a text that may not be stored.
@@ -150,9 +158,7 @@ func (h hostile) forget(a *attack) {
 	}
 	remembered, _ := filepath.Glob(filepath.Join(a.home(), ".local/state/daypass/provider-*.json"))
 	for _, path := range remembered {
-		if err := os.Remove(path); err != nil {
-			a.t.Error(err)
-		}
+		a.ok(os.Remove(path))
 	}
 }
 
@@ -255,8 +261,8 @@ func (h hostile) checkAfter(t *testing.T, a *attack) {
 	}
 }
 
-// failure returns the lines of the error on stderr, the first without the
-// program's name. Above them may stand the three lines that ask for a login.
+// failed returns the lines of the error on stderr, the first without the program's
+// name. Above them there may be the three lines that ask for a login.
 func failed(t *testing.T, stderr string) []string {
 	t.Helper()
 	if stderr == "" {
@@ -396,8 +402,7 @@ func dropped(*attack, http.ResponseWriter, *http.Request) { panic(http.ErrAbortH
 // quotes.
 func notHTTP(a *attack, w http.ResponseWriter, r *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		a.t.Error(err)
+	if !a.ok(err) {
 		return
 	}
 	_, _ = io.WriteString(conn, strings.ReplaceAll(inPieces(r), " ", "")+"\r\n\r\n")
@@ -456,9 +461,7 @@ func changed(change func(a *attack, fields map[string]any)) answer {
 		}
 		change(a, fields)
 		body, err := json.Marshal(fields)
-		if err != nil {
-			a.t.Error(err)
-		}
+		a.ok(err)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body)
 	}

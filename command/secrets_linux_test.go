@@ -49,9 +49,7 @@ func newWatched(t *testing.T) *watched {
 	w.write("children/.keep", "")
 	w.withClouds()
 	proxy, err := sandbox.StartInternet(http.HandlerFunc(w.box.Cloud), sandbox.CloudHosts()...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(proxy.Close)
 	w.write("ca.pem", string(proxy.Certificate))
 	w.env["HTTPS_PROXY"], w.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(w.home(), "ca.pem")
@@ -395,16 +393,12 @@ func TestDebugFileRefused(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	file := func(name string) *os.File {
 		f, err := os.Create(filepath.Join(l.home(), name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		t.Cleanup(func() { _ = f.Close() })
 		return f
 	}
 	pipe, stdout, stderr := filepath.Join(l.home(), "pipe"), file("stdout"), file("stderr")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, syscall.Mkfifo(pipe, 0o600))
 	for path, says := range map[string]string{
 		pipe: "is not a regular file", os.DevNull: "is not a regular file", l.home(): "is not a regular file",
 		fmt.Sprintf("/proc/self/fd/%d", stdout.Fd()): "is an output of this command", stderr.Name(): "is an output of this command",
@@ -417,9 +411,7 @@ func TestDebugFileRefused(t *testing.T) {
 		if code != 2 || err != nil || !strings.Contains(string(said), says) || strings.Count(string(said), "\n") != 2 {
 			t.Errorf("%s: exit %d, %q, %v", path, code, said, err)
 		}
-		if err := errors.Join(stderr.Truncate(0), func() error { _, err := stderr.Seek(0, 0); return err }()); err != nil {
-			t.Fatal(err)
-		}
+		must(t, errors.Join(stderr.Truncate(0), func() error { _, err := stderr.Seek(0, 0); return err }()))
 	}
 	if info, err := stdout.Stat(); err != nil || info.Size() != 0 {
 		t.Errorf("stdout holds %d bytes, %v", info.Size(), err)
