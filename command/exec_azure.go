@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -44,7 +45,7 @@ type assertion struct {
 // newAssertion returns a file in the state folder, and clears away those of processes
 // that were killed.
 func (s *session) newAssertion() (*assertion, error) {
-	if err := s.CheckAssertion(); err != nil {
+	if err := cmp.Or(s.CheckAssertion(), s.env.noStateDir); err != nil {
 		return nil, err
 	}
 	locks := cache.Locks{Dir: filepath.Join(s.Locks.Dir, "azure")}

@@ -84,7 +84,12 @@ func TestSourceWithoutAHome(t *testing.T) {
 		}
 	}
 	l.env["GCE_METADATA_HOST"] = ""
-	if code, _, stderr := l.run("process", "--issuer", l.box.Issuer, "--client-id", "c", "--role-arn", l.box.RoleARN); code != 2 || !strings.Contains(stderr, "Set HOME") {
-		t.Errorf("a login without a home: exit %d, %s", code, stderr)
+	for _, args := range [][]string{ // a login, and a file that its command reads
+		{"process", "--issuer", l.box.Issuer, "--client-id", "c", "--role-arn", l.box.RoleARN},
+		append(append([]string{"exec"}, flags...), "--azure-tenant", "9f1c0000-0000-4000-8000-000000000000", "--azure-client-id", "1b9e0000-0000-4000-8000-000000000001", "--azure", "--", "go"),
+	} {
+		if code, _, stderr := l.run(args...); code != 2 || !strings.Contains(stderr, "Set HOME") {
+			t.Errorf("%s without a home: exit %d, %s", args[0], code, stderr)
+		}
 	}
 }
