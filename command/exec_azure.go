@@ -126,10 +126,17 @@ func (s *session) keepAssertion(ctx context.Context, a *assertion, c process.Cre
 // ctx ends. Nobody is asked for that: the terminal is the command's.
 func (s *session) renewAssertion(ctx context.Context, a *assertion, expires time.Time) {
 	s.Person = nil
-	// The clock is looked at again and again: a timer stops while a laptop sleeps, and
-	// the life of the assertion does not.
 	due := expires.Add(-expires.Sub(s.env.Now()) / 5)
-	for s.env.Sleep(ctx, 30*time.Second) == nil {
+	for {
+		// A timer stops while a laptop sleeps, and the life of the assertion does not.
+		const longest = 30 * time.Second
+		pause := due.Sub(s.env.Now())
+		if pause > longest || pause <= 0 { // 0: the last try failed
+			pause = longest
+		}
+		if s.env.Sleep(ctx, pause) != nil {
+			return
+		}
 		if s.env.Now().Before(due) {
 			continue
 		}
