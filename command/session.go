@@ -63,8 +63,7 @@ func withRole(p profile.Profile, err error) error {
 
 // loadAny reads the profile that a person named or meant. It may be for Azure alone.
 func loadAny(src profile.Source, name string) (profile.Profile, error) {
-	_, issuer := src.Flags["issuer"]
-	if _, source := src.Flags["source"]; name != "" || issuer || source {
+	if cmp.Or(name, src.Flags["issuer"], src.Flags["source"]) != "" {
 		return profile.Load(src, name)
 	}
 	file, err := profile.Open(src)
@@ -215,12 +214,9 @@ func (s *session) show(a process.Open, openTab bool) (func(), error) {
 		return nothing, noTab
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tty.Countdown(ctx, a.UserCode, a.Expires, s.env.Now, s.env.Sleep)
-	}()
-	return func() { cancel(); <-ended }, noTab
+	var countdown sync.WaitGroup
+	countdown.Go(func() { tty.Countdown(ctx, a.UserCode, a.Expires, s.env.Now, s.env.Sleep) })
+	return func() { cancel(); countdown.Wait() }, noTab
 }
 
 // waiting tells that another process is logging in.
