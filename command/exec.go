@@ -219,8 +219,8 @@ func (e *childExit) Error() string { return fmt.Sprintf("the command ended with 
 
 // endOf is how daypass ends after the command that it has waited for.
 func endOf(name string, err error) error {
-	exit, started := errors.AsType[*exec.ExitError](err)
-	if !started {
+	exit, ended := errors.AsType[*exec.ExitError](err)
+	if !ended {
 		return cannotRun(name, err)
 	}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {

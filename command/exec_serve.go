@@ -99,9 +99,9 @@ func (c *credentialServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeAnswer(w, credentials, err)
 }
 
-// look ends as daypass process would. Many at a time are as many processes: one renews
-// and asks a person, and the others share what comes of it. A client that gives up
-// before that asks again, and finds it.
+// look ends as daypass process would. Several at a time are like several processes: one
+// renews and asks a person, and the others share the outcome. A client that gives up
+// earlier asks again, and finds it.
 func (c *credentialServer) look() (credentials process.Credentials, err error) {
 	c.asking.RLock()
 	defer c.asking.RUnlock()
