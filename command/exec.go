@@ -133,8 +133,9 @@ func (x *execution) read(environ []string) ([]string, error) {
 		if err == nil {
 			all, err = reference.EnvFile(f)
 			_ = f.Close()
-		} else {
-			err, form = errors.Unwrap(err), ""
+		}
+		if unread, ok := errors.AsType[*fs.PathError](err); ok {
+			err, form = unread.Err, ""
 		}
 		if err != nil {
 			return nil, failure.New(failure.ExitUsage, err, fmt.Sprintf("the file %q of --env-file cannot be used: %v.", name, err), form)

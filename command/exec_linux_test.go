@@ -136,6 +136,7 @@ func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
 		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE"},
 		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "bad.env")}, failure.ExitUsage, `bad.env" of --env-file cannot be used: line 3: the quote`},
 		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "nope.env")}, failure.ExitUsage, `nope.env" of --env-file cannot be used: no such file`},
+		{[]string{"-p", "dev", "--env-file", l.home()}, failure.ExitUsage, `of --env-file cannot be used: is a directory`},
 		{[]string{"-p", "vm", "--env", "DB=awssecrets://dev/db"}, failure.ExitUsage, "DB: a secret of AWS needs a role, and profile vm has none"},
 		{[]string{"-p", "vm", "--azure"}, failure.ExitUsage, "--azure is not needed with daypass_azure_via = imds"},
 	} {
