@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +34,17 @@ func TestWhatIsNotTriedAgain(t *testing.T) {
 		in := console.SignIn{Endpoint: server.URL, Transport: transport, Sleep: func(context.Context, time.Duration) error { t.Error("another try"); return nil }}
 		_, _, err := in.URL(t.Context(), "ASIAEXAMPLE", secret.New("key"), secret.New("token"))
 		if exit(err) != failure.ExitNetwork || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "ry again later") {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	for want, err := range map[string]error{"no answer in time": context.DeadlineExceeded, "connection refused": syscall.ECONNREFUSED} {
+		nobody := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, err }}
+		in := console.SignIn{Endpoint: "http://127.0.0.1:1", Transport: nobody, Sleep: func(context.Context, time.Duration) error { return nil }}
+		_, _, err := in.URL(t.Context(), "ASIAEXAMPLE", secret.New("key"), secret.New("token"))
+		if exit(err) != failure.ExitNetwork || !strings.Contains(err.Error(), "(3 tries: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
