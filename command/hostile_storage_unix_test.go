@@ -103,8 +103,8 @@ func TestHostileStorage(t *testing.T) {
 	open("an address that cannot be shown", "verification_uri", "javascript:alert(1)", 1, "the login at HOST cannot be shown: ")
 	open("an address with a control character", "verification_uri", "https://corp.example/\x1b[2J", 1, "the login at HOST cannot be shown: ")
 	open("an escape sequence", "user_code", "\x1b[2J", 1, "the login at HOST cannot be shown: ")
-	open("an expiry in the year 9999", "expires", "9999-12-31T23:59:59Z", 3, "the code ABCD-EFGH is no longer good")
-	open("a negative interval", "interval", -5, 3, "the code ABCD-EFGH is no longer good")
+	open("an expiry in the year 9999", "expires", "9999-12-31T23:59:59Z", 4, "HOST refused the login: ")
+	open("a negative interval", "interval", -5, 4, "HOST refused the login: ")
 	open("no device code", "device_code", "", 4, "HOST refused the login: device_code is missing (")
 
 	// Something else in the place of files and folders.

@@ -53,9 +53,8 @@ type Authorization struct {
 	// NextPoll is the time before which the provider is not polled. All times are
 	// wall time.
 	NextPoll time.Time `json:"next_poll"`
-	// Unanswered is true once the answer to a poll was lost: it may have held the
-	// tokens, and then the code is spent. In a stored one it says that the last poll
-	// had no answer.
+	// Unanswered is true if the answer to the last poll was lost: it may have held the
+	// tokens, and then the code is spent.
 	Unanswered   bool        `json:"unanswered,omitempty"`
 	Issued       time.Time   `json:"issued"`
 	Expires      time.Time   `json:"expires"`

@@ -114,7 +114,7 @@ func judge(got idp.Answer, a *Authorization, now time.Time) (tokens idp.Tokens, 
 	case "authorization_pending":
 		// The interval counts from the receipt of the last answer (Auth0 asks for that;
 		// with slow answers it matters).
-		a.Backoff, a.NextPoll = 0, now.Add(a.Interval)
+		a.Backoff, a.NextPoll, a.Unanswered = 0, now.Add(a.Interval), false
 		return idp.Tokens{}, true, nil
 	}
 	tokens, err = got.Tokens()

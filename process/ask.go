@@ -33,7 +33,6 @@ type request struct {
 	key   cache.Key // empty if there is none yet
 	note  note      // how asking ended last
 	open  *Open     // that is waited for; at first the one that an earlier process left open, or nil
-	taken bool      // open is an earlier process's
 	how   manner
 	ended *failure.Error // why the login no longer serves, or nil
 	anew  bool           // the helper of an earlier authorization was killed
@@ -57,8 +56,9 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		r.anew = r.note.Codes <= 1 && !r.note.Asked
 		r.open = nil
 	}
-	switch r.taken = r.open != nil; {
-	case !r.taken:
+	taken := r.open != nil
+	switch {
+	case !taken:
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
-	if !r.taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
+	if !taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
 	if r.open.Redirect != "" {
@@ -96,7 +96,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		defer cancel()
 	}
 	if show {
-		done, err := p.show(r.key, r.open, openTab)
+		done, err := p.show(r.key, r.open, openTab, func(change func()) { change() })
 		if err != nil {
 			return nil, err
 		}
@@ -112,8 +112,9 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 // tellWho tells whoever was shown a login as whom it was approved: that may be another.
 func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.token()) + ".") }
 
-// show shows an open authorization to the person.
-func (p *Pipeline) show(key cache.Key, a *Open, openTab bool) (done func(), err error) {
+// show shows an open authorization to the person. What becomes of that is stored by
+// change, under the login's lock.
+func (p *Pipeline) show(key cache.Key, a *Open, openTab bool, change func(func())) (done func(), err error) {
 	if p.Show == nil {
 		return func() {}, nil
 	}
@@ -121,13 +122,13 @@ func (p *Pipeline) show(key cache.Key, a *Open, openTab bool) (done func(), err 
 	switch {
 	case errors.Is(err, ErrNoBrowser):
 		a.Tried, a.Opened = p.person().Terminal, time.Time{}
-		_ = p.putAuthorization(key, a)
+		change(func() { _ = p.putAuthorization(key, a) })
 		if !a.Tried {
 			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
 				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
 		}
 	case errors.Is(err, ErrUnfit):
-		p.dropAuthorization() // or the next process would meet the same
+		change(p.dropAuthorization) // or the next process would meet the same
 		fallthrough
 	case err != nil && !openTab: // with a tab open, the wait is not in vain
 		return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
@@ -150,12 +151,17 @@ func (p *Pipeline) mayAsk(r request, person Person) error {
 		return n.failure()
 	case person.Terminal && n.Codes < codesForNobody, person.Browser && !n.nobodyAnswered():
 		return nil
-	case n.Refused:
-		return needsLogin("the login of " + p.clockTime(n.LastCode) + " was refused, so profile {profile} does not ask again.")
-	case n.nobodyAnswered() && !n.Asked && n.Exit == failure.ExitNetwork:
-		return needsLogin(p.silent(n.LastCode) + ", so profile {profile} does not ask again.")
 	case n.nobodyAnswered():
-		return needsLogin("nobody answered the login of " + p.clockTime(n.LastCode) + ", so profile {profile} does not ask again.")
+		login := "the login of " + p.clockTime(n.LastCode)
+		switch {
+		case n.Refused:
+			login += " was refused"
+		case !n.Asked && n.fromProvider():
+			login += " failed"
+		default:
+			login = "nobody answered " + login
+		}
+		return needsLogin(login + ", so profile {profile} does not ask again.")
 	case r.ended != nil:
 		return r.ended
 	}
@@ -253,40 +259,34 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 
 // await polls until the person has answered, and stores what comes of it.
 func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request) (*login, error) {
-	open := r.open.Authorization
-	tokens, err := flow.Await(ctx, &open, func(changed deviceflow.Authorization) {
-		r.open.Interval = changed.Interval
-		_ = p.putAuthorization(r.key, r.open)
-	})
-	fresh, err := p.storeLogin(ctx, r, tokens, err)
-	if err == nil {
-		return fresh, nil
-	}
-	expired := errors.Is(err, deviceflow.ErrExpired) // first: it may wrap why the last poll timed out
-	switch {
-	case interrupted(ctx):
-		return nil, failure.Interrupted(err)
-	case !expired && (errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.DeadlineExceeded)):
-		if unanswered := idp.IsLost(err) || idp.IsUnreachable(err); unanswered != r.open.Unanswered {
-			r.open.Unanswered = unanswered
-			_ = p.putAuthorization(r.key, r.open) // or whoever finds that it ran out would blame the person
-		}
-		if r.open.Unanswered {
+	store := func() { _ = p.putAuthorization(r.key, r.open) }
+	tokens, err := flow.Await(ctx, &r.open.Authorization, func(deviceflow.Authorization) { store() })
+	if errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.Canceled) { // which is no outcome
+		unanswered := idp.IsLost(err) || idp.IsUnreachable(err)
+		r.open.Unanswered = r.open.Unanswered || unanswered
+		store() // or whoever finds that it ran out would blame the person
+		switch {
+		case interrupted(ctx):
+			return nil, failure.Interrupted(err)
+		case unanswered:
 			return nil, err // nobody could have approved it
 		}
 		return nil, p.gaveUp(r.open, p.Now().Sub(started))
 	}
-	r.open.Authorization = open
-	return nil, p.endAttempt(r, err)
+	fresh, err := p.storeLogin(ctx, r, tokens, err)
+	if err != nil {
+		return nil, p.endAttempt(r, err)
+	}
+	return fresh, nil
 }
 
 // endAttempt notes how an attempt ended that brought no login, and explains it.
 func (p *Pipeline) endAttempt(r request, err error) *failure.Error {
 	defer p.dropAuthorization() // last, for a note of a code that is gone would have nobody asked
 	f, expired := failure.From(err), errors.Is(err, deviceflow.ErrExpired)
-	if (r.taken || r.open.Unanswered) && !expired && isSpent(err) {
-		// The provider's answer was lost, or the earlier process was killed before it
-		// stored it. That says nothing about the person, who may be asked again.
+	if r.open.Unanswered && !expired && isSpent(err) {
+		// The lost answer held the tokens. That says nothing about the person, who may be
+		// asked again.
 		p.dropNote(loginNote)
 		return needsLogin("the code " + r.open.UserCode + " is no longer good, and no login came of it.")
 	}
@@ -322,8 +322,9 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	}
 	ctx = context.WithoutCancel(ctx)
 	metadata, _ := p.Flow.Metadata(ctx) // known, or there would be no tokens
-	// First, for the person has answered: with the new key the code is gone, and if
-	// this process is killed before the login is stored, the next one may ask.
+	// First, for the person has answered, and the code is spent: if this process is
+	// killed before the login is stored, the next one may ask.
+	p.dropAuthorization()
 	p.dropNote(loginNote)
 	now := p.Now()
 	fresh := &login{
@@ -336,7 +337,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	// the network. Until then the token's word is enough to throw keys away.
 	claimed, _ := idp.Parse(tokens.IDToken)
 	same := r.how != startingAnew && r.login.isOf(claimed)
-	unstored := p.insist(ctx, func(ctx context.Context) (err error) {
+	unstored := p.insist(ctx, func() (err error) {
 		if !same {
 			if fresh.key, err = p.newKey(ctx); err != nil {
 				return err
@@ -355,11 +356,10 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 		return nil, err
 	}
 	fresh.take(verified, now)
-	if unstored == nil || same || !fresh.key.Empty() {
+	if !fresh.key.Empty() {
 		unstored = p.putLogin(ctx, fresh)
 	}
 	fresh.unstored = unstored
-	p.dropAuthorization()
 	return fresh, nil
 }
 

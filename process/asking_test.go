@@ -301,11 +301,11 @@ func TestCodeThatRanOut(t *testing.T) {
 		next   string // what a later process says
 	}{
 		{"by our clock", func(*world, *Pipeline) {}, failure.ExitLogin, "ran out", "nobody answered the login of"},
-		{"by our clock, with the provider silent at last", silent, failure.ExitNetwork, "127.0.0.1", "127.0.0.1:PORT did not answer as it should to the login of"},
+		{"by our clock, with the provider silent at last", silent, failure.ExitNetwork, "127.0.0.1", "the login of 09:00 failed, so profile dev does not ask again."},
 		{"by the provider's", func(w *world, _ *Pipeline) { w.answerWith("/token", 400, `{"error":"expired_token"}`) },
 			failure.ExitLogin, "ran out", "nobody answered the login of"},
 		{"with answers that cannot be read", func(w *world, _ *Pipeline) { w.answerWith("/token", 200, `<html>`) },
-			failure.ExitNetwork, "127.0.0.1", "127.0.0.1:PORT did not answer as it should to the login of"},
+			failure.ExitNetwork, "127.0.0.1", "the login of 09:00 failed, so profile dev does not ask again."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{CodeLife: 20 * time.Second})
@@ -313,7 +313,7 @@ func TestCodeThatRanOut(t *testing.T) {
 			w.fails(c.exit, c.first, func(p *Pipeline) { c.change(w, p) })
 			w.box.Intercept(nil)
 			w.clock.Advance(time.Minute)
-			w.fails(failure.ExitLogin, strings.ReplaceAll(c.next, "127.0.0.1:PORT", strings.TrimPrefix(w.box.URL, "http://")))
+			w.fails(failure.ExitLogin, c.next)
 			if w.tabs() != 1 {
 				t.Errorf("%d tabs", w.tabs())
 			}
@@ -377,6 +377,7 @@ func TestRefusedCode(t *testing.T) {
 		then  func(*world)
 	}{
 		{"by process", false, func(*world) {}},
+		{"in words of the provider's own, to a process that took it over", false, func(*world) {}},
 		{"by login", true, func(*world) {}},
 		{"by process, then the provider is down", false, (*world).providerFailsOnce},
 		{"by login, then the provider is down", true, (*world).providerFailsOnce},
@@ -391,9 +392,17 @@ func TestRefusedCode(t *testing.T) {
 			w := newWorld(t, sandbox.Options{})
 			w.answer = func(code string) { _ = w.box.Deny(code) }
 			var err error
-			if c.typed {
+			switch {
+			case c.typed:
 				_, err = w.pipeline().Login(w.ctx(), false)
-			} else {
+			case strings.Contains(c.name, "took it over"):
+				w.answer = nil
+				w.fails(failure.ExitLogin, "not approved within")
+				w.clock.Advance(time.Second)
+				w.answerWith("/token", 400, `{"error":"invalid_grant","error_description":"the login was refused: a contractor"}`)
+				_, err = w.run()
+				w.box.Intercept(nil)
+			default:
 				_, err = w.run()
 			}
 			w.failsWith(err, failure.ExitRefused, "was refused")
@@ -521,7 +530,19 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 	w.fails(failure.ExitNetwork, "does not answer as it should")
 	w.box.Intercept(nil)
 	w.clock.Advance(10 * time.Minute)
-	w.fails(failure.ExitLogin, "did not answer as it should to the login of")
+	w.fails(failure.ExitLogin, "the login of 09:00 failed, so profile dev does not ask again.")
+
+	// So it does where the refresh token turns out to have ended afterwards.
+	w = newWorld(t, sandbox.Options{Rotate: true, CodeLife: 10 * time.Minute, IDTokenLife: time.Hour})
+	w.mustRun()
+	w.answer, w.person = nil, Person{Browser: true}
+	w.clock.Advance(time.Second)
+	_, err = w.pipeline().Login(w.ctx(), true)
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	w.box.EndLogins()
+	w.clock.Advance(12 * time.Hour)
+	w.fails(failure.ExitLogin, "nobody answered the login of")
+	w.counts(map[string]int{"device": 2, "token:refresh": 1})
 }
 
 // A command without a deadline of its own, such as exec, does not wait for the end of a

@@ -368,4 +368,16 @@ func TestNoTabWithATerminal(t *testing.T) {
 	if len(w.tabs) != 1 || len(w.read) != 1 || w.openCode().Opened != (time.Time{}) {
 		t.Errorf("tabs %v, texts %v, %+v", w.tabs, w.read, w.openCode())
 	}
+
+	// A login that comes of it meanwhile, for a browser that was said to have failed, is
+	// over: the next one is asked for as ever.
+	w = newBrowserWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
+	w.mustRun(w.inBrowser)
+	w.helpers.Wait()
+	w.clock.Advance(2 * time.Hour)
+	w.answers = func(a Open) { w.finish(a); w.helpers.Wait() }
+	w.mustRun(noTab)
+	if open := w.openCode(); open != nil {
+		t.Errorf("left open: %+v", open)
+	}
 }

@@ -80,7 +80,7 @@ func (p *Pipeline) credentials(r *role) Credentials {
 // renewed ones.
 func (p *Pipeline) currentRole(ctx context.Context, started time.Time, fresh Fresh, how manner) (*role, error) {
 	r, err := p.readRole(ctx)
-	p.debug("read credentials", "in", p.Kept.Where(), "found", err == nil, "left", r.left(started).Round(time.Second))
+	p.debug("read credentials", "found", err == nil, "left", r.left(started).Round(time.Second))
 	if err == nil && r.fresh(p.Now(), fresh) {
 		return r, nil
 	}
@@ -261,7 +261,7 @@ func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
 // isGone reports whether the login has been removed or replaced. That is known only if
 // its files are sealed with that key.
 func (p *Pipeline) isGone(ctx context.Context, sealed cache.Key) bool {
-	key, err := p.Kept.Key(ctx)
+	key, err := p.Kept.Key(context.WithoutCancel(ctx)) // also if that is over just now
 	return !sealed.Empty() && (notThere(err) || err == nil && !key.Equal(sealed.String))
 }
 

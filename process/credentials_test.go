@@ -201,30 +201,55 @@ func TestInterruptWhileOldCredentialsServe(t *testing.T) {
 }
 
 // An answer that takes until the time of a silent renewal is over, and until the
-// old credentials nearly are, is no interruption: they are served.
-func TestSlowSTSWhileOldCredentialsServe(t *testing.T) {
+// old credentials nearly are, is no interruption: they are served. A keyring that
+// does not take the mark is not waited for either.
+func TestSlowRenewalWhileOldCredentialsServe(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{IDTokenLife: time.Hour, Rotate: true})
-	first := w.mustRun()
-	w.clock.Advance(time.Hour - 62*time.Second)
-	var asked atomic.Int32
-	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-		if strings.HasSuffix(r.URL.Path, "/sts") {
-			asked.Add(1)
-			w.clock.Advance(5 * time.Second)
-			<-r.Context().Done()
-		}
-		return false
-	})
-	if c, err := w.run(); err != nil || c.AccessKeyID != first.AccessKeyID {
-		t.Errorf("got %v, want the old credentials", err)
+	for _, slow := range []string{"/sts", "keyring"} {
+		t.Run(slow, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, sandbox.Options{IDTokenLife: 30 * time.Minute, Rotate: true})
+			first := w.mustRun()
+			w.clock.Advance(time.Hour - 62*time.Second)
+			var asked atomic.Int32
+			hang := func(ctx context.Context) {
+				asked.Add(1)
+				w.clock.Advance(5 * time.Second)
+				<-ctx.Done()
+			}
+			ring := w.ring
+			if slow == "keyring" {
+				ring = hanging{w.ring, hang}
+			}
+			w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if strings.HasSuffix(r.URL.Path, slow) {
+					hang(r.Context())
+				}
+				return false
+			})
+			began := time.Now()
+			if c, err := w.run(w.on(ring)); err != nil || c.AccessKeyID != first.AccessKeyID || time.Since(began) > silentTime+10*time.Second {
+				t.Errorf("got %v after %s, want the old credentials", err, time.Since(began))
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("asked %d times, and the first had used up the time", n)
+			}
+			if len(w.told) != 1 || !strings.Contains(w.told[0], "cannot renew: no answer within 5 s.") {
+				t.Errorf("told %q", w.told)
+			}
+		})
 	}
-	if n := asked.Load(); n != 1 {
-		t.Errorf("STS was asked %d times, and the first had used up the time", n)
-	}
-	if len(w.told) != 1 || !strings.Contains(w.told[0], "cannot renew: no answer within 5 s.") {
-		t.Errorf("told %q", w.told)
-	}
+}
+
+// hanging is a keyring whose stores end with their context.
+type hanging struct {
+	cache.Keyring
+	hang func(context.Context)
+}
+
+func (h hanging) Set(ctx context.Context, _, _ string, _ []byte) error {
+	h.hang(ctx)
+	return &cache.UnreachableError{Where: h.Name(), Err: ctx.Err()}
 }
 
 // Credentials that another process stored while this one waited are taken as they

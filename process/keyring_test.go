@@ -420,6 +420,14 @@ func TestKeyringAwayForAMoment(t *testing.T) {
 // that is reached over a bus.
 type cancellable struct{ cache.Keyring }
 
+func (s cancellable) Get(ctx context.Context, item string) ([]byte, error) {
+	value, err := s.Keyring.Get(ctx, item)
+	if ctx.Err() != nil {
+		return nil, &cache.UnreachableError{Where: "bus", Err: ctx.Err()}
+	}
+	return value, err
+}
+
 func (s cancellable) Set(ctx context.Context, item, label string, value []byte) error {
 	if ctx.Err() != nil {
 		return &cache.UnreachableError{Where: "bus", Err: ctx.Err()}

@@ -87,7 +87,7 @@ func (*inTab) Error() string { return "the login goes on in a browser" }
 func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 	telling := how
 	if tab.show {
-		done, err := p.show(tab.key, tab.open, tab.openTab)
+		done, err := p.show(tab.key, tab.open, tab.openTab, func(change func()) { p.changeTab(ctx, tab, change) })
 		if err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 		lock.Unlock()
 	}
 	if interrupted(ctx) && how.typed() {
-		p.endTab(ctx)
+		p.changeTab(ctx, tab, p.dropAuthorization)
 	}
 	return err
 }
@@ -123,13 +123,16 @@ func (p *Pipeline) paste(ctx context.Context, redirectURI string) {
 	}
 }
 
-// endTab ends a login that the person has left, unless it is just being stored.
-func (p *Pipeline) endTab(ctx context.Context) {
+// changeTab changes what is stored of a login in a tab, under the login's lock, unless
+// the login is over, or just being stored.
+func (p *Pipeline) changeTab(ctx context.Context, tab *inTab, change func()) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if lock, err := p.Locks.Lock(ctx, p.loginLock()); err == nil {
-		p.dropAuthorization()
-		lock.Unlock()
+		defer lock.Unlock()
+		if p.isOpen(tab.key, tab.open.VerificationURI) {
+			change()
+		}
 	}
 }
 
@@ -151,7 +154,7 @@ func (p *Pipeline) Listen(ctx context.Context, anew bool, ready func(error) erro
 	if err := errors.Join(err, ready(err)); err != nil {
 		return err
 	}
-	for p.isOpen(key, l) {
+	for p.isOpen(key, l.Address) {
 		select {
 		case answer := <-l.Answers:
 			in, err := p.redeem(context.WithoutCancel(ctx), anew, l, answer)
@@ -206,7 +209,7 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 	if r.login, r.key, err = p.readLogin(ctx); err != nil && !notThere(err) {
 		return nil, p.keyringFailure(ctx, err)
 	}
-	if !p.isOpen(r.key, l) {
+	if !p.isOpen(r.key, l.Address) {
 		return nil, needsLogin("this login was ended before it was finished.")
 	}
 	tokens, err := l.Redeem(ctx, answer)
@@ -232,8 +235,8 @@ func (p *Pipeline) lastPage(in *login, err error) browserflow.Page {
 	return browserflow.Page{Title: "The login failed", Text: text, Failed: true}
 }
 
-// isOpen reports whether the authorization of a listener is the one that is stored.
-func (p *Pipeline) isOpen(key cache.Key, l *browserflow.Listener) bool {
+// isOpen reports whether the authorization of that address is the one that is stored.
+func (p *Pipeline) isOpen(key cache.Key, address string) bool {
 	open, _ := p.readAuthorization(key)
-	return open != nil && open.VerificationURI == l.Address
+	return open != nil && open.VerificationURI == address
 }

@@ -144,7 +144,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 		if !errors.As(err, &ended) || ended.Exit != failure.ExitLogin && !(how.typed() && ended.Exit == failure.ExitRefused) {
 			return nil, err
 		}
-		n = p.readNote(loginNote)
+		n, _ = p.readAttempt(key)
 	}
 	if how == silently {
 		return nil, cmp.Or(ended, needsLogin("profile {profile} needs a login."))

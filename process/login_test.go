@@ -133,6 +133,27 @@ func TestKeysAwayForAMoment(t *testing.T) {
 	}
 }
 
+// If they stay away, the person who has approved is not asked again at once.
+func TestKeysAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
+	w.person = Person{Browser: true}
+	for range 3 {
+		w.fails(failure.ExitNetwork, "cannot reach 127.0.0.1", func(p *Pipeline) {
+			flow, err := p.flow()
+			must(t, err)
+			network := flow.Transport
+			flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/keys") {
+					return nil, context.DeadlineExceeded
+				}
+				return network.RoundTrip(r)
+			})
+		})
+	}
+	w.counts(map[string]int{"device": 1})
+}
+
 // Ctrl-C while the ID token of a login is verified does not cost the login: there
 // is no second answer to a code.
 func TestInterruptWhileVerifying(t *testing.T) {
@@ -269,11 +290,19 @@ func TestFailureLeavesTheProviderAlone(t *testing.T) {
 	}{
 		{"renewal", "/token", "<html>bad gateway</html>", http.StatusBadGateway, failure.ExitNetwork, "cannot renew", "token:refresh", 2},
 		{"authorization", "/device_authorization", `{"error":"invalid_client"}`, http.StatusUnauthorized, failure.ExitRefused, "does not accept client", "device", 1},
+		{"renewal after a code that ran out unseen", "/token", "down", http.StatusServiceUnavailable, failure.ExitNetwork, "cannot renew", "token:refresh", 2},
 	} {
 		w := newWorld(t, sandbox.Options{})
-		if c.name == "renewal" {
+		if strings.HasPrefix(c.name, "renewal") {
 			w = dueWorld(t, sandbox.Options{})
 			w.person = Person{Terminal: true, Browser: true}
+		}
+		if strings.HasSuffix(c.name, "unseen") {
+			w.answer = nil
+			_, err := w.pipeline().Login(w.ctx(), true)
+			w.failsWith(err, failure.ExitLogin, "not approved within")
+			w.clock.Advance(time.Hour)
+			w.answer = w.approve
 		}
 		shown, before := len(w.shown), w.box.Count(c.count)
 		w.answerWith(c.endpoint, c.status, c.body)

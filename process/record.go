@@ -272,8 +272,8 @@ func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err 
 // storeTime bounds a store of an answer, which the provider gives only once.
 const storeTime = 20 * time.Second
 
-// putLogin stores the login. The store belongs to the exchange whose answer it
-// keeps, so it is not cancelled; it is bounded, and tried twice.
+// putLogin stores the login, and tries it twice. A ctx that ends cuts the store off,
+// so an exchange, whose answer it keeps, passes one that does not.
 func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 	l.KeyID = l.key.ID()
 	data, err := json.Marshal(l)
@@ -281,11 +281,11 @@ func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		bounded, cancel := context.WithTimeout(ctx, storeTime)
 		err := p.Kept.SetRecord(bounded, data)
 		cancel()
-		p.debug("store the login", "in", p.Kept.Where(), "bytes", len(data), "ok", err == nil)
-		if err == nil || try == 1 {
+		p.debug("store the login", "bytes", len(data), "ok", err == nil)
+		if err == nil || try == 1 || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -294,13 +294,12 @@ func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 // insist repeats a store of what the provider gives only once: a keyring that is
 // being restarted or unlocked is waited for, and a state folder that was deleted
 // meanwhile is made again.
-func (p *Pipeline) insist(ctx context.Context, store func(context.Context) error) error {
-	ctx = context.WithoutCancel(ctx)
+func (p *Pipeline) insist(ctx context.Context, store func() error) error {
 	until := p.Now().Add(storeTime)
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false)
 		if err == nil {
-			err = store(ctx)
+			err = store()
 		}
 		var unreachable *cache.UnreachableError
 		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) {
@@ -313,7 +312,7 @@ func (p *Pipeline) insist(ctx context.Context, store func(context.Context) error
 // newKey makes a key for the files of the login. Those that another key has
 // sealed, another person's role credentials above all, are gone with it.
 func (p *Pipeline) newKey(ctx context.Context) (cache.Key, error) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	bounded, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	return p.Kept.NewKey(bounded)
 }
@@ -393,8 +392,8 @@ func (p *Pipeline) putNote(name string, n note) {
 }
 
 // readAttempt reads what is known of asking for this login: the note, and the
-// authorization that waits, which may be nil. If its code has run out, that is noted:
-// nobody has answered it, or the provider has not.
+// authorization that waits, which may be nil. If its code has run out, that counts as
+// noted at that moment: nobody has answered it, or the provider has not.
 func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 	n := p.readNote(loginNote)
 	open, ranOut := p.readAuthorization(key)
@@ -403,7 +402,9 @@ func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 		if ranOut.Unanswered {
 			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
 		}
-		n = n.ended(ranOut.Expires, f)
+		if n.At.Before(ranOut.Expires) { // or something has ended since then
+			n = n.ended(ranOut.Expires, f)
+		}
 		n.Asked = n.Asked || !ranOut.Unanswered
 	}
 	return n, open

@@ -58,15 +58,15 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 		}
 		return err
 	}
-	ended := idp.IsInvalidGrant(err) && !idp.IsLost(err)
+	ended := idp.IsInvalidGrant(err)
 	if ended || !answerLost && !idp.IsLost(err) {
 		l.RefreshStarted = time.Time{} // else the mark stays: an answer is not known
 	}
 	if ended {
 		l.RefreshToken = secret.Kept{}
 	}
-	l.NeedsPerson = !ended && !idp.IsLost(err) && idp.WantsPerson(err)
-	if stored := p.putLogin(ctx, l); stored != nil {
+	l.NeedsPerson = idp.WantsPerson(err)
+	if stored := p.putLogin(context.WithoutCancel(ctx), l); stored != nil {
 		return p.keyringFailure(ctx, stored)
 	}
 	if ended || l.NeedsPerson {
@@ -79,7 +79,7 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 // else, for the old one may be spent; the ID token after it was verified. lacking
 // says what the answer lacks, or is nil.
 func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens idp.Tokens, lacking error) error {
-	ctx = context.WithoutCancel(ctx)
+	exchange := context.WithoutCancel(ctx)
 	rotated := !tokens.RefreshToken.Empty() && !tokens.RefreshToken.Equal(l.RefreshToken.String)
 	if rotated {
 		l.RefreshToken = secret.Keep(tokens.RefreshToken)
@@ -87,56 +87,53 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	l.RefreshStarted, l.NeedsPerson = time.Time{}, false
 	var stored error
 	if rotated {
-		stored = p.insist(ctx, func(ctx context.Context) error { return p.putLogin(ctx, l) })
+		stored = p.insist(exchange, func() error { return p.putLogin(exchange, l) })
 	}
 	before := l.token().Subject // "" if the first ID token could not be verified
 	var verified idp.Token
 	err := lacking
 	if err == nil {
-		verified, err = p.verify(ctx, tokens.IDToken)
+		verified, err = p.verify(ctx, tokens.IDToken) // the refresh token brings another one
 	}
 	if err == nil && before != "" && verified.Subject != before {
 		err = idp.AnotherPerson(verified.Subject, before)
 	}
 	if err != nil {
 		if !rotated || stored != nil {
-			_ = p.putLogin(ctx, l)
+			_ = p.putLogin(exchange, l)
 		}
 		return p.renewalFailure(ctx, n, err) // or each caller would renew once more
 	}
 	if before == "" {
 		// Only now is it known whose login this is, and what the key seals may be
 		// somebody else's.
-		if l.key, err = p.newKey(ctx); err != nil {
+		if l.key, err = p.newKey(exchange); err != nil {
 			l.unstored = err
 		}
 	}
 	l.take(verified, p.Now())
 	if l.unstored == nil {
-		l.unstored = p.putLogin(ctx, l)
+		l.unstored = p.putLogin(exchange, l)
 	}
 	p.dropAuthorization()
 	p.dropNote(loginNote)
 	return nil
 }
 
-// verify checks an ID token. It belongs to the exchange that brought the token, so it
-// is bounded but not cancelled. The provider may not give the token again, so the
-// check is repeated if the provider's keys could not be fetched.
+// verify checks an ID token. The provider may not give it again, so the check is
+// repeated, until ctx ends, if the provider's keys could not be fetched.
 func (p *Pipeline) verify(ctx context.Context, idToken secret.String) (idp.Token, error) {
 	flow, err := p.flow()
 	if err != nil {
 		return idp.Token{}, err
 	}
-	ctx = context.WithoutCancel(ctx)
 	for try := 1; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 		t, err := flow.Verify(bounded, idToken)
 		cancel()
-		if err == nil || try == 3 || failure.From(err).Exit != failure.ExitNetwork {
+		if err == nil || try == 3 || failure.From(err).Exit != failure.ExitNetwork || p.Sleep(ctx, time.Second) != nil {
 			return t, err
 		}
-		_ = p.Sleep(ctx, time.Second)
 	}
 }
 

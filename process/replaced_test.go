@@ -95,6 +95,28 @@ func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 	}
 }
 
+// So it is if the time of the first person's process is over just then.
+func TestAnotherPersonsLoginAtTheEndOfARenewal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{Rotate: true})
+	w.mustRun()
+	w.clock.Advance(2 * time.Hour)
+	w.byHanako()
+	ctx, end := context.WithCancel(t.Context())
+	replaced := false
+	w.during("/sts", func() { w.mustLogin(true); replaced = true })
+	ring := w.at("get key", func() {
+		if replaced {
+			end()
+		}
+	})
+	if c, err := w.pipeline(w.on(cancellable{ring})).Credentials(ctx, ForSDK); err == nil {
+		t.Errorf("%s is served", c.AssumedRole)
+	}
+	w.box.Intercept(nil)
+	w.servesHanako()
+}
+
 // The key and the login are two items: a process that looks while another person's
 // key is there and the first person's login still is takes them for neither.
 func TestBetweenTheKeyAndTheLogin(t *testing.T) {
