@@ -161,7 +161,7 @@ func TestHostileStorage(t *testing.T) {
 // The records of profile dev, as patterns of their files in the state folder.
 const (
 	loginRecord = "items/login-*"
-	roleRecord  = "*/role-*.sealed"
+	roleRecord  = "*/role2-*.sealed"
 )
 
 // record finds the file of a record.
@@ -236,7 +236,7 @@ func noteOf(note func(a *attack) any) func(*attack) func() {
 func openCode(members map[string]any) func(*attack) func() {
 	return func(a *attack) func() {
 		open := map[string]any{
-			"v": 2, "device_code": "x", "user_code": "ABCD-EFGH", "verification_uri": "https://corp.example/", "interval": 5e9,
+			"device_code": "x", "user_code": "ABCD-EFGH", "verification_uri": "https://corp.example/", "interval": 5e9,
 			"token_endpoint": a.box.Issuer + "/token", "issued": a.clock.Now(), "expires": a.clock.Now().Add(5 * time.Minute), "code_verifier": "",
 		}
 		maps.Copy(open, members)
@@ -244,7 +244,7 @@ func openCode(members map[string]any) func(*attack) func() {
 		login := a.kept()
 		key, keyErr := login.Key(a.t.Context())
 		if err = errors.Join(err, keyErr); err == nil {
-			err = login.Seal(key, "authorization", text)
+			err = login.Seal(key, "authorization2", text)
 		}
 		must(a.t, err)
 		return nil

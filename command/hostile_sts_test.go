@@ -15,6 +15,7 @@ func TestHostileSTS(t *testing.T) {
 		unusable = "the answer of STS cannot be used: "
 		away     = "cannot reach AWS STS at "
 		refused  = "AWS refused role arn:aws:iam::111122223333:role/Developer "
+		odd      = "its credentials are not like any of AWS"
 	)
 	var rows []hostile
 	sts := func(name string, answer answer, exit int, says string) {
@@ -29,14 +30,14 @@ func TestHostileSTS(t *testing.T) {
 	field("no expiration", "Expiration", "", "")
 	field("expired an hour ago", "Expiration", "-1h", "its credentials have already expired")
 	field("expires in 1970", "Expiration", "1970-01-01T00:00:00Z", "its credentials have already expired")
-	field("expires in the year 9999", "Expiration", "9999-12-31T23:59:59Z", "its credentials live longer than any of AWS")
-	field("expires in two days", "Expiration", "48h", "its credentials live longer than any of AWS")
-	field("an access key of 200 kB", "AccessKeyId", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
-	field("a secret key of 200 kB", "SecretAccessKey", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
-	field("a session token of 200 kB", "SessionToken", strings.Repeat("A", 200000), "its credentials are larger than any of AWS")
-	field("an access key with a line break", "AccessKeyId", "ASIA&#10;aws_secret_access_key=x", "its credentials hold characters that AWS's do not")
-	field("a secret key with a null", "SecretAccessKey", "x&#9;y", "its credentials hold characters that AWS's do not")
-	field("a session token with an escape sequence", "SessionToken", "x&#x9b;2J", "its credentials hold characters that AWS's do not")
+	field("expires in the year 9999", "Expiration", "9999-12-31T23:59:59Z", odd)
+	field("expires in two days", "Expiration", "48h", odd)
+	field("an access key of 200 kB", "AccessKeyId", strings.Repeat("A", 200000), odd)
+	field("a secret key of 200 kB", "SecretAccessKey", strings.Repeat("A", 200000), odd)
+	field("a session token of 200 kB", "SessionToken", strings.Repeat("A", 200000), odd)
+	field("an access key with a line break", "AccessKeyId", "ASIA&#10;aws_secret_access_key=x", odd)
+	field("a secret key with a null", "SecretAccessKey", "x&#9;y", odd)
+	field("a session token with an escape sequence", "SessionToken", "x&#x9b;2J", odd)
 	sts("an expiration that is no time", stsAnswer(map[string]string{"Expiration": "tomorrow"}), 6, unusable)
 	sts("an expiration that is a number", stsAnswer(map[string]string{"Expiration": "99999999999999999999"}), 6, unusable)
 
@@ -73,8 +74,8 @@ func TestHostileSTS(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "ExpiredTokenException", "IDPRejectedClaim", "InvalidIdentityToken", "MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException", "ValidationError", "NoSuchThing"} {
 		says := map[string]string{
 			"AccessDenied": "AWS refused role ", "ExpiredTokenException": "AWS says that the ID token has expired", "IDPRejectedClaim": "HOST has told AWS that this login is no longer valid",
-			"InvalidIdentityToken": "AWS does not accept this login's ID token", "MalformedPolicyDocument": "AWS does not understand the session policy for role ",
-			"PackedPolicyTooLarge": "the session policy and tags for role ", "RegionDisabledException": "account 111122223333 has not activated STS in region eu-west-1",
+			"InvalidIdentityToken": "AWS does not accept this login's ID token", "MalformedPolicyDocument": "AWS does not take the session policy for role ",
+			"PackedPolicyTooLarge": "AWS does not take the session policy for role ", "RegionDisabledException": "account 111122223333 has not activated STS in region eu-west-1",
 			"ValidationError": "AWS refuses the request for role ", "NoSuchThing": refused + "(NoSuchThing",
 		}[code]
 		sts(code+" with control characters", stsRefusal(403, code, "no\x09&#x9b;2J&#x202e;\r\n  line 2 &#xfffd;"), 5, says)

@@ -115,9 +115,6 @@ func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.t
 // show shows an open authorization to the person. What becomes of that is stored by
 // change, under the login's lock.
 func (p *Pipeline) show(key cache.Key, a *Open, openTab bool, change func(func())) (done func(), err error) {
-	if p.Show == nil {
-		return func() {}, nil
-	}
 	done, err = p.Show(*a, openTab)
 	switch {
 	case errors.Is(err, ErrNoBrowser):
@@ -204,7 +201,7 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 	if err := p.prepareStore(ctx, r); err != nil {
 		return p.keyringFailure(ctx, err)
 	}
-	r.open = &Open{Version: formVersion}
+	r.open = &Open{}
 	if kind != BrowserFlow {
 		r.open.Authorization, err = flow.Authorize(ctx)
 		if p.fallsBack(err, metadata) && canOpen {
@@ -337,7 +334,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	// the network. Until then the token's word is enough to throw keys away.
 	claimed, _ := idp.Parse(tokens.IDToken)
 	same := r.how != startingAnew && r.login.isOf(claimed)
-	unstored := p.insist(ctx, func() (err error) {
+	fresh.unstored = p.insist(ctx, now.Add(storeTime), func() (err error) {
 		if !same {
 			if fresh.key, err = p.newKey(ctx); err != nil {
 				return err
@@ -357,9 +354,11 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	}
 	fresh.take(verified, now)
 	if !fresh.key.Empty() {
-		unstored = p.putLogin(ctx, fresh)
+		fresh.unstored = p.insist(ctx, now.Add(storeTime), func() error { return p.putLogin(ctx, fresh) })
 	}
-	fresh.unstored = unstored
+	if fresh.unstored != nil {
+		fresh.key = cache.Key{} // nothing that comes of it is kept
+	}
 	return fresh, nil
 }
 
@@ -378,11 +377,6 @@ func (p *Pipeline) codeRanOut(open *Open) *failure.Error {
 		f.Lines = []string{f.Lines[0], "If the page did not take the code, set flow = browser in {section}.", f.Lines[1]}
 	}
 	return f
-}
-
-// silent says that a code could not be approved, for the provider's sake.
-func (p *Pipeline) silent(issued time.Time) string {
-	return "{host} did not answer as it should to the login of " + p.clockTime(issued)
 }
 
 // gaveUp is the answer when the time of this process is over, and not the code's.

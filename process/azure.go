@@ -78,7 +78,7 @@ func (p *Pipeline) renewAzureToken(ctx context.Context, started time.Time, how m
 	}
 	token, err := source.exchange(ctx, source.credentials(by), p.scope)
 	return p.keepRole(ctx, &role{
-		Version: formVersion, Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
+		Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
 		AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
 	}, by.key, err)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
-	"github.com/daypass/daypass/secret"
 )
 
 // browserWorld is a world whose provider has no device endpoint, with a person who
@@ -43,7 +42,7 @@ func (w *browserWorld) inBrowser(p *Pipeline) {
 	p.Profile.IDP.RedirectURIs = []string{"http://127.0.0.1/callback"}
 	p.Helper = func(anew bool) error {
 		helper := w.pipeline(w.inBrowser)
-		helper.Person = nil
+		nobody(helper)
 		ready := make(chan error, 1)
 		ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 		w.mu.Lock()
@@ -73,23 +72,7 @@ func (w *browserWorld) inBrowser(p *Pipeline) {
 func (w *browserWorld) untilShown() context.Context {
 	over := make(chan struct{})
 	w.answers = func(Open) { close(over) }
-	return timeOver{w.ctx(), over}
-}
-
-type timeOver struct {
-	context.Context
-	over chan struct{}
-}
-
-func (o timeOver) Done() <-chan struct{} { return o.over }
-
-func (o timeOver) Err() error {
-	select {
-	case <-o.over:
-		return context.DeadlineExceeded
-	default:
-		return nil
-	}
+	return ending{w.ctx(), over}
 }
 
 // finish is the person in the browser, from the start address to the last page.
@@ -166,17 +149,15 @@ func TestBrowserLogin(t *testing.T) {
 	w.counts(map[string]int{"token:code": 1, "sts": 1, "sts:chained": 1})
 }
 
-// A caller that is killed leaves the tab good, and the next one needs nobody.
+// A caller that is out of time leaves the tab good; so does one that is killed, as
+// package command tests.
 func TestBrowserCallerIsKilled(t *testing.T) {
 	t.Parallel()
 	w := newBrowserWorld(t, sandbox.Options{})
 	_, err := w.pipeline(w.inBrowser).Credentials(w.untilShown(), ForSDK)
 	w.failsWith(err, failure.ExitLogin, "but the browser tab that was opened at 09:00 stays good until 09:10.")
-	w.finish(w.tabs[0])
+	w.kill()
 	w.helpers.Wait()
-	w.person = Person{}
-	w.mustRun(w.inBrowser)
-	w.counts(map[string]int{"token:code": 1})
 
 	// A helper whose caller is gone ends.
 	p := w.pipeline(w.inBrowser)
@@ -216,24 +197,26 @@ func TestBrowserCallerIsKilled(t *testing.T) {
 	}
 }
 
-// After the helper was killed, whoever waited is told, and the next call starts anew,
-// once.
-func TestBrowserHelperIsKilled(t *testing.T) {
+// An ID token that has expired by this machine's clock as it comes is for AWS to judge.
+func TestBrowserLoginWithAClockAhead(t *testing.T) {
 	t.Parallel()
-	w := newBrowserWorld(t, sandbox.Options{})
-	w.answers = func(Open) { w.kill() }
-	for range 2 {
-		w.fails(failure.ExitLogin, "the login in the browser ended before it was finished.", w.inBrowser)
-	}
-	w.person = Person{Browser: true}
-	w.fails(failure.ExitLogin, "nobody answered the login of", w.inBrowser)
-	if len(w.tabs) != 2 {
-		t.Errorf("%d tabs, want 2", len(w.tabs))
-	}
-	w.answers = w.finish
-	if _, err := w.pipeline(w.inBrowser).Login(w.ctx(), false); err != nil {
+	w := newBrowserWorld(t, sandbox.Options{IDTokenLife: -time.Minute})
+	if token, _, err := w.pipeline(w.inBrowser).IDToken(w.ctx()); err != nil || token.Empty() {
 		t.Error(err)
 	}
+	w.counts(map[string]int{"token:code": 1, "token:refresh": 0})
+}
+
+// A login that the keyring does not take is not one that nobody finished.
+func TestBrowserLoginThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	w := newBrowserWorld(t, sandbox.Options{})
+	w.ring = w.failing("set login")
+	w.answers = func(a Open) {
+		back := w.authorized(a)
+		go get(t, back)
+	}
+	w.fails(failure.ExitKeyring, "which this session cannot reach (input/output error).", w.inBrowser)
 }
 
 // The person's no is exit 4, and is not asked about again.
@@ -257,34 +240,6 @@ func TestBrowserLoginIsRefused(t *testing.T) {
 	_, err := w.pipeline(w.inBrowser).Login(w.ctx(), false)
 	w.failsWith(err, failure.ExitRefused, "the login at 127.0.0.1")
 	w.counts(map[string]int{"token:code": 0})
-}
-
-// Where no browser can be opened, nothing is started, and the way out is named.
-func TestBrowserElsewhere(t *testing.T) {
-	t.Parallel()
-	w := newBrowserWorld(t, sandbox.Options{})
-	w.person = Person{Terminal: true}
-	err := w.fails(failure.ExitLogin, "needs a login in a browser, but none can be opened here.", w.inBrowser)
-	if !strings.Contains(err.Error(), "daypass login --no-browser --profile dev") {
-		t.Error(err)
-	}
-	w.answers = nil
-	pastes := 0
-	elsewhere := func(p *Pipeline) {
-		w.inBrowser(p)
-		p.Paste = func(ctx context.Context) (s secret.String, err error) {
-			if pastes++; pastes < 3 {
-				return secret.New([]string{"", "http://127.0.0.1:1/callback?code=x", "http://127.0.0.1/callback?state=y"}[pastes]), nil
-			}
-			if pastes > 3 {
-				return s, errors.New("asked again")
-			}
-			return secret.New(w.authorized(w.read[0])), nil
-		}
-	}
-	if _, err := w.pipeline(elsewhere).Login(w.ctx(), false); err != nil || pastes != 3 || len(w.tabs) != 0 {
-		t.Errorf("%v after %d pastes, %d tabs", err, pastes, len(w.tabs))
-	}
 }
 
 // A provider that knows the client and gives it no device codes gets a browser login,

@@ -133,10 +133,14 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 	case r.fresh(p.Now(), fresh), r.issuedSince(started, p.Now()):
 		return r, nil
 	}
-	if n := p.readNote(p.roleNote()); n.FromAWS && n.Mark == p.workloadMark() && n.newerThan(started, p.Now()) {
+	n := p.readNote(p.roleNote())
+	serves = r.usable(p.Now())
+	switch shared := n.FromAWS && n.Mark == p.workloadMark() && n.newerThan(started, p.Now()); {
+	case shared && serves:
+		return r, nil
+	case shared:
 		return nil, fromAWS{n.failure()}
-	}
-	if r.usable(p.Now()) {
+	case serves:
 		return p.renewInTime(ctx, started, r)
 	}
 	return p.renewRole(ctx, started, how)
@@ -222,7 +226,7 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 	if err != nil {
 		err = p.explainSTS(ctx, l, err)
 	}
-	return p.keepRole(ctx, renewed, l.sealsWith(), err)
+	return p.keepRole(ctx, renewed, l.key, err)
 }
 
 // keepRole stores what was got for the login that has the key, or says why it was not
@@ -243,7 +247,7 @@ func (p *Pipeline) keepRole(ctx context.Context, renewed *role, key cache.Key, r
 // sealed under a key that nobody has any more, and they are not printed either.
 func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
 	if !renewed.key.Empty() { // else nothing of this login is kept
-		switch err := p.putRole(renewed); {
+		switch err := seal(p.Kept, renewed.key, p.roleName(), renewed); {
 		case errors.Is(err, cache.ErrMiss):
 			return loginGone()
 		case err != nil:
@@ -251,7 +255,7 @@ func (p *Pipeline) storeRole(ctx context.Context, renewed *role) error {
 		}
 	}
 	if p.isGone(ctx, renewed.key) {
-		p.dropRole()
+		_ = p.Kept.Remove(p.roleName())
 		return loginGone()
 	}
 	p.dropNote(p.roleNote())

@@ -228,9 +228,29 @@ func (w *world) pipeline(change ...func(*Pipeline)) *Pipeline {
 	return p
 }
 
+// nobody makes p a process from which nobody can be reached.
+func nobody(p *Pipeline) { p.Person = nil }
+
 // ctx is the context of a process with the usual time-out, on the fake clock.
 func (w *world) ctx() context.Context {
 	return sandbox.Deadline(w.t.Context(), w.clock.Now().Add(50*time.Second))
+}
+
+// ending is a context whose deadline has come once over is closed.
+type ending struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e ending) Done() <-chan struct{} { return e.over }
+
+func (e ending) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 // run is one run of daypass process.
@@ -393,10 +413,40 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
+// onTheWay makes p a process whose requests to the provider end with the error of see,
+// if it has one.
+func (w *world) onTheWay(see func(*http.Request) error) func(*Pipeline) {
+	return func(p *Pipeline) {
+		flow, err := p.flow()
+		must(w.t, err)
+		network := flow.Transport
+		flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if err := see(r); err != nil {
+				return nil, err
+			}
+			return network.RoundTrip(r)
+		})
+	}
+}
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // answerWith answers every request to an endpoint with a status and a body.
 func (w *world) answerWith(endpoint string, status int, body string) {
+	w.answerIf(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, endpoint) }, status, body)
+}
+
+// answerRefresh does so with every request to renew.
+func (w *world) answerRefresh(status int, body string) {
+	w.answerIf(func(r *http.Request) bool { return r.PostForm.Get("grant_type") == "refresh_token" }, status, body)
+}
+
+func (w *world) answerIf(matches func(*http.Request) bool, status int, body string) {
 	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, endpoint) {
+		if !matches(r) {
 			return false
 		}
 		rw.Header().Set("Content-Type", "application/json")

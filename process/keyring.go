@@ -32,34 +32,30 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	if err := p.stillLocked(ctx); err == nil || missing != nil || !items.CanAsk() || !who.Terminal && !who.Browser {
 		return err // nobody waits for a dialog at another screen
 	}
-	dismissed := &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
 	lock, err := p.Locks.TryLock("unlock")
-	if errors.Is(err, cache.ErrBusy) {
+	waited := errors.Is(err, cache.ErrBusy)
+	if waited {
 		lock, err = p.Locks.Lock(ctx, "unlock")
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrUnanswered}
-		}
-		if still := p.stillLocked(ctx); err == nil && still != nil && !errors.Is(still, cache.ErrConfirms) {
-			lock.Unlock()
-			return dismissed
-		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrUnanswered}
+	case err != nil:
 		return p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
-	if p.stillLocked(ctx) == nil {
+	still, n := p.stillLocked(ctx), p.readNote(loginNote)
+	switch {
+	case still == nil:
 		return nil // the one before us unlocked it
-	}
-	if n := p.readNote(loginNote); !how.typed() && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause) {
-		return dismissed
+	case waited && !errors.Is(still, cache.ErrConfirms), !how.typed() && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
+		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
 	}
 	bounded, cancel := context.WithTimeout(ctx, unlockTime)
 	defer cancel()
 	err = items.Unlock(bounded)
 	if err != nil && !interrupted(ctx) {
-		f := p.keyringFailure(ctx, err)
-		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), f))
+		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), p.keyringFailure(ctx, err)))
 	}
 	return err
 }
@@ -152,13 +148,8 @@ func (p *Pipeline) folderFailure(err error) *failure.Error {
 // folderAdvice is what mends a folder that cannot be used.
 func folderAdvice(err error) string {
 	var foreign *cache.ForeignError
-	switch {
-	case errors.As(err, &foreign):
+	if errors.As(err, &foreign) {
 		return fmt.Sprintf("Make it yours again. Run: sudo chown -R %d %q", foreign.Own, foreign.Path)
-	case errors.Is(err, syscall.ENOLCK):
-		return "Its file system gives no locks. Set XDG_STATE_HOME to a folder on a local disk."
-	case errors.Is(err, syscall.ESTALE):
-		return "Its file server has lost it. Mount it again, or set XDG_STATE_HOME to a folder on a local disk."
 	}
-	return "Check that the folder is yours, writable, and not full."
+	return "Check that the folder is yours, writable, and not full. If a file server has it, set XDG_STATE_HOME to a folder on a local disk."
 }

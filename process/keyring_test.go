@@ -1,7 +1,6 @@
 package process
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -27,7 +26,6 @@ type lockable struct {
 	onAsk   func()
 	blind   bool   // there is no display for the dialog
 	only    string // how the names of items begin that are locked; "" is all
-	why     error  // nil: errors.New("locked")
 }
 
 func (s *lockable) CanAsk() bool { return !s.blind }
@@ -40,7 +38,7 @@ func (s *lockable) Ready(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.locked {
-		return s.lockedErr(cmp.Or(s.why, errors.New("locked")))
+		return s.lockedErr(errors.New("locked"))
 	}
 	return nil
 }
@@ -119,8 +117,12 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	// The note of a clock that ran ahead says nothing.
 	w.clock.Advance(-time.Hour)
 	next(3, "after the clock was set right")
-	// It is no failure of the provider: whoever unlocks the keyring is served at once.
-	ring.locked = false
+	// Whoever types login sees it again at once.
+	ring.opens = true
+	w.mustLogin(false)
+	if ring.dialogs != 4 {
+		t.Errorf("%d dialogs after daypass login", ring.dialogs)
+	}
 	w.clock.Advance(3 * time.Hour)
 	w.mustRun()
 	w.counts(map[string]int{"device": 1})
@@ -173,38 +175,6 @@ func TestOneDialogForTwo(t *testing.T) {
 			w.counts(map[string]int{"sts": 2})
 		}
 	}
-}
-
-// A keyring that asks about each process asks about the second one as well, which
-// does not take the answer to the first one's dialog for its own.
-func TestEachProcessHasItsDialogWhereTheKeyringConfirms(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.mustRun(longRole)
-	plain := w.ring
-	first := w.lockRing(true)
-	second := &lockable{Keyring: plain, locked: true, opens: true}
-	first.why, second.why = cache.ErrConfirms, cache.ErrConfirms
-	behind := make(chan error)
-	first.onAsk = func() {
-		waits := make(chan struct{})
-		ctx := signal{w.ctx(), sync.OnceFunc(func() { close(waits) })}
-		go func() {
-			_, err := w.pipeline(longRole, w.on(second)).Credentials(ctx, ForSDK)
-			behind <- err
-		}()
-		<-waits
-	}
-	w.mustRun()
-	if err := <-behind; err != nil || first.dialogs != 1 || second.dialogs != 1 {
-		t.Errorf("the second process: %v; %d and %d dialogs", err, first.dialogs, second.dialogs)
-	}
-	w.counts(map[string]int{"sts": 2})
-
-	second.locked = true
-	w.person = Person{}
-	w.fails(failure.ExitKeyring, "asks before it gives the login of corp to a program", w.on(second))
 }
 
 // Whoever waits behind a dialog until the end is told that nobody answered it.
@@ -288,20 +258,6 @@ func TestLockedItem(t *testing.T) {
 	}
 }
 
-// A person who types login right after having dismissed the dialog sees it again.
-func TestLoginAsksForThePasswordAgain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	ring := w.lockRing(false)
-	w.fails(failure.ExitKeyring, notGiven)
-	w.clock.Advance(time.Second)
-	ring.opens = true
-	if _, err := w.pipeline().Login(w.ctx(), false); err != nil || ring.dialogs != 2 {
-		t.Errorf("%v after %d dialogs, want a login after 2", err, ring.dialogs)
-	}
-}
-
 // Where nobody may be asked for a login, the keyring's password is not asked for;
 // nor is it by what renews while old credentials serve, and by status.
 func TestNobodyIsAskedForThePassword(t *testing.T) {
@@ -311,7 +267,7 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 	ring := w.lockRing(true)
 	for name, change := range map[string]func(*Pipeline){
 		"never":  func(p *Pipeline) { p.Person = func() Person { return Person{Why: "DAYPASS_PROMPT=never"} } },
-		"nobody": func(p *Pipeline) { p.Person = nil },
+		"nobody": nobody,
 		"no display": func(p *Pipeline) {
 			w.on(&lockable{Keyring: ring.Keyring, locked: true, blind: true, onAsk: func() { t.Error("a dialog without a display") }})(p)
 		},
@@ -387,32 +343,6 @@ func TestKeyringFailsBetweenKeyAndLogin(t *testing.T) {
 		w.mustRun(longRole)
 		w.mustRun()
 		w.counts(map[string]int{"device": 1, "sts": 2})
-	}
-}
-
-// A keyring that is back within seconds, as after its restart, takes the answer of
-// the provider, which is not had twice.
-func TestKeyringAwayForAMoment(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	before := w.readLogin()
-	logins := 0
-	c := w.mustRun(w.faulty(func(_ int, call string) fault {
-		if call == "set login" {
-			if logins++; 1 < logins && logins < 10 { // after the mark
-				return fails
-			}
-		}
-		return works
-	}).with(w))
-	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
-		t.Error("the answer was not stored")
-	}
-	if len(w.told) != 0 {
-		t.Errorf("told %q", w.told)
-	}
-	if again := w.mustRun(); again.AccessKeyID != c.AccessKeyID {
-		t.Error("the credentials were not stored")
 	}
 }
 

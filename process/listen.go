@@ -184,7 +184,7 @@ func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, c
 		return nil, key, err
 	}
 	issued := wall(p.Now())
-	err = p.putAuthorization(key, &Open{Version: formVersion, Start: l.Start, Redirect: l.Redirect, Authorization: deviceflow.Authorization{
+	err = p.putAuthorization(key, &Open{Start: l.Start, Redirect: l.Redirect, Authorization: deviceflow.Authorization{
 		VerificationURI: l.Address, Issued: issued, Expires: issued.Add(browserflow.Lifetime),
 	}})
 	if err != nil {

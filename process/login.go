@@ -71,7 +71,7 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 		return p.workloadLogin(ctx)
 	}
 	l, _, err := p.readLogin(ctx)
-	if err == nil && l.serves(p.Now(), rejected) && !l.key.Empty() && !how.typed() {
+	if err == nil && l.serves(p.Now(), started, rejected) && !l.key.Empty() && !how.typed() {
 		return l, nil
 	}
 	var tab *inTab
@@ -119,11 +119,11 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 	if err != nil {
 		return nil, p.keyringFailure(ctx, err)
 	}
-	if l.serves(p.Now(), rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
+	if l.serves(p.Now(), started, rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
 		return l, nil
 	}
 	n, open := p.readAttempt(key)
-	if n.fromProvider() && n.newerThan(started, p.Now()) && (waited || !how.typed()) {
+	if n.Exit != 0 && n.newerThan(started, p.Now()) && (waited || n.fromProvider() && !how.typed()) {
 		return nil, n.failure() // it came while this process waited
 	}
 	if waited {
@@ -152,12 +152,13 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 	return p.ask(ctx, started, request{login: l, key: key, note: n, open: open, how: how, ended: ended})
 }
 
-// serves reports whether the cached ID token can be sent to STS: it is not the
-// rejected one and not about to expire.
-func (l *login) serves(now time.Time, rejected secret.String) bool {
-	if l == nil || l.IDToken.Empty() || !rejected.Empty() && l.IDToken.Equal(rejected) {
+// serves reports whether the ID token can be sent to STS: it is not the rejected one,
+// and not about to expire. One that came since started is as new as possible, however
+// short its life.
+func (l *login) serves(now, started time.Time, rejected secret.String) bool {
+	if l == nil || l.IDToken.Empty() || !rejected.Empty() && l.IDToken.Equal(rejected) || l.Obtained.After(now.Add(5*time.Minute)) {
 		return false
 	}
 	life, left := l.Expires.Sub(l.Obtained), l.Expires.Sub(now)
-	return left > min(time.Minute, life/10) && !l.Obtained.After(now.Add(5*time.Minute))
+	return left > min(time.Minute, life/10) || !l.Obtained.Before(started)
 }

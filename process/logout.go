@@ -61,25 +61,22 @@ func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 		if err == nil {
 			err = done(p.logout(ctx, kept, key))
 		}
-		if failed == nil {
-			failed = err // the other logins are ended all the same
+		failed = cmp.Or(failed, err) // the other logins are ended all the same
+	}
+	if failed == nil { // what no place file names any more
+		var strays []cache.Items
+		strays, failed = p.Storages.Strays(ctx)
+		for _, items := range strays {
+			if failed == nil {
+				failed = done(p.remove(ctx, "", []cache.Items{items}))
+			}
 		}
+	}
+	if failed == nil {
+		failed = p.Storages.Sweep(ctx)
 	}
 	if failed != nil {
-		return all, p.Fill(failed)
-	}
-	// What no place file names any more.
-	strays, err := p.Storages.Strays(ctx)
-	for _, items := range strays {
-		if err == nil {
-			err = done(p.remove(ctx, "", []cache.Items{items}))
-		}
-	}
-	if err == nil {
-		err = p.Storages.Sweep(ctx)
-	}
-	if err != nil {
-		return all, p.Fill(explainKeyring(ctx, anEarlierSetup, true, err))
+		return all, p.Fill(explainKeyring(ctx, anEarlierSetup, true, failed))
 	}
 	return all, nil
 }
@@ -100,13 +97,13 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 	}
 	defer lock.Unlock()
 
-	items, err := kept.Items()
-	if err != nil && !notThere(err) {
-		return LoggedOut{}, p.folderFailure(err)
-	}
 	name := p.Profile.IDP.Name
 	if place, err := kept.Place(); err == nil && place.IDP != "" {
 		name = place.IDP
+	}
+	items, err := kept.Items()
+	if err != nil && !notThere(err) {
+		return LoggedOut{}, explainKeyring(ctx, cmp.Or(name, anEarlierSetup), true, err)
 	}
 	here := *p
 	here.Kept = kept
@@ -138,7 +135,7 @@ func (p *Pipeline) roles(ctx context.Context) (all []*role) {
 	}
 	names, _ := p.Kept.Sealed()
 	for _, name := range names {
-		if r, err := unseal[role](p.Kept, key, name); err == nil && strings.HasPrefix(name, "role-") {
+		if r, err := unseal[role](p.Kept, key, name); err == nil && strings.HasPrefix(name, rolePrefix) {
 			all = append(all, r)
 		}
 	}
@@ -163,7 +160,7 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 		if err != nil && !notThere(err) {
 			return out, explainKeyring(ctx, name, true, err)
 		}
-		if l, decodeErr := decode[login](data, items.Name()); err == nil && decodeErr == nil {
+		if l, decodeErr := decodeLogin(data, items.Name()); err == nil && decodeErr == nil {
 			logins = append(logins, l)
 		}
 	}

@@ -1,9 +1,12 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,23 +36,6 @@ func (w *world) servesNobody() {
 	}
 	if items, _ := w.ring.List(w.t.Context()); len(items) != 0 {
 		w.t.Errorf("the keyring has %q after the logout", items)
-	}
-}
-
-func TestLogout(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.mustRun(longRole)
-	out, err := w.pipeline().Logout(t.Context())
-	slices.Sort(out.Profiles)
-	if err != nil || !out.Found || !out.Revoked || out.IDP != "corp" || strings.Join(out.Profiles, " ") != "dev long" || out.CredentialsUntil.IsZero() {
-		t.Errorf("logout: %+v, %v", out, err)
-	}
-	w.counts(map[string]int{"revoke": 1})
-	w.servesNobody()
-	if out, err := w.pipeline().Logout(t.Context()); err != nil || out.Found {
-		t.Errorf("second logout: %+v, %v", out, err)
 	}
 }
 
@@ -128,6 +114,19 @@ func TestLogoutThatCannotDelete(t *testing.T) {
 			t.Errorf("%s failed, and the login is forgotten (%v)", broken, err)
 		}
 	}
+	// Nor can it reach a storage of which this daypass knows nothing, or any of them.
+	place := filepath.Join(w.kept(w.profile()).Dir(), "place.json")
+	written, err := os.ReadFile(place)
+	must(t, err)
+	must(t, os.WriteFile(place, bytes.Replace(written, []byte(`"memory"`), []byte(`"cloud"`), 1), 0o600))
+	_, err = w.pipeline().Logout(t.Context())
+	w.failsWith(err, failure.ExitKeyring, "the login of corp is in the cloud, which this session cannot reach (this system does not have it).")
+	must(t, os.WriteFile(place, written, 0o600))
+	dir := w.dir
+	w.dir = place // a file
+	_, err = w.pipeline().LogoutAll(t.Context())
+	w.failsWith(err, failure.ExitKeyring, "the files of the login of an earlier setup cannot be read or stored: ")
+	w.dir = dir
 	w.mustLogout()
 	w.servesNobody()
 }
@@ -231,31 +230,6 @@ func TestLogoutInEveryPlace(t *testing.T) {
 	}
 }
 
-// A keyring out of reach is told by every command, and is not the same as no login.
-func TestOutOfReach(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.ring = away{w.ring}
-	const first = "the login of corp is in the memory, which this session cannot reach (no bus)."
-	before := w.box.Count("")
-	w.fails(failure.ExitKeyring, first)
-	_, err := w.pipeline().Login(w.ctx(), false)
-	w.failsWith(err, failure.ExitKeyring, first)
-	_, _, err = w.pipeline().IDToken(w.ctx())
-	w.failsWith(err, failure.ExitKeyring, first)
-	_, err = w.pipeline().Logout(t.Context())
-	w.failsWith(err, failure.ExitKeyring, first)
-	_, err = w.pipeline().LogoutAll(t.Context())
-	w.failsWith(err, failure.ExitKeyring, first)
-	if s := w.pipeline().Status(t.Context()); s.Problem != first || s.Failure == nil || s.Failure.Exit != failure.ExitKeyring || s.NeedsPerson {
-		t.Errorf("status: %+v", s)
-	}
-	if n := w.box.Count("") - before; n != 0 {
-		t.Errorf("%d requests", n)
-	}
-}
-
 // Whatever keeps the refresh token from being revoked is said, and the login is
 // deleted all the same.
 func TestLogoutSaysWhatWasNotRevoked(t *testing.T) {
@@ -340,22 +314,13 @@ func TestRevocation(t *testing.T) {
 	w := newWorld(t, sandbox.Options{Rotate: true, ClientSecret: "hush"})
 	withSecret := func(p *Pipeline) { p.Profile.IDP.ClientSecret = secret.New("hush") }
 	w.mustRun(withSecret)
-	p := w.pipeline(withSecret)
-	flow, err := p.flow()
-	must(t, err)
-	network := flow.Transport
-	flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+	timed := w.onTheWay(func(r *http.Request) error {
 		if until, ok := r.Context().Deadline(); !ok || time.Until(until) > revokeTime {
 			t.Errorf("%s may take until %v", r.URL.Path, until)
 		}
-		return network.RoundTrip(r)
+		return nil
 	})
-	if out, err := p.Logout(t.Context()); err != nil || !out.Revoked {
+	if out, err := w.pipeline(withSecret, timed).Logout(t.Context()); err != nil || !out.Revoked {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
-
-// roundTrip is a transport that is a function.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -266,22 +266,14 @@ func (p *Pipeline) openAuthorization(ctx context.Context) *Open {
 // clockTime is a time of today for people, or a date with it.
 func (p *Pipeline) clockTime(t time.Time) string {
 	t = t.Local()
-	if d := t.Sub(p.Now()); d > 20*time.Hour || d < -20*time.Hour {
+	if t.Sub(p.Now()).Abs() > 20*time.Hour {
 		return t.Format("2006-01-02 15:04")
 	}
 	return t.Format("15:04")
 }
 
 // whole is a duration without fractions of a second.
-func whole(d time.Duration) string {
-	switch {
-	case d >= 2*time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%d h", d/time.Hour)
-	case d >= 2*time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	}
-	return fmt.Sprintf("%.0f s", d.Seconds())
-}
+func whole(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
 
 // reason is the innermost cause of err in a few words, without the address of a
 // request: its query may be a secret.

@@ -22,9 +22,13 @@ import (
 // the keyring; role credentials and the open authorization are sealed files beside
 // it; a note is a plain file and holds no secret. All of them are JSON.
 
-// formVersion is the version of the forms in this file. A record of another
-// version is unreadable, and so a miss.
-const formVersion = 2
+// formVersion is the version of the forms in this file. A login of another version
+// is unreadable, and so a miss. Sealed files have it in their names.
+const (
+	formVersion       = 2
+	rolePrefix        = "role2-"
+	authorizationFile = "authorization2"
+)
 
 // login is what one login at the provider left: one for each [daypass-idp]
 // section, shared by the profiles that name it.
@@ -53,16 +57,8 @@ type login struct {
 	Obtained time.Time `json:"obtained"`  // when IDToken came
 	Expires  time.Time `json:"expires"`   // IDToken's exp
 
-	key      cache.Key // whose ID is KeyID; empty if another one is there
+	key      cache.Key // whose ID is KeyID; empty if another one is there, or the login is not stored
 	unstored error     // why the keyring did not take the login: it serves this process alone
-}
-
-// sealsWith is the key for what comes of the login; empty if nothing of it is kept.
-func (l *login) sealsWith() cache.Key {
-	if l.unstored != nil {
-		return cache.Key{}
-	}
-	return l.key
 }
 
 // token is the ID token with its claims: it was verified when it came. It is empty
@@ -77,7 +73,6 @@ func who(t idp.Token) string { return cmp.Or(t.Email, t.PreferredUsername, t.Nam
 
 // role is the role credentials that STS gave, for one profile's role.
 type role struct {
-	Version int    `json:"v"`
 	Profile string `json:"profile"` // that they were first obtained for
 
 	Issued  time.Time `json:"issued"`  // by this machine's clock
@@ -96,7 +91,6 @@ type role struct {
 // Open is an authorization that waits for a person: of the device flow, which the next
 // process takes up, or of the browser flow, whose answer goes to a helper.
 type Open struct {
-	Version                  int       `json:"v"`
 	deviceflow.Authorization           // in the browser flow only VerificationURI and the times
 	Start                    string    `json:"start,omitempty"`        // in the browser flow what a browser of ours opens, else ""
 	Redirect                 string    `json:"redirect_uri,omitempty"` // likewise
@@ -136,9 +130,8 @@ const (
 	// renewalPause is how long the provider is left alone after a failed renewal.
 	renewalPause = 30 * time.Second
 
-	loginNote         = "note.json"
-	authorizationFile = "authorization"
-	noteMax           = 16 << 10 // bytes
+	loginNote = "note.json"
+	noteMax   = 16 << 10 // bytes
 )
 
 // ended is the note of another ending, with what is known of asking.
@@ -190,7 +183,7 @@ func nameOfRole(p profile.Profile) string {
 	if p.Source != nil {
 		source = cache.Name(nameOfRole(*p.Source), p.ExternalID)
 	}
-	return "role-" + cache.Name(p.RoleARN, p.Duration.String(), p.SessionName, cache.Name(policies...),
+	return rolePrefix + cache.Name(p.RoleARN, p.Duration.String(), p.SessionName, cache.Name(policies...),
 		p.STSEndpoint, fmt.Sprint(p.UseFIPS), fmt.Sprint(p.UseDualStack), source)
 }
 
@@ -204,39 +197,30 @@ func (p *Pipeline) roleName() string {
 
 func (p *Pipeline) roleNote() string { return "note-" + p.roleName() + ".json" }
 
-var errNoRecord = errors.New("not a record of daypass")
+var errNoRecord = errors.New("not a record of this daypass")
 
-// stored is a pointer to a record, which knows the version of its form.
-type stored[T any] interface {
-	*T
-	version() int
-}
-
-func (l *login) version() int { return l.Version }
-func (r *role) version() int  { return r.Version }
-func (a *Open) version() int  { return a.Version }
-
-// decode reads a stored form. Anything but a whole record of this version is a
+// decodeLogin reads a stored login. Anything but a whole one of this version is a
 // [*cache.UnreadableError].
-func decode[T any, P stored[T]](data []byte, where string) (*T, error) {
-	record := new(T)
-	if json.Unmarshal(data, record) != nil {
+func decodeLogin(data []byte, where string) (*login, error) {
+	l := new(login)
+	if json.Unmarshal(data, l) != nil || l.Version != formVersion {
 		// The JSON error is dropped: it may quote a value of the record.
 		return nil, &cache.UnreadableError{Where: where, Err: errNoRecord}
 	}
-	if version := P(record).version(); version != formVersion {
-		return nil, &cache.UnreadableError{Where: where, Err: fmt.Errorf("form version %d, this daypass reads %d", version, formVersion)}
-	}
-	return record, nil
+	return l, nil
 }
 
-// unseal reads a sealed record.
-func unseal[T any, P stored[T]](kept *cache.Login, key cache.Key, name string) (*T, error) {
+// unseal reads a sealed record, with errors as those of [cache.Login.Unseal].
+func unseal[T any](kept *cache.Login, key cache.Key, name string) (*T, error) {
 	data, err := kept.Unseal(key, name)
 	if err != nil {
 		return nil, err
 	}
-	return decode[T, P](data, name)
+	record := new(T)
+	if json.Unmarshal(data, record) != nil {
+		return nil, &cache.UnreadableError{Where: name, Err: errNoRecord}
+	}
+	return record, nil
 }
 
 // seal writes a record that only the login's key opens.
@@ -259,43 +243,35 @@ func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err 
 	if err != nil {
 		return nil, key, err
 	}
-	l, err = decode[login](data, p.Kept.Where())
-	if err != nil {
-		return nil, key, err
-	}
-	if l.KeyID == key.ID() {
+	l, err = decodeLogin(data, p.Kept.Where())
+	if err == nil && l.KeyID == key.ID() {
 		l.key = key
 	}
-	return l, key, nil
+	return l, key, err
 }
 
 // storeTime bounds a store of an answer, which the provider gives only once.
 const storeTime = 20 * time.Second
 
-// putLogin stores the login, and tries it twice. A ctx that ends cuts the store off,
-// so an exchange, whose answer it keeps, passes one that does not.
+// putLogin stores the login. A ctx that ends cuts the store off, so an exchange, whose
+// answer it keeps, passes one that does not.
 func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 	l.KeyID = l.key.ID()
 	data, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	for try := 0; ; try++ {
-		bounded, cancel := context.WithTimeout(ctx, storeTime)
-		err := p.Kept.SetRecord(bounded, data)
-		cancel()
-		p.debug("store the login", "bytes", len(data), "ok", err == nil)
-		if err == nil || try == 1 || ctx.Err() != nil {
-			return err
-		}
-	}
+	bounded, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	err = p.Kept.SetRecord(bounded, data)
+	p.debug("store the login", "bytes", len(data), "ok", err == nil)
+	return err
 }
 
-// insist repeats a store of what the provider gives only once: a keyring that is
-// being restarted or unlocked is waited for, and a state folder that was deleted
-// meanwhile is made again.
-func (p *Pipeline) insist(ctx context.Context, store func() error) error {
-	until := p.Now().Add(storeTime)
+// insist repeats a store of what the provider gives only once, until the time is up: a
+// keyring that is being restarted or unlocked is waited for, and a state folder that
+// was deleted meanwhile is made again.
+func (p *Pipeline) insist(ctx context.Context, until time.Time, store func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false)
 		if err == nil {
@@ -337,8 +313,6 @@ func (p *Pipeline) readRole(ctx context.Context) (*role, error) {
 	return r, err
 }
 
-func (p *Pipeline) putRole(r *role) error { return seal(p.Kept, r.key, p.roleName(), r) }
-
 // readAuthorization returns the authorization that waits for a person, or nil; ranOut
 // is one whose time is over.
 func (p *Pipeline) readAuthorization(key cache.Key) (open, ranOut *Open) {
@@ -359,9 +333,8 @@ func (p *Pipeline) putAuthorization(key cache.Key, a *Open) error {
 	return seal(p.Kept, key, authorizationFile, a)
 }
 
-// dropRole, dropAuthorization and dropNote delete a record. A login with all that
-// came of it is deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
-func (p *Pipeline) dropRole()            { _ = p.Kept.Remove(p.roleName()) }
+// dropAuthorization and dropNote delete a record. A login with all that came of it is
+// deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
 func (p *Pipeline) dropAuthorization()   { _ = p.Kept.Remove(authorizationFile) }
 func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
 
@@ -400,7 +373,7 @@ func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 	if ranOut != nil && recent(ranOut.Expires, p.Now(), noteKept) {
 		f := p.codeRanOut(ranOut)
 		if ranOut.Unanswered {
-			f = failure.New(failure.ExitNetwork, nil, p.silent(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
+			f = failure.New(failure.ExitNetwork, nil, "{host} did not answer as it should to the login of "+p.clockTime(ranOut.Issued)+".", f.Lines[len(f.Lines)-1])
 		}
 		if n.At.Before(ranOut.Expires) { // or something has ended since then
 			n = n.ended(ranOut.Expires, f)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
@@ -39,7 +40,6 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 		return outOfTime(ctx) // the keyring was slow
 	}
 	p.debug("renew the login", "answer lost before", answerLost)
-	p.connectToSTS(ctx)
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
 	if idp.IsLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
 		// At once, for some providers accept a used token only for a few seconds. Also
@@ -85,9 +85,13 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 		l.RefreshToken = secret.Keep(tokens.RefreshToken)
 	}
 	l.RefreshStarted, l.NeedsPerson = time.Time{}, false
+	until := p.Now().Add(storeTime)
+	store := func() error {
+		return p.insist(exchange, until, func() error { return p.putLogin(exchange, l) })
+	}
 	var stored error
 	if rotated {
-		stored = p.insist(exchange, func() error { return p.putLogin(exchange, l) })
+		stored = store()
 	}
 	before := l.token().Subject // "" if the first ID token could not be verified
 	var verified idp.Token
@@ -100,7 +104,7 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	}
 	if err != nil {
 		if !rotated || stored != nil {
-			_ = p.putLogin(exchange, l)
+			_ = store()
 		}
 		return p.renewalFailure(ctx, n, err) // or each caller would renew once more
 	}
@@ -113,7 +117,10 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	}
 	l.take(verified, p.Now())
 	if l.unstored == nil {
-		l.unstored = p.putLogin(exchange, l)
+		l.unstored = store()
+	}
+	if l.unstored != nil {
+		l.key = cache.Key{} // nothing that comes of it is kept
 	}
 	p.dropAuthorization()
 	p.dropNote(loginNote)

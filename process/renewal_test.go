@@ -3,9 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,15 +29,9 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 		{400, `{"error":"invalid_grant"}`, failure.ExitLogin, false, false, false, false},
 		{429, ``, failure.ExitNetwork, true, false, true, true},
 		{401, `{"error":"invalid_client"}`, failure.ExitRefused, true, false, true, true},
-		{400, `{"error":"unauthorized_client"}`, failure.ExitRefused, true, false, true, true},
-		{400, `{"error":"unsupported_grant_type"}`, failure.ExitRefused, true, false, true, true},
-		{400, `{"error":"invalid_request","error_description":"Malformed refresh token"}`, failure.ExitRefused, true, false, true, true},
 		{400, `{"error":"temporarily_unavailable"}`, failure.ExitNetwork, true, true, true, true},
 		{400, `{"error":"interaction_required"}`, failure.ExitLogin, true, false, false, true},
-		{302, ``, failure.ExitNetwork, true, false, true, true},
-		{500, `boom`, failure.ExitNetwork, true, true, true, true},
 		{200, `<html>log in to the network</html>`, failure.ExitNetwork, true, true, true, true},
-		{200, `{"error":"invalid_grant"`, failure.ExitNetwork, true, true, true, true},
 	} {
 		name := fmt.Sprint(c.status, " ", c.body)
 		w := dueWorld(t, sandbox.Options{})
@@ -96,36 +88,6 @@ func TestDiscoveryComesBeforeTheMark(t *testing.T) {
 	w.counts(map[string]int{"token:refresh": 0})
 }
 
-// The refresh token is stored before the ID token is looked at. An ID token that
-// cannot be verified, or is another person's, is of no use; it costs no login.
-func TestRenewalWithABadIDToken(t *testing.T) {
-	t.Parallel()
-	for first, bad := range map[string]func(*sandbox.Options){
-		"cannot be used": func(o *sandbox.Options) { o.Algorithm = "HS256" },
-		"claim sub is":   func(o *sandbox.Options) { o.Claims = map[string]any{"sub": "somebody-else"} },
-	} {
-		w := dueWorld(t, sandbox.Options{})
-		before := w.readLogin()
-		w.box.Set(bad)
-		w.fails(failure.ExitRefused, first)
-		l := w.readLogin()
-		if !l.IDToken.Equal(before.IDToken.String) || l.token().Subject != before.token().Subject {
-			t.Errorf("%s: the ID token was taken", first)
-		}
-		if l.RefreshToken.Empty() || l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
-			t.Errorf("%s: the new refresh token was not kept, or the mark was", first)
-		}
-		w.counts(map[string]int{"sts": 1})
-		w.box.Set(func(o *sandbox.Options) { o.Algorithm, o.Claims = "", nil })
-		w.clock.Advance(renewalPause)
-		w.mustRun()
-		w.counts(map[string]int{"device": 1, "token:refresh": 2})
-		if w.box.Reused() != 0 {
-			t.Errorf("%s: a refresh token was sent twice", first)
-		}
-	}
-}
-
 // full is a keyring that takes nothing more.
 type full struct {
 	cache.Keyring
@@ -156,7 +118,8 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 }
 
 // A lost answer is asked for again, once, at once. So it is by a process that finds
-// the mark of another, which may have died before it sent anything.
+// the mark of another, which may have died before it sent anything. A definite answer
+// to that says nothing about the one that was lost.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -164,12 +127,15 @@ func TestLostAnswers(t *testing.T) {
 		grace  time.Duration
 		acted  bool
 		marked bool
-		person bool
+		busy   bool // the provider answers the second request with 429
+		exit   int
+		first  string
 	}{
-		{"lost on the way there", 0, false, false, false},
-		{"lost on the way back, provider grants grace", 30 * time.Second, true, false, false},
-		{"lost on the way back, no grace", 0, true, false, true},
-		{"another's mark, lost on the way back, provider grants grace", 30 * time.Second, true, true, false},
+		{"lost on the way there", 0, false, false, false, 0, ""},
+		{"lost on the way back, provider grants grace", 30 * time.Second, true, false, false, 0, ""},
+		{"lost on the way back, no grace", 0, true, false, false, failure.ExitLogin, "has ended (invalid_grant)"},
+		{"lost on the way back, then too many requests", 30 * time.Second, true, false, true, failure.ExitNetwork, "asks to wait"},
+		{"another's mark, lost on the way back, provider grants grace", 30 * time.Second, true, true, false, 0, ""},
 	} {
 		w := dueWorld(t, sandbox.Options{ReuseGrace: c.grace})
 		if c.marked {
@@ -178,39 +144,21 @@ func TestLostAnswers(t *testing.T) {
 			must(t, w.pipeline().putLogin(t.Context(), l))
 		}
 		w.drop("/token", c.acted, 1)
-		_, err := w.run()
-		if c.person {
-			w.failsWith(err, failure.ExitLogin, "has ended (invalid_grant)")
+		_, err := w.run(w.onTheWay(func(r *http.Request) error {
+			if c.busy && w.box.Count("token:refresh") == 1 {
+				w.answerRefresh(http.StatusTooManyRequests, "")
+			}
+			return nil
+		}))
+		if c.exit != 0 {
+			w.failsWith(err, c.exit, c.first)
 		} else if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		w.counts(map[string]int{"token:refresh": 2, "device": 1})
-		if !w.readLogin().RefreshStarted.IsZero() {
-			t.Errorf("%s: the mark stays after an answer", c.name)
+		if mark := !w.readLogin().RefreshStarted.IsZero(); mark != c.busy {
+			t.Errorf("%s: the mark is there: %v", c.name, mark)
 		}
-	}
-}
-
-// A definite answer to the retry says nothing about the answer that was lost.
-func TestMarkStaysAfterALostAnswer(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{ReuseGrace: time.Hour})
-	lost := false
-	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/token") {
-			return false
-		}
-		if !lost {
-			lost = true
-			w.box.Serve(discard{http.Header{}}, r)
-			panic(http.ErrAbortHandler)
-		}
-		rw.WriteHeader(http.StatusTooManyRequests)
-		return true
-	})
-	w.fails(failure.ExitNetwork, "asks to wait")
-	if w.readLogin().RefreshStarted.IsZero() {
-		t.Error("the first answer was lost, and the mark is gone")
 	}
 }
 
@@ -298,41 +246,12 @@ func TestNoExchangeWithoutTime(t *testing.T) {
 	}).with(w)).Credentials(in(w, 50*time.Second), ForSDK)
 	w.failsWith(err, failure.ExitNetwork, "no time was left")
 	w.counts(map[string]int{"token:refresh": 0})
-	// Nor is a lost answer asked for again.
-	w.during("/token", func() {
-		w.clock.Advance(5 * time.Second)
-		panic(http.ErrAbortHandler)
-	})
-	l := w.readLogin()
-	l.RefreshStarted = time.Time{} // of a process that had the time
-	must(t, w.pipeline().putLogin(t.Context(), l))
-	w.failsIn(in(w, exchangeTime+2*time.Second), failure.ExitNetwork, "")
-	w.counts(map[string]int{"token:refresh": 1})
-	if w.readLogin().RefreshStarted.IsZero() {
-		t.Error("an answer is lost, and the login is not marked")
-	}
 
 	cold := newWorld(t, sandbox.Options{})
 	cold.failsIn(in(cold, exchangeTime-time.Second), failure.ExitNetwork, "no time was left")
 	cold.counts(map[string]int{"device": 0})
 	if len(cold.shown) != 0 {
 		t.Error("a code was shown that nobody would wait for")
-	}
-}
-
-// An exchange does not begin for a process that has been told to end; nor is one
-// said to have begun.
-func TestInterruptBeforeAnExchange(t *testing.T) {
-	t.Parallel()
-	for _, moment := range []string{"get login", "set login"} {
-		w := dueWorld(t, sandbox.Options{})
-		ctx, interrupt := context.WithCancel(t.Context())
-		_, err := w.pipeline(w.at(moment, interrupt).with(w)).Credentials(ctx, ForSDK)
-		w.failsWith(err, failure.ExitInterrupt, "interrupted")
-		w.counts(map[string]int{"token:refresh": 0})
-		if moment == "get login" && !w.readLogin().RefreshStarted.IsZero() {
-			t.Error("the login was marked")
-		}
 	}
 }
 
@@ -353,52 +272,4 @@ func TestExpiredTokenOfAnUnstoredRenewal(t *testing.T) {
 	}).with(w))
 	w.failsWith(err, failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
 	w.counts(map[string]int{"token:refresh": 1})
-}
-
-// The connection to STS is opened while the provider is asked, and is the one that
-// the request takes.
-func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
-	t.Parallel()
-	var w *world
-	aws := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.ParseForm() == nil {
-			w.box.Serve(rw, r)
-		}
-	}))
-	opened := make(chan struct{}, 10)
-	aws.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened <- struct{}{}
-		}
-	}
-	aws.Start()
-	t.Cleanup(aws.Close)
-	w = newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
-	there := func(p *Pipeline) { p.Profile.STSEndpoint = aws.URL + "/sts" }
-	w.mustRun(there)
-	<-opened
-	w.clock.Advance(2 * time.Hour)
-	ahead := false
-	w.during("/token", func() {
-		select {
-		case <-opened:
-			ahead = true
-		case <-time.After(10 * time.Second):
-		}
-	})
-	w.mustRun(there)
-	if !ahead || len(opened) != 0 {
-		t.Errorf("opened before the answer of the provider: %v; %d more were opened", ahead, len(opened))
-	}
-
-	// If it cannot be opened, the request says why, and the answer of the provider is kept.
-	w.clock.Advance(2 * time.Hour)
-	before := w.readLogin()
-	aws.Close()
-	w.box.Intercept(nil)
-	_, err := w.run(there)
-	w.failsWith(err, failure.ExitNetwork, "cannot reach AWS STS at "+aws.URL+"/sts: ")
-	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
-		t.Error("the answer was not stored")
-	}
 }

@@ -69,52 +69,38 @@ func TestKilledDuringAnotherPersonsLogin(t *testing.T) {
 }
 
 // What AWS gives for the first person, or refuses them, while another logs in is
-// not kept, nor served, nor told to the other.
+// not kept, nor served, nor told to the other, also if the time of the first person's
+// process is over just then.
 func TestAnotherPersonsLoginWhileAWSIsAsked(t *testing.T) {
 	t.Parallel()
-	for _, age := range []time.Duration{50 * time.Minute, 2 * time.Hour} {
-		for _, refused := range []bool{false, true} {
-			w := newWorld(t, sandbox.Options{Rotate: true})
-			w.mustRun()
-			w.clock.Advance(age)
-			if refused {
-				w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
-			}
-			w.byHanako()
-			w.during("/sts", func() { w.mustLogin(true) })
-			_, err := w.run()
-			w.box.Intercept(nil)
-			if f := failure.From(err); err == nil || f.Exit != failure.ExitLogin || !strings.Contains(f.Lines[0], "removed or replaced") {
-				t.Errorf("after %s, refused %v: exit %d: %v", age, refused, f.Exit, err)
-			}
-			if _, err := w.pipeline().readRole(t.Context()); !notThere(err) {
-				t.Errorf("after %s, refused %v: the first person's role is there (%v)", age, refused, err)
-			}
-			w.servesHanako()
+	for _, c := range []struct {
+		age           time.Duration
+		refused, ends bool
+	}{{50 * time.Minute, false, false}, {50 * time.Minute, true, false}, {2 * time.Hour, false, false}, {2 * time.Hour, true, false}, {2 * time.Hour, false, true}} {
+		w := newWorld(t, sandbox.Options{Rotate: true})
+		w.mustRun()
+		w.clock.Advance(c.age)
+		if c.refused {
+			w.box.FailSTS(sandbox.STSError{Code: "AccessDenied"})
 		}
-	}
-}
-
-// So it is if the time of the first person's process is over just then.
-func TestAnotherPersonsLoginAtTheEndOfARenewal(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(2 * time.Hour)
-	w.byHanako()
-	ctx, end := context.WithCancel(t.Context())
-	replaced := false
-	w.during("/sts", func() { w.mustLogin(true); replaced = true })
-	ring := w.at("get key", func() {
-		if replaced {
-			end()
+		w.byHanako()
+		ctx, end := context.WithCancel(t.Context())
+		replaced := false
+		w.during("/sts", func() { w.mustLogin(true); replaced = true })
+		ring := w.at("get key", func() {
+			if replaced && c.ends {
+				end()
+			}
+		})
+		_, err := w.pipeline(w.on(cancellable{ring})).Credentials(ctx, ForSDK)
+		end()
+		w.box.Intercept(nil)
+		w.failsWith(err, failure.ExitLogin, "removed or replaced")
+		if _, err := w.pipeline().readRole(t.Context()); !notThere(err) {
+			t.Errorf("%+v: the first person's role is there (%v)", c, err)
 		}
-	})
-	if c, err := w.pipeline(w.on(cancellable{ring})).Credentials(ctx, ForSDK); err == nil {
-		t.Errorf("%s is served", c.AssumedRole)
+		w.servesHanako()
 	}
-	w.box.Intercept(nil)
-	w.servesHanako()
 }
 
 // The key and the login are two items: a process that looks while another person's
@@ -205,7 +191,7 @@ func TestNothingIsStoredAfterALogout(t *testing.T) {
 	role := w.mustReadRole()
 	w.mustLogout()
 	w.failsWith(p.Fill(p.storeRole(t.Context(), role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
-	if err := p.putAuthorization(l.key, &Open{Version: formVersion}); !errors.Is(err, cache.ErrMiss) {
+	if err := p.putAuthorization(l.key, &Open{}); !errors.Is(err, cache.ErrMiss) {
 		t.Errorf("an authorization is stored: %v", err)
 	}
 	if _, err := os.Stat(p.Kept.Dir()); !errors.Is(err, os.ErrNotExist) {
@@ -267,7 +253,7 @@ func TestRenewalsDuringAChangeOfPerson(t *testing.T) {
 				}
 				check := func() {
 					for _, profile := range []func(*Pipeline){func(*Pipeline) {}, longRole} {
-						c, err := w.pipeline(profile, func(p *Pipeline) { p.Person = nil }).Credentials(t.Context(), ForSDK)
+						c, err := w.pipeline(profile, nobody).Credentials(t.Context(), ForSDK)
 						if err == nil && !strings.Contains(c.AssumedRole, "hanako") {
 							t.Errorf("round %d: served %s", round, c.AssumedRole)
 						}

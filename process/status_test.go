@@ -31,7 +31,7 @@ func TestStatusOfEachState(t *testing.T) {
 	// What a login has mended is over, for every profile; what AWS said is not.
 	w.clock.Advance(20 * time.Hour)
 	w.box.EndLogins()
-	w.fails(failure.ExitLogin, "", func(p *Pipeline) { p.Person = nil })
+	w.fails(failure.ExitLogin, "", nobody)
 	w.clock.Advance(time.Second)
 	w.answer = w.approve
 	w.mustLogin(false)

@@ -26,19 +26,6 @@ func (w *world) storm(n int, change ...func(*Pipeline)) []error {
 	return errs
 }
 
-// answerRefresh answers every request to renew with a status and a body.
-func (w *world) answerRefresh(status int, body string) {
-	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/token") || r.PostForm.Get("grant_type") != "refresh_token" {
-			return false
-		}
-		rw.Header().Set("Content-Type", "application/json")
-		rw.WriteHeader(status)
-		_, _ = rw.Write([]byte(body))
-		return true
-	})
-}
-
 // Twenty-five processes that wait behind one that fails end with its failure: what
 // it asked of the provider, of AWS and of the person is not asked again, nor is it
 // by the next process, where somebody sits who did not answer.
@@ -233,38 +220,4 @@ func TestSilentRenewalIsNotAnnounced(t *testing.T) {
 	if c.AccessKeyID == first.AccessKeyID {
 		t.Error("it did not wait")
 	}
-}
-
-// Whoever waits for another process is told, with the code that is waited for, and
-// the telling has ended when the wait has.
-func TestWaitingIsTold(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	told, waited := make(chan string), make(chan error)
-	w.answer = func(code string) {
-		go func() {
-			over := false
-			_, err := w.pipeline(func(p *Pipeline) {
-				p.Waiting = func(ctx context.Context, open func() *Open) {
-					told <- open().UserCode
-					<-ctx.Done()
-					time.Sleep(20 * time.Millisecond)
-					over = true
-				}
-			}).Credentials(w.ctx(), ForSDK)
-			if !over {
-				t.Error("the telling goes on after the answer")
-			}
-			waited <- err
-		}()
-		if got := <-told; got != code {
-			t.Errorf("told code %q, want %q", got, code)
-		}
-		w.approve(code)
-	}
-	w.mustRun()
-	if err := <-waited; err != nil {
-		t.Error(err)
-	}
-	w.counts(map[string]int{"device": 1, "sts": 1})
 }

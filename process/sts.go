@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -40,10 +38,16 @@ const (
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
-	input, err := p.stsInput(l)
+	name, err := sessionName(p.Profile.SessionName, l.token())
 	if err != nil {
-		return nil, err
+		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "See which claims the token has: daypass doctor{flag}")
 	}
+	input := &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &p.Profile.RoleARN, RoleSessionName: &name,
+		WebIdentityToken: aws.String(l.IDToken.Reveal()),
+		DurationSeconds:  aws.Int32(int32(p.Profile.Duration / time.Second)),
+	}
+	input.Policy, input.PolicyArns = p.sessionPolicies()
 	client, err := p.stsClient(ctx, aws.AnonymousCredentials{})
 	if err != nil {
 		return nil, err
@@ -69,24 +73,6 @@ func (p *Pipeline) timeForSTS(ctx context.Context, obtained, started time.Time) 
 		}
 	})
 	return bounded, cancel
-}
-
-func (p *Pipeline) stsInput(l *login) (*sts.AssumeRoleWithWebIdentityInput, error) {
-	t, err := idp.Parse(l.IDToken.String)
-	if err != nil {
-		return nil, err
-	}
-	name, err := sessionName(p.Profile.SessionName, t)
-	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "See which claims the token has: daypass doctor{flag}")
-	}
-	input := &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &p.Profile.RoleARN, RoleSessionName: &name,
-		WebIdentityToken: aws.String(l.IDToken.Reveal()),
-		DurationSeconds:  aws.Int32(int32(p.Profile.Duration / time.Second)),
-	}
-	input.Policy, input.PolicyArns = p.sessionPolicies()
-	return input, nil
 }
 
 // sessionPolicies are those that narrow the role, nil for none.
@@ -146,26 +132,6 @@ func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 	return p.toSTS, nil
 }
 
-// connectToSTS opens the connection to STS while the provider is asked for the ID
-// token, which is two round trips less to wait for. If that fails, the request itself
-// fails in the same way, and says why.
-func (p *Pipeline) connectToSTS(ctx context.Context) {
-	if !p.forRole || p.toSTS != nil {
-		return
-	}
-	address, err := p.STSURL(ctx)
-	if err != nil {
-		return
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return
-	}
-	if t, err := AWSTransport(p.Profile); err == nil {
-		p.toSTS = connectAhead(ctx, t, u)
-	}
-}
-
 // stsRetryer is the SDK's standard one: it knows AWS's throttling codes, server
 // errors and broken connections. What it cannot know is added here. It waits by
 // the Pipeline's clock, and not beyond ctx.
@@ -220,27 +186,23 @@ func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*r
 		user = new(types.AssumedRoleUser)
 	}
 	r := &role{
-		Version: formVersion, Profile: p.Profile.Name, Mark: p.workloadMark(),
+		Profile: p.Profile.Name, Mark: p.workloadMark(),
 		Issued: wall(now), Expires: wall(aws.ToTime(got.Expiration)).Truncate(time.Second),
 		AccessKeyID:     aws.ToString(got.AccessKeyId),
 		SecretAccessKey: secret.Keep(secret.New(aws.ToString(got.SecretAccessKey))),
 		SessionToken:    secret.Keep(secret.New(aws.ToString(got.SessionToken))),
 		AssumedRole:     aws.ToString(user.Arn),
 	}
+	key, token := r.SecretAccessKey.Reveal(), r.SessionToken.Reveal()
+	strange := func(c rune) bool { return c <= ' ' || c > '~' } // in JSON, environments and headers
 	switch {
 	case r.AccessKeyID == "" || r.SecretAccessKey.Empty() || r.SessionToken.Empty():
 		return nil, &badAnswer{"it holds no credentials"}
 	case !r.Expires.After(now):
 		return nil, &badAnswer{"its credentials have already expired by this machine's clock"}
-	case r.Expires.Sub(now) > 13*time.Hour:
-		return nil, &badAnswer{"its credentials live longer than any of AWS's"}
-	case len(r.AssumedRole) > 2048:
-		return nil, &badAnswer{"its ARN is longer than any of AWS's"}
-	case len(r.AccessKeyID) > 128 || len(r.SecretAccessKey.Reveal()) > 1024 || len(r.SessionToken.Reveal()) > 16<<10:
-		return nil, &badAnswer{"its credentials are larger than any of AWS's"}
-	case strings.ContainsFunc(r.AccessKeyID+r.SecretAccessKey.Reveal()+r.SessionToken.Reveal()+r.AssumedRole, func(c rune) bool { return c <= ' ' || c > '~' }):
-		// They go into JSON, environments and headers.
-		return nil, &badAnswer{"its credentials hold characters that AWS's do not have"}
+	case r.Expires.Sub(now) > 13*time.Hour, len(r.AccessKeyID) > 128, len(key) > 1024, len(token) > 16<<10, len(r.AssumedRole) > 2048,
+		strings.ContainsFunc(r.AccessKeyID+key+token+r.AssumedRole, strange):
+		return nil, &badAnswer{"its credentials are not like any of AWS's"}
 	}
 	return r, nil
 }

@@ -30,7 +30,6 @@ func stsRefusals() []failure.Refusal {
 		{Codes: "AccessDenied", Message: "not authorized to perform", Lines: []string{
 			"AWS refused role {role}: it does not exist, or its trust policy does not match this login{lacking} (AccessDenied).",
 			"{token}", sendTrustPolicy}},
-		{Codes: "AccessDenied", Lines: []string{"AWS refused role {role} ({code}).", "{token}", sendTrustPolicy}},
 
 		{Codes: "InvalidIdentityToken", Message: "incorrect token audience", Lines: []string{
 			"account {account} does not accept client {client} (Incorrect token audience).", "{token}", "{addclient}"}},
@@ -40,9 +39,6 @@ func stsRefusals() []failure.Refusal {
 		{Codes: "InvalidIdentityToken", Message: "verification key", Exit: failure.ExitNetwork, Lines: []string{
 			"AWS cannot fetch the signing keys of {host} (3 tries).", "{token}",
 			"They must be reachable from the internet and answer within 5 s. Tell whoever runs {host}."}},
-		{Codes: "InvalidIdentityToken", Message: "thumbprint", Lines: []string{
-			"AWS does not trust the certificate of {host} ({said}).", "{token}",
-			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA."}},
 		{Codes: "InvalidIdentityToken", Lines: []string{"AWS does not accept this login's ID token ({code}).", "{token}", sendTrustPolicy}},
 
 		{Codes: "ExpiredToken", Lines: []string{
@@ -54,12 +50,9 @@ func stsRefusals() []failure.Refusal {
 			"AWS cannot reach {host} (IDPCommunicationError, 3 tries).",
 			"It must be reachable from the internet, with a certificate of a public CA."}},
 
-		{Codes: "MalformedPolicyDocument", Lines: []string{
-			"AWS does not understand the session policy for role {role} ({code}).",
-			"Correct daypass_policy or daypass_policy_arns in profile {profile}."}},
-		{Codes: "PackedPolicyTooLarge", Lines: []string{
-			"the session policy and tags for role {role} are too large for AWS ({said}).", "{token}",
-			"Shorten daypass_policy or daypass_policy_arns, or the tags that {host} puts into the token."}},
+		{Codes: "MalformedPolicyDocument PackedPolicyTooLarge", Lines: []string{
+			"AWS does not take the session policy for role {role} ({code}).", "{token}",
+			"Correct or shorten daypass_policy or daypass_policy_arns in profile {profile}, or the tags that {host} puts into the token."}},
 		{Codes: "RegionDisabled", Lines: []string{
 			"account {account} has not activated STS in region {region} (RegionDisabledException).",
 			"Set another region in profile {profile}, or ask your AWS admin to activate it."}},
@@ -150,7 +143,7 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
 		"{client}", p.Profile.IDP.ClientID, "{issuer}", shortened(l.Issuer, l), "{host}", hostOf(l.Issuer), "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
-		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
+		"{duration}", fmt.Sprintf("%.0f min", p.Profile.Duration.Minutes()), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
 }
 
