@@ -176,15 +176,16 @@ func ReplaceFile(dir, name string, data []byte) error {
 	return nil
 }
 
-// removeFile deletes a file, and what writers of it that died have left.
-func removeFile(dir, name string) error {
+// RemoveFile deletes a file of the state folder, or a folder in it, and what writers of
+// it that died have left. A missing one is [ErrMiss].
+func RemoveFile(dir, name string) error {
 	names, _ := fileNames(dir)
 	for _, other := range names {
 		if strings.HasPrefix(other, name+tempMark) {
 			_ = os.Remove(filepath.Join(dir, other))
 		}
 	}
-	err := os.Remove(filepath.Join(dir, name))
+	err := whileInUse(func() error { return os.Remove(filepath.Join(dir, name)) })
 	syncDir(dir)
 	return fileError(err)
 }
@@ -234,6 +235,6 @@ func (f fileItems) Set(_ context.Context, item, _ string, value []byte) error {
 	return WriteFile(string(f), item, value)
 }
 
-func (f fileItems) Remove(_ context.Context, item string) error { return removeFile(string(f), item) }
+func (f fileItems) Remove(_ context.Context, item string) error { return RemoveFile(string(f), item) }
 
 func (f fileItems) List(context.Context) ([]string, error) { return fileNames(string(f)) }

@@ -145,5 +145,5 @@ func ignoreMiss(err error) error {
 
 // Remove deletes a sealed file. A missing one is not an error.
 func (l *Login) Remove(name string) error {
-	return ignoreMiss(removeFile(l.Dir(), name+sealedSuffix))
+	return ignoreMiss(RemoveFile(l.Dir(), name+sealedSuffix))
 }

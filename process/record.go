@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/daypass/daypass/cache"
@@ -336,7 +334,7 @@ func (p *Pipeline) putAuthorization(key cache.Key, a *Open) error {
 // dropAuthorization and dropNote delete a record. A login with all that came of it is
 // deleted by Pipeline.remove and [cache.Login.Forget], see logout.go.
 func (p *Pipeline) dropAuthorization()   { _ = p.Kept.Remove(authorizationFile) }
-func (p *Pipeline) dropNote(name string) { _ = os.Remove(filepath.Join(p.Kept.Dir(), name)) }
+func (p *Pipeline) dropNote(name string) { _ = cache.RemoveFile(p.Kept.Dir(), name) }
 
 // readNote reads a note; none, or one that cannot be read, is the zero note.
 func (p *Pipeline) readNote(name string) note {
