@@ -89,12 +89,8 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	if r.open.Redirect != "" {
 		return nil, &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
 	}
-	if _, bounded := ctx.Deadline(); !show && !bounded {
-		// Somebody may approve it elsewhere, but nobody sees what this command waits for.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, p.Now().Add(p.Profile.IDP.ProcessTimeout))
-		defer cancel()
-	}
+	ctx, cancel := p.bounded(ctx, show)
+	defer cancel()
 	if show {
 		done, err := p.show(r.key, r.open, openTab, func(change func()) { change() })
 		if err != nil {

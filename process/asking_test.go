@@ -501,7 +501,7 @@ func TestCodeThatRanOutUnseen(t *testing.T) {
 }
 
 // A command without a deadline of its own, such as exec, does not wait for the end of a
-// code that it can show to nobody.
+// code that it can show to nobody, be it that another process polls.
 func TestNobodyWaitsUnseen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
@@ -509,6 +509,10 @@ func TestNobodyWaitsUnseen(t *testing.T) {
 	w.fails(failure.ExitLogin, "not approved within")
 	w.person = Person{}
 	_, _, err := w.pipeline().IDToken(t.Context())
+	w.failsWith(err, failure.ExitLogin, "not approved within")
+	lock := w.lock(w.pipeline().loginLock())
+	defer lock.Unlock()
+	_, _, err = w.pipeline().IDToken(t.Context())
 	w.failsWith(err, failure.ExitLogin, "not approved within")
 	if w.openCode() == nil {
 		t.Error("the code is gone")

@@ -119,6 +119,39 @@ func (p *Pipeline) metadata(source string) (*http.Transport, error) {
 	return transport, err
 }
 
+// ahead is a transport that opens the connection for its first request while the caller
+// does something else.
+type ahead struct {
+	*http.Transport
+	ready <-chan *http.ClientConn // closed without one if it could not be opened
+}
+
+func connectAhead(ctx context.Context, t *http.Transport, u *url.URL) http.RoundTripper {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	ready := make(chan *http.ClientConn, 1)
+	go func() {
+		defer close(ready)
+		if conn, err := t.NewClientConn(context.WithoutCancel(ctx), u.Scheme, net.JoinHostPort(u.Hostname(), port)); err == nil {
+			ready <- conn
+		}
+	}()
+	return ahead{t, ready}
+}
+
+func (a ahead) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case conn := <-a.ready:
+		if conn != nil && conn.Err() == nil {
+			return conn.RoundTrip(r)
+		}
+	case <-r.Context().Done():
+	}
+	return a.Transport.RoundTrip(r)
+}
+
 // newClient returns a client that follows no redirect, because its requests hold a
 // bearer token, and reads at most max bytes of an answer.
 func newClient(transport http.RoundTripper, max int64, timeout time.Duration) *http.Client {

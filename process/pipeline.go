@@ -224,10 +224,22 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 		}()
 		defer func() { stop(); <-shown }()
 	}
+	who := p.person()
+	ctx, cancel := p.bounded(ctx, who.Terminal || who.Browser)
+	defer cancel()
 	p.debug("wait for lock", "name", name)
 	lock, err = p.Locks.Lock(ctx, name)
 	p.debug("waited", "name", name, "got", err == nil)
 	return lock, p.lockFailure(ctx, err)
+}
+
+// bounded bounds a wait that nobody sees, as that of a command in a cron job: somebody
+// may approve elsewhere what it waits for. process has its own bound.
+func (p *Pipeline) bounded(ctx context.Context, seen bool) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); seen || has {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, p.Now().Add(p.Profile.IDP.ProcessTimeout))
 }
 
 func (p *Pipeline) roleLock() string {
@@ -273,7 +285,15 @@ func (p *Pipeline) clockTime(t time.Time) string {
 }
 
 // whole is a duration without fractions of a second.
-func whole(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
+func whole(d time.Duration) string {
+	switch {
+	case d >= 2*time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= 2*time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
 
 // reason is the innermost cause of err in a few words, without the address of a
 // request: its query may be a secret.

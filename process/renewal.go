@@ -40,6 +40,7 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 		return outOfTime(ctx) // the keyring was slow
 	}
 	p.debug("renew the login", "answer lost before", answerLost)
+	p.connectToSTS(ctx)
 	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
 	if idp.IsLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
 		// At once, for some providers accept a used token only for a few seconds. Also

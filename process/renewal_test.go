@@ -3,7 +3,9 @@ package process
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,4 +274,52 @@ func TestExpiredTokenOfAnUnstoredRenewal(t *testing.T) {
 	}).with(w))
 	w.failsWith(err, failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
 	w.counts(map[string]int{"token:refresh": 1})
+}
+
+// The connection to STS is opened while the provider is asked, and is the one that
+// the request takes.
+func TestConnectionToSTSIsOpenedAhead(t *testing.T) {
+	t.Parallel()
+	var w *world
+	aws := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.ParseForm() == nil {
+			w.box.Serve(rw, r)
+		}
+	}))
+	opened := make(chan struct{}, 10)
+	aws.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened <- struct{}{}
+		}
+	}
+	aws.Start()
+	t.Cleanup(aws.Close)
+	w = newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: time.Hour})
+	there := func(p *Pipeline) { p.Profile.STSEndpoint = aws.URL + "/sts" }
+	w.mustRun(there)
+	<-opened
+	w.clock.Advance(2 * time.Hour)
+	ahead := false
+	w.during("/token", func() {
+		select {
+		case <-opened:
+			ahead = true
+		case <-time.After(10 * time.Second):
+		}
+	})
+	w.mustRun(there)
+	if !ahead || len(opened) != 0 {
+		t.Errorf("opened before the answer of the provider: %v; %d more were opened", ahead, len(opened))
+	}
+
+	// If it cannot be opened, the request says why, and the answer of the provider is kept.
+	w.clock.Advance(2 * time.Hour)
+	before := w.readLogin()
+	aws.Close()
+	w.box.Intercept(nil)
+	_, err := w.run(there)
+	w.failsWith(err, failure.ExitNetwork, "cannot reach AWS STS at "+aws.URL+"/sts: ")
+	if l := w.readLogin(); l.RefreshToken.Equal(before.RefreshToken.String) || !l.RefreshStarted.IsZero() {
+		t.Error("the answer was not stored")
+	}
 }

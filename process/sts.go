@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -130,6 +131,26 @@ func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 		p.toSTS = t
 	}
 	return p.toSTS, nil
+}
+
+// connectToSTS opens the connection to STS while the provider is asked for the ID
+// token, which is two round trips less to wait for. If that fails, the request itself
+// fails in the same way, and says why.
+func (p *Pipeline) connectToSTS(ctx context.Context) {
+	if !p.forRole || p.toSTS != nil {
+		return
+	}
+	address, err := p.STSURL(ctx)
+	if err != nil {
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return
+	}
+	if t, err := AWSTransport(p.Profile); err == nil {
+		p.toSTS = connectAhead(ctx, t, u)
+	}
 }
 
 // stsRetryer is the SDK's standard one: it knows AWS's throttling codes, server

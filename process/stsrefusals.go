@@ -39,6 +39,9 @@ func stsRefusals() []failure.Refusal {
 		{Codes: "InvalidIdentityToken", Message: "verification key", Exit: failure.ExitNetwork, Lines: []string{
 			"AWS cannot fetch the signing keys of {host} (3 tries).", "{token}",
 			"They must be reachable from the internet and answer within 5 s. Tell whoever runs {host}."}},
+		{Codes: "InvalidIdentityToken", Message: "thumbprint", Lines: []string{
+			"AWS does not trust the certificate of {host} ({said}).", "{token}",
+			"Admin: aws iam update-open-id-connect-provider-thumbprint, or a certificate of a public CA."}},
 		{Codes: "InvalidIdentityToken", Lines: []string{"AWS does not accept this login's ID token ({code}).", "{token}", sendTrustPolicy}},
 
 		{Codes: "ExpiredToken", Lines: []string{
@@ -143,7 +146,7 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
 		"{client}", p.Profile.IDP.ClientID, "{issuer}", shortened(l.Issuer, l), "{host}", hostOf(l.Issuer), "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
-		"{duration}", fmt.Sprintf("%.0f min", p.Profile.Duration.Minutes()), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
+		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
 }
 

@@ -52,6 +52,8 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 			"account 111122223333 does not accept client CLIENT (Incorrect token audience).", login, "aws iam add-client-id-to-open-id-connect-provider " + theClient}, 1},
 		{"no provider", badToken, "No OpenIDConnect provider found in your account for ISSUER", aws, []string{
 			"account 111122223333 does not know the identity provider ISSUER, or knows it under another spelling: a slash at the end counts", login, "daypass trust-policy --format cli --profile dev prints the commands"}, 1},
+		{"thumbprint", badToken, "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint", aws, []string{
+			"AWS does not trust the certificate of", login, "update-open-id-connect-provider-thumbprint"}, 1},
 		{"signing keys", badToken, "Couldn't retrieve verification key from your identity provider", network, []string{
 			"AWS cannot fetch the signing keys of", login, "reachable from the internet"}, 3},
 		{"other token trouble", badToken, "The ID Token provided is not a valid JWT.", aws, []string{
