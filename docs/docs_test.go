@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 )
 
@@ -159,6 +161,19 @@ func TestKeys(t *testing.T) {
 	}
 	if len(keys) < 25 {
 		t.Errorf("only %d keys found in profile/keys.go", len(keys))
+	}
+}
+
+// TestStatusFields holds the table of what daypass status --json prints to the fields
+// that there are.
+func TestStatusFields(t *testing.T) {
+	text := pages(t)["environments.md"]
+	for _, of := range []any{process.Status{}, process.LoginStatus{}, process.CredentialStatus{}, process.OpenCode{}, process.LastFailure{}} {
+		for field := range reflect.TypeOf(of).Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" && !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("%T: environments.md does not name %s", of, name)
+			}
+		}
 	}
 }
 
