@@ -80,10 +80,13 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		r.open.Tried, r.open.Opened = true, wall(p.Now())
 	}
 	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.Expires)
+	killed := r.open.Polled
+	r.open.Polled = r.open.Redirect == ""
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
-	if !taken { // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
+	r.open.Unanswered = r.open.Unanswered || killed // until the first answer, see endAttempt
+	if !taken {                                     // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
 	if r.open.Redirect != "" {
@@ -256,7 +259,7 @@ func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflo
 	tokens, err := flow.Await(ctx, &r.open.Authorization, func(deviceflow.Authorization) { store() })
 	if errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.Canceled) { // which is no outcome
 		unanswered := idp.IsLost(err) || idp.IsUnreachable(err)
-		r.open.Unanswered = r.open.Unanswered || unanswered
+		r.open.Polled, r.open.Unanswered = false, r.open.Unanswered || unanswered
 		store() // or whoever finds that it ran out would blame the person
 		switch {
 		case interrupted(ctx):
@@ -278,8 +281,8 @@ func (p *Pipeline) endAttempt(r request, err error) *failure.Error {
 	defer p.dropAuthorization() // last, for a note of a code that is gone would have nobody asked
 	f, expired := failure.From(err), errors.Is(err, deviceflow.ErrExpired)
 	if r.open.Unanswered && !expired && isSpent(err) {
-		// The lost answer held the tokens. That says nothing about the person, who may be
-		// asked again.
+		// The answer that was lost, or that a killed process took along, held the tokens.
+		// That says nothing about the person, who may be asked again.
 		p.dropNote(loginNote)
 		return needsLogin("the code " + r.open.UserCode + " is no longer good, and no login came of it.")
 	}
@@ -317,8 +320,8 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	metadata, _ := p.Flow.Metadata(ctx) // known, or there would be no tokens
 	// First, for the person has answered, and the code is spent: if this process is
 	// killed before the login is stored, the next one may ask.
-	p.dropAuthorization()
 	p.dropNote(loginNote)
+	p.dropAuthorization() // last, as in endAttempt
 	now := p.Now()
 	fresh := &login{
 		Version: formVersion, IDP: p.Profile.IDP.Name,

@@ -395,18 +395,35 @@ func (w *world) providerFailsOnce() {
 	w.box.Intercept(nil)
 }
 
-// If the answer with the tokens is lost, the provider no longer knows the code. The
-// person has approved it, so that is no refusal, and the next command asks again.
+// If the answer with the tokens is lost, or the process is killed that gets it, the
+// provider no longer knows the code. The person has approved it, so nobody has refused,
+// and the next command asks again.
 func TestSpentCode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	w.drop("/token", true, 1)
-	w.fails(failure.ExitLogin, "is no longer good, and no login came of it.")
-	w.clock.Advance(time.Second)
-	w.person = Person{Browser: true}
-	w.mustRun()
-	if len(w.shown) != 2 {
-		t.Errorf("shown: %v, want two codes", w.shown)
+	for _, kill := range []bool{false, true} {
+		w := newWorld(t, sandbox.Options{})
+		if kill {
+			p := w.pipeline()
+			flow, err := p.flow()
+			must(t, err)
+			network := flow.Transport
+			flow.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+				response, err := network.RoundTrip(r)
+				if strings.HasSuffix(r.URL.Path, "/token") {
+					panic(killed)
+				}
+				return response, err
+			})
+			untilKilled(func() { _, _ = p.Credentials(w.ctx(), ForSDK) })
+			w.answer = nil
+		} else {
+			w.drop("/token", true, 1)
+		}
+		w.fails(failure.ExitLogin, "is no longer good, and no login came of it.")
+		w.clock.Advance(time.Second)
+		w.person, w.answer = Person{Browser: true}, w.approve
+		w.mustRun()
+		w.counts(map[string]int{"device": 2})
 	}
 }
 

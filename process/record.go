@@ -94,6 +94,7 @@ type Open struct {
 	Redirect                 string    `json:"redirect_uri,omitempty"` // likewise
 	Tried                    bool      `json:"tried,omitempty"`        // a browser was told to open it
 	Opened                   time.Time `json:"opened,omitzero"`        // when it did; zero if there is no tab
+	Polled                   bool      `json:"polled,omitempty"`       // by a process that runs, or was killed
 }
 
 // note is how asking for a login, or renewing something, last ended: one for each
