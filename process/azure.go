@@ -193,8 +193,8 @@ func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
 	}}, err
 }
 
-// TryAzure gets a token for Key Vault with the current login and drops it, as
-// [Pipeline.TryRole] does with credentials.
+// TryAzure gets a token for Key Vault with the current login, whatever is cached, and
+// drops it.
 func (p *Pipeline) TryAzure(ctx context.Context) (until time.Time, err error) {
 	var token azure.Token
 	if p.Profile.Azure.Via == profile.ViaIMDS {
