@@ -18,7 +18,7 @@ type counts struct {
 
 	lost int // logins whose token or code the provider refused
 	// forgotten are the codes that a process has redeemed which was killed, and that
-	// nobody sent again: with the login's new key, which is stored first, the code is gone.
+	// nobody sent again: the code is dropped as soon as its answer is there.
 	forgotten int
 
 	// histories are the requests with each token that was sent once more, or
