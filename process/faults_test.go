@@ -396,6 +396,9 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	if !slices.ContainsFunc(w.told, func(line string) bool { return strings.Contains(line, "the login could not be stored") }) {
 		t.Errorf("told %q", w.told)
 	}
+	if _, err := w.pipeline().readRole(t.Context()); !notThere(err) {
+		t.Errorf("credentials are kept without the login that they came of (%v)", err)
+	}
 	w.clock.Advance(time.Minute)
 	w.told = nil
 	_, err := w.pipeline(noLogin).Login(w.ctx(), false)
