@@ -105,7 +105,7 @@ func (t *Terminal) readLine() (string, error) {
 		case one[0] == '\b', one[0] == 0x7f: // Backspace
 			_, last := utf8.DecodeLastRune(line)
 			line = line[:len(line)-last]
-		case one[0] == 'U'-'@': // Ctrl-U
+		case one[0] == 'U'-'@', one[0] == 'W'-'@': // Ctrl-U, Ctrl-W: what is hidden is one word
 			line = nil
 		case one[0] == 'D'-'@': // Ctrl-D
 			if len(line) == 0 {

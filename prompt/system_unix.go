@@ -92,7 +92,8 @@ func (d device) hide() (show func(), err error) {
 		return nil, err
 	}
 	hidden := *before
-	hidden.Lflag &^= unix.ECHO | unix.ICANON
+	hidden.Lflag = hidden.Lflag&^(unix.ECHO|unix.ICANON) | unix.ISIG
+	hidden.Iflag |= unix.ICRNL
 	hidden.Cc[unix.VMIN], hidden.Cc[unix.VTIME] = 1, 0
 	set(&hidden)
 	return func() { set(before) }, err

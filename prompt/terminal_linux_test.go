@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,8 @@ func showOnTerminal() {
 		}
 		fmt.Println("show:", terminal.Show(r, morning), "close:", terminal.Close())
 	case "ask":
-		answer, err := terminal.AskSecret(context.Background(), "Address")
+		ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
+		answer, err := terminal.AskSecret(ctx, "Address")
 		fmt.Println(answer.Reveal(), err)
 	case "look":
 		fmt.Printf("%+v\n", Look("terminal", os.Getenv))
@@ -106,19 +108,30 @@ func TestDumbTerminalGetsPlainLines(t *testing.T) {
 	}
 }
 
-// A pasted address can be longer than the lines that a terminal edits.
-func TestLongSecret(t *testing.T) {
-	p := ptytest.Open(t, 80, 24)
+// A pasted address can be longer than the lines that a terminal edits, and Ctrl-C ends
+// the question, whatever a program that was killed has left of the terminal.
+func TestHiddenAnswer(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 1000)
-	go func() {
-		for !strings.Contains(p.Screen(), "(not shown): ") {
-			time.Sleep(time.Millisecond)
+	for typed, want := range map[string]string{
+		"typo\x15again\x17" + long + "\u00fc\x7f\x04\r": long + " <nil>\n",
+		"half\x03": " context canceled\n",
+	} {
+		p := ptytest.Open(t, 80, 24)
+		raw, err := unix.IoctlGetTermios(int(p.Slave.Fd()), getTermios)
+		must(t, err)
+		raw.Iflag &^= unix.ICRNL
+		raw.Lflag &^= unix.ISIG
+		must(t, unix.IoctlSetTermios(int(p.Slave.Fd()), setTermios, raw))
+		go func() {
+			for !strings.Contains(p.Screen(), "(not shown): ") {
+				time.Sleep(time.Millisecond)
+			}
+			_, _ = p.Master.WriteString(typed)
+		}()
+		seen, captured := runOn(t, p, nil, "ask")
+		if captured != want || strings.ReplaceAll(seen, "^C", "") != "Address (not shown): \n" {
+			t.Errorf("%d bytes arrived; seen %q", len(captured), seen)
 		}
-		_, _ = p.Master.WriteString("typo\x15" + long + "\u00fc\x7f\x04\r")
-	}()
-	seen, captured := runOn(t, p, nil, "ask")
-	if captured != long+" <nil>\n" || seen != "Address (not shown): \n" {
-		t.Errorf("%d bytes arrived; seen %q", len(captured), seen)
 	}
 }
 
