@@ -61,6 +61,7 @@ func TestFaults(t *testing.T) {
 		"browser command, one":   {with(inIDP, `browser_command = "firefox {url}"`), []string{"quotes around it", "Leave them out"}},
 		"browser command, shell": {with(inIDP, "browser_command = sh -c 'firefox {url}'"), []string{"sh would read the address as a part of a script", "firefox {url}"}},
 		"ca bundle":              {with(inIDP, "ca_bundle = corp.pem"), []string{`"corp.pem"`, "absolute"}},
+		"process timeout, short": {with(inIDP, "process_timeout = 14s"), []string{`"14s"`, "15s to 10m"}},
 
 		"support":                {with(inIDP, "support = "+strings.Repeat("x", 301)), []string{"300"}},
 		"source":                 {sourced("file:"), []string{`"file:"`, "want device, file:PATH, env:NAME"}},
@@ -89,6 +90,7 @@ func TestFaults(t *testing.T) {
 		"session name, nested": {with(inProfile, "daypass_session_name = {a{b}}"), []string{"{claim}"}},
 		"session name, long":   {with(inProfile, "daypass_session_name = "+strings.Repeat("a", 257)), []string{"256"}},
 		"11 policies":          {with(inProfile, "daypass_policy_arns = "+strings.Repeat("arn:aws:iam::aws:policy/A,", 11)), []string{"at most 10 policies, not 11"}},
+		"policy ARN of a role": {with(inProfile, "daypass_policy_arns = "+role), []string{"ARN of a policy"}},
 		"policy, partition":    {with(inProfile, "daypass_policy_arns = arn:aws-cn:iam::aws:policy/A"), []string{"partition of the role"}},
 		"policy, file":         {with(inProfile, "daypass_policy = file://policy.json"), []string{"JSON"}},
 		"policy, characters":   {with(inProfile, `daypass_policy = {"a":"`+"\u20ac"+`"}`), []string{"Latin-1"}},
