@@ -17,6 +17,8 @@ func runChild(ctx context.Context, _ bool, path string, args, environ []string) 
 		return failure.Interrupted(err)
 	}
 	signal.Ignore(os.Interrupt)
-	child := &exec.Cmd{Path: path, Args: args, Env: environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	child := exec.Command(path, args[1:]...) // for a batch file, cmd.exe looks the first argument up again
+	child.Env = environ
+	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return endOf(args[0], child.Run())
 }
