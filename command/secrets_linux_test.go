@@ -423,11 +423,15 @@ func TestReadableClientSecret(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.box.AutoApprove("taro")
 	l.write(".aws/config", strings.Replace(l.config(), "storage = file", "storage = file\nclient_secret = hunter2hunter2", 1))
-	must(t, os.Chmod(filepath.Join(l.home(), ".aws/config"), 0o644))
 	const warning = "daypass: other users of this machine can read the client_secret in "
-	for command, warns := range map[string]bool{"login --profile dev": true, "process --profile dev": false} {
-		if _, _, stderr := l.run(strings.Fields(command)...); strings.Contains(strings.Join(strings.Fields(stderr), " "), warning) != warns || strings.Contains(stderr, "hunter2") {
-			t.Errorf("%s: %q", command, stderr)
+	for _, tt := range []struct {
+		command string
+		mode    os.FileMode
+		warns   bool
+	}{{"login", 0o600, false}, {"login", 0o640, true}, {"login", 0o604, true}, {"process", 0o604, false}} {
+		must(t, os.Chmod(filepath.Join(l.home(), ".aws/config"), tt.mode))
+		if _, _, stderr := l.run(tt.command, "--profile", "dev"); strings.Contains(strings.Join(strings.Fields(stderr), " "), warning) != tt.warns || strings.Contains(stderr, "hunter2") {
+			t.Errorf("%+v: %q", tt, stderr)
 		}
 	}
 	if _, stdout, _ := l.run("doctor", "--profile", "dev"); !strings.Contains(strings.Join(strings.Fields(stdout), " "), strings.TrimPrefix(warning, "daypass: ")) {
