@@ -28,6 +28,14 @@ func TestCompanySettings(t *testing.T) {
 	if text := l.read(".aws/config"); strings.Contains(text, "daypass-idp") || !strings.Contains(text, "daypass_idp = company") {
 		t.Error(text)
 	}
+	// The company's client secret stays in its file.
+	l.box.Set(func(o *sandbox.Options) { o.ClientSecret = "hunter2" })
+	l.write("etc/config", strings.Replace(l.read("etc/config"), "storage =", "client_secret = hunter2\nstorage =", 1))
+	if code, text, stderr := l.configure("--yes", "--dry-run", "--profile", "other", "--role-arn", l.box.RoleARN, "--issuer", l.box.Issuer, "--client-id", l.box.ClientID); code != 0 || strings.Contains(text, "client_secret") {
+		t.Errorf("exit %d: %s%s", code, text, stderr)
+	}
+	l.write("etc/config", strings.Replace(l.read("etc/config"), "client_secret = hunter2\n", "", 1))
+	l.box.Set(func(o *sandbox.Options) { o.ClientSecret = "" })
 	l.login()
 	l.mustRun("process", "--profile", "dev")
 	said := "client_id, issuer, storage from " + path

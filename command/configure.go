@@ -98,6 +98,9 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 		settings, err = c.readImport(imported)
 	} else if err = c.askAll(ctx); err == nil {
 		name := c.answers["profile"]
+		if same := c.sameLogin(); same.Name == c.answers["idp"] && !same.ClientSecret.Empty() {
+			c.secret = secret.String{} // the section has it, perhaps from the company's file
+		}
 		settings = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
 	}
 	if err != nil {
