@@ -264,7 +264,7 @@ func (x *examination) lineProblem(line string) string {
 	case !filepath.IsAbs(path):
 		return fmt.Sprintf("%s is not an absolute path, so it depends on where the SDK runs.", path)
 	case err != nil:
-		return fmt.Sprintf("there is no program %s (SDKs end the path at the first space).", path)
+		return fmt.Sprintf("there is no program %s that can be run (SDKs end the path at the first space).", path)
 	case self != nil && !os.SameFile(info, self):
 		return fmt.Sprintf("that is another program than this daypass, %s.", x.env.Executable)
 	case !slices.Contains(words, "process"):

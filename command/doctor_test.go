@@ -289,7 +289,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 		{program + " process --profile dev | cat", "do not agree on what |"},
 		{program + " process --profile dev # mine", "takes the comment"},
 		{filepath.Join(l.home(), "bin", "other") + " process --profile dev", "that is another program than this daypass"},
-		{filepath.Dir(program) + " process --profile dev", "there is no program"},
+		{filepath.Dir(program) + " process --profile dev", "that can be run"},
 		{program + " --profile dev", "does not run daypass process"},
 		{program + " process", "does not say --profile"},
 	}
@@ -297,7 +297,7 @@ func TestDoctorOnTheCredentialProcess(t *testing.T) {
 		tests = append(tests,
 			struct{ line, want string }{"~/bin/daypass.exe process --profile dev", "do not agree on what ~"},
 			struct{ line, want string }{`/usr\ local/daypass process --profile dev`, `do not agree on what \`},
-			struct{ line, want string }{filepath.Join(l.home(), ".aws/config") + " process --profile dev", "there is no program"})
+			struct{ line, want string }{filepath.Join(l.home(), ".aws/config") + " process --profile dev", "that can be run"})
 	}
 	for _, test := range tests {
 		l.setLine(test.line)
