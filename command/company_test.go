@@ -28,11 +28,14 @@ func TestCompanySettings(t *testing.T) {
 	if text := l.read(".aws/config"); strings.Contains(text, "daypass-idp") || !strings.Contains(text, "daypass_idp = company") {
 		t.Error(text)
 	}
-	// The company's client secret stays in its file.
+	// The company's client secret stays in its file, unless a section of another name needs it.
 	l.box.Set(func(o *sandbox.Options) { o.ClientSecret = "hunter2" })
 	l.write("etc/config", strings.Replace(l.read("etc/config"), "storage =", "client_secret = hunter2\nstorage =", 1))
-	if code, text, stderr := l.configure("--yes", "--dry-run", "--profile", "other", "--role-arn", l.box.RoleARN, "--issuer", l.box.Issuer, "--client-id", l.box.ClientID); code != 0 || strings.Contains(text, "client_secret") {
-		t.Errorf("exit %d: %s%s", code, text, stderr)
+	for login, written := range map[string]bool{"company": false, "other": true} {
+		code, text, stderr := l.configure("--yes", "--dry-run", "--profile", "x", "--role-arn", l.box.RoleARN, "--issuer", l.box.Issuer, "--client-id", l.box.ClientID, "--idp", login)
+		if code != 0 || strings.Contains(text, "client_secret = (hidden)") != written {
+			t.Errorf("exit %d: %s%s", code, text, stderr)
+		}
 	}
 	l.write("etc/config", strings.Replace(l.read("etc/config"), "client_secret = hunter2\n", "", 1))
 	l.box.Set(func(o *sandbox.Options) { o.ClientSecret = "" })
