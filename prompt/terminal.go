@@ -52,17 +52,23 @@ func (t *Terminal) Show(r Request, now time.Time) error {
 	if width, height := t.size(); r.QR && t.utf8 && !t.dumb && width > 0 {
 		text += drawQR(r.address(), width-1, height-rows(text, width)-1)
 	}
-	return t.write(text)
+	return t.write(t.newLine() + text)
+}
+
+// newLine begins a line, unless the cursor is at the beginning of one: behind the
+// waiting line of another process these spaces wrap.
+func (t *Terminal) newLine() string {
+	width, _ := t.size()
+	if width <= 0 || t.dumb {
+		return ""
+	}
+	return strings.Repeat(" ", width-1) + "\r"
 }
 
 // Say writes text of one or more lines. Each line is cleaned.
 func (t *Terminal) Say(text string) error {
 	var b strings.Builder
-	if width, _ := t.size(); width > 0 && !t.dumb {
-		// Behind the waiting line of another process these spaces wrap, so that text
-		// begins on a line of its own.
-		b.WriteString(strings.Repeat(" ", width-1) + "\r")
-	}
+	b.WriteString(t.newLine())
 	for line := range strings.Lines(text) {
 		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
 	}
