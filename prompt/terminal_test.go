@@ -166,10 +166,13 @@ func TestTerminalThatCannotRewrite(t *testing.T) {
 		terminal, screen := newScreen(width, 24)
 		terminal.dumb = name == "dumb"
 		must(t, terminal.Show(Request{VerificationURI: link, UserCode: "LBJX-WZVT", QR: true}, morning))
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
+		ctx, cancel := context.WithCancel(t.Context())
 		c := sandbox.NewClock(morning)
-		terminal.Countdown(ctx, "LBJX-WZVT", openRequest().Expires, c.Now, c.Sleep)
+		now := func() time.Time {
+			time.AfterFunc(50*time.Millisecond, cancel)
+			return c.Now()
+		}
+		terminal.Countdown(ctx, "LBJX-WZVT", openRequest().Expires, now, c.Sleep)
 		raw := screen.raw.String()
 		if strings.ContainsAny(raw, "\r\x1b\u2588") || strings.Count(raw, "Ctrl-C keeps the code.\n") != 1 {
 			t.Errorf("%s: it wrote %+q", name, raw)
