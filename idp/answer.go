@@ -34,7 +34,7 @@ func (c *Client) readAnswer(e ProviderError, response *http.Response, body []byt
 		a.Description = "a redirect, which is not followed"
 		if location, err := response.Location(); err == nil {
 			a.location = location
-			a.Description = fmt.Sprintf("a redirect to %q, which is not followed", clean(location.Host, 100))
+			a.Description = fmt.Sprintf("a redirect to %q, which is not followed", show(location.Host, 100, secrets))
 		}
 	case len(body) > maxBody:
 		a.Description = "the answer has more than 1 MiB"
