@@ -125,10 +125,12 @@ func (c *Client) explain(e *ProviderError) *failure.Error {
 	return f
 }
 
-// Event is Entra's number for what it says, such as AADSTS53003.
+// Event is Entra's number for what it says, such as AADSTS53003; "" if there is none.
 func (e *ProviderError) Event() string {
-	number, _, _ := strings.Cut(e.Description, ":")
-	return number
+	if number, _, _ := strings.Cut(e.Description, ":"); strings.HasPrefix(number, "AADSTS") {
+		return number
+	}
+	return ""
 }
 
 // cannot says what does not work without the answer.

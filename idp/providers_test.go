@@ -27,9 +27,11 @@ func TestRefusals(t *testing.T) {
 		{OpDevice, 403, "access_denied", "Service not found: x", 4, "does not know the audience api (access_denied: Service not found: x)", "Leave audience out"},
 		{OpPoll, 400, "invalid_grant", "Account is not fully set up", 4, "{host} refused the login: Account is not fully set up (invalid_grant).", "daypass login{flag}"},
 		{OpDevice, 429, "access_denied", "", 6, "{host} asks to wait a few minutes: too many logins.", "login is kept"},
+		{OpDevice, 400, "brand_new", "x" + strings.Repeat("ü", 200), 4, "x" + strings.Repeat("ü", 149) + " (brand_new).", ""},
 		{OpDevice, 400, "brand_new", "", 4, "{host} refused the device authorization request: brand_new.", "Check the settings of {section}"},
 
 		{OpRefresh, 400, "invalid_grant", "", 3, "your login at {host} has ended (invalid_grant).", "Usual causes"},
+		{OpRefresh, 400, "invalid_request", "invalid_grant: x", 4, "{host} refused to renew the login: invalid_grant: x (invalid_request).", "run: daypass login{flag}"},
 		{OpRefresh, 429, "invalid_grant", "", 6, "{host} asks to wait", "login is kept"},
 
 		{OpPoll, 400, "invalid_grant", "AADSTS53003: Access has been blocked.", 4, "your company's sign-in policy blocks device codes (AADSTS53003, id 3f2c).", "allow device code flow for application J1oXg0"},
