@@ -130,7 +130,14 @@ func CheckNonce(raw, nonce secret.String) error {
 func (c *Client) Exchange(ctx context.Context, op string, form url.Values) (Answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RequestTime)
 	defer cancel()
-	return c.Post(ctx, op, func(m Metadata) string { return m.TokenEndpoint }, form)
+	endpoint := func(m Metadata) string { return m.TokenEndpoint }
+	got, err := c.Post(ctx, op, endpoint, form)
+	if err == nil && got.Code == "invalid_scope" && form.Has("scope") {
+		// The login got less than it asked for. The token was not spent on that.
+		form.Del("scope")
+		got, err = c.Post(ctx, op, endpoint, form)
+	}
+	return got, err
 }
 
 // Refresh sends a refresh token to the provider (RFC 6749 section 6), with
@@ -153,11 +160,6 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 		"scope": {strings.Join(c.RequestScopes(m), " ")},
 	}
 	got, err := c.Exchange(ctx, OpRefresh, form)
-	if err == nil && got.Code == "invalid_scope" {
-		// The login got less than it asked for. The token was not spent on that.
-		form.Del("scope")
-		got, err = c.Exchange(ctx, OpRefresh, form)
-	}
 	if err != nil {
 		return Tokens{}, err
 	}

@@ -1,11 +1,14 @@
 package idp
 
 import (
+	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/internal/idptest"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -49,6 +52,24 @@ func TestRefreshSends(t *testing.T) {
 	}
 }
 
+// An exchange has ten seconds, also if it takes two requests.
+func TestRefreshWithScopesThatWereNotGranted(t *testing.T) {
+	p := newFake(t)
+	p.Will("/token", status(400, `{"error":"invalid_scope"}`), ok(`{"id_token":"i.d.t"}`))
+	var until []time.Time
+	c := p.client()
+	c.Transport = idptest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		if end, _ := r.Context().Deadline(); r.Method == http.MethodPost {
+			until = append(until, end)
+		}
+		return p.RoundTrip(r)
+	})
+	tokens, err := c.Refresh(t.Context(), secret.New("r3fresh"))
+	if err != nil || tokens.IDToken.Empty() || p.Last().Has("scope") || len(until) != 2 || !until[0].Equal(until[1]) {
+		t.Errorf("%v, sent %v, bounded by %v", err, p.Last(), until)
+	}
+}
+
 func TestTokenEndpointMoves(t *testing.T) {
 	p := newFake(t)
 	if _, err := p.remembering().Metadata(t.Context()); err != nil {
@@ -68,8 +89,14 @@ func TestTokenEndpointMoves(t *testing.T) {
 	}
 }
 
-func TestNoTokenIsRevokedWithoutTLS(t *testing.T) {
+func TestRevokeSends(t *testing.T) {
 	p := newFake(t)
+	p.Will("/revoke", ok(""))
+	err := p.client().Revoke(t.Context(), issuer+"/revoke", secret.New("r3fresh"))
+	if diff := cmp.Diff(url.Values{"token": {"r3fresh"}, "token_type_hint": {"refresh_token"}, "client_id": {clientID}}, p.Last()); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	p.Requests = nil
 	if err := p.client().Revoke(t.Context(), "http://corp.example/revoke", secret.New("r3fresh")); err == nil || p.Paths() != "" {
 		t.Errorf("a token went out: %v, %q", err, p.Paths())
 	}
