@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -36,10 +37,29 @@ func TestDiscoveryRefuses(t *testing.T) {
 		}
 		checkWords(t, err)
 	}
-	p := newFake(t)
-	p.Will(wellKnown, idptest.Redirect("https://127.0.0.1/"))
-	if _, err := p.client().Metadata(t.Context()); err == nil || !strings.Contains(err.Error(), "is not followed") || len(p.Requests) != 1 {
-		t.Errorf("a redirect to this machine: %v", err)
+	// Three redirects are followed, on the same host, with TLS.
+	document, _ := json.Marshal(newFake(t).Document)
+	for _, test := range []struct {
+		to       []string
+		requests int
+		good     bool
+	}{
+		{[]string{"/1", "https://corp.example/2", "/3"}, 4, true},
+		{[]string{"/1", "/2", "/3", "/4"}, 4, false},
+		{[]string{"https://127.0.0.1/"}, 1, false},
+		{[]string{"https://evil.example/1"}, 1, false},
+		{[]string{"http://corp.example/?s3cret"}, 1, false},
+	} {
+		p, at := newFake(t), wellKnown
+		for _, to := range test.to {
+			p.Will(at, idptest.Redirect(to))
+			at = strings.TrimPrefix(to, issuer)
+		}
+		p.Will(at, ok(string(document)))
+		_, err := p.client().Metadata(t.Context())
+		if (err == nil) != test.good || len(p.Requests) != test.requests || err != nil && (!strings.Contains(err.Error(), "is not followed") || strings.Contains(told(err), "s3cret")) {
+			t.Errorf("%q: %v after %d requests", test.to, err, len(p.Requests))
+		}
 	}
 }
 
