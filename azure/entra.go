@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -67,10 +66,12 @@ func reader(clock func() time.Time) func(body []byte) (Token, error) {
 			number, _ := strconv.ParseFloat(value.Reveal(), 64)
 			return number
 		}
-		now := float64(clock().Unix())
-		ends := cmp.Or(seconds("expires_on"), now+seconds("expires_in"))
+		now, ends := float64(clock().Unix()), seconds("expires_on")
+		if life := seconds("expires_in"); ends == 0 && life >= 1 {
+			ends = now + life
+		}
 		value, _ := reference.Value(string(body), "access_token")
-		if !(now < ends && ends < now+1e7) || !usable(value.Reveal()) {
+		if !(0 < ends && ends < now+1e7) || !usable(value.Reveal()) { // one that has ended is for whoever gets it to judge
 			return Token{}, errors.New("it holds no token that can be used")
 		}
 		return Token{value, time.Unix(int64(ends), 0)}, nil

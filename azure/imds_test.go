@@ -28,16 +28,16 @@ func TestReader(t *testing.T) {
 	for body, want := range map[string]time.Duration{
 		`{"access_token":"a.b.c","expires_in":"3599","expires_on":"1506484233"}`: time.Minute,
 		`{"access_token":"a.b.c","expires_on":1506484233.7}`:                     time.Minute,
+		`{"access_token":"a.b.c","expires_in":60,"expires_on":1506484000}`:       -173 * time.Second, // our clock may be ahead
 		`{"access_token":"a.b.c","expires_in":3599}`:                             3599 * time.Second,
 		`{"access_token":"a.b.c","expires_in":"3599"}`:                           3599 * time.Second,
 		"": 0, "[]": 0, "<html>": 0, "{}": 0, `{"access_token":"a"}`: 0, `{"access_token":"","expires_in":60}`: 0,
 		`{"access_token":"a b","expires_in":60}`: 0, `{"access_token":"a\u0000","expires_in":60}`: 0, `{"access_token":"` + strings.Repeat("a", 70_000) + `","expires_in":60}`: 0,
 		`{"access_token":"a","expires_in":-1}`: 0, `{"access_token":"a","expires_in":0}`: 0, `{"access_token":"a","expires_in":"x"}`: 0, `{"access_token":"a","expires_in":1e300}`: 0,
-		`{"access_token":"a","expires_on":{}}`: 0, `{"access_token":"a","expires_on":"1e99"}`: 0, `{"access_token":"a","expires_on":"soon"}`: 0,
-		`{"access_token":"a","expires_in":60,"expires_on":1506484173}`: 0, // it has ended
+		`{"access_token":"a","expires_on":{}}`: 0, `{"access_token":"a","expires_on":-1}`: 0, `{"access_token":"a","expires_on":"NaN"}`: 0, `{"access_token":"a","expires_on":"Infinity"}`: 0, `{"access_token":"a","expires_on":"1e99"}`: 0, `{"access_token":"a","expires_on":"soon"}`: 0,
 	} {
 		got, err := read([]byte(body))
-		if (err == nil) != (want > 0) || err == nil && (got.Value.Reveal() != "a.b.c" || got.Expires.Sub(now) != want) || err != nil && err.Error() != "it holds no token that can be used" {
+		if (err == nil) != (want != 0) || err == nil && (got.Value.Reveal() != "a.b.c" || got.Expires.Sub(now) != want) || err != nil && err.Error() != "it holds no token that can be used" {
 			t.Errorf("%.80s: until %v, %v", body, got.Expires, err)
 		}
 	}
