@@ -74,8 +74,8 @@ func TestHostileSTS(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "ExpiredTokenException", "IDPRejectedClaim", "InvalidIdentityToken", "MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException", "ValidationError", "NoSuchThing"} {
 		says := map[string]string{
 			"AccessDenied": "AWS refused role ", "ExpiredTokenException": "AWS says that the ID token has expired", "IDPRejectedClaim": "HOST has told AWS that this login is no longer valid",
-			"InvalidIdentityToken": "AWS does not accept this login's ID token", "MalformedPolicyDocument": "AWS does not take the session policy for role ",
-			"PackedPolicyTooLarge": "AWS does not take the session policy for role ", "RegionDisabledException": "account 111122223333 has not activated STS in region eu-west-1",
+			"InvalidIdentityToken": "AWS does not accept this login's ID token", "MalformedPolicyDocument": "AWS does not accept the session policy for role ",
+			"PackedPolicyTooLarge": "AWS does not accept the session policy for role ", "RegionDisabledException": "account 111122223333 has not activated STS in region eu-west-1",
 			"ValidationError": "AWS refuses the request for role ", "NoSuchThing": refused + "(NoSuchThing",
 		}[code]
 		sts(code+" with control characters", stsRefusal(403, code, "no\x09&#x9b;2J&#x202e;\r\n  line 2 &#xfffd;"), 5, says)

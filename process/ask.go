@@ -86,7 +86,9 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, p.folderFailure(err)
 	}
 	r.open.Unanswered = r.open.Unanswered || killed // until the first answer, see endAttempt
-	if !taken {                                     // written only now: a code that counts, but is kept nowhere, would keep the next process from asking
+	if !taken {
+		// Only now: a code that counts, but is kept nowhere, would keep the next process
+		// from asking.
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
 	if r.open.Redirect != "" {

@@ -54,7 +54,7 @@ func stsRefusals() []failure.Refusal {
 			"It must be reachable from the internet, with a certificate of a public CA."}},
 
 		{Codes: "MalformedPolicyDocument PackedPolicyTooLarge", Lines: []string{
-			"AWS does not take the session policy for role {role} ({code}).", "{token}",
+			"AWS does not accept the session policy for role {role} ({code}).", "{token}",
 			"Correct or shorten daypass_policy or daypass_policy_arns in profile {profile}, or the tags that {host} puts into the token."}},
 		{Codes: "RegionDisabled", Lines: []string{
 			"account {account} has not activated STS in region {region} (RegionDisabledException).",

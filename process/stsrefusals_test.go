@@ -60,7 +60,7 @@ func TestSTSRefusalsAreExplained(t *testing.T) {
 			"AWS does not accept this login's ID token (InvalidIdentityToken: The ID Token provided is not a valid JWT).", login, "daypass trust-policy"}, 1},
 		{"expired", "ExpiredTokenException", "Token expired: current date/time 1 must be before 0", aws, []string{
 			"AWS says that the ID token has expired, although it is new (Token expired", login, "The clock of"}, 1},
-		{"policy", "PackedPolicyTooLarge", "", aws, []string{"AWS does not take the session policy for role", login, "Correct or shorten daypass_policy"}, 1},
+		{"policy", "PackedPolicyTooLarge", "", aws, []string{"AWS does not accept the session policy for role", login, "Correct or shorten daypass_policy"}, 1},
 		{"token too large", badInput, "1 validation error detected: Value 'x' at 'webIdentityToken' failed to satisfy constraint", aws, []string{
 			"is too large for AWS", "fewer groups"}, 1},
 		{"duration", badInput, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", aws, []string{
