@@ -25,8 +25,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -X 'github.com/daypass/daypass/command.built=$$built'" -o $(BINARY) .
 
 # Everything that a release holds, in dist/: of the tag that is checked out, else a
-# snapshot. goreleaser wants a remote, orders manifests as archives get ready, and
-# dates winget's today.
+# snapshot. goreleaser wants a remote, and orders manifests as archives get ready.
 dist:
 	snapshot=--snapshot; ! git describe --tags --exact-match >/dev/null 2>&1 || snapshot=; \
 	git remote get-url origin >/dev/null 2>&1 || \
@@ -34,7 +33,7 @@ dist:
 	$(GORELEASER) release --config packaging/goreleaser.yaml --clean --skip=publish --parallelism 1 $$snapshot
 	date=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%d --format=%cd); \
 	find dist/winget -name '*.yaml' | while read -r manifest; do \
-		sed "s/^ReleaseDate: .*/ReleaseDate: \"$$date\"/" "$$manifest" > dist/manifest && mv dist/manifest "$$manifest"; \
+		awk -v date="$$date" -f packaging/winget.awk "$$manifest" > dist/manifest && mv dist/manifest "$$manifest"; \
 	done
 
 # What dist builds, twice, installed and used: some minutes.
