@@ -40,5 +40,5 @@ func (p Page) write(w http.ResponseWriter) {
 	if p.Failed {
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	_, _ = fmt.Fprintf(w, pageHTML, html.EscapeString(p.Title), html.EscapeString(p.Text)) // a browser that has gone away is no fault of ours
+	_, _ = fmt.Fprintf(w, pageHTML, html.EscapeString(p.Title), html.EscapeString(p.Text)) // if the browser has gone away, nobody reads it
 }

@@ -108,7 +108,7 @@ func (c *credentialServer) look() (credentials process.Credentials, err error) {
 	ctx, cancel := c.env.withTimeout(c.until, c.profile.IDP.ProcessTimeout)
 	defer cancel()
 	err = c.env.withSession(c.profile, func(s *session) (err error) {
-		s.Waiting = nil // the one who asks is on the same terminal
+		s.Waiting = nil // the look that asks a person writes to the same terminal
 		credentials, err = s.Credentials(ctx, process.ForSDK)
 		return err
 	})

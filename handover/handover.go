@@ -1,7 +1,7 @@
 // Package handover gives a secret URL to a browser by a one-time address on
-// loopback, which stands in the argument list of the program that opens it: every
-// user of the machine can read those. The address works once, and only for a program
-// of our own user.
+// loopback. Only that address is in the argument list of the program that opens it,
+// because every user of the machine can read those. It works once, and only for a
+// program of our own user.
 package handover
 
 import (

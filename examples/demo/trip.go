@@ -205,7 +205,7 @@ func (t trip) process(ctx context.Context, h *home, pretend *sandbox.Sandbox) ([
 func (t trip) step(title string) { t.say("\n* %s", title) }
 
 func (t trip) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(t.out, format+"\n", args...) // a closed screen is no reason not to clean up
+	_, _ = fmt.Fprintf(t.out, format+"\n", args...) // if nobody can read it, what is left to do is done all the same
 }
 
 // quote shows a text indented.
