@@ -58,10 +58,12 @@ func (p *Pipeline) outOfReach(s reference.Secret) error {
 	return nil
 }
 
-// of is a failure about one variable.
+// of is a failure about one variable; an interruption is about none.
 func of(variable string, err error) error {
 	named := *failure.From(err)
-	named.Lines = append([]string{variable + ": " + named.Lines[0]}, named.Lines[1:]...)
+	if named.Exit != failure.ExitInterrupt {
+		named.Lines = append([]string{variable + ": " + named.Lines[0]}, named.Lines[1:]...)
+	}
 	return &named
 }
 

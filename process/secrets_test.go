@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -226,6 +227,25 @@ func TestVaultTokenStaysAtTheVault(t *testing.T) {
 	}
 	if stolen != 0 || w.box.Count("keyvault") != 2 {
 		t.Errorf("the thief was asked %d times, the vault %d times", stolen, w.box.Count("keyvault"))
+	}
+}
+
+// Ctrl-C is about no variable.
+func TestSecretsInterrupted(t *testing.T) {
+	w := secretsWorld(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.box.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/secretsmanager/") {
+			interrupt()
+			<-r.Context().Done()
+		}
+		return false
+	})
+	p := w.pipeline(w.inAzure)
+	wanted, err := p.References([]string{"DB=awssecrets://dev/text"})
+	must(t, err)
+	if _, err = p.Secrets(ctx, wanted, w.mustRun()); err == nil || err.Error() != "interrupted." {
+		t.Error(err)
 	}
 }
 
