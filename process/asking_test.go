@@ -139,11 +139,16 @@ func TestWhoApprovedIsTold(t *testing.T) {
 // approves at the last moment gets credentials.
 func TestApprovalAtTheLastMoment(t *testing.T) {
 	t.Parallel()
-	for _, chained := range []bool{false, true} {
-		w := newWorld(t, sandbox.Options{})
+	for _, how := range []string{"first login", "chained", "after a token that AWS calls expired"} {
+		w := newWorld(t, sandbox.Options{NoRefreshToken: true})
 		p := w.pipeline()
-		if chained {
+		switch how {
+		case "chained":
 			p = w.pipeline(w.spoke("spoke"))
+		case "after a token that AWS calls expired":
+			w.mustRun(longRole)
+			w.clock.Advance(time.Second)
+			w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
 		}
 		ctx := ending{w.ctx(), make(chan struct{})}
 		w.during("/token", func() {
@@ -151,7 +156,7 @@ func TestApprovalAtTheLastMoment(t *testing.T) {
 			close(ctx.over)
 		})
 		if _, err := p.Credentials(ctx, ForSDK); err != nil {
-			t.Errorf("chained %t: %v", chained, err)
+			t.Errorf("%s: %v", how, err)
 		}
 	}
 }

@@ -69,18 +69,16 @@ func (p *Pipeline) CheckAssertion() error {
 	return p.Fill(p.withoutAzure())
 }
 
-// renewAzureToken trades the role's credentials for a token and stores it.
-func (p *Pipeline) renewAzureToken(ctx context.Context, started time.Time, how manner) (*role, error) {
-	source := p.source()
-	by, err := source.currentRole(ctx, started, ForSDK, how)
-	if err != nil {
-		return nil, err
+// tradeForAzure trades the role's credentials for a token, in the form in which it is
+// kept.
+func (p *Pipeline) tradeForAzure(scope string) func(context.Context, time.Time, *role) (*role, error) {
+	return func(ctx context.Context, _ time.Time, by *role) (*role, error) {
+		token, err := p.exchange(ctx, p.credentials(by), scope)
+		return &role{
+			Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
+			AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
+		}, err
 	}
-	token, err := source.exchange(ctx, source.credentials(by), p.scope)
-	return p.keepRole(ctx, &role{
-		Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),
-		AccessKeyID: p.Profile.Azure.ClientID, SecretAccessKey: secret.Keep(token.Value),
-	}, by.key, err)
 }
 
 // exchange trades the role's credentials for an access token.
@@ -136,7 +134,7 @@ func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.
 	})
 	if err != nil {
 		sent := &login{IDToken: secret.Keep(c.SessionToken)}
-		return secret.String{}, p.explain(ctx, sent, asBadAnswer(err), assertionRefusals(), func(string) string { return "" })
+		return secret.String{}, p.explain(ctx, sent, asBadAnswer(err), assertionRefusals(), "")
 	}
 	return secret.New(aws.ToString(output.WebIdentityToken)), nil
 }
@@ -172,7 +170,7 @@ func (p *Pipeline) managedIdentity(ctx context.Context, scope string) (azure.Tok
 // cloud is the client for a service of a cloud.
 func (p *Pipeline) cloud(transport http.RoundTripper) cloud.Client {
 	return cloud.Client{
-		Ask: asker(newClient(p.noted(transport), stsAnswerMax, stsRequestTime)), Patience: p.Profile.IDP.ProcessTimeout, Getenv: p.Getenv, Now: p.Now, Sleep: p.Sleep,
+		Ask: asker(newClient(p.noted(transport))), Patience: p.Profile.IDP.ProcessTimeout, Getenv: p.Getenv, Now: p.Now, Sleep: p.Sleep,
 	}
 }
 

@@ -97,11 +97,18 @@ func TestAzureTokenIsKept(t *testing.T) {
 	if again := w.mustAzureToken(); again.Value.Equal(first.Value) {
 		t.Error("the token was not renewed in time")
 	}
+	w.counts(map[string]int{"entra": 4, "sts": 3})
+	// Credentials of the role that AWS has stopped taking are renewed, once.
+	w.clock.Advance(time.Second)
+	w.box.FailCall("webidentity", sandbox.STSError{Code: "ExpiredToken"})
+	_, err := w.pipeline(w.inAzure).AzureToken(w.ctx(), "https://management.azure.com/.default")
+	must(t, err)
+	w.counts(map[string]int{"entra": 5, "sts": 4})
 	w.mustLogout()
 	w.person = Person{}
-	_, err := w.azureToken()
+	_, err = w.azureToken()
 	w.failsWith(err, failure.ExitLogin, "profile dev needs a login")
-	w.counts(map[string]int{"entra": 4})
+	w.counts(map[string]int{"entra": 5})
 }
 
 // What still serves is served if there is no new one, and nothing else is.

@@ -29,36 +29,32 @@ func (p *Pipeline) source() *Pipeline {
 	return &source
 }
 
-// renewChainedRole trades the source's role credentials for this role's and stores
-// them. If AWS no longer accepts the source's credentials, they are renewed once.
-func (p *Pipeline) renewChainedRole(ctx context.Context, started time.Time, how manner) (*role, error) {
-	source := p.source()
-	by, err := source.currentRole(ctx, started, ForSDK, how)
-	if err != nil {
-		return nil, p.onTheWay(source, err)
+// renewByRole trades the source's role credentials for this role's, or for a token of
+// Azure, and stores that. If AWS no longer accepts the source's credentials, they are
+// renewed once.
+func (p *Pipeline) renewByRole(ctx context.Context, started time.Time, how manner) (*role, error) {
+	source, trade, fresh := p.source(), p.assumeChainedRole, ForSDK
+	if p.scope != "" {
+		trade = source.tradeForAzure(p.scope)
 	}
-	ctx, cancel := p.timeForSTS(ctx, by.Issued, started)
-	defer cancel()
-	renewed, err := p.assumeChainedRole(ctx, by)
-	if isStale(err) && by.Issued.Before(started) {
-		never := func(time.Duration, time.Duration) bool { return false }
-		if by, err = source.currentRole(ctx, started, never, how); err != nil {
+	for {
+		by, err := source.currentRole(ctx, started, fresh, how)
+		if err != nil {
 			return nil, p.onTheWay(source, err)
 		}
-		renewed, err = p.assumeChainedRole(ctx, by)
+		renewed, err := trade(ctx, started, by)
+		if fresh == nil || !isStale(err) || !by.Issued.Before(started) {
+			return p.keepRole(ctx, renewed, by.key, err)
+		}
+		fresh = nil
 	}
-	p.debug("assume role", "role", p.Profile.RoleARN, "by", by.AssumedRole, "ok", err == nil)
-	if err != nil {
-		err = p.explainChain(ctx, by, err)
-	}
-	return p.keepRole(ctx, renewed, by.key, err)
 }
 
 // onTheWay is a failure of the source in its own words, with the role that it was
 // needed for if AWS has refused.
 func (p *Pipeline) onTheWay(source *Pipeline, err error) error {
 	f := failure.From(err).Fill(source.Names())
-	if f.Exit == failure.ExitAWS {
+	if f.Exit == failure.ExitAWS && p.scope == "" {
 		f.Lines[0] = "on the way to role " + p.Profile.RoleARN + ": " + f.Lines[0]
 	}
 	var aws fromAWS
@@ -72,10 +68,12 @@ func (p *Pipeline) onTheWay(source *Pipeline, err error) error {
 // CloudTrail shows the person throughout.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, error) {
+func (p *Pipeline) assumeChainedRole(ctx context.Context, started time.Time, by *role) (*role, error) {
+	ctx, cancel := p.timeForSTS(ctx, by.Issued, started)
+	defer cancel()
 	name := by.AssumedRole[strings.LastIndexByte(by.AssumedRole, '/')+1:]
 	if name == "" {
-		return nil, &badAnswer{"it does not name the session of role " + p.Profile.Source.RoleARN}
+		return nil, badAnswer(nil, "it does not name the session of role "+p.Profile.Source.RoleARN)
 	}
 	client, err := p.stsClient(ctx, p.credentials(by))
 	if err != nil {
@@ -89,8 +87,9 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, erro
 	}
 	input.Policy, input.PolicyArns = p.sessionPolicies()
 	output, err := client.AssumeRole(ctx, input)
+	p.debug("assume role", "role", p.Profile.RoleARN, "by", by.AssumedRole, "ok", err == nil)
 	if err != nil {
-		return nil, asBadAnswer(err)
+		return nil, p.explainChain(ctx, by, asBadAnswer(err))
 	}
 	return p.role(output.Credentials, output.AssumedRoleUser)
 }
@@ -98,10 +97,4 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, erro
 // Retrieve has the SDK sign with the credentials.
 func (c Credentials) Retrieve(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}, nil
-}
-
-// isStale reports whether AWS does not accept the credentials that signed the request.
-func isStale(err error) bool {
-	api := asSTSError(err)
-	return api != nil && (strings.HasPrefix(api.Code, "ExpiredToken") || api.Code == "InvalidClientTokenId")
 }

@@ -38,7 +38,7 @@ func (c Credentials) Version1() ([]byte, error) {
 }
 
 // Fresh decides whether cached role credentials are printed as they are: left is
-// the time to their expiry, granted the life they were given.
+// the time to their expiry, granted the life they were given. With nil, none are.
 type Fresh func(left, granted time.Duration) bool
 
 // ForSDK is the rule for credential_process: SDKs run the command again for every
@@ -151,7 +151,8 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 func (p *Pipeline) noteFailure(err error) {
 	if f := failure.From(err); f.Exit != failure.ExitInterrupt {
 		var aws fromAWS
-		p.putNote(p.roleNote(), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: errors.As(err, &aws), Mark: p.workloadMark()})
+		shared := errors.As(err, &aws) && f.Exit != failure.ExitUsage // what is set here, others may have set otherwise
+		p.putNote(p.roleNote(), note{At: wall(p.Now()), Exit: f.Exit, Lines: f.Lines, FromAWS: shared, Mark: p.workloadMark()})
 	}
 }
 
@@ -195,36 +196,30 @@ func (p *Pipeline) renewInTime(ctx context.Context, started time.Time, old *role
 // renewRole trades an ID token for role credentials and stores them. A cached ID
 // token that AWS calls expired is renewed once: STS is the judge of time.
 func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner) (*role, error) {
-	switch {
-	case p.scope != "":
-		return p.renewAzureToken(ctx, started, how)
-	case p.Profile.Source != nil:
-		return p.renewChainedRole(ctx, started, how)
+	if p.scope != "" || p.Profile.Source != nil {
+		return p.renewByRole(ctx, started, how)
 	}
 	p.forRole = true
 	l, err := p.idToken(ctx, started, how, secret.String{})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := p.timeForSTS(ctx, l.Obtained, started)
-	defer cancel()
-	renewed, err := p.assumeRole(ctx, l)
-	p.debug("assume role", "role", p.Profile.RoleARN, "ok", err == nil)
+	renewed, err := p.assumeRole(ctx, started, l)
 	switch {
-	case isExpiredToken(err) && l.Obtained.Before(started):
+	case isStale(err) && l.Obtained.Before(started):
 		if l, err = p.idToken(ctx, started, how, l.IDToken.String); err != nil {
 			return nil, err
 		}
-		renewed, err = p.assumeRole(ctx, l)
+		renewed, err = p.assumeRole(ctx, started, l)
 	case isBadToken(err) && started.Sub(l.Obtained) >= renewalPause:
 		// The provider may make better ones now; but nobody is asked for that.
 		if better, renewalErr := p.idToken(ctx, started, silently, l.IDToken.String); renewalErr == nil {
 			l = better
-			renewed, err = p.assumeRole(ctx, l)
+			renewed, err = p.assumeRole(ctx, started, l)
 		}
 	}
 	if err != nil {
-		err = p.explainSTS(ctx, l, err)
+		err = p.explain(ctx, l, err, stsRefusals(), tokenLine(l))
 	}
 	return p.keepRole(ctx, renewed, l.key, err)
 }
@@ -291,7 +286,7 @@ func (r *role) granted() time.Duration { return r.Expires.Sub(r.Issued) }
 
 func (r *role) fresh(now time.Time, fresh Fresh) bool {
 	left := r.left(now)
-	return left > 0 && fresh(left, r.granted())
+	return left > 0 && fresh != nil && fresh(left, r.granted())
 }
 
 // issuedSince reports whether another process has stored the credentials while this one

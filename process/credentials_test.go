@@ -308,6 +308,9 @@ func TestWhatIsNotSharedWithWaiters(t *testing.T) {
 	for name, fails := range map[string]func(*world) func(*Pipeline){
 		"nobody to ask": func(*world) func(*Pipeline) { return nobody },
 		"no keyring":    func(w *world) func(*Pipeline) { return w.on(away{w.ring}) },
+		"its own certificates": func(*world) func(*Pipeline) {
+			return func(p *Pipeline) { p.Profile.AWSCABundle = "/does/not/exist" }
+		},
 		"a keyring that takes nothing": func(w *world) func(*Pipeline) {
 			return w.on(full{w.ring, &cache.UnreachableError{Where: "disk", Full: true, Err: syscall.ENOSPC}})
 		},

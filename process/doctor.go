@@ -200,7 +200,7 @@ func (p *Pipeline) Reach(ctx context.Context, address string) error {
 	if err := cmp.Or(err, wrong); err != nil {
 		return p.Fill(err)
 	}
-	response, err := newClient(transport, stsAnswerMax, stsRequestTime).Do(request)
+	response, err := newClient(transport).Do(request)
 	if proxy, ok := errors.AsType[*failure.Error](err); ok {
 		return p.Fill(proxy)
 	}

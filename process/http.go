@@ -153,12 +153,12 @@ func (a ahead) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // newClient returns a client that follows no redirect, because its requests hold a
-// bearer token, and reads at most max bytes of an answer.
-func newClient(transport http.RoundTripper, max int64, timeout time.Duration) *http.Client {
+// bearer token, and bounds each in size and time.
+func newClient(transport http.RoundTripper) *http.Client {
 	return &http.Client{
-		Transport:     limited{transport, max},
+		Transport:     limited{transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       timeout,
+		Timeout:       10 * time.Second,
 	}
 }
 
@@ -185,11 +185,9 @@ type unanswered struct{ error }
 func (e unanswered) Error() string { return reason(e.error) }
 func (e unanswered) Unwrap() error { return e.error }
 
-// limited is a RoundTripper whose answers end with an error after max bytes.
-type limited struct {
-	http.RoundTripper
-	max int64
-}
+// limited is a RoundTripper whose answers end with an error after 1 MB; those of STS are
+// below 8 kB.
+type limited struct{ http.RoundTripper }
 
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
@@ -203,7 +201,7 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response.Body = http.MaxBytesReader(nil, response.Body, l.max)
+	response.Body = http.MaxBytesReader(nil, response.Body, 1<<20)
 	return response, nil
 }
 

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,26 +20,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/secret"
 )
 
 const (
 	stsTries = 3
-	// stsRequestTime bounds one request to STS.
-	stsRequestTime = 10 * time.Second
 	// afterLoginTime is what is left for STS if a person answered at the last moment: a
 	// Go SDK waits for 60 s, of which 45 s are for the person and 10 s for the poll.
 	afterLoginTime = 5 * time.Second
-	// stsAnswerMax bounds the body of an answer, in bytes; a real one is below 8 kB.
-	stsAnswerMax = 1 << 20
+	// roleMax bounds role credentials, in bytes. AWS sets no bound to its session tokens,
+	// and asks that nobody does; but what is kept may not be larger than a record.
+	roleMax = cache.MaxRecord / 2
 )
 
 // assumeRole trades the login's ID token for role credentials. There is nothing to
 // sign with: whoever has the token is the person.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
+func (p *Pipeline) assumeRole(ctx context.Context, started time.Time, l *login) (*role, error) {
+	ctx, cancel := p.timeForSTS(ctx, l.Obtained, started)
+	defer cancel()
 	name, err := sessionName(p.Profile.SessionName, l.token())
 	if err != nil {
 		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "See which claims the token has: daypass doctor{flag}")
@@ -54,6 +57,7 @@ func (p *Pipeline) assumeRole(ctx context.Context, l *login) (*role, error) {
 		return nil, err
 	}
 	output, err := client.AssumeRoleWithWebIdentity(ctx, input)
+	p.debug("assume role", "role", p.Profile.RoleARN, "ok", err == nil)
 	if err != nil {
 		return nil, asBadAnswer(err)
 	}
@@ -100,7 +104,7 @@ func (p *Pipeline) stsClient(ctx context.Context, signer aws.CredentialsProvider
 	}
 	return sts.New(sts.Options{
 		Region: p.Profile.STSRegion(), BaseEndpoint: &address, Credentials: signer,
-		HTTPClient: newClient(p.noted(transport), stsAnswerMax, stsRequestTime),
+		HTTPClient: newClient(p.noted(transport)),
 		Retryer:    p.stsRetryer(ctx),
 		AppID:      "daypass", // CloudTrail shows it to the account's admins
 	}), nil
@@ -141,14 +145,8 @@ func (p *Pipeline) connectToSTS(ctx context.Context) {
 		return
 	}
 	address, err := p.STSURL(ctx)
-	if err != nil {
-		return
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return
-	}
-	if t, err := AWSTransport(p.Profile); err == nil {
+	u, wrong := url.Parse(address)
+	if t, missing := AWSTransport(p.Profile); cmp.Or(err, wrong, missing) == nil {
 		p.toSTS = connectAhead(ctx, t, u)
 	}
 }
@@ -200,12 +198,7 @@ func stsRetryable(err error) aws.Ternary {
 // whole.
 func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*role, error) {
 	now := p.Now()
-	if got == nil {
-		return nil, &badAnswer{"it holds no credentials"}
-	}
-	if user == nil {
-		user = new(types.AssumedRoleUser)
-	}
+	got, user = cmp.Or(got, new(types.Credentials)), cmp.Or(user, new(types.AssumedRoleUser))
 	r := &role{
 		Profile: p.Profile.Name, Mark: p.workloadMark(),
 		Issued: wall(now), Expires: wall(aws.ToTime(got.Expiration)).Truncate(time.Second),
@@ -214,24 +207,24 @@ func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*r
 		SessionToken:    secret.Keep(secret.New(aws.ToString(got.SessionToken))),
 		AssumedRole:     aws.ToString(user.Arn),
 	}
-	key, token := r.SecretAccessKey.Reveal(), r.SessionToken.Reveal()
+	all := r.AccessKeyID + r.SecretAccessKey.Reveal() + r.SessionToken.Reveal() + r.AssumedRole
 	strange := func(c rune) bool { return c <= ' ' || c > '~' } // in JSON, environments and headers
 	switch {
 	case r.AccessKeyID == "" || r.SecretAccessKey.Empty() || r.SessionToken.Empty():
-		return nil, &badAnswer{"it holds no credentials"}
+		return nil, badAnswer(nil, "it holds no credentials")
 	case !r.Expires.After(now):
-		return nil, &badAnswer{"its credentials have already expired by this machine's clock"}
-	case r.Expires.Sub(now) > 13*time.Hour, len(r.AccessKeyID) > 128, len(key) > 1024, len(token) > 16<<10, len(r.AssumedRole) > 2048,
-		strings.ContainsFunc(r.AccessKeyID+key+token+r.AssumedRole, strange):
-		return nil, &badAnswer{"its credentials are not like any of AWS's"}
+		return nil, badAnswer(nil, "its credentials have already expired by this machine's clock")
+	case r.Expires.Sub(now) > 13*time.Hour, len(all) > roleMax, strings.ContainsFunc(all, strange):
+		return nil, badAnswer(nil, "its credentials are not like any of AWS's")
 	}
 	return r, nil
 }
 
-// badAnswer is an answer that is not what STS sends.
-type badAnswer struct{ what string }
-
-func (e *badAnswer) Error() string { return "the answer of STS cannot be used: " + e.what }
+// badAnswer is the failure for an answer that is not what STS sends.
+func badAnswer(err error, what string) *failure.Error {
+	return failure.New(failure.ExitNetwork, err, "the answer of STS cannot be used: "+what+".",
+		"Is there a proxy or a login page in between? And is this machine's clock right?")
+}
 
 // asBadAnswer recognizes an answer that is not from AWS, but from a proxy, or a page to
 // log in to the network. Any other error is returned as it is.
@@ -242,11 +235,11 @@ func asBadAnswer(err error) error {
 	api := asSTSError(err)
 	switch {
 	case errors.As(err, &tooLarge):
-		return &badAnswer{"it is larger than any of AWS's"}
+		return badAnswer(err, "it is larger than any of AWS's")
 	case !errors.As(err, &response) || response.HTTPStatusCode() == 0: // there was no answer
 		return err
 	case errors.As(err, &unread), api == nil, api.Code == "", api.Code == "UnknownError":
-		return &badAnswer{fmt.Sprintf("it does not come from AWS (status %d)", response.HTTPStatusCode())}
+		return badAnswer(err, fmt.Sprintf("it does not come from AWS (status %d)", response.HTTPStatusCode()))
 	}
 	return err
 }
@@ -291,8 +284,9 @@ func isBadToken(err error) bool {
 	return true
 }
 
-// isExpiredToken reports that STS called the ID token expired.
-func isExpiredToken(err error) bool {
+// isStale reports that AWS no longer accepts what a role was asked for with: an ID token,
+// or credentials that signed the request.
+func isStale(err error) bool {
 	api := asSTSError(err)
-	return api != nil && strings.HasPrefix(api.Code, "ExpiredToken")
+	return api != nil && (strings.HasPrefix(api.Code, "ExpiredToken") || api.Code == "InvalidClientTokenId")
 }

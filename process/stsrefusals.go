@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
@@ -93,31 +94,18 @@ func chainRefusals() []failure.Refusal {
 
 // explainChain explains why AWS did not let one role assume the profile's.
 func (p *Pipeline) explainChain(ctx context.Context, by *role, err error) *failure.Error {
-	sent := &login{IDToken: by.SessionToken, Issuer: p.Profile.IDP.Issuer}
-	return p.explain(ctx, sent, err, append(chainRefusals(), stsRefusals()...), func(request string) string {
-		return "Caller: " + by.AssumedRole + " request=" + cmp.Or(request, "(none)")
-	})
-}
-
-// explainSTS explains why AWS did not take the login for the profile's role.
-func (p *Pipeline) explainSTS(ctx context.Context, l *login, err error) *failure.Error {
-	return p.explain(ctx, l, err, stsRefusals(), func(request string) string { return tokenLine(l, request) })
+	return p.explain(ctx, &login{IDToken: by.SessionToken}, err, append(chainRefusals(), stsRefusals()...), "Caller: "+by.AssumedRole)
 }
 
 // explain explains why no role credentials came from AWS, with the line that an AWS
-// admin compares, and never with the token that was sent.
-func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []failure.Refusal, line func(request string) string) *failure.Error {
-	var (
-		f   *failure.Error
-		bad *badAnswer
-	)
+// admin compares, and never with the token of l, which was sent.
+func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []failure.Refusal, line string) *failure.Error {
+	var f *failure.Error
 	switch {
-	case errors.As(err, &f):
-		return f
 	case interrupted(ctx):
 		return failure.Interrupted(err)
-	case errors.As(err, &bad):
-		return failure.New(failure.ExitNetwork, err, bad.Error()+".", "Is there a proxy or a login page in between? And is this machine's clock right?")
+	case errors.As(err, &f):
+		return f
 	}
 	api := asSTSError(err)
 	if api == nil {
@@ -140,12 +128,12 @@ func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []
 	if api.passing() {
 		return failure.New(failure.ExitNetwork, err, "AWS STS cannot help now ("+full+").", notNeeded)
 	}
-	source := cmp.Or(p.Profile.Source, &p.Profile)
+	source, issuer := cmp.Or(p.Profile.Source, &p.Profile), address.WithoutQuery(l.Issuer)
 	return failure.Refused(err, refusals, []string{code}, said,
 		"{source}", source.Name, "{sourcerole}", source.RoleARN,
-		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line(shortened(api.RequestID, l)),
+		"{said}", said, "{code}", full, "{status}", fmt.Sprint(api.Status), "{token}", line+" request="+cmp.Or(shortened(api.RequestID, l), "(none)"),
 		"{role}", p.Profile.RoleARN, "{rolename}", p.Profile.RoleName, "{account}", p.Profile.AccountID, "{region}", p.Profile.STSRegion(),
-		"{client}", p.Profile.IDP.ClientID, "{issuer}", shortened(l.Issuer, l), "{host}", hostOf(l.Issuer), "{addclient}", p.addClient(l.Issuer), "{lacking}", lacking(l),
+		"{client}", p.Profile.IDP.ClientID, "{issuer}", issuer, "{host}", cmp.Or(hostOf(issuer), p.Names().Host), "{addclient}", p.addClient(issuer), "{lacking}", lacking(l),
 		"{duration}", whole(p.Profile.Duration), "{seconds}", fmt.Sprint(int(p.Profile.Duration.Seconds())),
 	)
 }
@@ -159,11 +147,13 @@ func (p *Pipeline) addClient(issuer string) string {
 		" --open-id-connect-provider-arn arn:" + p.Profile.Partition + ":iam::" + p.Profile.AccountID + ":oidc-provider/" + strings.TrimPrefix(issuer, "https://")
 }
 
-// audienceAtAWS is what AWS takes for the audience of a token: azp, if it has one.
+// audienceAtAWS is what AWS takes for the audience of a token: azp, if it has one. Of
+// several in aud it is the first, for a policy and a command that name all as one let
+// nobody in.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func audienceAtAWS(t idp.Token) string {
-	return cmp.Or(t.AuthorizedParty, strings.Join(t.Audience, ","))
+	return cmp.Or(append([]string{t.AuthorizedParty}, t.Audience...)...)
 }
 
 // lacking names the permissions that a token with tags or a source identity needs
@@ -176,11 +166,11 @@ func lacking(l *login) string {
 }
 
 // tokenLine is what an admin compares with the trust policy.
-func tokenLine(l *login, request string) string {
+func tokenLine(l *login) string {
 	or := func(text string) string { return cmp.Or(shortened(text, l), "(none)") }
 	t := l.token()
 	return "Login: iss=" + or(l.Issuer) + " aud=" + or(strings.Join(t.Audience, ",")) + " azp=" + or(t.AuthorizedParty) +
-		" sub=" + or(t.Subject) + " request=" + or(request)
+		" sub=" + or(t.Subject)
 }
 
 // shortened is [secret.Foreign] of a text whose writer was sent the login's token.

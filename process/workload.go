@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/daypass/daypass/cache"
-	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/workload"
 )
@@ -22,11 +21,8 @@ func (p *Pipeline) isWorkload() bool { return p.Profile.IDP.Source != "" }
 // comes of it.
 func (p *Pipeline) workloadLogin(ctx context.Context) (*login, error) {
 	t, err := p.workloadToken(ctx)
-	if err != nil && failure.From(err).Exit != failure.ExitUsage { // what a job has set, another may have set otherwise
-		err = fromAWS{err}
-	}
 	if err != nil {
-		return nil, err
+		return nil, fromAWS{err}
 	}
 	l := &login{}
 	l.take(t, p.Now())

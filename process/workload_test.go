@@ -267,6 +267,10 @@ func TestSourceIssuerIsCompared(t *testing.T) {
 		t.Error(err)
 	}
 	w.counts(map[string]int{"sts": 0})
+	w.box.FailSTS(sandbox.STSError{Code: "InvalidIdentityToken", Message: "thumbprint"})
+	if err := w.fails(failure.ExitAWS, "AWS does not trust the certificate of x", from); len(err.Error()) > 1000 {
+		t.Errorf("%d bytes: %.200s", len(err.Error()), err)
+	}
 	w.put(nil)
 	w.mustRun(named(w.box.Issuer))
 }
@@ -279,6 +283,16 @@ func TestSTSRefusesASource(t *testing.T) {
 	err := w.fails(failure.ExitAWS, "does not accept client another", w.from("file", ""))
 	if want := "Login: iss=" + w.box.Issuer + " aud=another azp=(none) sub=somebody else request="; !strings.Contains(err.Error(), want) {
 		t.Errorf("it says:\n%v\nwithout %s", err, want)
+	}
+	// Of several audiences, the policy names one.
+	w.clock.Advance(time.Second)
+	w.put(map[string]any{"aud": []string{w.box.ClientID, "another"}})
+	w.trusted("file", "")
+	w.mustRun(w.from("file", ""))
+	from, spoke := w.from("file", ""), w.spoke("spoke")
+	w.answerChained(nil, sandbox.STSError{Code: "PackedPolicyTooLarge"})
+	if err := w.fails(failure.ExitAWS, "AWS does not accept the session policy", from, spoke); !strings.Contains(err.Error(), "the tags that the file \""+w.file+"\" puts into the token.") {
+		t.Error(err)
 	}
 }
 
