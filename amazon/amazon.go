@@ -17,6 +17,7 @@ import (
 
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
+	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/reference"
 	"github.com/daypass/daypass/secret"
 )
@@ -31,9 +32,8 @@ const (
 // Client calls services with the credentials of one role.
 type Client struct {
 	cloud.Client
-	Credentials aws.CredentialsProvider
-	// Endpoint returns the URL under which a service is called in a region.
-	Endpoint func(service, region string) (string, error)
+	Credentials aws.Credentials
+	Profile     profile.Profile // says under which URL a service is called
 }
 
 // decrypt is the permission that is needed too, unless the key is one of AWS's own.
@@ -88,11 +88,7 @@ type call struct {
 //
 // https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 func (c Client) do(ctx context.Context, one call) (value secret.String, err error) {
-	address, err := c.Endpoint(one.service, one.region)
-	if err != nil {
-		return value, err
-	}
-	credentials, err := c.Credentials.Retrieve(ctx)
+	address, err := c.Profile.ServiceURL(c.Getenv, one.service, one.region)
 	if err != nil {
 		return value, err
 	}
@@ -108,9 +104,9 @@ func (c Client) do(ctx context.Context, one call) (value secret.String, err erro
 		URL: strings.TrimSuffix(address, "/") + "/", Body: string(body),
 		Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {one.target}},
 		Sign: func(request *http.Request) error {
-			return v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(digest[:]), one.service, one.region, c.Now())
+			return v4.NewSigner().SignHTTP(ctx, c.Credentials, request, hex.EncodeToString(digest[:]), one.service, one.region, c.Now())
 		},
-		Sent: []secret.String{secret.New(credentials.SecretAccessKey), secret.New(credentials.SessionToken)}, Read: readError, Refusals: refusals(),
+		Sent: []secret.String{secret.New(c.Credentials.SecretAccessKey), secret.New(c.Credentials.SessionToken)}, Read: readError, Refusals: refusals(),
 		Fill: []string{"{action}", one.service + ":" + operation + one.needs},
 	}
 	return cloud.Ask(ctx, c.Client, q, func(answer []byte) (secret.String, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/daypass/daypass/cloud"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -27,14 +28,10 @@ func answering(status int, body string) amazon.Client {
 			Ask: func(r *http.Request) (*http.Response, []byte, error) {
 				return &http.Response{StatusCode: status, Header: http.Header{}}, []byte(body), nil
 			},
-			Patience: time.Minute, Now: clock.Now, Sleep: clock.Sleep,
+			Patience: time.Minute, Now: clock.Now, Sleep: clock.Sleep, Getenv: func(string) string { return "" },
 		},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: secretKey, SessionToken: "session-token-of-the-role-4711-0815-0000-1111"}, nil
-		}),
-		Endpoint: func(service, region string) (string, error) {
-			return "https://" + service + "." + region + ".amazonaws.com", nil
-		},
+		Credentials: aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: secretKey, SessionToken: "session-token-of-the-role-4711-0815-0000-1111"},
+		Profile:     profile.Profile{Partition: "aws"},
 	}
 }
 
@@ -76,7 +73,7 @@ func FuzzAnswers(f *testing.F) {
 // An endpoint that cannot be called is told as it is.
 func TestEndpoint(t *testing.T) {
 	c := answering(200, "")
-	c.Endpoint = func(string, string) (string, error) { return "", failure.New(failure.ExitUsage, nil, "no endpoint.") }
+	c.Getenv = func(string) string { return "http://127.0.0.1:1" }
 	if _, err := c.Secret(t.Context(), "dev/db", "eu-west-1"); failure.From(err).Exit != failure.ExitUsage {
 		t.Errorf("%v", err)
 	}

@@ -186,9 +186,8 @@ func (p *Pipeline) azure() cloud.Client {
 // amazon is the client for AWS services, with the role's credentials.
 func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
 	transport, err := AWSTransport(p.Profile)
-	return amazon.Client{Client: p.cloud(transport), Credentials: c, Endpoint: func(service, region string) (string, error) {
-		return p.Profile.ServiceURL(p.Getenv, service, region)
-	}}, err
+	signer, _ := c.Retrieve(context.Background()) // it has them
+	return amazon.Client{Client: p.cloud(transport), Credentials: signer, Profile: p.Profile}, err
 }
 
 // TryAzure gets a token for Key Vault with the current login, whatever is cached, and

@@ -18,7 +18,7 @@ type Credentials struct {
 	SessionToken    secret.String
 	AccountID       string
 	AssumedRole     string // ARN of the session
-	Issued, Expires time.Time
+	Expires         time.Time
 }
 
 // Version1 is the document that the AWS SDKs read from a credential_process: one
@@ -72,7 +72,7 @@ func (p *Pipeline) Credentials(ctx context.Context, fresh Fresh) (Credentials, e
 func (p *Pipeline) credentials(r *role) Credentials {
 	return Credentials{
 		AccessKeyID: r.AccessKeyID, SecretAccessKey: r.SecretAccessKey.String, SessionToken: r.SessionToken.String,
-		AccountID: p.Profile.AccountID, AssumedRole: r.AssumedRole, Issued: r.Issued, Expires: r.Expires,
+		AccountID: p.Profile.AccountID, AssumedRole: r.AssumedRole, Expires: r.Expires,
 	}
 }
 

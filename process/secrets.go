@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/daypass/daypass/address"
 	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/reference"
@@ -50,10 +51,10 @@ func (p *Pipeline) outOfReach(s reference.Secret) error {
 		return p.withoutAzure()
 	case p.Profile.RoleARN == "":
 		return failure.New(failure.ExitUsage, nil, "a secret of AWS needs a role, and profile {profile} has none.", "Set daypass_idp and daypass_role_arn in it.")
-	case s.Region == "" && p.Profile.Region == "":
+	case s.Region == "" && (p.Profile.Region == "" || strings.HasSuffix(p.Profile.Region, "-global")):
 		return failure.New(failure.ExitUsage, nil, "no region is set in which AWS could look for "+s.String()+".", "Set region in profile {profile}, or AWS_REGION, or write the ARN.")
-	case s.Partition != "" && s.Partition != p.Profile.Partition:
-		return failure.New(failure.ExitUsage, nil, "partition "+s.Partition+" of "+s.String()+" is not the one of the role of profile {profile}.", "")
+	case s.Region != "" && address.PartitionOf(s.Region) != p.Profile.Partition:
+		return failure.New(failure.ExitUsage, nil, "partition "+address.PartitionOf(s.Region)+" of "+s.String()+" is not the one of the role of profile {profile}.")
 	}
 	return nil
 }

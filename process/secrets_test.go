@@ -84,6 +84,7 @@ func TestReferencesOutOfReach(t *testing.T) {
 		{value: "azurekeyvault://evil.example/x", first: `"evil.example" is not a vault`},
 		{value: "azurekeyvault://corp-kv/db", first: "DB: profile dev does not say how to sign in to Azure", change: func(p *Pipeline) { p.Profile.Azure.Via = "" }},
 		{value: "awssecrets://dev/db", first: "DB: no region is set in which AWS could look for awssecrets://dev/db", change: func(p *Pipeline) { p.Profile.Region = "" }},
+		{value: "awssecrets://dev/db", first: "DB: no region is set", change: func(p *Pipeline) { p.Profile.Region = "aws-global" }},
 		{value: "awssecrets://dev/db", first: "DB: a secret of AWS needs a role, and profile vm has none", change: w.onVM},
 		{value: "awssecrets://arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:x", first: "partition aws-cn of", change: func(*Pipeline) {}},
 	} {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -276,12 +277,9 @@ func isBadToken(err error) bool {
 	if api == nil || api.Code != "InvalidIdentityToken" {
 		return false
 	}
-	for _, account := range []string{"Incorrect token audience", "No OpenIDConnect provider", "verification key", "thumbprint"} {
-		if strings.Contains(api.Message, account) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(stsRefusals(), func(account failure.Refusal) bool {
+		return account.Codes == api.Code && account.Message != "" && strings.Contains(strings.ToLower(api.Message), account.Message)
+	})
 }
 
 // isStale reports that AWS no longer accepts what a role was asked for with: an ID token,

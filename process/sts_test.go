@@ -92,6 +92,8 @@ func TestSTSEndpoints(t *testing.T) {
 		{profile.Profile{Region: "eu-west-1"}, "https://sts.eu-west-1.amazonaws.com"},
 		{profile.Profile{Region: "us-west-2", UseFIPS: true, UseDualStack: true}, "https://sts-fips.us-west-2.api.aws"},
 		{profile.Profile{Region: "cn-north-1", Partition: "aws-cn"}, "https://sts.cn-north-1.amazonaws.com.cn"},
+		{profile.Profile{Region: "aws-cn-global", Partition: "aws-cn"}, "https://sts.cn-north-1.amazonaws.com.cn"},
+		{profile.Profile{Region: "aws-global", Partition: "aws"}, "https://sts.us-east-1.amazonaws.com"},
 		{profile.Profile{Region: "eusc-de-east-1", Partition: "aws-eusc"}, "https://sts.eusc-de-east-1.amazonaws.eu"},
 		{profile.Profile{Region: "eu-west-1", STSEndpoint: "https://sts.vpc.example"}, "https://sts.vpc.example"},
 		{profile.Profile{Region: "eu-west-1", STSEndpoint: "https://sts.vpc.example", UseFIPS: true}, ""},

@@ -87,10 +87,13 @@ type Source struct {
 	Flags  map[string]string // by flag name (see [Flags]), only those given
 }
 
-// STSRegion returns the region of STS and of the console: the profile's, else the
-// default of its partition.
+// STSRegion returns the region of STS: the profile's, else the default of its
+// partition, as also for aws-global and its like, where AWS has no hosts.
 func (p Profile) STSRegion() string {
 	at, _ := address.PartitionNamed(p.Partition)
+	if strings.HasSuffix(p.Region, "-global") {
+		return at.DefaultRegion
+	}
 	return cmp.Or(p.Region, at.DefaultRegion)
 }
 

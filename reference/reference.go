@@ -26,8 +26,7 @@ const (
 type Secret struct {
 	Scheme string
 	Name   string // as its cloud is asked for it: a name, a path, an ARN, or VAULT/NAME[/VERSION]
-	// Region and Partition are those of an ARN, else "".
-	Region, Partition string
+	Region string // of an ARN, else ""
 }
 
 // String is the secret as a reference names it.
@@ -93,9 +92,8 @@ func (r *Reference) readAWS(body string) error {
 		if len(parts) != 6 || parts[2] != service || !address.IsRegion(parts[3]) || len(parts[4]) != 12 || strings.Trim(parts[4], digits) != "" {
 			return fmt.Errorf("want an ARN of %s, arn:aws:%s:REGION:ACCOUNT:NAME", service, service)
 		}
-		r.Partition, r.Region, name = parts[1], parts[3], parts[5]
-		if address.PartitionOf(r.Region) != r.Partition {
-			return fmt.Errorf("region %s is not in partition %q", r.Region, r.Partition)
+		if r.Region, name = parts[3], parts[5]; address.PartitionOf(r.Region) != parts[1] {
+			return fmt.Errorf("region %s is not in partition %q", r.Region, parts[1])
 		}
 		more += ":"
 	} else if r.Scheme == ParameterStore && strings.Contains(name, "/") && name[0] != '/' {

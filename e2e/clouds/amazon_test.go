@@ -94,14 +94,10 @@ func TestRequests(t *testing.T) {
 	const region, id, pool = "eu-central-1", "dev/db", "eu-central-1:5c4d0000-0000-4000-8000-00000000000f"
 	ctx := context.Background()
 	record := &recorder{}
-	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "secret", SessionToken: "token"}, nil
-	})
+	keys := aws.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "secret", SessionToken: "token"}
+	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
 	own := amazon.Client{
-		Client: cloud.Client{Ask: record.ask, Now: time.Now}, Credentials: credentials,
-		Endpoint: func(service, region string) (string, error) {
-			return profile.Profile{Partition: "aws"}.ServiceURL(func(string) string { return "" }, service, region)
-		},
+		Client: cloud.Client{Ask: record.ask, Now: time.Now, Getenv: func(string) string { return "" }}, Credentials: keys, Profile: profile.Profile{Partition: "aws"},
 	}
 	for name, calls := range map[string][2]func() error{
 		"secret": {
