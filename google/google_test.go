@@ -90,26 +90,3 @@ func TestOutputFile(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
-
-// What passes for the name of a provider, and for the address of an account, means
-// the same in the file and in a URL.
-func FuzzConfig(f *testing.F) {
-	f.Add(audience, "a@b.example", "/bin/daypass token")
-	f.Add("//iam.googleapis.com/projects//locations/global/workloadIdentityPools//providers/", "@", "")
-	f.Fuzz(func(t *testing.T, audience, account, command string) {
-		file, err := google.Config{Audience: audience, ServiceAccount: account, Command: command}.File()
-		if err != nil {
-			if f := failure.From(err); f.Exit != failure.ExitUsage || len(f.Lines) != 2 {
-				t.Errorf("%v", err)
-			}
-			return
-		}
-		var read struct{ Audience, Type string }
-		if err := json.Unmarshal(file, &read); err != nil || read.Audience != audience || read.Type != "external_account" {
-			t.Errorf("%v: %s", err, file)
-		}
-		if strings.ContainsAny(audience+account, " \r\n\t\"\\?#%:") || strings.Count(audience, "/") != 10 {
-			t.Errorf("accepted %q, %q", audience, account)
-		}
-	})
-}

@@ -173,18 +173,6 @@ func (w *world) answerChained(answer func(http.ResponseWriter) bool, errors ...s
 	})
 }
 
-// Credentials of the source that AWS has stopped taking are renewed, once.
-func TestStaleSourceIsRenewed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	spoke := w.spoke("spoke")
-	w.mustRun()
-	w.clock.Advance(time.Second)
-	w.answerChained(func(http.ResponseWriter) bool { return false }, sandbox.STSError{Code: "InvalidClientTokenId"})
-	w.mustRun(spoke)
-	w.counts(map[string]int{"device": 1, "sts": 2, "sts:chained": 2})
-}
-
 // While old credentials serve, nobody is asked for the source's login either.
 func TestChainRenewsSilently(t *testing.T) {
 	t.Parallel()
@@ -213,16 +201,4 @@ func TestLogoutDuringAChain(t *testing.T) {
 		w.fails(failure.ExitLogin, "the login was removed or replaced while profile spoke renewed.", spoke)
 		w.servesNobody()
 	}
-}
-
-// Credentials that came by another way are not those of the profile as it is now.
-func TestChangedChain(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{})
-	spoke := w.spoke("spoke")
-	w.mustRun(spoke)
-	w.fails(failure.ExitAWS, "AWS refused role ", func(p *Pipeline) { spoke(p); p.Profile.ExternalID = "another" })
-	w.fails(failure.ExitAWS, "on the way to role ", func(p *Pipeline) { spoke(p); p.Profile.Source.RoleARN += "-of-others" })
-	w.mustRun(spoke)
-	w.counts(map[string]int{"sts": 2, "sts:chained": 2})
 }

@@ -329,19 +329,8 @@ func TestWhatIsNotSharedWithWaiters(t *testing.T) {
 	}
 }
 
-// An ID token just obtained that AWS calls expired is not asked for once more.
-func TestNewTokenThatAWSCallsExpired(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{NoRefreshToken: true})
-	for range 3 {
-		w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
-	}
-	w.fails(failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
-	w.counts(map[string]int{"device": 1, "sts": 1})
-}
-
 // An ID token that AWS finds fault with is renewed once, for the provider may make
-// better ones by now; a person is not asked for that.
+// better ones by now; a person is not asked for that. One just obtained is not renewed.
 func TestBadTokenIsRenewedSilently(t *testing.T) {
 	t.Parallel()
 	bad := sandbox.STSError{Code: "InvalidIdentityToken", Message: "The ID Token provided is not a valid JWT."}
@@ -358,6 +347,10 @@ func TestBadTokenIsRenewedSilently(t *testing.T) {
 	w.box.EndLogins()
 	w.fails(failure.ExitAWS, "AWS does not accept this login's ID token")
 	w.counts(map[string]int{"device": 1, "token:refresh": 3, "sts": 6})
+	w = newWorld(t, sandbox.Options{NoRefreshToken: true})
+	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
+	w.fails(failure.ExitAWS, "AWS says that the ID token has expired, although it is new")
+	w.counts(map[string]int{"device": 1, "sts": 1})
 }
 
 func TestVersion1(t *testing.T) {

@@ -51,6 +51,9 @@ func TestNamesHoldWhatChangesTheAnswer(t *testing.T) {
 		"policy":          func(p *profile.Profile) { p.Policy = "{}" },
 		"policy ARN":      func(p *profile.Profile) { p.PolicyARNs = []string{"{}"} },
 		"STS endpoint":    func(p *profile.Profile) { p.STSEndpoint = "https://sts.example" },
+		"source":          func(p *profile.Profile) { p.Source = &profile.Profile{RoleARN: "a"} },
+		"source's role":   func(p *profile.Profile) { p.Source = &profile.Profile{RoleARN: "b"} },
+		"external id":     func(p *profile.Profile) { p.Source, p.ExternalID = &profile.Profile{RoleARN: "a"}, "x" },
 		"FIPS":            func(p *profile.Profile) { p.UseFIPS = true },
 		"dual-stack":      func(p *profile.Profile) { p.UseDualStack = true },
 	} {
