@@ -80,10 +80,6 @@ func TestJSONServicesRefuse(t *testing.T) {
 		call signedCall
 		want string
 	}{
-		"a secret":           {secret, "value-of-the-secret"},
-		"a parameter":        {parameter, "value-of-the-parameter"},
-		"a token":            {identity, `"Token":"eyJ`},
-		"by the path":        {with(secret, func(c *signedCall) { c.host, c.path = "", "/secretsmanager/" }), "value-of-the-secret"},
 		"FIPS":               {with(secret, func(c *signedCall) { c.host = "secretsmanager-fips.eu-west-1.amazonaws.com" }), "value-of-the-secret"},
 		"unsigned":           {with(secret, func(c *signedCall) { c.change = unsigned }), "MissingAuthenticationTokenException"},
 		"another key":        {with(secret, func(c *signedCall) { c.sign = func(k *aws.Credentials) { k.AccessKeyID = "ASIAX" } }), "UnrecognizedClientException"},
@@ -93,8 +89,6 @@ func TestJSONServicesRefuse(t *testing.T) {
 		"another region":     {with(parameter, func(c *signedCall) { c.region = "us-east-1" }), "InvalidSignatureException"},
 		"another body":       {with(secret, func(c *signedCall) { c.change = func(r *http.Request) { r.Body = http.NoBody; r.ContentLength = 0 } }), "InvalidSignatureException"},
 		"another target":     {with(secret, func(c *signedCall) { c.change = func(r *http.Request) { r.Header.Set("X-Amz-Target", "x") } }), "InvalidSignatureException"},
-		"not there":          {with(secret, func(c *signedCall) { c.body = `{"SecretId":"x"}` }), "ResourceNotFoundException"},
-		"there, elsewhere":   {with(secret, func(c *signedCall) { c.host, c.region = "secretsmanager.us-east-1.amazonaws.com", "us-east-1" }), "ResourceNotFoundException"},
 		"a slash inside":     {with(parameter, func(c *signedCall) { c.body = `{"Name":"a/b"}` }), "ValidationException"},
 		"not decrypted":      {with(parameter, func(c *signedCall) { c.body = `{"Name":"/db"}` }), "AQICAHg="},
 		"another provider":   {with(identity, func(c *signedCall) { c.body = `{"IdentityPoolId":"eu-west-1:x","Logins":{"google":"u"}}` }), "InvalidParameterException"},
@@ -134,7 +128,6 @@ func TestGetWebIdentityTokenRefuses(t *testing.T) {
 		change func(*signedCall)
 		code   string
 	}{
-		"good":            {nil, ""},
 		"regional":        {func(c *signedCall) { c.host, c.path = "sts.eu-west-1.amazonaws.com", "/" }, ""},
 		"unsigned":        {func(c *signedCall) { c.change = unsigned }, "MissingAuthenticationToken"},
 		"another service": {func(c *signedCall) { c.service = "iam" }, "SignatureDoesNotMatch"},
@@ -155,41 +148,23 @@ func TestGetWebIdentityTokenRefuses(t *testing.T) {
 	if _, got := b.outbound(credentials, instead("=600", "=3600")); !strings.Contains(got.text, "SessionDurationEscalationException") {
 		t.Errorf("%s", got.text)
 	}
-	b.Set(func(o *sandbox.Options) { o.NoOutboundFederation = true })
-	if _, got := b.outbound(credentials, nil); !strings.Contains(got.text, "OutboundWebIdentityFederationDisabledException") {
-		t.Errorf("%s", got.text)
-	}
 }
 
-// Entra ID takes an assertion of exactly the issuer, subject and audience that a
-// federated credential names, as long as it is good.
+// Entra ID takes an assertion as long as it is good. What it must name is tested in
+// package process.
 func TestEntraRefuses(t *testing.T) {
 	b := start(t, sandbox.Options{})
-	own := sandbox.FederatedCredential{Tenant: "t", ClientID: "c", Issuer: sandbox.OutboundIssuer, Subject: b.RoleARN, Audience: "api://AzureADTokenExchange"}
-	for client, change := range map[string]func(*sandbox.FederatedCredential){
-		"c": func(*sandbox.FederatedCredential) {}, "issuer": func(c *sandbox.FederatedCredential) { c.Issuer += "/" },
-		"subject": func(c *sandbox.FederatedCredential) { c.Subject = strings.ToUpper(c.Subject) }, "audience": func(c *sandbox.FederatedCredential) { c.Audience = "api://x" },
-	} {
-		c := own
-		change(&c)
-		c.ClientID = client
-		b.Federate(c)
-	}
+	b.Federate(sandbox.FederatedCredential{Tenant: "t", ClientID: "c", Issuer: sandbox.OutboundIssuer, Subject: b.RoleARN, Audience: "api://AzureADTokenExchange"})
 	assertion, _ := b.outbound(b.Session(), nil)
-	login := b.token(b.approved()...)
 	ask := func(pairs ...string) reply {
 		form := url.Values{
 			"client_id": {"c"}, "grant_type": {"client_credentials"}, "scope": {"https://vault.azure.net/.default openid"}, "client_assertion": {assertion},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 		}
-		tenant := "t"
 		for i := 0; i < len(pairs); i += 2 {
 			form.Set(pairs[i], pairs[i+1])
 		}
-		if form.Has("tenant") {
-			tenant = form.Get("tenant")
-		}
-		r, err := http.NewRequest(http.MethodPost, b.URL+"/"+tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+		r, err := http.NewRequest(http.MethodPost, b.URL+"/t/oauth2/v2.0/token", strings.NewReader(form.Encode()))
 		must(t, err)
 		r.Host = "login.microsoftonline.com"
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -200,12 +175,6 @@ func TestEntraRefuses(t *testing.T) {
 		code  string
 	}{
 		"good":               {nil, ""},
-		"another tenant":     {[]string{"tenant", "x"}, "AADSTS90002"},
-		"another client":     {[]string{"client_id", "x"}, "AADSTS700016"},
-		"another issuer":     {[]string{"client_id", "issuer"}, "AADSTS700211"},
-		"another subject":    {[]string{"client_id", "subject"}, "AADSTS700213"},
-		"another audience":   {[]string{"client_id", "audience"}, "AADSTS700212"},
-		"of another issuer":  {[]string{"client_assertion", login.string("id_token")}, "AADSTS700211"},
 		"changed":            {[]string{"client_assertion", assertion[:len(assertion)-8] + "AAAAAAAA"}, "AADSTS50027"},
 		"no assertion":       {[]string{"client_assertion", ""}, "AADSTS50027"},
 		"another grant":      {[]string{"grant_type", "password"}, "AADSTS900144"},
@@ -231,7 +200,6 @@ func TestEntraRefuses(t *testing.T) {
 func TestKeyVaultRefuses(t *testing.T) {
 	b := start(t, sandbox.Options{})
 	b.PutVaultSecret(sandbox.AzureTenant, "kv", "db", "value-of-the-vault")
-	b.PutVaultSecret("another-tenant", "other", "db", "x")
 	proxy, err := sandbox.StartInternet(http.HandlerFunc(b.Cloud), sandbox.CloudHosts()...)
 	must(t, err)
 	t.Cleanup(proxy.Close)
@@ -255,9 +223,7 @@ func TestKeyVaultRefuses(t *testing.T) {
 		{"good", "https://kv.vault.azure.net/secrets/db?api-version=7.4", vault, 200},
 		{"no token", "https://kv.vault.azure.net/secrets/db?api-version=7.4", "", 401},
 		{"another resource", "https://kv.vault.azure.net/secrets/db?api-version=7.4", identity(sandbox.AppIDURI), 401},
-		{"another tenant", "https://other.vault.azure.net/secrets/db?api-version=7.4", vault, 401},
 		{"no version of the API", "https://kv.vault.azure.net/secrets/db", vault, 400},
-		{"not there", "https://kv.vault.azure.net/secrets/x?api-version=7.4", vault, 404},
 		{"no such vault", "https://nope.vault.azure.net/secrets/db?api-version=7.4", vault, 421},
 		{"a stranger", "https://example.com/", vault, 0},
 		{"without TLS", "http://kv.vault.azure.net/secrets/db?api-version=7.4", vault, 403},

@@ -30,28 +30,21 @@ func TestMetadataServicesRefuse(t *testing.T) {
 		status    int
 		body      string
 	}{
-		{"VM", vm, "Metadata: true", 200, "access_token"},
 		{"VM, without header", vm, "", 400, "bad_request_102"},
 		{"VM, by proxy", vm, "Metadata: true\n" + proxy, 400, "bad_request_102"},
 		{"VM, without version", strings.Replace(vm, "api-version=2018-02-01", "", 1), "Metadata: true", 400, "api-version"},
 		{"VM, without resource", strings.Replace(vm, "resource", "x", 1), "Metadata: true", 400, "invalid_request"},
 		{"VM, another resource", vm + "x", "Metadata: true", 400, "AADSTS500011"},
-		{"VM, an identity", vm + "&client_id=" + sandbox.UserClientID, "Metadata: true", 200, "access_token"},
 		{"VM, another identity", vm + "&client_id=" + sandbox.SystemObjectID, "Metadata: true", 400, "Identity not found"},
 		{"VM, App Service's selector", vm + "&mi_res_id=" + sandbox.UserResourceID, "Metadata: true", 400, "Identity not found"},
-		{"App Service", app, "X-IDENTITY-HEADER: " + secret, 200, "access_token"},
 		{"App Service, a VM's header", app, "Metadata: true", 401, "X-IDENTITY-HEADER"},
-		{"App Service, another secret", app, "X-IDENTITY-HEADER: x", 401, "X-IDENTITY-HEADER"},
 		{"App Service, by proxy", app, "X-IDENTITY-HEADER: " + secret + "\n" + proxy, 401, "X-IDENTITY-HEADER"},
 		{"App Service, a VM's version", strings.Replace(app, "2019-08-01", "2018-02-01", 1), "X-IDENTITY-HEADER: " + secret, 400, "api-version"},
 		{"App Service, a VM's selector", app + "&msi_res_id=" + sandbox.UserResourceID, "X-IDENTITY-HEADER: " + secret, 400, "Identity not found"},
-		{"Google", gcp, "Metadata-Flavor: Google", 200, "."},
 		{"Google, without header", gcp, "", 403, "Metadata-Flavor"},
 		{"Google, by proxy", gcp, "Metadata-Flavor: Google\n" + proxy, 403, "proxy"},
 		{"Google, without audience", strings.Replace(gcp, "audience", "x", 1), "Metadata-Flavor: Google", 400, "audience"},
-		{"GitHub", job, "Authorization: bearer " + secret, 200, `"value"`},
 		{"GitHub, without token", job, "", 401, "Unauthorized"},
-		{"GitHub, another token", job, "Authorization: bearer x", 401, "Unauthorized"},
 		{"GitHub, in plain text", b.URL + "/github/token", "Authorization: bearer " + secret, 401, "Unauthorized"},
 	} {
 		request, err := http.NewRequest(http.MethodGet, c.url, nil)
