@@ -107,7 +107,7 @@ func entraRefusals() []failure.Refusal {
 	)
 	return []failure.Refusal{
 		{Codes: unknownYet, Lines: []string{"Entra ID knows no federated credential for this token yet ({code}, waited {waited}).", federated,
-			"A new one takes some minutes to work. Try again then: daypass azure-token{flag}"}},
+			"A new one takes some minutes to work. Repeat your command then."}},
 		{Codes: "AADSTS700211", Lines: []string{"Entra ID does not trust the issuer of this token for application {client} ({code}).", federated, exactly}},
 		{Codes: "AADSTS700212", Lines: []string{"Entra ID wants another audience in this token for application {client} ({code}).", federated, exactly}},
 		{Codes: "AADSTS700213 AADSTS7002138", Lines: []string{"Entra ID does not trust the subject of this token for application {client} ({code}).", federated, exactly}},

@@ -274,6 +274,9 @@ func TestNewFederatedCredential(t *testing.T) {
 	started := w.clock.Now()
 	_, err := w.azureToken()
 	w.failsWith(err, failure.ExitAWS, "knows no federated credential for this token yet (AADSTS70021, waited 50s)")
+	if advice := failure.From(err).Lines[2]; advice != "A new one takes some minutes to work. Repeat your command then." {
+		t.Error(advice)
+	}
 	if waited := w.clock.Now().Sub(started); waited < 40*time.Second || waited > 50*time.Second {
 		t.Errorf("waited %v", waited)
 	}
