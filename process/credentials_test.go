@@ -171,24 +171,6 @@ func TestPauseDoesNotServeWhatIsOver(t *testing.T) {
 	}
 }
 
-// Whoever waited until the old credentials were over is not content with the
-// failure of a renewal that was to ask nobody.
-func TestWaiterAsksWhereASilentRenewalCouldNot(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 10 * time.Minute})
-	first := w.mustRun()
-	w.box.EndLogins()
-	w.clock.Advance(time.Hour - usableLeft - time.Second)
-	started := w.clock.Now()
-	w.mustRun() // finds that the login has ended, and asks nobody
-	w.clock.Advance(2 * time.Second)
-	r, err := w.pipeline().renewedRole(w.ctx(), started, ForSDK, asking, nil, cache.ErrMiss)
-	if err != nil || r.AccessKeyID == first.AccessKeyID {
-		t.Errorf("the waiter was not asked (%v)", err)
-	}
-	w.counts(map[string]int{"device": 2})
-}
-
 // Ctrl-C during a renewal while old credentials serve is still Ctrl-C.
 func TestInterruptWhileOldCredentialsServe(t *testing.T) {
 	t.Parallel()

@@ -195,33 +195,6 @@ func TestSecretsSideBySide(t *testing.T) {
 	}
 }
 
-// The token of Key Vault goes to a vault alone, wherever a challenge or a redirect
-// points; and no token goes to a vault of another name.
-func TestVaultTokenStaysAtTheVault(t *testing.T) {
-	w := secretsWorld(t)
-	stolen := 0
-	w.box.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		switch {
-		case strings.HasSuffix(r.Host, ".vault.azure.net"):
-			rw.Header().Set("Location", w.box.URL+"/thief")
-			rw.Header().Set("WWW-Authenticate", `Bearer authorization="`+w.box.URL+`/thief", resource="https://evil.example"`)
-			rw.WriteHeader([]int{http.StatusUnauthorized, http.StatusTemporaryRedirect}[w.box.Count("keyvault")%2])
-			return true
-		case strings.HasSuffix(r.URL.Path, "/thief"):
-			stolen++
-		}
-		return false
-	})
-	for range 2 {
-		if _, err := w.secrets([]string{"A=azurekeyvault://corp-kv/db"}); err == nil {
-			t.Error("a secret came")
-		}
-	}
-	if stolen != 0 || w.box.Count("keyvault") != 2 {
-		t.Errorf("the thief was asked %d times, the vault %d times", stolen, w.box.Count("keyvault"))
-	}
-}
-
 // Ctrl-C is about no variable.
 func TestSecretsInterrupted(t *testing.T) {
 	w := secretsWorld(t)
