@@ -133,8 +133,7 @@ func (p *Pipeline) webIdentityToken(ctx context.Context, c Credentials) (secret.
 		Audience: []string{federationAudience}, SigningAlgorithm: aws.String("RS256"), DurationSeconds: aws.Int32(int32(life / time.Second)),
 	})
 	if err != nil {
-		sent := &login{IDToken: secret.Keep(c.SessionToken)}
-		return secret.String{}, p.explain(ctx, sent, asBadAnswer(err), assertionRefusals(), "")
+		return secret.String{}, p.explain(ctx, &login{IDToken: secret.Keep(c.SessionToken)}, asBadAnswer(err), assertionRefusals(), "")
 	}
 	return secret.New(aws.ToString(output.WebIdentityToken)), nil
 }

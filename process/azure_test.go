@@ -97,7 +97,7 @@ func TestAzureTokenIsKept(t *testing.T) {
 	w.counts(map[string]int{"entra": 4, "sts": 3})
 	// Credentials of the role that AWS has stopped taking are renewed, once.
 	w.clock.Advance(time.Second)
-	w.box.FailCall("webidentity", sandbox.STSError{Code: "ExpiredToken"})
+	w.box.FailCall("webidentity", sandbox.STSError{Code: "InvalidClientTokenId"})
 	_, err := w.pipeline(w.inAzure).AzureToken(w.ctx(), "https://management.azure.com/.default")
 	must(t, err)
 	w.counts(map[string]int{"entra": 5, "sts": 4})

@@ -43,7 +43,7 @@ func (p *Pipeline) renewByRole(ctx context.Context, started time.Time, how manne
 			return nil, p.onTheWay(source, err)
 		}
 		renewed, err := trade(ctx, started, by)
-		if fresh == nil || !isStale(err) || !by.Issued.Before(started) {
+		if fresh == nil || !stsSays(err, "ExpiredToken", "InvalidClientTokenId") || !by.Issued.Before(started) {
 			return p.keepRole(ctx, renewed, by.key, err)
 		}
 		fresh = nil
@@ -73,7 +73,7 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, started time.Time, by 
 	defer cancel()
 	name := by.AssumedRole[strings.LastIndexByte(by.AssumedRole, '/')+1:]
 	if name == "" {
-		return nil, badAnswer(nil, "it does not name the session of role "+p.Profile.Source.RoleARN)
+		return nil, badAnswer("it does not name the session of role " + p.Profile.Source.RoleARN)
 	}
 	client, err := p.stsClient(ctx, p.credentials(by))
 	if err != nil {
@@ -89,7 +89,8 @@ func (p *Pipeline) assumeChainedRole(ctx context.Context, started time.Time, by 
 	output, err := client.AssumeRole(ctx, input)
 	p.debug("assume role", "role", p.Profile.RoleARN, "by", by.AssumedRole, "ok", err == nil)
 	if err != nil {
-		return nil, p.explainChain(ctx, by, asBadAnswer(err))
+		refusals := append(chainRefusals(), stsRefusals()...)
+		return nil, p.explain(ctx, &login{IDToken: by.SessionToken}, asBadAnswer(err), refusals, "Caller: "+by.AssumedRole)
 	}
 	return p.role(output.Credentials, output.AssumedRoleUser)
 }

@@ -206,7 +206,7 @@ func (p *Pipeline) renewRole(ctx context.Context, started time.Time, how manner)
 	}
 	renewed, err := p.assumeRole(ctx, started, l)
 	switch {
-	case isStale(err) && l.Obtained.Before(started):
+	case stsSays(err, "ExpiredToken") && l.Obtained.Before(started):
 		if l, err = p.idToken(ctx, started, how, l.IDToken.String); err != nil {
 			return nil, err
 		}

@@ -212,18 +212,18 @@ func (p *Pipeline) role(got *types.Credentials, user *types.AssumedRoleUser) (*r
 	strange := func(c rune) bool { return c <= ' ' || c > '~' } // in JSON, environments and headers
 	switch {
 	case r.AccessKeyID == "" || r.SecretAccessKey.Empty() || r.SessionToken.Empty():
-		return nil, badAnswer(nil, "it holds no credentials")
+		return nil, badAnswer("it holds no credentials")
 	case !r.Expires.After(now):
-		return nil, badAnswer(nil, "its credentials have already expired by this machine's clock")
+		return nil, badAnswer("its credentials have already expired by this machine's clock")
 	case r.Expires.Sub(now) > 13*time.Hour, len(all) > roleMax, strings.ContainsFunc(all, strange):
-		return nil, badAnswer(nil, "its credentials are not like any of AWS's")
+		return nil, badAnswer("its credentials are not like any of AWS's")
 	}
 	return r, nil
 }
 
 // badAnswer is the failure for an answer that is not what STS sends.
-func badAnswer(err error, what string) *failure.Error {
-	return failure.New(failure.ExitNetwork, err, "the answer of STS cannot be used: "+what+".",
+func badAnswer(what string) *failure.Error {
+	return failure.New(failure.ExitNetwork, nil, "the answer of STS cannot be used: "+what+".",
 		"Is there a proxy or a login page in between? And is this machine's clock right?")
 }
 
@@ -236,11 +236,11 @@ func asBadAnswer(err error) error {
 	api := asSTSError(err)
 	switch {
 	case errors.As(err, &tooLarge):
-		return badAnswer(err, "it is larger than any of AWS's")
+		return badAnswer("it is larger than any of AWS's")
 	case !errors.As(err, &response) || response.HTTPStatusCode() == 0: // there was no answer
 		return err
 	case errors.As(err, &unread), api == nil, api.Code == "", api.Code == "UnknownError":
-		return badAnswer(err, fmt.Sprintf("it does not come from AWS (status %d)", response.HTTPStatusCode()))
+		return badAnswer(fmt.Sprintf("it does not come from AWS (status %d)", response.HTTPStatusCode()))
 	}
 	return err
 }
@@ -282,9 +282,8 @@ func isBadToken(err error) bool {
 	})
 }
 
-// isStale reports that AWS no longer accepts what a role was asked for with: an ID token,
-// or credentials that signed the request.
-func isStale(err error) bool {
+// stsSays reports that STS answered with a code that begins so.
+func stsSays(err error, codes ...string) bool {
 	api := asSTSError(err)
-	return api != nil && (strings.HasPrefix(api.Code, "ExpiredToken") || api.Code == "InvalidClientTokenId")
+	return api != nil && slices.ContainsFunc(codes, func(code string) bool { return strings.HasPrefix(api.Code, code) })
 }

@@ -92,11 +92,6 @@ func chainRefusals() []failure.Refusal {
 	}
 }
 
-// explainChain explains why AWS did not let one role assume the profile's.
-func (p *Pipeline) explainChain(ctx context.Context, by *role, err error) *failure.Error {
-	return p.explain(ctx, &login{IDToken: by.SessionToken}, err, append(chainRefusals(), stsRefusals()...), "Caller: "+by.AssumedRole)
-}
-
 // explain explains why no role credentials came from AWS, with the line that an AWS
 // admin compares, and never with the token of l, which was sent.
 func (p *Pipeline) explain(ctx context.Context, l *login, err error, refusals []failure.Refusal, line string) *failure.Error {
