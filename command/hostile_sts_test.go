@@ -31,7 +31,10 @@ func TestHostileSTS(t *testing.T) {
 	field("expired an hour ago", "Expiration", "-1h", "its credentials have already expired")
 	field("expires in 1970", "Expiration", "1970-01-01T00:00:00Z", "its credentials have already expired")
 	field("expires in the year 9999", "Expiration", "9999-12-31T23:59:59Z", odd)
-	field("expires in two days", "Expiration", "48h", odd)
+	field("expires in 13 h and a minute", "Expiration", "13h1m", odd)
+	sts("expires in 13 h", stsAnswer(map[string]string{"Expiration": "13h"}), 0, "")
+	sts("expires in 30 s", stsAnswer(map[string]string{"Expiration": "30s"}), 0, "") // just obtained, so they are printed
+	sts("a session token of 20 kB", stsAnswer(map[string]string{"SessionToken": strings.Repeat("t", 20<<10)}), 0, "")
 	field("an access key of 200 kB", "AccessKeyId", strings.Repeat("A", 200000), odd)
 	field("a secret key of 200 kB", "SecretAccessKey", strings.Repeat("A", 200000), odd)
 	field("a session token of 200 kB", "SessionToken", strings.Repeat("A", 200000), odd)

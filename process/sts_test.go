@@ -78,6 +78,10 @@ func TestSTSIgnoresTheSDKsConfiguration(t *testing.T) {
 	if r := w.lastSTS(); r.Header.Get("Authorization") != "" || strings.Contains(r.Header.Get("User-Agent"), "app/other") {
 		t.Errorf("the environment has a say: %v", r.Header)
 	}
+	w.clock.Advance(time.Second)
+	w.answerWith("/sts", http.StatusInternalServerError, strings.Repeat("<x/>", 2<<18))
+	w.fails(failure.ExitNetwork, "it is larger than any of AWS's") // which another try does not mend
+	w.counts(map[string]int{"sts": stsTries + 1})
 	p := w.pipeline(func(p *Pipeline) { p.Profile.STSEndpoint = "" })
 	if got, err := p.STSURL(t.Context()); err != nil || got != "https://sts.eu-west-1.amazonaws.com" {
 		t.Errorf("%q, %v", got, err)
@@ -106,46 +110,6 @@ func TestSTSEndpoints(t *testing.T) {
 		} else if err != nil || strings.TrimSuffix(got, "/") != c.want {
 			t.Errorf("%+v: %q, %v, want %q", c.profile, got, err, c.want)
 		}
-	}
-}
-
-// wholeAnswer is an answer of STS whose credentials expire then.
-func wholeAnswer(expiration string) string {
-	return `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>` +
-		`<Credentials><AccessKeyId>ASIAODD</AccessKeyId><SecretAccessKey>topsecretkey</SecretAccessKey><SessionToken>topsecrettoken</SessionToken>` +
-		`<Expiration>` + expiration + `</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
-}
-
-// What comes instead of AWS's answer loses no login; more of it is in package command.
-func TestOddAnswersOfSTS(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		status int
-		body   string
-		first  string // of the failure; "": it succeeds
-		asked  int
-	}{
-		{"broken", 500, "boom", "it does not come from AWS (status 500)", stsTries},
-		{"credentials of 30 s", 200, wholeAnswer("2026-11-22T09:00:30Z"), "", 1}, // just obtained, so they are printed
-		{"13 h", 200, wholeAnswer("2026-11-22T22:00:00Z"), "", 1},
-		{"more than 13 h", 200, wholeAnswer("2026-11-22T22:01:00Z"), "its credentials are not like any of AWS's", 1},
-		{"2 MB of an error", 500, strings.Repeat("<x/>", 2<<18), "it is larger than any of AWS's", 1},
-		{"a session token of 20 kB", 200, strings.Replace(wholeAnswer("2026-11-22T09:00:30Z"), "topsecrettoken", strings.Repeat("t", 20<<10), 1), "", 1},
-	} {
-		w := newWorld(t, sandbox.Options{})
-		w.answerWith("/sts", c.status, c.body)
-		_, err := w.run()
-		if c.first != "" {
-			w.failsWith(err, failure.ExitNetwork, c.first)
-		} else if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		w.counts(map[string]int{"sts": c.asked})
-		w.box.Intercept(nil)
-		w.clock.Advance(time.Second)
-		w.mustRun()
-		w.counts(map[string]int{"device": 1})
 	}
 }
 
