@@ -112,11 +112,9 @@ func (p *Pipeline) metadata(source string) (*http.Transport, error) {
 	if source == "github-actions" {
 		return p.transport(p.Profile.IDP.CABundle)
 	}
-	transport, err := p.transport("")
-	if err == nil {
-		transport.Proxy = nil
-	}
-	return transport, err
+	transport, _ := NewTransport("") // it reads no file
+	transport.Proxy = nil
+	return transport, nil
 }
 
 // ahead is a transport that opens the connection for its first request while the caller
