@@ -91,26 +91,24 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 		return LoggedOut{}, failure.Interrupted(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return LoggedOut{}, failure.New(failure.ExitNetwork, err, "another daypass still holds the login after 60 s.",
-			"End it (it may be waiting for an approval), then repeat: daypass logout{flag}")
+			"End it (it may be waiting for an approval), then repeat your command.")
 	case err != nil:
 		return LoggedOut{}, p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
 
-	name := p.Profile.IDP.Name
-	if place, err := kept.Place(); err == nil && place.IDP != "" {
-		name = place.IDP
-	}
-	items, err := kept.Items()
-	if err != nil && !notThere(err) {
-		return LoggedOut{}, explainKeyring(ctx, cmp.Or(name, anEarlierSetup), true, err)
-	}
 	here := *p
 	here.Kept = kept
+	place, _ := kept.Place()
+	here.Profile.IDP.Name = cmp.Or(place.IDP, p.Profile.IDP.Name)
+	items, err := kept.Items()
+	if err != nil && !notThere(err) {
+		return LoggedOut{}, here.Fill(explainKeyring(ctx, cmp.Or(here.Profile.IDP.Name, anEarlierSetup), true, err))
+	}
 	roles := here.roles(ctx)
-	out, err := p.remove(ctx, name, items)
+	out, err := p.remove(ctx, here.Profile.IDP.Name, items)
 	if err != nil {
-		return LoggedOut{}, err
+		return LoggedOut{}, here.Fill(err)
 	}
 	out.Found = out.Found || len(roles) > 0 // a source has them without a login
 	for _, r := range roles {
