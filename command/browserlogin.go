@@ -86,12 +86,8 @@ func (s *session) startHelper(anew bool) error {
 	return nil
 }
 
-// paste asks for the address on which a browser on another machine ended up. It holds
+// paste asks for the address where a browser on another machine ended up. It holds
 // the code of the login.
 func (s *session) paste(ctx context.Context) (secret.String, error) {
-	tty := s.tty()
-	if tty == nil {
-		return secret.String{}, errors.New("there is no terminal to ask on")
-	}
-	return tty.AskSecret(ctx, "Address on which the browser ended up")
+	return s.tty().AskSecret(ctx, "Address where the browser ended up")
 }

@@ -226,11 +226,15 @@ func TestPastedRedirect(t *testing.T) {
 	l := newBrowserLaptop(t, sandbox.Options{})
 	delete(l.env, "BROWSER")
 	p := l.terminal("login", "--profile", "dev")
-	if code, seen := p.end(); code != 3 || !strings.Contains(seen, "Run in a terminal: daypass login --no-browser --profile dev") {
-		t.Errorf("without a browser: exit %d\n%s", code, seen)
+	code, seen := p.end()
+	pipeCode, _, pipeSeen := l.asChild("login", "--no-browser", "--profile", "dev") // where nothing can be pasted
+	for seen, code := range map[string]int{seen: code, pipeSeen: pipeCode} {
+		if code != 3 || !strings.Contains(seen, "Run in a terminal: daypass login --no-browser --profile dev") {
+			t.Errorf("without a browser: exit %d\n%s", code, seen)
+		}
 	}
 	p = l.terminal("login", "--no-browser", "--profile", "dev")
-	p.answer("Open it in any browser, then paste here the address on which that ends up.", "")
+	p.answer("Open it in any browser, then paste the address where it ends up here.", "")
 	address := ""
 	for word := range strings.FieldsSeq(p.Screen()) {
 		if strings.HasPrefix(word, l.box.URL+"/idp/authorize?") {
@@ -243,10 +247,10 @@ func TestPastedRedirect(t *testing.T) {
 	}
 	for _, wrong := range []string{"x", strings.Replace(back, "state=", "state=x", 1), strings.Replace(back, "callback", "other", 1)} {
 		p.answer("(not shown): ", wrong+"\n")
-		p.answer("daypass: that address does not serve: ", "")
+		p.answer("daypass: that address cannot be used: ", "")
 	}
 	p.answer("(not shown): ", back+"\n")
-	code, seen := p.end()
+	code, seen = p.end()
 	if code != 0 || !strings.Contains(p.stdout.String(), "logged in to corp as taro@example.com; renews by itself.") || strings.Contains(seen, "code=") {
 		t.Errorf("exit %d\n%s\n%s", code, p.stdout.String(), seen)
 	}

@@ -40,7 +40,7 @@ ends up.`,
 			}
 			return e.withSession(p, func(s *session) error {
 				s.typed, s.noBrowser = true, noBrowser
-				if noBrowser {
+				if noBrowser && s.tty() != nil {
 					s.Paste = s.paste
 				}
 				for _, warning := range p.IDP.Warnings {

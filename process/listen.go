@@ -119,7 +119,7 @@ func (p *Pipeline) paste(ctx context.Context, redirectURI string) {
 		if err = browserflow.Deliver(ctx, redirectURI, pasted); err == nil {
 			return
 		}
-		p.tell("daypass: that address does not serve: " + err.Error() + ".")
+		p.tell("daypass: that address cannot be used: " + err.Error() + ".")
 	}
 }
 
