@@ -56,9 +56,11 @@ the command runs.`,
 			"  daypass exec --profile dev --serve -- ./train.py\n" +
 			"  DB_PASSWORD=awssecrets://dev/db#password daypass exec --profile dev -- ./server\n" +
 			"  daypass exec --profile dev --azure --env-file app.env -- ./server",
-		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: files,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("no command was given")
+			}
 			path, err := exec.LookPath(args[0])
 			switch {
 			case cmd.ArgsLenAtDash() < 0 && len(args) > 1 && args[1] == "--", err != nil && e.isProfile(args[0]):

@@ -117,7 +117,7 @@ func TestGCPConfig(t *testing.T) {
 		"--via \"gcp\" is not aws or login":              "--via gcp --audience " + audience + " -p dev",
 		"--via aws needs the role of a profile":          "--idp corp --audience " + audience,
 		"is not the e-mail address of a service account": "--service-account x -p dev --audience " + audience,
-		"--profile and --idp exclude each other":         "--idp corp -p dev --audience " + audience,
+		"give either --profile or --idp":                 "--idp corp -p dev --audience " + audience,
 	} {
 		if code, stdout, stderr := l.run(append([]string{"gcp-config"}, strings.Fields(args)...)...); code != 2 || stdout != "" || !strings.Contains(stderr, name) {
 			t.Errorf("%s: exit %d, %q, %s", args, code, stdout, stderr)

@@ -107,7 +107,7 @@ func TestDidYouMean(t *testing.T) {
 		"exec dev":                "did you mean --profile dev?",
 		"exec dev true":           "did you mean --profile dev?",
 		"console dev":             "did you mean --profile dev?",
-		"exec":                    "requires at least 1 argument, only received 0\n",
+		"exec":                    "no command was given\n",
 		"console s3 ec2":          "accepts at most 1 argument, received 2\n",
 		"logout --all -p x":       "--all takes every login: leave out --profile and --idp\n",
 		"logout --all --idp corp": "--all takes every login: leave out --profile and --idp\n",

@@ -41,7 +41,7 @@ func loadLogin(src profile.Source, name string) (profile.Profile, error) {
 	case section == "":
 		return loadProfile(src, name)
 	case name != "":
-		return profile.Profile{}, errors.New("--profile and --idp exclude each other")
+		return profile.Profile{}, errors.New("give either --profile or --idp")
 	}
 	idp, err := profile.LoadIDP(src, section)
 	return profile.Profile{IDP: idp}, err
