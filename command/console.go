@@ -89,7 +89,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	here := s.audience()
 	if !printURL && !here.Browser && !here.Terminal {
 		// The URL is a secret: it must not get into the log of an unattended build.
-		return failure.New(failure.ExitUsage, nil, "neither a browser nor a terminal is available.",
+		return failure.New(failure.ExitUsage, nil, "the console cannot be opened here: "+here.Why+".",
 			"For the URL, which is a secret for 15 minutes, run: daypass console --print{flag}")
 	}
 	credentials, err := s.Credentials(ctx, process.ForSession)

@@ -66,7 +66,7 @@ func TestConsoleWithNeitherBrowserNorTerminal(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.login()
 	code, stdout, stderr := l.run("console", "iam", "-p", "dev")
-	if code != 2 || stdout != "" || !strings.Contains(stderr, "daypass console --print --profile dev") || l.box.Count("federation") != 0 {
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "nobody may be asked") || !strings.Contains(stderr, "daypass console --print --profile dev") || l.box.Count("federation") != 0 {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	if got := l.signsInTo(l.mustRun("console", "iam", "--print")); got != "https://console.aws.amazon.com/iam/home" {

@@ -146,7 +146,7 @@ func (x *execution) read(environ []string) ([]string, error) {
 	}
 	for i, assignment := range x.env {
 		if name, _, assigned := strings.Cut(assignment, "="); !assigned || !reference.IsName(name) {
-			return nil, fmt.Errorf("--env %d of the command line is not NAME=VALUE", i+1)
+			return nil, fmt.Errorf("--env number %d is not NAME=VALUE", i+1)
 		}
 	}
 	return put(environ, x.env...), nil

@@ -132,8 +132,8 @@ func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
 	}{
 		{[]string{"-p", "dev", "--env", "DB=awssecrets://nope"}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException"},
 		{[]string{"-p", "dev", "--env", "DB=awssecrets://dev/db?x"}, failure.ExitUsage, "DB: this reference to a secret cannot be followed: it may not have parameters"},
-		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE"},
-		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env 1 of the command line is not NAME=VALUE"},
+		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env number 1 is not NAME=VALUE"},
+		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env number 1 is not NAME=VALUE"},
 		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "bad.env")}, failure.ExitUsage, `bad.env" of --env-file cannot be used: line 3: the quote`},
 		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "nope.env")}, failure.ExitUsage, `nope.env" of --env-file cannot be used: no such file`},
 		{[]string{"-p", "dev", "--env-file", l.home()}, failure.ExitUsage, `of --env-file cannot be used: is a directory`},

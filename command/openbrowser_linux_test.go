@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,11 +15,12 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	l.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the program has the real time
 	l.write(".aws/config", l.config())
 	l.install()
-	l.env["BROWSER"] = "no-such-firefox"
-
-	code, _, stderr := l.asChild("process", "--profile", "dev")
-	if want := `daypass: profile dev needs a login, but the browser did not start ("no-such-firefox": not found in PATH).`; code != 3 || !strings.HasPrefix(stderr, want) {
-		t.Errorf("exit %d\n%s", code, stderr)
+	for browser, why := range map[string]string{"no-such-firefox": "not found in PATH", "/no/such/firefox": "no such file or directory"} {
+		l.env["BROWSER"] = browser
+		code, _, stderr := l.asChild("process", "--profile", "dev")
+		if want := fmt.Sprintf("daypass: profile dev needs a login, but the browser did not start (%q: %s).\n", browser, why); code != 3 || !strings.HasPrefix(stderr, want) {
+			t.Errorf("exit %d\n%s", code, stderr)
+		}
 	}
 
 	l.box.AutoApprove("taro")

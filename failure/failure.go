@@ -66,7 +66,7 @@ func (f *Error) Unwrap() error { return f.Err }
 // Names is what the placeholders in the lines of an [Error] stand for.
 type Names struct {
 	Profile string // {profile}: "dev", or "(from flags)"
-	Section string // {section}: "[daypass-idp corp]", or "the flags"
+	Section string // {section}: "[daypass-idp corp]", or "the settings"
 	Host    string // {host}: the provider's host
 	Flag    string // {flag}: " --profile dev", which ends a command that is to be repeated
 }

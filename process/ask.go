@@ -123,7 +123,7 @@ func (p *Pipeline) show(key cache.Key, a *Open, openTab bool, change func(func()
 		change(func() { _ = p.putAuthorization(key, a) })
 		if !a.Tried {
 			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
-				"Correct browser_command in {section}, or run in a terminal: daypass login{flag}")
+				"Correct browser_command in {section}, or BROWSER. Or run in a terminal: daypass login{flag}")
 		}
 	case errors.Is(err, ErrUnfit):
 		change(p.dropAuthorization) // or the next process would meet the same

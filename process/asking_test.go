@@ -200,7 +200,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w.person = Person{Browser: true}
 	for range 3 {
 		err := w.fails(failure.ExitLogin, `profile dev needs a login, but the browser did not start ("firefox {url}": not found in PATH).`, w.cannotShow(fmt.Errorf(`%w ("firefox {url}": not found in PATH)`, ErrNoBrowser)))
-		if f := failure.From(err); len(f.Lines) != 2 || f.Lines[1] != "Correct browser_command in [daypass-idp corp], or run in a terminal: daypass login --profile dev" {
+		if f := failure.From(err); len(f.Lines) != 2 || f.Lines[1] != "Correct browser_command in [daypass-idp corp], or BROWSER. Or run in a terminal: daypass login --profile dev" {
 			t.Errorf("advice: %q", f.Lines)
 		}
 		w.clock.Advance(time.Second)

@@ -283,7 +283,7 @@ func TestLogoutAll(t *testing.T) {
 	}}
 	outs, err := w.pipeline(nothing).LogoutAll(t.Context())
 	w.failsWith(err, failure.ExitKeyring, "which this session cannot reach")
-	if strings.Contains(err.Error(), "the flags") { // there are none
+	if strings.Contains(err.Error(), "the settings") { // which are not known
 		t.Error(err)
 	}
 	if len(outs) != 1 {

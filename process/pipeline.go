@@ -135,7 +135,7 @@ func (p *Pipeline) tell(line string) {
 
 // Names is what the placeholders of failures stand for.
 func (p *Pipeline) Names() failure.Names {
-	n := failure.Names{Profile: "(from flags)", Section: "the flags", Host: hostOf(p.Profile.IDP.Issuer), Flag: " with the same flags"}
+	n := failure.Names{Profile: "(from flags)", Section: "the settings", Host: hostOf(p.Profile.IDP.Issuer), Flag: " with the same flags"}
 	if p.isWorkload() {
 		n.Host = workload.Describe(p.Profile.IDP.Source)
 	}

@@ -98,7 +98,7 @@ func notStarted(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s: not found in PATH", name)
 	}
-	if cause := errors.Unwrap(err); cause != nil {
+	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
 		err = cause
 	}
 	return fmt.Errorf("%s: %w", name, err)
