@@ -44,7 +44,7 @@ func TestChainRefused(t *testing.T) {
 		text, profile string
 		want          []string
 	}{
-		"missing source":       {chained("spoke", "nobody"), "spoke", []string{"no section [profile nobody]"}},
+		"missing source":       {chained("spoke", "nobody"), "spoke", []string{"no section [profile nobody], which profile spoke names"}},
 		"another tool's":       {chained("spoke", "hub") + "[profile hub]\nsso_session = x\n", "spoke", []string{"[profile hub] daypass_idp: missing"}},
 		"itself":               {chained("spoke", "spoke"), "spoke", []string{"the chain leads back to this profile"}},
 		"a cycle":              {chained("a", "b") + chained("b", "c") + chained("c", "a"), "a", []string{"[profile c]", "the chain leads back to this profile"}},

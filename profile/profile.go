@@ -247,6 +247,9 @@ func (c *Config) profileSettings(name string) (*settings, error) {
 // noProfile reports that there is no such profile, and which others there are.
 func (c *Config) noProfile(name string) error {
 	names, problem := c.Names(), fmt.Sprintf("no section [profile %s]", plain(name))
+	if last := len(c.chain) - 1; last >= 0 {
+		problem += ", which profile " + plain(c.chain[last]) + " names as its daypass_source_profile"
+	}
 	hint := "Profiles set up for daypass: " + listed(names) + "."
 	switch {
 	case c.headers[name] != nil:
