@@ -310,7 +310,7 @@ func (x *examination) checkKeyring(ctx context.Context) (string, error) {
 	if err != nil && x.session.Profile.IDP.Source != "" {
 		return "nothing can be kept here (" + failure.From(err).Lines[0] + ")\nEach command asks for new credentials; that works.", nil
 	}
-	return where + " keeps records and returns them", err
+	return where + ": what is stored can be read back", err
 }
 
 // checkPrompt comes after the login, for while that renews nobody needs to be asked.

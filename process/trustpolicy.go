@@ -80,7 +80,7 @@ func (p *Pipeline) TrustPolicy(ctx context.Context, sub string) (TrustPolicy, er
 			condition["sts:ExternalId"] = p.Profile.ExternalID
 		}
 		t = TrustPolicy{BuiltIn: true, Admits: "role " + source.RoleARN, Notes: []string{
-			"Role " + source.RoleARN + " must be allowed to " + strings.Join(actions, ", ") + " this role too, in its own permissions."}}
+			"Role " + source.RoleARN + " also needs " + strings.Join(actions, ", ") + " on this role, in its own permissions."}}
 	} else {
 		provider := idp.ProviderOf(issuer)
 		_, host, _ := strings.Cut(issuer, "://") // with its path: a trailing slash counts
