@@ -108,7 +108,7 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 		return new(keyring.Where+" cannot store anything more: "+why+".", "Is the disk of your home folder full? Free some space, then repeat your command.")
 	case errors.Is(err, syscall.EDQUOT):
 		return new("the login of "+login+" does not fit into the "+keyring.Where+": "+why+".",
-			"Log out of logins that you do not need, or raise kernel.keys.maxbytes.", "Or "+file+".")
+			"Log out of logins that you do not need, or raise kernel.keys.maxkeys and kernel.keys.maxbytes.", "Or "+file+".")
 	}
 	if keyring.Where == "file" || strings.HasPrefix(keyring.Where, "the state folder") {
 		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", folderAdvice(err))

@@ -107,7 +107,7 @@ func TestNothingIsSentIfTheKeyringCannotBeWritten(t *testing.T) {
 		says, advice string
 	}{
 		{cache.UnreachableError{Where: "disk", Full: true, Err: syscall.ENOSPC}, "disk cannot store anything more: no space left on device.", "Free some space"},
-		{cache.UnreachableError{Where: "kernel keyring", Err: syscall.EDQUOT}, "the login of corp does not fit into the kernel keyring: ", "kernel.keys.maxbytes"},
+		{cache.UnreachableError{Where: "kernel keyring", Err: syscall.EDQUOT}, "the login of corp does not fit into the kernel keyring: ", "kernel.keys.maxkeys"},
 	} {
 		err := w.fails(failure.ExitKeyring, c.says, w.on(full{w.ring, &c.err}))
 		if f := failure.From(err); !strings.Contains(f.Lines[1], c.advice) {
