@@ -40,6 +40,14 @@ func TestProcessIsSilentOnSuccessAndBriefOnFailure(t *testing.T) {
 	if code != 3 || stdout != "" || strings.Count(stderr, "\n") > 3 || !strings.HasPrefix(stderr, "daypass: profile dev needs a login") {
 		t.Errorf("without a login: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
 	}
+	for line, want := range map[string]string{
+		"token --idp corp": "daypass: [daypass-idp corp] needs a login",
+		"process --issuer " + l.box.Issuer + " --client-id x --role-arn " + l.box.RoleARN: "daypass: this profile needs a login",
+	} {
+		if code, _, stderr := l.run(strings.Fields(line)...); code != 3 || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: exit %d, %s", line, code, stderr)
+		}
+	}
 	if got := l.box.Count("device"); got != 0 {
 		t.Errorf("%d authorizations where nobody can be asked", got)
 	}

@@ -92,7 +92,7 @@ func TestHostileStorage(t *testing.T) {
 	storage("note, an exit code that is none", note(999, "x"), 0, "", loginKept)
 	storage("note, lines with escape sequences", note(6, "x\x1b[2J\r\ny\u202e", "z"), 6, "x", loginKept)
 	storage("note, 1000 lines", note(6, strings.Split(strings.Repeat("x\n", 1000), "\n")...), 0, "", loginKept)
-	storage("note, placeholders", note(6, "{profile} {nothing}", "{flag}"), 6, "dev {nothing}", loginKept)
+	storage("note, placeholders", note(6, "profile {profile} {nothing}", "{flag}"), 6, "profile dev {nothing}", loginKept)
 	storage("note, of wrong types in it", noteOf(func(*attack) any { return map[string]any{"exit": "x"} }), 0, "", loginKept)
 	storage("note, null in it", noteOf(func(*attack) any { return nil }), 0, "", loginKept)
 	// An open code of a provider that daypass would not have believed today.

@@ -65,7 +65,7 @@ func (f *Error) Unwrap() error { return f.Err }
 
 // Names is what the placeholders in the lines of an [Error] stand for.
 type Names struct {
-	Profile string // {profile}: "dev", or "(from flags)"
+	Profile string // profile {profile}: "profile dev", "[daypass-idp corp]" if only that is known, or "this profile"
 	Section string // {section}: "[daypass-idp corp]", or "the settings"
 	Host    string // {host}: the provider's host
 	Flag    string // {flag}: " --profile dev", which ends a command that is to be repeated
@@ -73,7 +73,7 @@ type Names struct {
 
 // Fill returns f with the placeholders replaced.
 func (f *Error) Fill(n Names) *Error {
-	replace := strings.NewReplacer("{profile}", n.Profile, "{section}", n.Section, "{host}", n.Host, "{flag}", n.Flag)
+	replace := strings.NewReplacer("profile {profile}", n.Profile, "{section}", n.Section, "{host}", n.Host, "{flag}", n.Flag)
 	filled := &Error{Exit: f.Exit, Err: f.Err, Lines: make([]string, len(f.Lines))}
 	for i, line := range f.Lines {
 		filled.Lines[i] = replace.Replace(line)

@@ -135,15 +135,16 @@ func (p *Pipeline) tell(line string) {
 
 // Names is what the placeholders of failures stand for.
 func (p *Pipeline) Names() failure.Names {
-	n := failure.Names{Profile: "(from flags)", Section: "the settings", Host: hostOf(p.Profile.IDP.Issuer), Flag: " with the same flags"}
+	n := failure.Names{Profile: "this profile", Section: "the settings", Host: hostOf(p.Profile.IDP.Issuer), Flag: " with the same flags"}
 	if p.isWorkload() {
 		n.Host = workload.Describe(p.Profile.IDP.Source)
 	}
 	if name := p.Profile.IDP.Name; name != "" {
 		n.Section, n.Flag = profile.Section{IDP: true, Name: name}.Header(), " --idp "+profile.Word(name)
+		n.Profile = n.Section
 	}
 	if name := p.Profile.Name; name != "" {
-		n.Profile, n.Flag = name, " --profile "+profile.Word(name)
+		n.Profile, n.Flag = "profile "+name, " --profile "+profile.Word(name)
 	}
 	return n
 }
