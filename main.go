@@ -27,7 +27,7 @@ func run() int {
 	e := command.OS()
 	e.CatchSignals = sync.OnceFunc(func() {
 		signals := make(chan os.Signal, 1)
-		for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP} {
 			if !signal.Ignored(s) { // by nohup, say: it stays so, for us and for exec's command
 				signal.Notify(signals, s)
 			}

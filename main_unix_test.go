@@ -67,7 +67,7 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	}
 
 	interrupted := 0
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP} {
 		for i := range 12 {
 			// Tokens that have expired when they come: each process renews. The two
 			// moments that can be met exactly first, then ever later ones.

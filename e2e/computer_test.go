@@ -196,7 +196,7 @@ func (c *computer) start(argv ...string) *running {
 // must hold no secret.
 func (r *running) end() result {
 	r.c.t.Helper()
-	hangs := time.AfterFunc(2*time.Minute, func() { _ = r.Process.Signal(syscall.SIGQUIT) }) // a Go program tells where
+	hangs := time.AfterFunc(2*time.Minute, func() { _ = r.Process.Signal(syscall.SIGABRT) }) // a Go program tells where
 	gone := time.AfterFunc(3*time.Minute, func() { _ = r.Process.Kill() })
 	var exit *exec.ExitError
 	if err := r.Wait(); err != nil && !errors.As(err, &exit) {

@@ -31,7 +31,7 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q\n", flag.Arg(0))
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 
 	t := trip{out: os.Stdout, errs: os.Stderr, getenv: os.Getenv, environ: os.Environ(), yes: *yes, daypass: *daypass}
