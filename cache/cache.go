@@ -10,6 +10,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -58,8 +59,8 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// needsUnlock reports whether a storage is locked, and may hold the record.
-func needsUnlock(err error) bool {
+// NeedsUnlock reports whether a storage is locked, and may hold the record.
+func NeedsUnlock(err error) bool {
 	out, unreachable := errors.AsType[*UnreachableError](err)
 	return unreachable && out.Locked
 }
@@ -196,11 +197,12 @@ func (s *Storages) Logins() ([]string, error) {
 }
 
 // Strays returns the logins in this machine's storages that are not the place of any of
-// [Storages.Logins], as far as they can be listed: see [Storages.Sweep] for the others.
-func (s *Storages) Strays(ctx context.Context) ([]Items, error) {
-	var strays []Items
+// [Storages.Logins]. With an error there may be more. See [Storages.Sweep] for storages
+// that cannot be listed.
+func (s *Storages) Strays(ctx context.Context) (strays []Items, err error) {
 	for _, kept := range s.all {
-		names, _ := kept.List(ctx)
+		names, failed := kept.List(ctx)
+		err = cmp.Or(err, failed)
 		for _, name := range names {
 			_, id, _ := strings.Cut(name, "-")
 			items := Items{kept, id}
@@ -211,7 +213,10 @@ func (s *Storages) Strays(ctx context.Context) ([]Items, error) {
 		}
 	}
 	// Places are read last: a login that is stored meanwhile was given its place before.
-	keys, err := s.Logins()
+	keys, failed := s.Logins()
+	if failed != nil {
+		return nil, failed
+	}
 	named := map[string]bool{}
 	for _, key := range keys {
 		place, _ := (&Login{storages: s, key: key}).Place()

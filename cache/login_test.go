@@ -310,7 +310,7 @@ func TestBadPlace(t *testing.T) {
 		t.Errorf("%d strays, %v, want none", len(strays), err)
 	}
 	first.broken = errGone
-	if strays, err := s.Strays(t.Context()); err != nil || len(strays) != 0 {
+	if strays, err := s.Strays(t.Context()); err != errGone || len(strays) != 0 {
 		t.Errorf("%d strays in what is out of reach, %v", len(strays), err)
 	}
 	must(t, s.Sweep(t.Context()))

@@ -87,7 +87,7 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 		// A login of an earlier time may be there, with a refresh token that was used.
 		items := Items{chosen, place.ID}
 		err := items.Delete(ctx)
-		if canAsk && needsUnlock(err) {
+		if canAsk && NeedsUnlock(err) {
 			if err = items.Unlock(ctx); err == nil {
 				err = items.Delete(ctx)
 			}
@@ -106,7 +106,7 @@ func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
 	var failed error // of the last candidate
 	for _, candidate := range l.candidates {
 		_, failed = candidate.Get(ctx, "probe")
-		if ignoreMiss(failed) == nil || needsUnlock(failed) && canAsk && candidate.CanAsk() {
+		if ignoreMiss(failed) == nil || NeedsUnlock(failed) && canAsk && candidate.CanAsk() {
 			return candidate, nil
 		}
 	}

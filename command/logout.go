@@ -90,7 +90,7 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 		}
 	}
 	if len(outs) == 0 {
-		text.WriteString("There is no login on this machine.\n")
+		text.WriteString("No login on this machine is known.\n")
 	}
 	if until.After(now) {
 		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", prompt.Clock(until, now))

@@ -179,7 +179,7 @@ func TestKeePassXC(t *testing.T) {
 
 	// What is not deleted is not said to be.
 	declines := func() { s.answer(keePassAccess, "Return"); s.answer(keePassDelete, "Escape") }
-	c.ended(7, "the Secret Service has not deleted the login of corp: its dialog was dismissed", dialogs(logout, declines))
+	c.ended(7, "the Secret Service has not changed the login of corp: its dialog was dismissed", dialogs(logout, declines))
 	confirms := func() {
 		s.answer(keePassAccess, "Return")
 		s.answer(keePassDelete, "Tab", "space") // Cancel has the focus

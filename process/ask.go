@@ -47,7 +47,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, err
 	}
 	person := p.person()
-	if r.how.typed() && !person.Terminal && !person.Browser {
+	if r.how.typed() && !person.there() {
 		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
 			"If you are there to approve it, set DAYPASS_PROMPT=terminal and repeat: daypass login{flag}")
 	}
@@ -143,7 +143,7 @@ func (n note) nobodyAnswered() bool { return n.Codes > 0 || n.Asked }
 func (p *Pipeline) mayAsk(r request, person Person) error {
 	n := r.note
 	switch {
-	case r.how.typed(), r.anew && (person.Terminal || person.Browser):
+	case r.how.typed(), r.anew && person.there():
 		return nil
 	case n.pauses(p.Now()) && n.Exit != failure.ExitLogin:
 		return n.failure()
@@ -234,12 +234,11 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 // prepareStore makes sure that there is a place for the login, written down, and
 // that it takes items, by writing what is there already, or a new key.
 func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
-	person := p.person()
-	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, person.Terminal || person.Browser); err != nil {
+	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, p.person().there()); err != nil {
 		return err
 	}
 	_, err := p.Kept.Key(ctx)
-	if needsUnlock(err) {
+	if cache.NeedsUnlock(err) {
 		if err := p.unlock(ctx, r.how); err != nil {
 			return err
 		}
@@ -250,7 +249,7 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 		r.key = r.login.key
 		return p.putLogin(ctx, r.login)
 	case err == nil, notThere(err):
-		r.key, err = p.newKey(ctx)
+		r.key, err = p.Kept.NewKey(ctx)
 	}
 	return err
 }
@@ -337,7 +336,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	same := r.how != startingAnew && r.login.isOf(claimed)
 	fresh.unstored = p.insist(ctx, now.Add(storeTime), func() (err error) {
 		if !same {
-			if fresh.key, err = p.newKey(ctx); err != nil {
+			if fresh.key, err = p.Kept.NewKey(ctx); err != nil {
 				return err
 			}
 		}

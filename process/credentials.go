@@ -103,7 +103,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 			lock.Unlock()
 		}
 	}()
-	if read != nil && !needsUnlock(read) && !notThere(read) {
+	if read != nil && !cache.NeedsUnlock(read) && !notThere(read) {
 		return nil, p.keyringFailure(ctx, read)
 	}
 	serves := old.usable(p.Now())
@@ -118,7 +118,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 		return nil, err
 	}
 	r, err := p.readRole(ctx)
-	if needsUnlock(err) && !serves && how != silently {
+	if cache.NeedsUnlock(err) && !serves && how != silently {
 		if err = p.unlock(ctx, how); err == nil {
 			r, err = p.readRole(ctx)
 		}

@@ -14,28 +14,23 @@ import (
 	"github.com/daypass/daypass/failure"
 )
 
-const (
-	// unlockTime bounds the wait for a person at the keyring's own dialog.
-	unlockTime = 60 * time.Second
-	// unlockPause is how long that dialog is not shown again by itself to somebody
-	// who has dismissed it: some SDKs start process twice for one command.
-	unlockPause = 10 * time.Second
-)
+// unlockPause is how long the keyring's own dialog is not shown again by itself to
+// somebody who has dismissed it: some SDKs start process twice for one command.
+const unlockPause = 10 * time.Second
 
 // unlock asks for the keyring to be unlocked. However many processes find it
 // locked, for whatever login, one dialog is raised at a time: those that waited behind
 // one that was dismissed end with it, and so do the next of the same login for
 // [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
 func (p *Pipeline) unlock(ctx context.Context, how manner) error {
-	who := p.person()
 	items, _, missing := p.Kept.Present()
-	if err := p.stillLocked(ctx); err == nil || missing != nil || !items.CanAsk() || !who.Terminal && !who.Browser {
+	if err := p.stillLocked(ctx); err == nil || missing != nil || !items.CanAsk() || !p.person().there() {
 		return err // nobody waits for a dialog at another screen
 	}
-	lock, err := p.Locks.TryLock("unlock")
+	lock, err := p.Locks.TryLock(unlockLock())
 	waited := errors.Is(err, cache.ErrBusy)
 	if waited {
-		lock, err = p.Locks.Lock(ctx, "unlock")
+		lock, err = p.Locks.Lock(ctx, unlockLock())
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -51,9 +46,7 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	case waited && !errors.Is(still, cache.ErrConfirms), !how.typed() && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
 		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
 	}
-	bounded, cancel := context.WithTimeout(ctx, unlockTime)
-	defer cancel()
-	err = items.Unlock(bounded)
+	err = items.Unlock(ctx)
 	if err != nil && !interrupted(ctx) {
 		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), p.keyringFailure(ctx, err)))
 	}
@@ -63,7 +56,7 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 // stillLocked returns the error with which a locked keyring keeps the login back,
 // and nil for every other answer: whoever reads the login meets that.
 func (p *Pipeline) stillLocked(ctx context.Context) error {
-	if _, _, err := p.readLogin(ctx); needsUnlock(err) {
+	if _, _, err := p.readLogin(ctx); cache.NeedsUnlock(err) {
 		return err
 	}
 	return nil
@@ -103,7 +96,7 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 	case keyring.Locked:
 		return new("the keyring that holds the login of "+login+" is locked, and no dialog is shown here.", unlockAdvice())
 	case errors.Is(err, cache.ErrDismissed), errors.Is(err, cache.ErrUnanswered):
-		return new("the "+keyring.Where+" has not deleted the login of "+login+": "+why+".", "Repeat your command, and confirm it there.")
+		return new("the "+keyring.Where+" has not changed the login of "+login+": "+why+".", "Repeat your command, and confirm it there.")
 	case keyring.Full:
 		return new(keyring.Where+" cannot store anything more: "+why+".", "Is the disk of your home folder full? Free some space, then repeat your command.")
 	case errors.Is(err, syscall.EDQUOT):

@@ -183,7 +183,7 @@ func TestNobodyAtTheDialog(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.mustRun()
 	ring := w.lockRing(false)
-	lock := w.lock("unlock")
+	lock := w.lock(unlockLock())
 	defer lock.Unlock()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -274,6 +274,8 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 	} {
 		w.fails(failure.ExitKeyring, cannotShown, change)
 		_, _, err := w.pipeline(change).IDToken(w.ctx())
+		w.failsWith(err, failure.ExitKeyring, cannotShown)
+		_, err = w.pipeline(change).Logout(t.Context())
 		w.failsWith(err, failure.ExitKeyring, cannotShown)
 		if ring.dialogs != 0 {
 			t.Errorf("%s: %d dialogs, want 0", name, ring.dialogs)

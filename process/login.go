@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/secret"
@@ -102,7 +103,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 	defer lock.Unlock()
 
 	l, key, err := p.readLogin(ctx)
-	if needsUnlock(err) && how != silently {
+	if cache.NeedsUnlock(err) && how != silently {
 		if err = p.unlock(ctx, how); err == nil {
 			l, key, err = p.readLogin(ctx)
 		}
@@ -111,7 +112,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 		l, err = nil, nil
 	}
 	if err == nil && l != nil && l.key.Empty() {
-		if l.key, err = p.newKey(ctx); err == nil {
+		if l.key, err = p.Kept.NewKey(ctx); err == nil {
 			err = p.putLogin(ctx, l)
 		}
 		key = l.key

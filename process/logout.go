@@ -35,12 +35,7 @@ type LoggedOut struct {
 // and what was made from it, in every place that it was kept in. If one of them
 // cannot be reached, or is not known any more, nothing is deleted anywhere.
 func (p *Pipeline) Logout(ctx context.Context) (LoggedOut, error) {
-	_, err := p.Kept.Place()
-	if damaged, ok := errors.AsType[*cache.UnreadableError](err); ok {
-		return LoggedOut{}, p.Fill(failure.New(failure.ExitKeyring, err, "where the login of "+p.Profile.IDP.Name+" is kept cannot be told: the file "+damaged.Where+" is damaged.",
-			"To end every login of yours, run: daypass logout --all"))
-	}
-	out, err := p.logout(ctx, p.Kept, LoginKey(p.Profile.IDP))
+	out, err := p.logout(ctx, LoginKey(p.Profile.IDP), false)
 	return out, p.Fill(err)
 }
 
@@ -57,15 +52,10 @@ func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 	}
 	keys, failed := p.Storages.Logins()
 	for _, key := range keys {
-		kept, err := p.Storages.Login(key, "auto")
-		if err == nil {
-			err = done(p.logout(ctx, kept, key))
-		}
-		failed = cmp.Or(failed, err) // the other logins are ended all the same
+		failed = cmp.Or(failed, done(p.logout(ctx, key, true))) // the other logins are ended all the same
 	}
-	if failed == nil { // what no place file names any more
-		var strays []cache.Items
-		strays, failed = p.Storages.Strays(ctx)
+	if failed == nil { // what no place file names any more, as far as it can be listed
+		strays, _ := p.Storages.Strays(ctx)
 		for _, items := range strays {
 			if failed == nil {
 				failed = done(p.remove(ctx, "", []cache.Items{items}))
@@ -81,8 +71,9 @@ func (p *Pipeline) LogoutAll(ctx context.Context) ([]LoggedOut, error) {
 	return all, nil
 }
 
-// logout ends the login of one folder.
-func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (LoggedOut, error) {
+// logout ends the login of one folder, whatever the setting storage is. If its place is
+// damaged, it may be any of the logins that no place names: all may go with it, or none.
+func (p *Pipeline) logout(ctx context.Context, key string, all bool) (LoggedOut, error) {
 	bounded, cancel := context.WithTimeout(ctx, logoutWait)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, "login-"+key)
@@ -98,15 +89,28 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 	defer lock.Unlock()
 
 	here := *p
-	here.Kept = kept
-	place, _ := kept.Place()
-	here.Profile.IDP.Name = cmp.Or(place.IDP, p.Profile.IDP.Name)
-	items, err := kept.Items()
-	if err != nil && !notThere(err) {
-		return LoggedOut{}, here.Fill(explainKeyring(ctx, cmp.Or(here.Profile.IDP.Name, anEarlierSetup), true, err))
+	if here.Kept, err = p.Storages.Login(key, "auto"); err != nil {
+		return LoggedOut{}, err
+	}
+	place, _ := here.Kept.Place()
+	name := cmp.Or(place.IDP, p.Profile.IDP.Name)
+	here.Profile.IDP.Name = name // for what it says
+	items, err := here.Kept.Items()
+	damaged, isDamaged := errors.AsType[*cache.UnreadableError](err)
+	advice := "To end every login of yours, run: daypass logout --all"
+	if isDamaged && all {
+		if items, err = p.Storages.Strays(ctx); err != nil {
+			advice = "It may be where this session cannot look (" + reason(err) + "). Repeat this on the desktop; if it is not there either, delete that file."
+		}
+	}
+	switch {
+	case err != nil && isDamaged:
+		return LoggedOut{}, here.Fill(failure.New(failure.ExitKeyring, err, "where the login of "+cmp.Or(name, anEarlierSetup)+" is kept cannot be told: the file "+damaged.Where+" is damaged.", advice))
+	case err != nil:
+		return LoggedOut{}, here.Fill(explainKeyring(ctx, cmp.Or(name, anEarlierSetup), true, err))
 	}
 	roles := here.roles(ctx)
-	out, err := p.remove(ctx, here.Profile.IDP.Name, items)
+	out, err := p.remove(ctx, name, items)
 	if err != nil {
 		return LoggedOut{}, here.Fill(err)
 	}
@@ -119,7 +123,7 @@ func (p *Pipeline) logout(ctx context.Context, kept *cache.Login, key string) (L
 			out.CredentialsUntil = r.Expires
 		}
 	}
-	if err := kept.Forget(); err != nil {
+	if err := here.Kept.Forget(); err != nil {
 		return LoggedOut{}, here.folderFailure(err)
 	}
 	return out, nil
@@ -148,18 +152,22 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 	var logins []*login
 	for _, items := range places {
 		data, err := items.Record(ctx)
-		if needsUnlock(err) && items.CanAsk() {
-			bounded, cancel := context.WithTimeout(ctx, unlockTime)
-			if err = items.Unlock(bounded); err == nil {
+		if cache.NeedsUnlock(err) && items.CanAsk() && p.person().there() {
+			if err = items.Unlock(ctx); err == nil {
 				data, err = items.Record(ctx)
 			}
-			cancel()
 		}
-		if err != nil && !notThere(err) {
-			return out, explainKeyring(ctx, name, true, err)
+		var l *login
+		if err == nil {
+			l, err = decodeLogin(data, items.Name())
 		}
-		if l, decodeErr := decodeLogin(data, items.Name()); err == nil && decodeErr == nil {
+		switch {
+		case err == nil:
 			logins = append(logins, l)
+		case !notThere(err):
+			return out, explainKeyring(ctx, name, true, err)
+		case err != cache.ErrMiss:
+			out.Found, out.NotRevoked = true, "its record cannot be read"
 		}
 	}
 	for _, l := range logins {
@@ -167,14 +175,7 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 		p.revoke(ctx, l, &out)
 	}
 	for _, items := range places {
-		limit := storeTime
-		if items.CanAsk() {
-			limit = unlockTime // the keyring may ask whether to delete
-		}
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-		err := items.Delete(bounded)
-		cancel()
-		if err != nil {
+		if err := items.Delete(context.WithoutCancel(ctx)); err != nil {
 			return out, explainKeyring(ctx, name, true, err)
 		}
 	}

@@ -21,6 +21,9 @@ import (
 // longRole is a second profile of the same login.
 func longRole(p *Pipeline) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute }
 
+// nothing makes p a process without a configuration.
+func nothing(p *Pipeline) { p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", "" }
+
 // servesNobody checks that no profile gets credentials without a new login, and
 // that nothing of the login is kept.
 func (w *world) servesNobody() {
@@ -39,8 +42,8 @@ func (w *world) servesNobody() {
 	}
 }
 
-// A login whose place file is damaged is still in the keyring, where only logout --all
-// finds it.
+// A login whose place file is damaged is still in a keyring, where only logout --all
+// finds it, if it reaches all of them.
 func TestLogoutWithADamagedPlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
@@ -48,6 +51,14 @@ func TestLogoutWithADamagedPlace(t *testing.T) {
 	must(t, cache.WriteFile(w.kept(w.profile()).Dir(), "place.json", nil))
 	_, err := w.pipeline().Logout(t.Context())
 	w.failsWith(err, failure.ExitKeyring, "where the login of corp is kept cannot be told: the file ")
+	ring := w.ring
+	w.ring = away{ring}
+	outs, err := w.pipeline(nothing).LogoutAll(t.Context())
+	w.failsWith(err, failure.ExitKeyring, "where the login of an earlier setup is kept cannot be told: the file ")
+	if keys, err := w.storages().Logins(); err != nil || len(keys) != 1 || len(outs) != 0 {
+		t.Errorf("%q are known, and %+v ended, %v", keys, outs, err)
+	}
+	w.ring = ring
 	w.counts(map[string]int{"revoke": 0})
 	if outs, err := w.pipeline().LogoutAll(t.Context()); err != nil || len(outs) != 1 || !outs[0].Revoked {
 		t.Errorf("logout --all: %+v, %v", outs, err)
@@ -215,8 +226,9 @@ func TestLogoutInEveryPlace(t *testing.T) {
 		w.mustRun() // nothing was forgotten
 		w.counts(map[string]int{"device": 3})
 		w.rings = rings
+		w.storage = "kernel" // another setting since then
 		out, err := w.pipeline().Logout(t.Context())
-		if err != nil || !out.Revoked {
+		if err != nil || !out.Revoked || out.CredentialsUntil.IsZero() {
 			t.Fatalf("%+v, %v", out, err)
 		}
 		w.counts(map[string]int{"revoke": 3})
@@ -244,12 +256,15 @@ func TestLogoutSaysWhatWasNotRevoked(t *testing.T) {
 		{"no refresh token", sandbox.Options{NoRefreshToken: true}, func(*world) {}, ""},
 		{"refused", sandbox.Options{}, func(w *world) { w.answerWith("/revoke", 400, `{"error":"unsupported_token_type"}`) }, "unsupported_token_type"},
 		{"provider down", sandbox.Options{}, func(w *world) { w.drop("/revoke", false, 10) }, "does not answer"},
+		{"of another version", sandbox.Options{}, func(w *world) {
+			must(t, w.kept(w.profile()).SetRecord(t.Context(), []byte(`{"v":1,"refresh_token":"x"}`)))
+		}, "its record cannot be read"},
 	} {
 		w := newWorld(t, c.o)
 		w.mustRun()
 		c.set(w)
 		out, err := w.pipeline().Logout(t.Context())
-		if err != nil || out.Revoked || !strings.Contains(out.NotRevoked, c.want) || c.want == "" && out.NotRevoked != "" {
+		if err != nil || !out.Found || out.Revoked || !strings.Contains(out.NotRevoked, c.want) || c.want == "" && out.NotRevoked != "" {
 			t.Errorf("%s: %+v, %v", c.name, out, err)
 		}
 		w.servesNobody()
@@ -268,10 +283,6 @@ func TestLogoutAll(t *testing.T) {
 	if err := stray.Kept.Forget(); err != nil { // as a backup that lacks the folder does
 		t.Fatal(err)
 	}
-	nothing := func(p *Pipeline) {
-		p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", ""
-	}
-
 	ring, failed := w.ring, 0
 	w.ring = &faulty{Keyring: ring, fault: func(_ int, call string) fault {
 		if call == "get login" {

@@ -89,6 +89,9 @@ type Person struct {
 	Why string
 }
 
+// there reports whether somebody can be asked.
+func (w Person) there() bool { return w.Terminal || w.Browser }
+
 // exchangeTime is what must be left of the deadline for an exchange to begin: its
 // request has 10 s, and its answer must still be stored.
 const exchangeTime = 12 * time.Second
@@ -225,8 +228,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 		}()
 		defer func() { stop(); <-shown }()
 	}
-	who := p.person()
-	ctx, cancel := p.bounded(ctx, who.Terminal || who.Browser)
+	ctx, cancel := p.bounded(ctx, p.person().there())
 	defer cancel()
 	p.debug("wait for lock", "name", name)
 	lock, err = p.Locks.Lock(ctx, name)
@@ -248,6 +250,9 @@ func (p *Pipeline) roleLock() string {
 }
 
 func (p *Pipeline) loginLock() string { return "login-" + LoginKey(p.Profile.IDP) }
+
+// unlockLock is one for all logins; a machine that shares the folder has its own dialogs.
+func unlockLock() string { return "unlock-" + cache.Name(cache.MachineID()) }
 
 // lockFailure explains why a lock could not be taken; nil stays nil.
 func (p *Pipeline) lockFailure(ctx context.Context, err error) error {

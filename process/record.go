@@ -249,9 +249,6 @@ func (p *Pipeline) readLogin(ctx context.Context) (l *login, key cache.Key, err 
 	return l, key, err
 }
 
-// storeTime bounds a store of an answer, which the provider gives only once.
-const storeTime = 20 * time.Second
-
 // putLogin stores the login. A ctx that ends cuts the store off, so an exchange, whose
 // answer it keeps, passes one that does not.
 func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
@@ -260,12 +257,13 @@ func (p *Pipeline) putLogin(ctx context.Context, l *login) error {
 	if err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
-	err = p.Kept.SetRecord(bounded, data)
+	err = p.Kept.SetRecord(ctx, data)
 	p.debug("store the login", "bytes", len(data), "ok", err == nil)
 	return err
 }
+
+// storeTime bounds the tries to store an answer.
+const storeTime = 20 * time.Second
 
 // insist repeats a store of what the provider gives only once, until the time is up: a
 // keyring that is being restarted or unlocked is waited for, and a state folder that
@@ -282,14 +280,6 @@ func (p *Pipeline) insist(ctx context.Context, until time.Time, store func() err
 		}
 		_ = p.Sleep(ctx, pause)
 	}
-}
-
-// newKey makes a key for the files of the login. Those that another key has
-// sealed, another person's role credentials above all, are gone with it.
-func (p *Pipeline) newKey(ctx context.Context) (cache.Key, error) {
-	bounded, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
-	return p.Kept.NewKey(bounded)
 }
 
 // readRole reads the role credentials: the key, and the file that it seals. It
@@ -386,12 +376,6 @@ func (p *Pipeline) readAttempt(key cache.Key) (note, *Open) {
 func notThere(err error) bool {
 	var unreadable *cache.UnreadableError
 	return errors.Is(err, cache.ErrMiss) || errors.As(err, &unreadable)
-}
-
-// needsUnlock reports whether a read failed because the keyring is locked.
-func needsUnlock(err error) bool {
-	var unreachable *cache.UnreachableError
-	return errors.As(err, &unreachable) && unreachable.Locked
 }
 
 // take makes a verified ID token the login's.

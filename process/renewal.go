@@ -112,7 +112,7 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	if before == "" {
 		// Only now is it known whose login this is, and what the key seals may be
 		// somebody else's.
-		if l.key, err = p.newKey(exchange); err != nil {
+		if l.key, err = p.Kept.NewKey(exchange); err != nil {
 			l.unstored = err
 		}
 	}

@@ -81,13 +81,13 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		s.SourceProfile = p.Profile.Source.Name
 	}
 	if p.isWorkload() {
-		s.LastFailure = p.lastFailure(nil)
 		r, _ := p.readRole(ctx)
-		s.Credentials = p.credentialStatus(r)
+		s.LastFailure, s.Credentials = p.lastFailure(nil, r), p.credentialStatus(r)
 		return s
 	}
 	l, key, err := p.readLogin(ctx)
-	s.LastFailure = p.lastFailure(l)
+	r, _ := unseal[role](p.Kept, key, p.roleName())
+	s.LastFailure = p.lastFailure(l, r)
 	if err != nil && !notThere(err) {
 		errors.As(p.Fill(p.keyringFailure(ctx, err)), &s.Failure)
 		s.Problem = s.Failure.Lines[0]
@@ -100,8 +100,6 @@ func (p *Pipeline) Status(ctx context.Context) Status {
 		t, renews := l.token(), !l.RefreshToken.Empty() && !l.NeedsPerson && !refused
 		s.Login = &LoginStatus{Who: who(t), Subject: t.Subject, LoggedIn: l.LoggedIn, Until: l.Expires, Renews: renews}
 		s.NeedsPerson = !renews && !l.Expires.After(now)
-	}
-	if r, err := unseal[role](p.Kept, key, p.roleName()); err == nil && l != nil {
 		s.Credentials = p.credentialStatus(r)
 	}
 	if a, _ := p.readAuthorization(key); a != nil {
@@ -122,13 +120,14 @@ func (p *Pipeline) credentialStatus(r *role) *CredentialStatus {
 }
 
 // lastFailure is the profile's last failure, or nil. What was not AWS's refusal is
-// over if the login has been made or renewed since then.
-func (p *Pipeline) lastFailure(l *login) *LastFailure {
+// over if the login has been made or renewed since then; what befell the login, also if
+// it has given role credentials.
+func (p *Pipeline) lastFailure(l *login, r *role) *LastFailure {
 	n := p.readNote(p.roleNote())
 	if l != nil && !n.FromAWS && l.Obtained.After(n.At) || n.Exit == 0 {
 		n = p.readNote(loginNote)
 	}
-	if n.Exit == 0 {
+	if n.Exit == 0 || r != nil && r.Issued.After(n.At) {
 		return nil
 	}
 	return &LastFailure{n.At, n.Exit, n.failure().Fill(p.Names()).Lines[0]}

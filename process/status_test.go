@@ -46,6 +46,17 @@ func TestStatusOfEachState(t *testing.T) {
 		t.Errorf("after a login that AWS does not accept: %+v", s.LastFailure)
 	}
 	w.box.Intercept(nil)
+	// And what went wrong with the login, once it has given credentials since then.
+	w.clock.Advance(10 * time.Minute)
+	w.answer = func(code string) { _ = w.box.Deny(code) }
+	if _, err := w.pipeline().Login(w.ctx(), true); err == nil {
+		t.Error("a refused login is a login")
+	}
+	w.clock.Advance(time.Second)
+	w.mustRun()
+	if s := w.pipeline().Status(t.Context()); s.LastFailure != nil {
+		t.Errorf("after a role of the login that was kept: %+v", s.LastFailure)
+	}
 	requests, codes := w.box.Count(""), len(w.shown)
 	w.clock.Advance(20 * time.Hour)
 	if s := w.pipeline().Status(t.Context()); s.Login == nil || s.Credentials != nil || s.NeedsPerson {

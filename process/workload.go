@@ -61,7 +61,7 @@ func (p *Pipeline) workloadKey(ctx context.Context) (cache.Key, error) {
 	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false); err != nil {
 		return cache.Key{}, err
 	}
-	return p.newKey(ctx)
+	return p.Kept.NewKey(ctx)
 }
 
 // workloadMark tells jobs apart that share a machine: what one was given is not for the
