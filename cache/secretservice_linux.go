@@ -257,8 +257,12 @@ func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath,
 // search does not ask a service whose collections are all locked, which is
 // errCollectionLocked: KeePassXC has its database unlocked before it answers. GNOME
 // Keyring always has one that is unlocked, for the session.
+//
+// What Get reads is first, for that is what Set must replace: an item of the name can be
+// in two collections, if one of them was locked when there was none in the other.
 func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
-	if _, err := unlockedHome(ctx, conn); err == errCollectionLocked {
+	home, err := unlockedHome(ctx, conn)
+	if err == errCollectionLocked {
 		var all []dbus.ObjectPath
 		_ = property(ctx, conn, secretsPath, "Service", "Collections", &all)
 		if !slices.ContainsFunc(all, func(collection dbus.ObjectPath) bool { return isUnlocked(ctx, conn, collection) }) {
@@ -266,6 +270,9 @@ func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) 
 		}
 	}
 	err = call(ctx, conn, secretsPath, "Service.SearchItems", attributes).Store(&unlocked, &locked)
+	if i := slices.IndexFunc(unlocked, func(item dbus.ObjectPath) bool { return dbus.ObjectPath(path.Dir(string(item))) == home }); i > 0 {
+		unlocked[0], unlocked[i] = unlocked[i], unlocked[0]
+	}
 	return unlocked, locked, err
 }
 

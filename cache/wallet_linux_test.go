@@ -26,6 +26,7 @@ type walletService struct {
 	collection dbus.ObjectPath
 	item       []byte // as CreateItem has given it
 	locksLate  bool   // the item, once it was found
+	twin       bool   // another item of the name is in the old collection
 
 	prompts   int
 	dismissed bool
@@ -90,6 +91,8 @@ func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.
 		return nil, nil, nil
 	case w.itemLocked:
 		return nil, found, nil
+	case w.twin:
+		return append([]dbus.ObjectPath{oldPath + "/1"}, found...), nil, nil
 	default:
 		return found, nil, nil
 	}
@@ -243,21 +246,27 @@ func TestUnlockDialog(t *testing.T) {
 	}
 }
 
-// An item is read, replaced and removed in the collection where it is; a new one
-// goes into the default one.
+// An item is read, replaced and removed in the collection where it is, of two that are in
+// the default one; a new one goes into the default one.
 func TestItemElsewhere(t *testing.T) {
 	wallet := startWallet(t, "")
 	s := desktopService(t)
-	wallet.with(func() { wallet.collection = oldPath })
+	set := func(want dbus.ObjectPath) {
+		t.Helper()
+		must(t, s.Set(t.Context(), "k", "label", []byte("new")))
+		if calls := wallet.seen(); calls[len(calls)-1] != "CreateItem in "+string(want) {
+			t.Errorf("%q, want the item in %s", calls, want)
+		}
+	}
+	wallet.with(func() { wallet.twin = true })
+	set(walletPath)
+	wallet.with(func() { wallet.twin, wallet.collection, wallet.item = false, oldPath, []byte("the record") })
 	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" {
 		t.Errorf("get: %q, %v", got, err)
 	}
 	for _, want := range []dbus.ObjectPath{oldPath, walletPath} {
 		wallet.with(func() {})
-		must(t, s.Set(t.Context(), "k", "label", []byte("new")))
-		if calls := wallet.seen(); calls[len(calls)-1] != "CreateItem in "+string(want) {
-			t.Errorf("%q, want the item in %s", calls, want)
-		}
+		set(want)
 		must(t, s.Remove(t.Context(), "k"))
 		wantMiss(t, "after its end")(s.Get(t.Context(), "k"))
 	}

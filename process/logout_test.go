@@ -22,7 +22,9 @@ import (
 func longRole(p *Pipeline) { p.Profile.Name, p.Profile.Duration = "long", 30*time.Minute }
 
 // nothing makes p a process without a configuration.
-func nothing(p *Pipeline) { p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", "" }
+func nothing(p *Pipeline) {
+	p.Profile.IDP.Name, p.Profile.IDP.Issuer, p.Profile.IDP.ClientID = "", "", ""
+}
 
 // servesNobody checks that no profile gets credentials without a new login, and
 // that nothing of the login is kept.
