@@ -151,6 +151,11 @@ func TestStatus(t *testing.T) {
 	if got := l.mustRun("status"); !strings.HasPrefix(got, "dev\n") || !strings.Contains(got, "\n\nother\n") || strings.Count(got, "taro@example.com, renews by itself") != 2 {
 		t.Errorf("not a block for each profile:\n%s", got)
 	}
+	l.mustRun("logout", "-p", "dev")
+	l.write(".aws/config", "[profile broken]\ndaypass_idp = gone\n"+l.config())
+	if code, _, stderr := l.run("status"); code != 3 {
+		t.Errorf("a broken profile and one that needs a login: exit %d\n%s", code, stderr)
+	}
 	failed := process.Status{Profile: "dev", LastFailure: &process.LastFailure{Exit: 3, Line: "code X stays good until 09:27:"}}
 	if got := render([]process.Status{failed}, time.Now()); !strings.Contains(string(got), "exit 3: code X stays good until 09:27\n") {
 		t.Errorf("a line that leads to another one:\n%s", got)

@@ -81,21 +81,20 @@ func (e *Environment) statuses(cmd *cobra.Command, name string) ([]process.Statu
 }
 
 // firstNeed is how status ends: with the first login that cannot be reached, else with
-// the first that needs a person, else nil.
+// the first that needs a person, else with the first profile that is wrong.
 func firstNeed(all []process.Status) error {
-	var need error
+	var person, wrong error
 	for _, s := range all {
 		switch {
 		case s.Failure != nil && s.Failure.Exit == failure.ExitKeyring:
 			return s.Failure
-		case need != nil:
 		case s.Failure != nil:
-			need = s.Failure
+			wrong = cmp.Or(wrong, error(s.Failure))
 		case s.NeedsPerson:
-			need = failure.New(failure.ExitLogin, nil, "profile "+s.Profile+" needs a login.", "Run: daypass login --profile "+profile.Word(s.Profile))
+			person = cmp.Or(person, error(failure.New(failure.ExitLogin, nil, "profile "+s.Profile+" needs a login.", "Run: daypass login --profile "+profile.Word(s.Profile))))
 		}
 	}
-	return need
+	return cmp.Or(person, wrong)
 }
 
 // render writes what is known of each profile, with one fact on each line.
