@@ -40,10 +40,13 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 	}
 	defer lock.Unlock()
 	still, n := p.stillLocked(ctx), p.readNote(loginNote)
+	shared := waited && !errors.Is(still, cache.ErrConfirms) // the dialog, which was for us too
 	switch {
 	case still == nil:
 		return nil // the one before us unlocked it
-	case waited && !errors.Is(still, cache.ErrConfirms), !how.typed() && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
+	case (shared || !how.typed()) && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
+		return n.failure()
+	case shared:
 		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
 	}
 	err = items.Unlock(ctx)

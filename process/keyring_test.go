@@ -20,8 +20,8 @@ import (
 type lockable struct {
 	cache.Keyring
 	mu      sync.Mutex
-	locked  bool
-	opens   bool // what the person at the dialog does
+	locked  error // why it is, or nil
+	ends    error // how the dialog does; nil: it is unlocked
 	dialogs int
 	onAsk   func()
 	blind   bool   // there is no display for the dialog
@@ -34,34 +34,14 @@ func (s *lockable) lockedErr(err error) error {
 	return &cache.UnreachableError{Where: "Secret Service", Locked: true, Err: err}
 }
 
-func (s *lockable) Ready(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.locked {
-		return s.lockedErr(errors.New("locked"))
-	}
-	return nil
-}
-
 func (s *lockable) Get(ctx context.Context, item string) ([]byte, error) {
-	if err := s.Ready(ctx); err != nil && strings.HasPrefix(item, s.only) {
-		return nil, err
+	s.mu.Lock()
+	locked := s.locked
+	s.mu.Unlock()
+	if locked != nil && strings.HasPrefix(item, s.only) {
+		return nil, s.lockedErr(locked)
 	}
 	return s.Keyring.Get(ctx, item)
-}
-
-func (s *lockable) Set(ctx context.Context, item, label string, value []byte) error {
-	if err := s.Ready(ctx); err != nil {
-		return err
-	}
-	return s.Keyring.Set(ctx, item, label, value)
-}
-
-func (s *lockable) Remove(ctx context.Context, item string) error {
-	if err := s.Ready(ctx); err != nil {
-		return err
-	}
-	return s.Keyring.Remove(ctx, item)
 }
 
 func (s *lockable) Unlock(context.Context, ...string) error {
@@ -73,16 +53,21 @@ func (s *lockable) Unlock(context.Context, ...string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.opens {
-		return s.lockedErr(cache.ErrDismissed)
+	if s.ends != nil {
+		return s.lockedErr(s.ends)
 	}
-	s.locked = false
+	s.locked = nil
 	return nil
 }
 
+var errLocked = errors.New("locked")
+
 // lockRing locks the world's keyring.
 func (w *world) lockRing(opens bool) *lockable {
-	l := &lockable{Keyring: w.ring, locked: true, opens: opens}
+	l := &lockable{Keyring: w.ring, locked: errLocked}
+	if !opens {
+		l.ends = cache.ErrDismissed
+	}
 	w.ring = l
 	return l
 }
@@ -118,7 +103,7 @@ func TestDismissedDialogIsCountedOnce(t *testing.T) {
 	w.clock.Advance(-time.Hour)
 	next(3, "after the clock was set right")
 	// Whoever types login sees it again at once.
-	ring.opens = true
+	ring.ends = nil
 	w.mustLogin(false)
 	if ring.dialogs != 4 {
 		t.Errorf("%d dialogs after daypass login", ring.dialogs)
@@ -140,24 +125,33 @@ func (s signal) Done() <-chan struct{} {
 }
 
 // The processes of two roles, or of two logins, that find one keyring locked meet
-// at one dialog, and the second ends as the first did.
+// at one dialog, and the second ends as the first did. A keyring that asks about each
+// program asks about both.
 func TestOneDialogForTwo(t *testing.T) {
 	t.Parallel()
 	for name, second := range map[string]func(*Pipeline){
 		"roles":                longRole,
 		"logins":               func(p *Pipeline) { longRole(p); p.Profile.IDP.Name = "second" },
 		"logins with one role": func(p *Pipeline) { p.Profile.IDP.Name = "second" },
+		"programs":             longRole,
 	} {
 		for _, opens := range []bool{true, false} {
 			w := newWorld(t, sandbox.Options{Rotate: true})
 			w.mustRun()
 			w.mustRun(second)
 			ring := w.lockRing(opens)
+			theirs, dialogs := ring, 1
+			if name == "programs" {
+				ring.locked, theirs = cache.ErrConfirms, &lockable{Keyring: ring.Keyring, locked: cache.ErrConfirms}
+				if opens {
+					dialogs = 2
+				}
+			}
 			behind := make(chan error)
 			ring.onAsk = func() {
 				waits := make(chan struct{})
 				ctx := signal{w.ctx(), sync.OnceFunc(func() { close(waits) })}
-				go func() { _, err := w.pipeline(second).Credentials(ctx, ForSDK); behind <- err }()
+				go func() { _, err := w.pipeline(second, w.on(theirs)).Credentials(ctx, ForSDK); behind <- err }()
 				<-waits
 				ring.onAsk = nil
 			}
@@ -169,8 +163,11 @@ func TestOneDialogForTwo(t *testing.T) {
 					w.failsWith(err, failure.ExitKeyring, "is locked: its dialog was dismissed.")
 				}
 			}
-			if ring.dialogs != 1 {
-				t.Errorf("two %s, unlocked %v: %d dialogs", name, opens, ring.dialogs)
+			if theirs != ring {
+				ring.dialogs += theirs.dialogs
+			}
+			if ring.dialogs != dialogs {
+				t.Errorf("two %s, unlocked %v: %d dialogs, want %d", name, opens, ring.dialogs, dialogs)
 			}
 			w.counts(map[string]int{"sts": 2})
 		}
@@ -184,11 +181,18 @@ func TestNobodyAtTheDialog(t *testing.T) {
 	w.mustRun()
 	ring := w.lockRing(false)
 	lock := w.lock(unlockLock())
-	defer lock.Unlock()
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	w.failsIn(short, failure.ExitKeyring, "is locked: nobody answered its dialog.")
 	if ring.dialogs != 0 {
+		t.Errorf("%d dialogs", ring.dialogs)
+	}
+	lock.Unlock()
+	ring.ends = cache.ErrUnanswered
+	for range 2 { // and so is the next one, which does not ask at once
+		w.fails(failure.ExitKeyring, "is locked: nobody answered its dialog.")
+	}
+	if ring.dialogs != 1 {
 		t.Errorf("%d dialogs", ring.dialogs)
 	}
 }
@@ -205,7 +209,7 @@ func TestInterruptAtTheDialog(t *testing.T) {
 	if n := w.pipeline().readNote(loginNote); n.Exit != 0 {
 		t.Errorf("noted for those who wait: %+v", n)
 	}
-	ring.onAsk, ring.opens = nil, true
+	ring.onAsk, ring.ends = nil, nil
 	w.mustRun()
 }
 
@@ -269,7 +273,7 @@ func TestNobodyIsAskedForThePassword(t *testing.T) {
 		"never":  func(p *Pipeline) { p.Person = func() Person { return Person{Why: "DAYPASS_PROMPT=never"} } },
 		"nobody": nobody,
 		"no display": func(p *Pipeline) {
-			w.on(&lockable{Keyring: ring.Keyring, locked: true, blind: true, onAsk: func() { t.Error("a dialog without a display") }})(p)
+			w.on(&lockable{Keyring: ring.Keyring, locked: errLocked, blind: true, onAsk: func() { t.Error("a dialog without a display") }})(p)
 		},
 	} {
 		w.fails(failure.ExitKeyring, cannotShown, change)
