@@ -133,13 +133,6 @@ type Keyring interface {
 	Unlock(ctx context.Context, items ...string) error
 }
 
-// Options says where logins are kept.
-type Options struct {
-	StateDir string              // absolute, from [StateDir]
-	Getenv   func(string) string // for this system's keyrings
-	Keyrings []Keyring           // in the order in which "auto" tries them; nil: this system's
-}
-
 // Storages are the keyrings of this machine and the state folder, shared by all
 // logins of a process.
 type Storages struct {
@@ -148,13 +141,15 @@ type Storages struct {
 	all      []Keyring // those, and files
 }
 
-// Open returns the storages of this machine. It connects to nothing yet.
-func Open(o Options) *Storages {
-	if o.Keyrings == nil {
-		o.Keyrings = systemKeyrings(o.Getenv)
+// Open returns the storages of this machine. stateDir is absolute, from [StateDir];
+// keyrings are in the order in which "auto" tries them, nil: this system's, by its
+// environment. Nothing is connected to yet.
+func Open(stateDir string, getenv func(string) string, keyrings []Keyring) *Storages {
+	if keyrings == nil {
+		keyrings = systemKeyrings(getenv)
 	}
-	files := fileItems(filepath.Join(o.StateDir, "items"))
-	return &Storages{o.StateDir, o.Keyrings, append(slices.Clone(o.Keyrings), files)}
+	files := fileItems(filepath.Join(stateDir, "items"))
+	return &Storages{stateDir, keyrings, append(slices.Clone(keyrings), files)}
 }
 
 // Login returns the login that key names, a name from [Name]. storage is auto,

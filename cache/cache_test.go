@@ -74,7 +74,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"auto", auto}, {"keyring", keyring}, {"kernel", kernel}, {"file", "file"}, {"vault", ""}, {"", ""},
 	} {
-		login, err := Open(Options{StateDir: t.TempDir(), Getenv: os.Getenv}).Login(Name("corp"), tt.setting)
+		login, err := Open(t.TempDir(), os.Getenv, nil).Login(Name("corp"), tt.setting)
 		switch {
 		case tt.where == "" && (err == nil || err.Error() != unknown), tt.where != "" && (err != nil || login.Where() != tt.where):
 			t.Errorf("%q: %+v, %v, want %q", tt.setting, login, err, tt.where)

@@ -14,11 +14,11 @@ import (
 // These tests run against the Credential Manager of whoever runs them.
 
 func TestCredentialManager(t *testing.T) {
-	login := testLogin(t, Open(Options{StateDir: t.TempDir(), Getenv: os.Getenv}), "auto")
+	login := testLogin(t, Open(t.TempDir(), os.Getenv, nil), "auto")
 	must(t, login.Choose(t.Context(), "corp", false))
 	key, err := login.NewKey(t.Context())
 	must(t, err)
-	again := testLogin(t, Open(Options{StateDir: login.storages.stateDir, Getenv: os.Getenv}), "keyring")
+	again := testLogin(t, Open(login.storages.stateDir, os.Getenv, nil), "keyring")
 	if got, err := again.Key(t.Context()); err != nil || !got.Equal(key.String) {
 		t.Errorf("another key came back, %v", err)
 	}

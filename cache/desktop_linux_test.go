@@ -114,7 +114,7 @@ func desktopService(t testing.TB) *secretService {
 // desktopLogin is a login in the Secret Service, as a new process finds it.
 func desktopLogin(t *testing.T, stateDir string) *Login {
 	t.Helper()
-	return testLogin(t, Open(Options{StateDir: stateDir, Keyrings: []Keyring{desktopService(t)}}), "keyring")
+	return testLogin(t, Open(stateDir, nil, []Keyring{desktopService(t)}), "keyring")
 }
 
 func TestDesktopLogin(t *testing.T) {

@@ -78,7 +78,7 @@ var errItemShut error = lockedError{errors.New("shut")}
 func testStorages(t *testing.T) (s *Storages, first, kernel *memory) {
 	dir := filepath.Join(t.TempDir(), "state")
 	first, kernel = newMemory("first"), newMemory("kernel")
-	return Open(Options{StateDir: dir, Keyrings: []Keyring{first, kernel}}), first, kernel
+	return Open(dir, nil, []Keyring{first, kernel}), first, kernel
 }
 
 func testLogin(t *testing.T, s *Storages, setting string) *Login {

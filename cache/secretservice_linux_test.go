@@ -137,7 +137,7 @@ func TestAnotherUserTakesNothing(t *testing.T) {
 	must(t, err)
 	defer os.RemoveAll(home)
 	dir := filepath.Join(home, "state")
-	s := Open(Options{StateDir: dir, Getenv: os.Getenv})
+	s := Open(dir, os.Getenv, nil)
 	l, key := storeLogin(t, s, "file", "v1")
 	err = errors.Join(l.Seal(key, "role", nil), os.Chmod(home, 0o755), os.WriteFile(filepath.Join(home, "public"), nil, 0o644),
 		os.Chmod(dir, 0o777)) // as a careless copy would leave it

@@ -268,7 +268,7 @@ func TestABadOpenCodeIsDropped(t *testing.T) {
 // kept is where the one login of the laptop is kept.
 func (a *attack) kept() *cache.Login {
 	a.t.Helper()
-	storages := cache.Open(cache.Options{StateDir: a.stateDir(), Getenv: os.Getenv})
+	storages := cache.Open(a.stateDir(), os.Getenv, nil)
 	keys, err := storages.Logins()
 	if err != nil || len(keys) != 1 {
 		a.t.Fatalf("%d logins are kept (%v)", len(keys), err)

@@ -129,7 +129,7 @@ func (e *Environment) session(p profile.Profile) (*session, error) {
 		if e.stateDir, e.noStateDir = cache.StateDir(e.Getenv, e.Home); e.noStateDir != nil {
 			e.stateDir = filepath.Join(os.DevNull, "daypass") // cannot exist, so nothing is kept
 		}
-		e.storages = cache.Open(cache.Options{StateDir: e.stateDir, Getenv: e.Getenv, Keyrings: e.Keyrings})
+		e.storages = cache.Open(e.stateDir, e.Getenv, e.Keyrings)
 	}
 	if e.noStateDir != nil && p.IDP.Source == "" {
 		return nil, e.noStateDir

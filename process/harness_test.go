@@ -126,7 +126,7 @@ func (w *world) storages() *cache.Storages {
 }
 
 func (w *world) open(rings ...cache.Keyring) *cache.Storages {
-	return cache.Open(cache.Options{StateDir: w.dir, Getenv: func(string) string { return "" }, Keyrings: rings})
+	return cache.Open(w.dir, nil, rings)
 }
 
 // on makes p a process that finds that keyring.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -106,7 +105,7 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 		return new("the login of "+login+" does not fit into the "+keyring.Where+": "+why+".",
 			"Log out of logins that you do not need, or raise kernel.keys.maxkeys and kernel.keys.maxbytes.", "Or "+file+".")
 	}
-	if keyring.Where == "file" || strings.HasPrefix(keyring.Where, "the state folder") {
+	if keyring.Where == "the state folder" {
 		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", folderAdvice(err))
 	}
 	is := "is in"

@@ -78,9 +78,7 @@ func (p *Pipeline) logout(ctx context.Context, key string, all bool) (LoggedOut,
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, "login-"+key)
 	switch {
-	case interrupted(ctx):
-		return LoggedOut{}, failure.Interrupted(err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && !interrupted(ctx):
 		return LoggedOut{}, failure.New(failure.ExitNetwork, err, "another daypass still holds the login after 60 s.",
 			"End it (it may be waiting for an approval), then repeat your command.")
 	case err != nil:
