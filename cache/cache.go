@@ -2,7 +2,7 @@
 // keyring, and in plain files for what is not secret. A [Login] lies in exactly one
 // of the [Storages] of this machine, and a file, its [Place], says in which.
 //
-// Writers of a record hold a lock of [Locks]; so do readers of the login record.
+// Writers of a record hold a lock of [Locks]; so does whoever acts on a login record.
 // Readers of the key and of sealed files hold none.
 //
 // [ErrMiss], [UnreadableError] and [UnreachableError] are never the same value,
@@ -178,7 +178,8 @@ func (s *Storages) find(kind string) (Keyring, error) {
 }
 
 // Logins returns the keys of all logins that have a folder in the state folder, but for
-// those that another machine, which shares the folder, keeps in a keyring of its own.
+// those that another machine, which shares the folder, keeps in a keyring of its own, or
+// may have left something in.
 func (s *Storages) Logins() ([]string, error) {
 	machine := machine()
 	names, err := fileNames(s.stateDir)
@@ -187,7 +188,7 @@ func (s *Storages) Logins() ([]string, error) {
 			return true // it is not a login's
 		}
 		place, _ := (&Login{storages: s, key: name}).Place()
-		return place.Machine != "" && place.Machine != machine && place.Storage != "file"
+		return place.Machine != "" && place.Machine != machine && (place.Storage != "file" || len(place.Earlier) > 0)
 	}), err
 }
 

@@ -41,7 +41,7 @@ func (l *Login) Key(ctx context.Context) (Key, error) {
 }
 
 // Record returns the login record, with errors as those of [Login.Key]. The
-// caller holds the login's lock.
+// caller holds the login's lock, if it acts on it.
 func (l *Login) Record(ctx context.Context) ([]byte, error) {
 	items, _, err := l.Present()
 	if err != nil {
