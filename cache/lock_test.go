@@ -51,27 +51,3 @@ func TestLockOfKilledProcess(t *testing.T) {
 	must(t, err)
 	lock.Unlock()
 }
-
-func TestLockExcludes(t *testing.T) {
-	locks := Locks{filepath.Join(t.TempDir(), "state")}
-	held, err := locks.Lock(t.Context(), "login")
-	must(t, err)
-	if _, err := locks.TryLock("login"); err != ErrBusy {
-		t.Errorf("held lock: %v, want ErrBusy", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	if _, err := locks.Lock(ctx, "login"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("waiting for a held lock: %v, want the context's error", err)
-	}
-	held.Unlock()
-	held.Unlock()
-	if _, err := locks.Lock(ctx, "login"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("free lock, ended context: %v, want the context's error", err)
-	}
-	again, err := locks.TryLock("login")
-	if err != nil {
-		t.Fatalf("released lock: %v", err)
-	}
-	again.Unlock()
-}

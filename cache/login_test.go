@@ -144,9 +144,11 @@ func TestLogin(t *testing.T) {
 	if err := l.SetRecord(t.Context(), make([]byte, MaxRecord+1)); err == nil {
 		t.Error("a record that is too large is taken")
 	}
-	first.items["key-"+place.ID] = "rubbish"
-	_, err := again.Key(t.Context())
-	wantUnreadable(t, "rubbish for a key", err, "")
+	for _, rubbish := range []string{"", "rubbish", string(key.text()[:40]), strings.Repeat("A", 64)} {
+		first.items["key-"+place.ID] = rubbish
+		_, err := again.Key(t.Context())
+		wantUnreadable(t, rubbish, err, "not a key")
+	}
 	delete(first.items, "key-"+place.ID)
 	wantMiss(t, "no key")(again.Key(t.Context()))
 }
@@ -286,7 +288,7 @@ func TestBadPlace(t *testing.T) {
 	l, _ := storeLogin(t, s, "auto", "v1")
 	good, err := l.Place()
 	must(t, err)
-	for _, text := range []string{`{"id":"..","storage":"first"}`, `{"id":"` + good.ID + `"}`, `{"storage":"first"}`, strings.Repeat(" ", (4<<10)+1)} {
+	for _, text := range []string{`{"id":"..","storage":"first"}`, `{"id":"` + good.ID + `"}`, `{"storage":"first"}`, `{"id":"` + good.ID + `","storage":"first"}` + strings.Repeat(" ", 4<<10)} {
 		must(t, WriteFile(l.Dir(), placeFile, []byte(text)))
 		_, err := l.Key(t.Context())
 		wantUnreadable(t, text[:4], err, "")

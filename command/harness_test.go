@@ -179,7 +179,6 @@ func (a absent) err() error {
 
 func (absent) Kind() string                                        { return "absent" }
 func (absent) Name() string                                        { return "absent keyring" }
-func (a absent) Ready(context.Context) error                       { return a.err() }
 func (a absent) Get(context.Context, string) ([]byte, error)       { return nil, a.err() }
 func (a absent) Set(context.Context, string, string, []byte) error { return a.err() }
 func (a absent) Remove(context.Context, string) error              { return a.err() }

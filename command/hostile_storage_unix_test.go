@@ -120,29 +120,29 @@ func TestHostileStorage(t *testing.T) {
 		if name == "a file" || name == "a link to itself" {
 			exit, says = 7, outOfReach
 		}
-		storage("state folder, "+name, inStateFolder("", put), exit, says, loginKept)
-		storage("folder of items, "+name, inStateFolder("items", put), 7, outOfReach, loginKept)
+		storage("state folder, "+name, inState("", put), exit, says, loginKept)
+		storage("folder of items, "+name, inState("items", put), 7, outOfReach, loginKept)
 	}
 	places["a folder"] = folder
 	delete(places, "a file")
 	for name, put := range places {
-		storage("login record, "+name, inPlaceOfRecord(loginRecord, put), 7, outOfReach, loginKept)
-		storage("role record, "+name, inPlaceOfRecord(roleRecord, put), 7, outOfReach, loginKept)
-		storage("note, "+name, inLoginFolder("note.json", put), 0, "", loginKept)
-		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginKept)
+		storage("login record, "+name, inState(loginRecord, put), 7, outOfReach, loginKept)
+		storage("role record, "+name, inState(roleRecord, put), 7, outOfReach, loginKept)
+		storage("note, "+name, inState(noteFile, put), 0, "", loginKept)
+		storage("what is remembered of the provider, "+name, inState("provider-*.json", put), 0, "", loginKept)
 		if name != "a link to it" {
-			storage("lock of the login, "+name, inStateFolder("login-*.lock", put), 1, "no lock could be taken in the folder ", loginKept)
+			storage("lock of the login, "+name, inState("login-*.lock", put), 1, "no lock could be taken in the folder ", loginKept)
 		}
 	}
 	for name, text := range map[string]string{"rubbish": "\x00\xff", "empty": "", "null": "null", "1 MB": strings.Repeat("x", 2<<20), "a list": "[]",
 		"of version 2": `{"v":2,"version":2}`, "of wrong types": `{"v":1,"version":1,"id":5,"earlier":5,"exit":"x","fetched":5,"discovery":5}`, "100000 levels": deep(100000)} {
 		text := text
 		put := func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
-		storage("note, "+name, inLoginFolder("note.json", put), 0, "", loginKept)
+		storage("note, "+name, inState(noteFile, put), 0, "", loginKept)
 		if name != "100000 levels" { // which is rubbish too, and stays as it was put there
-			storage("place, "+name, inLoginFolder("place.json", put), 3, needsLogin, loginKept) // it is found again
+			storage("place, "+name, inState("*/place.json", put), 3, needsLogin, loginKept) // it is found again
 		}
-		storage("what is remembered of the provider, "+name, inStateFolder("provider-*.json", put), 0, "", loginKept)
+		storage("what is remembered of the provider, "+name, inState("provider-*.json", put), 0, "", loginKept)
 	}
 	if os.Geteuid() == 0 { // nobody else can give a folder away
 		another := func(path string) func(*attack) func() {
@@ -158,13 +158,14 @@ func TestHostileStorage(t *testing.T) {
 	runHostile(t, rows)
 }
 
-// The records of profile dev, as patterns of their files in the state folder.
+// Files of profile dev, as patterns in the state folder.
 const (
 	loginRecord = "items/login-*"
 	roleRecord  = "*/role2-*.sealed"
+	noteFile    = "*/note.json" // which is made if there is none
 )
 
-// record finds the file of a record.
+// record finds a file of the state folder.
 func (a *attack) record(pattern string) string {
 	a.t.Helper()
 	if pattern == roleRecord {
@@ -195,27 +196,24 @@ func damaged(pattern string, change func(record string) string) func(*attack) fu
 func rewritten(pattern string, change func(record map[string]any) any) func(*attack) func() {
 	return func(a *attack) func() {
 		path, login := a.record(pattern), a.kept()
-		key, err := login.Key(a.t.Context())
-		var text []byte
-		name := strings.TrimSuffix(filepath.Base(path), ".sealed")
-		if err == nil && pattern == roleRecord {
-			text, err = login.Unseal(key, name)
-		} else if err == nil {
-			text, err = login.Record(a.t.Context())
-		}
-		fields := map[string]any{}
-		if err == nil {
-			err = json.Unmarshal(text, &fields)
-		}
-		if err == nil {
+		rewrite := func(text []byte, err error) []byte {
+			fields := map[string]any{}
+			if err == nil {
+				err = json.Unmarshal(text, &fields)
+			}
+			must(a.t, err)
 			text, err = json.Marshal(change(fields))
+			must(a.t, err)
+			return text
 		}
-		if err == nil && pattern == roleRecord {
-			err = login.Seal(key, name, text)
-		} else if err == nil {
-			err = login.SetRecord(a.t.Context(), text)
+		if pattern == loginRecord {
+			must(a.t, os.WriteFile(path, rewrite(os.ReadFile(path)), 0o600))
+			return nil
 		}
+		key, err := login.Key(a.t.Context())
 		must(a.t, err)
+		name := strings.TrimSuffix(filepath.Base(path), ".sealed")
+		must(a.t, login.Seal(key, name, rewrite(login.Unseal(key, name))))
 		return nil
 	}
 }
@@ -284,33 +282,15 @@ func (a *attack) stateDir() string {
 	return dir
 }
 
-// inStateFolder puts something else where a file of the state folder is; "" is the
-// folder itself.
-func inStateFolder(pattern string, put func(path string) error) func(*attack) func() {
+// inState puts something else where a file of the state folder is; "" is the folder
+// itself.
+func inState(pattern string, put func(path string) error) func(*attack) func() {
 	return func(a *attack) func() {
-		matches, err := filepath.Glob(filepath.Join(a.stateDir(), pattern))
-		if err != nil || len(matches) != 1 {
-			a.t.Fatalf("%d files are %s", len(matches), pattern)
+		if pattern == noteFile {
+			noteOf(func(*attack) any { return nil })(a)
 		}
-		return a.inPlaceOf(matches[0], put)
+		return a.inPlaceOf(a.record(pattern), put)
 	}
-}
-
-// inLoginFolder is inStateFolder for a file of the login, which is made first if
-// there is none.
-func inLoginFolder(name string, put func(path string) error) func(*attack) func() {
-	return func(a *attack) func() {
-		login := a.kept()
-		path := filepath.Join(login.Dir(), name)
-		if _, err := os.Lstat(path); err != nil {
-			must(a.t, cache.WriteFile(login.Dir(), name, []byte("{}")))
-		}
-		return a.inPlaceOf(path, put)
-	}
-}
-
-func inPlaceOfRecord(member string, put func(path string) error) func(*attack) func() {
-	return func(a *attack) func() { return a.inPlaceOf(a.record(member), put) }
 }
 
 // Something else in the place of the configuration file.

@@ -3,9 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os/user"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +20,6 @@ type counted struct {
 	reads int
 }
 
-func (*counted) Ready(context.Context) error { return nil }
 func (c *counted) Get(_ context.Context, item string) ([]byte, error) {
 	c.reads++
 	if value, there := c.items[item]; there {
@@ -33,13 +30,6 @@ func (c *counted) Get(_ context.Context, item string) ([]byte, error) {
 func (c *counted) Set(_ context.Context, item, _ string, value []byte) error {
 	c.items[item] = value
 	return nil
-}
-func (c *counted) Remove(_ context.Context, item string) error {
-	delete(c.items, item)
-	return nil
-}
-func (c *counted) List(context.Context) ([]string, error) {
-	return slices.Sorted(maps.Keys(c.items)), nil
 }
 
 // What status reads grows with the number of profiles, and not with its square.

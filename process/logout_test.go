@@ -68,16 +68,6 @@ func TestLogoutWithADamagedPlace(t *testing.T) {
 	w.servesNobody()
 }
 
-// A role that is made while a logout is at the provider goes with the login.
-func TestRoleMadeDuringALogout(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.during("/revoke", func() { w.mustRun(longRole) })
-	w.mustLogout()
-	w.servesNobody()
-}
-
 // A logout while AWS is asked wins, whatever AWS answers and however long the old
 // credentials are still good: nothing brings them back.
 func TestLogoutWhileAWSIsAsked(t *testing.T) {

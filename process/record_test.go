@@ -1,32 +1,11 @@
 package process
 
 import (
-	"encoding/json"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/profile"
-	"github.com/daypass/daypass/secret"
 )
-
-func TestRecordsPrintNoSecrets(t *testing.T) {
-	kept := func(s string) secret.Kept { return secret.Keep(secret.New("hidden-" + s)) }
-	for _, record := range []any{
-		&login{IDToken: kept("id"), RefreshToken: kept("refresh")},
-		&role{SecretAccessKey: kept("key"), SessionToken: kept("session")},
-		&Open{Authorization: deviceflow.Authorization{DeviceCode: kept("code"), CodeVerifier: kept("verifier")}},
-	} {
-		if text := fmt.Sprintf("%v %+v %#v %q", record, record, record, record); strings.Contains(text, "hidden-") {
-			t.Errorf("a record prints its secrets: %s", text)
-		}
-		if data, err := json.Marshal(record); err != nil || strings.Count(string(data), "hidden-") != 2 {
-			t.Errorf("a record does not keep its secrets: %s, %v", data, err)
-		}
-	}
-}
 
 // A login is everything that changes what the provider would answer, and a role is
 // what changes STS's answer.
