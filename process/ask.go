@@ -239,7 +239,7 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 	}
 	_, err := p.Kept.Key(ctx)
 	if cache.NeedsUnlock(err) {
-		if err := p.unlock(ctx, r.how); err != nil {
+		if err := p.unlock(ctx, r.how, err); err != nil {
 			return err
 		}
 		_, err = p.Kept.Key(ctx)

@@ -119,7 +119,7 @@ func (p *Pipeline) renewedRole(ctx context.Context, started time.Time, fresh Fre
 	}
 	r, err := p.readRole(ctx)
 	if cache.NeedsUnlock(err) && !serves && how != silently {
-		if err = p.unlock(ctx, how); err == nil {
+		if err = p.unlock(ctx, how, err); err == nil {
 			r, err = p.readRole(ctx)
 		}
 	}

@@ -21,10 +21,11 @@ const unlockPause = 10 * time.Second
 // locked, for whatever login, one dialog is raised at a time: those that waited behind
 // one that was dismissed end with it, and so do the next of the same login for
 // [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
-func (p *Pipeline) unlock(ctx context.Context, how manner) error {
+// locked is how a read failed, and the error if nobody is asked.
+func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
 	items, _, missing := p.Kept.Present()
-	if err := p.stillLocked(ctx); err == nil || missing != nil || !items.CanAsk() || !p.person().there() {
-		return err // nobody waits for a dialog at another screen
+	if missing != nil || !items.CanAsk() || !p.person().there() {
+		return locked // nobody waits for a dialog at another screen
 	}
 	lock, err := p.Locks.TryLock(unlockLock())
 	waited := errors.Is(err, cache.ErrBusy)
@@ -38,11 +39,11 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 		return p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
-	still, n := p.stillLocked(ctx), p.readNote(loginNote)
-	shared := waited && !errors.Is(still, cache.ErrConfirms) // the dialog, which was for us too
+	_, _, still := p.readLogin(ctx)
+	n, shared := p.readNote(loginNote), waited && !errors.Is(still, cache.ErrConfirms) // the dialog, which was for us too
 	switch {
-	case still == nil:
-		return nil // the one before us unlocked it
+	case !cache.NeedsUnlock(still):
+		return nil // the one before us unlocked it, or whoever reads again meets the error
 	case (shared || !how.typed()) && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
 		return n.failure()
 	case shared:
@@ -53,15 +54,6 @@ func (p *Pipeline) unlock(ctx context.Context, how manner) error {
 		p.putNote(loginNote, p.readNote(loginNote).ended(p.Now(), p.keyringFailure(ctx, err)))
 	}
 	return err
-}
-
-// stillLocked returns the error with which a locked keyring keeps the login back,
-// and nil for every other answer: whoever reads the login meets that.
-func (p *Pipeline) stillLocked(ctx context.Context) error {
-	if _, _, err := p.readLogin(ctx); cache.NeedsUnlock(err) {
-		return err
-	}
-	return nil
 }
 
 // keyringFailure explains an error of the place where the profile's login is kept.

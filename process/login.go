@@ -104,7 +104,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 
 	l, key, err := p.readLogin(ctx)
 	if cache.NeedsUnlock(err) && how != silently {
-		if err = p.unlock(ctx, how); err == nil {
+		if err = p.unlock(ctx, how, err); err == nil {
 			l, key, err = p.readLogin(ctx)
 		}
 	}
