@@ -15,7 +15,7 @@ import (
 
 func TestCredentialManager(t *testing.T) {
 	login := testLogin(t, Open(t.TempDir(), os.Getenv, nil), "auto")
-	must(t, login.Choose(t.Context(), "corp", false))
+	must(t, login.Choose(t.Context(), "corp", nil))
 	key, err := login.NewKey(t.Context())
 	must(t, err)
 	again := testLogin(t, Open(login.storages.stateDir, os.Getenv, nil), "keyring")

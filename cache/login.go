@@ -121,6 +121,17 @@ func (i Items) login() string { return "login-" + i.id }
 // Record returns the login record, with errors as those of [Login.Key].
 func (i Items) Record(ctx context.Context) ([]byte, error) { return i.Get(ctx, i.login()) }
 
+// Locked returns the error with which a locked keyring keeps one of the items back; nil:
+// none does, whatever else goes wrong.
+func (i Items) Locked(ctx context.Context) error {
+	for _, item := range []string{i.key(), i.login()} {
+		if _, err := i.Get(ctx, item); NeedsUnlock(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // Unlock makes the login readable. It may raise a dialog and wait for its answer: call
 // it under a lock, after another call said Locked. If the login stays locked, the
 // error is an *UnreachableError, with [ErrDismissed] or [ErrUnanswered] if it was asked for.

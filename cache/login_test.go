@@ -88,11 +88,16 @@ func testLogin(t *testing.T, s *Storages, setting string) *Login {
 	return l
 }
 
+// unlock has a person who is there unlock it.
+func unlock(t *testing.T) func(Items, error) error {
+	return func(items Items, _ error) error { return items.Unlock(t.Context()) }
+}
+
 // storeLogin stores a login as a process that was told this setting.
 func storeLogin(t *testing.T, s *Storages, setting, record string) (*Login, Key) {
 	t.Helper()
 	l := testLogin(t, s, setting)
-	must(t, l.Choose(t.Context(), "corp", false))
+	must(t, l.Choose(t.Context(), "corp", nil))
 	key, err := l.NewKey(t.Context())
 	must(t, err)
 	must(t, l.SetRecord(t.Context(), []byte(record)))
@@ -159,7 +164,7 @@ func TestPlaceOutOfReach(t *testing.T) {
 	l, _ := storeLogin(t, s, "auto", "v1")
 	for _, broken := range []*UnreachableError{errGone, errShut} {
 		first.broken = broken
-		must(t, l.Choose(t.Context(), "corp", true))
+		must(t, l.Choose(t.Context(), "corp", unlock(t)))
 		wantPlace(t, l, "first")
 		_, keyErr := l.Key(t.Context())
 		_, recordErr := l.Record(t.Context())
@@ -215,7 +220,11 @@ func TestChoose(t *testing.T) {
 		s, first, kernel := testStorages(t)
 		first.broken, first.dialog, kernel.broken = tt.first, tt.dialog, tt.kernel
 		l := testLogin(t, s, "auto")
-		err := l.Choose(t.Context(), "corp", tt.canAsk)
+		var ask func(Items, error) error
+		if tt.canAsk {
+			ask = unlock(t)
+		}
+		err := l.Choose(t.Context(), "corp", ask)
 		if tt.err != "" {
 			wantUnreachable(t, tt.name, err, false, tt.err)
 			if _, err := l.Place(); err != ErrMiss {
@@ -232,7 +241,7 @@ func TestChoose(t *testing.T) {
 	// A setting is not replaced by another storage.
 	s, first, _ := testStorages(t)
 	first.broken = errShut
-	if err := testLogin(t, s, "keyring").Choose(t.Context(), "corp", true); err != errShut {
+	if err := testLogin(t, s, "keyring").Choose(t.Context(), "corp", unlock(t)); err != errShut {
 		t.Errorf("keyring: %v, want %v", err, errShut)
 	}
 }
@@ -258,12 +267,12 @@ func TestMove(t *testing.T) {
 	// Back again: the old login there, with a used refresh token, is not taken up.
 	l = testLogin(t, s, "keyring")
 	first.broken = errGone
-	if err := l.Choose(t.Context(), "corp", false); err != errGone {
+	if err := l.Choose(t.Context(), "corp", nil); err != errGone {
 		t.Errorf("choose: %v, want %v", err, errGone)
 	}
 	wantPlace(t, l, "kernel", "first")
 	first.broken, first.dialog = errShut, true
-	must(t, l.Choose(t.Context(), "corp", true))
+	must(t, l.Choose(t.Context(), "corp", unlock(t)))
 	wantPlace(t, l, "first", "kernel")
 	wantMiss(t, "record")(l.Record(t.Context()))
 	storeLogin(t, s, "keyring", "v3")

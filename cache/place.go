@@ -65,17 +65,14 @@ func (l *Login) Present() (Items, Place, error) {
 }
 
 // Choose makes sure that there is a place to write to: the present one if the
-// setting allows it, else a storage that can be used now or, if canAsk says that
-// there is a person to ask, that [Items.Unlock] can unlock. idp is the section's name.
-// Without one, the error is an *UnreachableError. The caller holds the login's lock.
-func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
+// setting allows it, else a storage that can be used now or, if there is a person to
+// ask, once unlock has had it unlocked, which gets the items and why they are locked;
+// nil: nobody is there. idp is the section's name. Without a place, the error is an
+// *UnreachableError, or unlock's. The caller holds the login's lock.
+func (l *Login) Choose(ctx context.Context, idp string, unlock func(Items, error) error) error {
 	_, place, err := l.Present()
 	// The items of a damaged place are found by [Storages.Strays] alone.
 	if _, damaged := errors.AsType[*UnreadableError](err); !damaged && err != ErrMiss {
-		return err
-	}
-	chosen, err := l.choose(ctx, canAsk)
-	if err != nil {
 		return err
 	}
 	if place.ID == "" {
@@ -83,12 +80,16 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 	} else {
 		place.Earlier = append(place.Earlier, place.Storage)
 	}
+	chosen, err := l.choose(ctx, place.ID, unlock)
+	if err != nil {
+		return err
+	}
 	if i := slices.Index(place.Earlier, chosen.Kind()); i >= 0 {
 		// A login of an earlier time may be there, with a refresh token that was used.
 		items := Items{chosen, place.ID}
 		err := items.Delete(ctx)
-		if canAsk && NeedsUnlock(err) {
-			if err = items.Unlock(ctx); err == nil {
+		if unlock != nil && NeedsUnlock(err) {
+			if err = unlock(items, err); err == nil {
 				err = items.Delete(ctx)
 			}
 		}
@@ -102,12 +103,15 @@ func (l *Login) Choose(ctx context.Context, idp string, canAsk bool) error {
 	return WriteFile(l.Dir(), placeFile, data)
 }
 
-func (l *Login) choose(ctx context.Context, canAsk bool) (Keyring, error) {
+func (l *Login) choose(ctx context.Context, id string, unlock func(Items, error) error) (Keyring, error) {
 	var failed error // of the last candidate
 	for _, candidate := range l.candidates {
 		_, failed = candidate.Get(ctx, "probe")
-		if ignoreMiss(failed) == nil || NeedsUnlock(failed) && canAsk && candidate.CanAsk() {
+		if ignoreMiss(failed) == nil {
 			return candidate, nil
+		}
+		if NeedsUnlock(failed) && unlock != nil && candidate.CanAsk() {
+			return candidate, unlock(Items{candidate, id}, failed)
 		}
 	}
 	return nil, failed

@@ -242,7 +242,7 @@ func (s *screen) start(profiles ...string) (wait func() []result) {
 // lockedOut fails the test unless a process found the keyring locked.
 func lockedOut(t *testing.T, when string, r result) {
 	t.Helper()
-	const message = `^daypass: the keyring that holds the login of \w+ is locked[,:] .*\nUnlock it on the desktop, then repeat your command\.\n$`
+	const message = `^daypass: the keyring that (?:holds|would hold) the login of \w+ is locked[,:] .*\nUnlock it on the desktop, then repeat your command\.\n$`
 	if r.code != 7 || r.stdout != "" || !regexp.MustCompile(message).MatchString(r.stderr) {
 		t.Errorf("%s: exit code %d, want 7\n%s", when, r.code, r.stderr)
 	}

@@ -234,16 +234,11 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 // prepareStore makes sure that there is a place for the login, written down, and
 // that it takes items, by writing what is there already, or a new key.
 func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
-	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, p.person().there()); err != nil {
+	unlock := func(items cache.Items, locked error) error { return p.unlockItems(ctx, r.how, items, locked) }
+	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, unlock); err != nil {
 		return err
 	}
 	_, err := p.Kept.Key(ctx)
-	if cache.NeedsUnlock(err) {
-		if err := p.unlock(ctx, r.how, err); err != nil {
-			return err
-		}
-		_, err = p.Kept.Key(ctx)
-	}
 	switch {
 	case err == nil && r.login != nil:
 		r.key = r.login.key

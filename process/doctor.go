@@ -42,7 +42,7 @@ func (p *Pipeline) CheckStorage(ctx context.Context) (where string, err error) {
 	defer lock.Unlock()
 	scratch, err := p.Storages.Login(cache.Name("doctor"), p.Profile.IDP.Storage)
 	if err == nil {
-		err = scratch.Choose(ctx, "doctor", false)
+		err = scratch.Choose(ctx, "doctor", nil)
 	}
 	if err != nil {
 		return "", err

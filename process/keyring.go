@@ -17,14 +17,22 @@ import (
 // somebody who has dismissed it: some SDKs start process twice for one command.
 const unlockPause = 10 * time.Second
 
-// unlock asks for the keyring to be unlocked. However many processes find it
+// unlock is unlockItems for the login where it is kept.
+func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
+	items, _, err := p.Kept.Present()
+	if err != nil {
+		return locked
+	}
+	return p.unlockItems(ctx, how, items, locked)
+}
+
+// unlockItems asks for the keyring of items to be unlocked. However many processes find it
 // locked, for whatever login, one dialog is raised at a time: those that waited behind
 // one that was dismissed end with it, and so do the next of the same login for
 // [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
 // locked is how a read failed, and the error if nobody is asked.
-func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
-	items, _, missing := p.Kept.Present()
-	if missing != nil || !items.CanAsk() || !p.person().there() {
+func (p *Pipeline) unlockItems(ctx context.Context, how manner, items cache.Items, locked error) error {
+	if !items.CanAsk() || !p.person().there() {
 		return locked // nobody waits for a dialog at another screen
 	}
 	lock, err := p.Locks.TryLock(unlockLock())
@@ -34,20 +42,20 @@ func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrUnanswered}
+		return &cache.UnreachableError{Where: items.Name(), Locked: true, Err: cache.ErrUnanswered}
 	case err != nil:
 		return p.lockFailure(ctx, err)
 	}
 	defer lock.Unlock()
-	_, _, still := p.readLogin(ctx)
-	n, shared := p.readNote(loginNote), waited && !errors.Is(still, cache.ErrConfirms) // the dialog, which was for us too
+	still, n := items.Locked(ctx), p.readNote(loginNote)
+	shared := waited && !errors.Is(still, cache.ErrConfirms) // the dialog, which was for us too
 	switch {
-	case !cache.NeedsUnlock(still):
-		return nil // the one before us unlocked it, or whoever reads again meets the error
+	case still == nil:
+		return nil // the one before us unlocked it
 	case (shared || !how.typed()) && n.Exit == failure.ExitKeyring && recent(n.At, p.Now(), unlockPause):
 		return n.failure()
 	case shared:
-		return &cache.UnreachableError{Where: p.Kept.Where(), Locked: true, Err: cache.ErrDismissed}
+		return &cache.UnreachableError{Where: items.Name(), Locked: true, Err: cache.ErrDismissed}
 	}
 	err = items.Unlock(ctx)
 	if err != nil && !interrupted(ctx) {
@@ -76,19 +84,22 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 	if !errors.As(err, &keyring) {
 		return failure.New(failure.ExitKeyring, err, "the login of "+login+" cannot be read or stored: "+reason(err)+".", "See what is wrong: daypass doctor{flag}")
 	}
-	why := reason(keyring.Err)
+	why, is, holds := reason(keyring.Err), "is in", "holds"
+	if !placed {
+		is, holds = "belongs in", "would hold"
+	}
 	const file = "set storage = file in {section} (files that only you can read)"
 	new := func(first string, advice ...string) *failure.Error {
 		return failure.New(failure.ExitKeyring, err, append([]string{first}, advice...)...)
 	}
 	switch {
 	case keyring.Locked && (errors.Is(err, cache.ErrDismissed) || errors.Is(err, cache.ErrUnanswered)):
-		return new("the keyring that holds the login of "+login+" is locked: "+why+".", unlockAdvice())
+		return new("the keyring that "+holds+" the login of "+login+" is locked: "+why+".", unlockAdvice())
 	case errors.Is(err, cache.ErrConfirms):
 		return new("the keyring asks before it gives the login of "+login+" to a program, and no dialog is shown here.",
 			"Repeat your command on the desktop, and let the keyring remember your answer.")
 	case keyring.Locked:
-		return new("the keyring that holds the login of "+login+" is locked, and no dialog is shown here.", unlockAdvice())
+		return new("the keyring that "+holds+" the login of "+login+" is locked, and no dialog is shown here.", unlockAdvice())
 	case errors.Is(err, cache.ErrDismissed), errors.Is(err, cache.ErrUnanswered):
 		return new("the "+keyring.Where+" has not changed the login of "+login+": "+why+".", "Repeat your command, and confirm it there.")
 	case keyring.Full:
@@ -99,10 +110,6 @@ func explainKeyring(ctx context.Context, login string, placed bool, err error) *
 	}
 	if keyring.Where == "the state folder" {
 		return new("the files of the login of "+login+" cannot be read or stored: "+why+".", folderAdvice(err))
-	}
-	is := "is in"
-	if !placed {
-		is = "belongs in"
 	}
 	first := "the login of " + login + " " + is + " the " + keyring.Where + ", which this session cannot reach (" + why + ")."
 	switch {

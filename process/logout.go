@@ -108,7 +108,7 @@ func (p *Pipeline) logout(ctx context.Context, key string, all bool) (LoggedOut,
 		return LoggedOut{}, here.Fill(explainKeyring(ctx, cmp.Or(name, anEarlierSetup), true, err))
 	}
 	roles := here.roles(ctx)
-	out, err := p.remove(ctx, name, items)
+	out, err := here.remove(ctx, name, items)
 	if err != nil {
 		return LoggedOut{}, here.Fill(err)
 	}
@@ -150,8 +150,8 @@ func (p *Pipeline) remove(ctx context.Context, name string, places []cache.Items
 	var logins []*login
 	for _, items := range places {
 		data, err := items.Record(ctx)
-		if cache.NeedsUnlock(err) && items.CanAsk() && p.person().there() {
-			if err = items.Unlock(ctx); err == nil {
+		if cache.NeedsUnlock(err) {
+			if err = p.unlockItems(ctx, loggingIn, items, err); err == nil {
 				data, err = items.Record(ctx)
 			}
 		}

@@ -270,7 +270,7 @@ const storeTime = 20 * time.Second
 // was deleted meanwhile is made again.
 func (p *Pipeline) insist(ctx context.Context, until time.Time, store func() error) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false)
+		err := p.Kept.Choose(ctx, p.Profile.IDP.Name, nil)
 		if err == nil {
 			err = store()
 		}

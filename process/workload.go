@@ -58,7 +58,7 @@ func (p *Pipeline) workloadKey(ctx context.Context) (cache.Key, error) {
 	if key, err = p.Kept.Key(ctx); err == nil || !notThere(err) {
 		return key, err
 	}
-	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, false); err != nil {
+	if err := p.Kept.Choose(ctx, p.Profile.IDP.Name, nil); err != nil {
 		return cache.Key{}, err
 	}
 	return p.Kept.NewKey(ctx)
