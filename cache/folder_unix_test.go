@@ -87,6 +87,11 @@ func TestStrangeFiles(t *testing.T) {
 		wantUnreachable(t, "read in a linked folder", err, false, "is not a folder")
 		wantUnreachable(t, "write in a linked folder", WriteFile(link, "k", nil), false, "is not a folder")
 	}
+	first := newMemory("first")
+	first.items["login-"+newID()] = ""
+	if strays, err := Open(outside, nil, []Keyring{first}).Strays(t.Context()); err == nil || len(strays) != 0 {
+		t.Errorf("strays, and nobody knows the places: %v, %v", strays, err)
+	}
 	if text, err := os.ReadFile(outside); err != nil || len(text) > 0 {
 		t.Errorf("a link was followed: %q, %v", text, err)
 	}

@@ -87,13 +87,7 @@ func (l *Login) Choose(ctx context.Context, idp string, unlock func(Items, error
 	if i := slices.Index(place.Earlier, chosen.Kind()); i >= 0 {
 		// A login of an earlier time may be there, with a refresh token that was used.
 		items := Items{chosen, place.ID}
-		err := items.Delete(ctx)
-		if unlock != nil && NeedsUnlock(err) {
-			if err = unlock(items, err); err == nil {
-				err = items.Delete(ctx)
-			}
-		}
-		if err != nil {
+		if err := items.Delete(ctx); err != nil {
 			return err
 		}
 		place.Earlier = slices.Delete(place.Earlier, i, i+1)
@@ -106,12 +100,13 @@ func (l *Login) Choose(ctx context.Context, idp string, unlock func(Items, error
 func (l *Login) choose(ctx context.Context, id string, unlock func(Items, error) error) (Keyring, error) {
 	var failed error // of the last candidate
 	for _, candidate := range l.candidates {
-		_, failed = candidate.Get(ctx, "probe")
-		if ignoreMiss(failed) == nil {
+		items := Items{candidate, id}
+		_, failed = items.Get(ctx, items.key())
+		if _, out := errors.AsType[*UnreachableError](failed); !out {
 			return candidate, nil
 		}
 		if NeedsUnlock(failed) && unlock != nil && candidate.CanAsk() {
-			return candidate, unlock(Items{candidate, id}, failed)
+			return candidate, unlock(items, failed)
 		}
 	}
 	return nil, failed

@@ -117,6 +117,9 @@ func TestLogout(t *testing.T) {
 	if stdout := l.mustRun("logout", "--all"); !strings.HasPrefix(stdout, "Logged out of corp (refresh token revoked)") {
 		t.Errorf("logout --all without a configuration says %q", stdout)
 	}
+	if stdout := l.mustRun("logout", "--all"); stdout != "No login on this machine is known.\n" {
+		t.Errorf("logout --all of nothing says %q", stdout)
+	}
 }
 
 func TestStatus(t *testing.T) {

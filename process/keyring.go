@@ -19,10 +19,7 @@ const unlockPause = 10 * time.Second
 
 // unlock is unlockItems for the login where it is kept.
 func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
-	items, _, err := p.Kept.Present()
-	if err != nil {
-		return locked
-	}
+	items, _, _ := p.Kept.Present() // none, if a logout came in between
 	return p.unlockItems(ctx, how, items, locked)
 }
 
@@ -32,7 +29,7 @@ func (p *Pipeline) unlock(ctx context.Context, how manner, locked error) error {
 // [unlockPause]. If nobody is asked to log in, nobody is asked for a password either.
 // locked is how a read failed, and the error if nobody is asked.
 func (p *Pipeline) unlockItems(ctx context.Context, how manner, items cache.Items, locked error) error {
-	if !items.CanAsk() || !p.person().there() {
+	if items.Keyring == nil || !items.CanAsk() || !p.person().there() {
 		return locked // nobody waits for a dialog at another screen
 	}
 	lock, err := p.Locks.TryLock(unlockLock())

@@ -294,7 +294,7 @@ func TestSTSRefusesASource(t *testing.T) {
 func TestSourceWithoutStorage(t *testing.T) {
 	t.Parallel()
 	broken := map[string]func(*workloadWorld) func(*Pipeline){
-		"no keyring": func(w *workloadWorld) func(*Pipeline) { return w.failing("get probe").with(w.world) },
+		"no keyring": func(w *workloadWorld) func(*Pipeline) { return w.failing("get key").with(w.world) },
 		"keyring lost": func(w *workloadWorld) func(*Pipeline) {
 			w.mustRun(w.from("file", ""))
 			return w.failing("get key").with(w.world)
@@ -420,7 +420,7 @@ func TestSecretsWithoutStorage(t *testing.T) {
 		w.box.PutSecret("eu-west-1", fmt.Sprint("s", i), "of AWS")
 		environ = append(environ, fmt.Sprintf("V%d=awssecrets://s%d", i, i))
 	}
-	if got, err := w.secrets(environ, w.from("file", ""), w.failing("get probe").with(w.world), func(p *Pipeline) { p.Getenv, p.Profile.IDP.Issuer = w.getenv, w.box.Issuer }); err != nil || len(got) != len(environ) {
+	if got, err := w.secrets(environ, w.from("file", ""), w.failing("get key").with(w.world), func(p *Pipeline) { p.Getenv, p.Profile.IDP.Issuer = w.getenv, w.box.Issuer }); err != nil || len(got) != len(environ) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
