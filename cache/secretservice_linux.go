@@ -1,24 +1,19 @@
 package cache
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
-	"golang.org/x/sys/unix"
 )
 
 // Names of the Secret Service API:
@@ -44,8 +39,9 @@ type secretService struct {
 	getenv     func(string) string
 	runtimeDir string        // where systemd puts the socket of the user's session bus
 	read       time.Duration // what a read may take
-	mu         sync.Mutex
-	conn       *dbus.Conn // dialed when first needed, then kept
+	// idle is the connection of the last conversation: KeePassXC allows a connection
+	// what a person allows once, and an unanswered dialog stays with it, see complete.
+	idle atomic.Pointer[bus]
 }
 
 // sessionSecret is the specification's structure Secret.
@@ -73,13 +69,12 @@ func (s *secretService) CanAsk() bool {
 }
 
 func (s *secretService) Get(ctx context.Context, item string) (value []byte, err error) {
-	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
-		opened := openSession(ctx, conn) // beside the search
+	err = s.talk(ctx, s.read, func(ctx context.Context, conn *bus) error {
 		// The usual place first: that asks a service for nothing for which it may raise a
 		// dialog, see search.
 		var found []dbus.ObjectPath
 		_ = call(ctx, conn, homePath, "Collection.SearchItems", attributes(item)).Store(&found)
-		session, err := opened()
+		session, err := openSession(ctx, conn)
 		var secret sessionSecret
 		get := func() error { return call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) }
 		if err == nil && (len(found) == 0 || get() != nil) {
@@ -99,7 +94,7 @@ func (s *secretService) Get(ctx context.Context, item string) (value []byte, err
 // Set replaces the item where it is, or makes it where new ones go. Nothing is
 // repeated: when Set has returned, nothing more is on its way from here.
 func (s *secretService) Set(ctx context.Context, item, label string, value []byte) error {
-	return s.talk(ctx, writeBound, func(ctx context.Context, conn *dbus.Conn) error {
+	return s.talk(ctx, writeBound, func(ctx context.Context, conn *bus) error {
 		var collection dbus.ObjectPath
 		found, err := find(ctx, conn, item)
 		if err == nil {
@@ -109,7 +104,7 @@ func (s *secretService) Set(ctx context.Context, item, label string, value []byt
 		}
 		secret := sessionSecret{Value: value, ContentType: "text/plain; charset=utf8"}
 		if err == nil {
-			secret.Session, err = openSession(ctx, conn)()
+			secret.Session, err = openSession(ctx, conn)
 		}
 		if err != nil {
 			return err
@@ -127,7 +122,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 	if s.CanAsk() {
 		bound = dialogBound // KeePassXC asks whether to delete
 	}
-	return s.talk(ctx, bound, func(ctx context.Context, conn *dbus.Conn) error {
+	return s.talk(ctx, bound, func(ctx context.Context, conn *bus) error {
 		found, err := find(ctx, conn, item)
 		for _, path := range found {
 			if err == nil {
@@ -139,7 +134,7 @@ func (s *secretService) Remove(ctx context.Context, item string) error {
 }
 
 func (s *secretService) List(ctx context.Context) (names []string, err error) {
-	err = s.talk(ctx, s.read, func(ctx context.Context, conn *dbus.Conn) error {
+	err = s.talk(ctx, s.read, func(ctx context.Context, conn *bus) error {
 		unlocked, locked, err := search(ctx, conn, map[string]string{"service": service})
 		for _, found := range append(unlocked, locked...) {
 			var has map[string]string
@@ -155,7 +150,7 @@ func (s *secretService) List(ctx context.Context) (names []string, err error) {
 // Unlock unlocks the collection where new items go, and then those of these items
 // that are still locked: KeePassXC may ask for each.
 func (s *secretService) Unlock(ctx context.Context, items ...string) error {
-	return s.talk(ctx, dialogBound, func(ctx context.Context, conn *dbus.Conn) error {
+	return s.talk(ctx, dialogBound, func(ctx context.Context, conn *bus) error {
 		collection, err := unlockedHome(ctx, conn)
 		if err == errCollectionLocked {
 			err = s.unlock(ctx, conn, collection)
@@ -172,7 +167,7 @@ func (s *secretService) Unlock(ctx context.Context, items ...string) error {
 	})
 }
 
-func (s *secretService) unlock(ctx context.Context, conn *dbus.Conn, locked ...dbus.ObjectPath) error {
+func (s *secretService) unlock(ctx context.Context, conn *bus, locked ...dbus.ObjectPath) error {
 	answer := call(ctx, conn, secretsPath, "Service.Unlock", locked)
 	if promptOf(answer) != "" && !s.CanAsk() {
 		return errNoDisplay
@@ -199,33 +194,26 @@ func promptOf(answer *dbus.Call) dbus.ObjectPath {
 // stays on the screen: gnome-keyring-daemon (42.1, gkd-secret-unlock.c,
 // perform_next_unlock) ends by an assertion, and takes the open keyring along, if
 // any prompt is dismissed while a dialog is up.
-func complete(ctx context.Context, conn *dbus.Conn, answer *dbus.Call) error {
+func complete(ctx context.Context, conn *bus, answer *dbus.Call) error {
 	prompt := promptOf(answer)
 	if answer.Err != nil || prompt == "" {
 		return answer.Err
 	}
-	signals := make(chan *dbus.Signal, 8)
-	conn.Signal(signals)
-	defer conn.RemoveSignal(signals)
-	err := conn.AddMatchSignalContext(ctx, dbus.WithMatchObjectPath(prompt), dbus.WithMatchInterface(secretAPI+"Prompt"))
-	if err == nil {
-		err = call(ctx, conn, prompt, "Prompt.Prompt", "").Err
+	err := conn.call(ctx, busName, busPath, busName+".AddMatch", "type='signal',path='"+string(prompt)+"'").Err
+	if err != nil {
+		return err
 	}
-	for err == nil {
-		select {
-		case <-ctx.Done():
-			return ErrUnanswered
-		case signal, open := <-signals:
-			switch {
-			case !open:
-				return errors.New("the session bus went away")
-			case signal.Path != prompt || signal.Name != secretAPI+"Prompt.Completed" || len(signal.Body) == 0:
-			case signal.Body[0] == true:
-				return ErrDismissed
-			default:
-				return nil
-			}
+	err = conn.ask(ctx, func(m *dbus.Message) (done bool, err error) {
+		completed := m.Type == dbus.TypeSignal && len(m.Body) > 0 && m.Headers[dbus.FieldPath].Value() == prompt &&
+			m.Headers[dbus.FieldInterface].Value() == secretAPI+"Prompt" && m.Headers[dbus.FieldMember].Value() == "Completed"
+		if completed && m.Body[0] == true {
+			return true, ErrDismissed
 		}
+		_, err = conn.answered(m)
+		return completed, err
+	}, secretsName, prompt, secretAPI+"Prompt.Prompt", "")
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrUnanswered
 	}
 	return err
 }
@@ -237,7 +225,7 @@ func attributes(item string) map[string]string {
 
 // find returns where the item is, in one place normally: ErrMiss if it is missing,
 // but ErrConfirms or another lockedError if it is locked or may be.
-func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath, error) {
+func find(ctx context.Context, conn *bus, item string) ([]dbus.ObjectPath, error) {
 	found, locked, err := search(ctx, conn, attributes(item))
 	if err == nil && len(locked) > 0 {
 		err = lockedError{errors.New("it is locked, and holds the record")}
@@ -260,7 +248,7 @@ func find(ctx context.Context, conn *dbus.Conn, item string) ([]dbus.ObjectPath,
 //
 // What Get reads is first, for that is what Set must replace: an item of the name can be
 // in two collections, if one of them was locked when there was none in the other.
-func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
+func search(ctx context.Context, conn *bus, attributes map[string]string) (unlocked, locked []dbus.ObjectPath, err error) {
 	home, err := unlockedHome(ctx, conn)
 	if err == errCollectionLocked {
 		var all []dbus.ObjectPath
@@ -277,21 +265,21 @@ func search(ctx context.Context, conn *dbus.Conn, attributes map[string]string) 
 }
 
 // openSession asks for the session in which secrets are handed over: "plain", as
-// go-keyring's, for the bus is the person's own. Its result waits for the answer,
+// go-keyring's, for the bus is the person's own. Once asked, it waits for the answer
 // through a Ctrl-C too: gnome-keyring-daemon (42.1) ends if a caller is gone before.
-func openSession(ctx context.Context, conn *dbus.Conn) func() (dbus.ObjectPath, error) {
-	through, cancel := bounded(context.WithoutCancel(ctx), readBound)
-	asked := conn.Object(secretsName, secretsPath).GoWithContext(through, secretAPI+"Service.OpenSession", 0, nil, "plain", dbus.MakeVariant(""))
-	return func() (session dbus.ObjectPath, err error) {
-		defer cancel()
-		err = (<-asked.Done).Store(new(dbus.Variant), &session)
-		return session, err
+func openSession(ctx context.Context, conn *bus) (session dbus.ObjectPath, err error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
 	}
+	through, cancel := bounded(context.WithoutCancel(ctx), readBound)
+	defer cancel()
+	err = call(through, conn, secretsPath, "Service.OpenSession", "plain", dbus.MakeVariant("")).Store(new(dbus.Variant), &session)
+	return session, err
 }
 
 // unlockedHome returns the collection where new items go. One that is locked is
 // errCollectionLocked.
-func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectPath, err error) {
+func unlockedHome(ctx context.Context, conn *bus) (collection dbus.ObjectPath, err error) {
 	err = call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Store(&collection)
 	if err == nil && collection == "/" {
 		err = errors.New("it has no collection to keep a record in")
@@ -306,29 +294,31 @@ func unlockedHome(ctx context.Context, conn *dbus.Conn) (collection dbus.ObjectP
 	return collection, err
 }
 
-func isUnlocked(ctx context.Context, conn *dbus.Conn, collection dbus.ObjectPath) bool {
+func isUnlocked(ctx context.Context, conn *bus, collection dbus.ObjectPath) bool {
 	locked := true
 	err := property(ctx, conn, collection, "Collection", "Locked", &locked)
 	return err == nil && !locked
 }
 
-func property(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
-	object := conn.Object(secretsName, path)
-	return object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, secretAPI+iface, name).Store(value)
+func property(ctx context.Context, conn *bus, path dbus.ObjectPath, iface, name string, value any) error {
+	return conn.call(ctx, secretsName, path, busName+".Properties.Get", secretAPI+iface, name).Store(value)
 }
 
 // call calls a method of the Secret Service API, and waits for its answer.
-func call(ctx context.Context, conn *dbus.Conn, path dbus.ObjectPath, method string, args ...any) *dbus.Call {
-	return conn.Object(secretsName, path).CallWithContext(ctx, secretAPI+method, 0, args...)
+func call(ctx context.Context, conn *bus, path dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	return conn.call(ctx, secretsName, path, secretAPI+method, args...)
 }
 
 // talk holds a conversation with the service, within bound. The error is ErrMiss or an *UnreachableError.
-func (s *secretService) talk(ctx context.Context, bound time.Duration, conversation func(context.Context, *dbus.Conn) error) error {
+func (s *secretService) talk(ctx context.Context, bound time.Duration, conversation func(context.Context, *bus) error) error {
 	ctx, cancel := bounded(ctx, bound)
 	defer cancel()
 	conn, err := s.connect(ctx)
 	if err == nil {
 		err = conversation(ctx, conn)
+		if !conn.ready || !s.idle.CompareAndSwap(nil, conn) {
+			_ = conn.Close()
+		}
 	}
 	if err == nil || err == ErrMiss {
 		return err
@@ -344,23 +334,21 @@ func (s *secretService) talk(ctx context.Context, bound time.Duration, conversat
 	return &UnreachableError{Where: s.Name(), Locked: locked, Full: full, Err: err}
 }
 
-// connect returns the connection to the session bus, which is made once.
-func (s *secretService) connect(ctx context.Context) (*dbus.Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != nil && s.conn.Connected() {
-		return s.conn, nil
+// connect returns a connection to the session bus, with nobody else on it.
+//
+// gnome-keyring-daemon (up to 50.0 at least) may serve the first call of a caller
+// before it has noted who calls. A session that is opened or a property that is read
+// that way makes it abort, with everybody's keyring open in it
+// (https://github.com/basecamp/hey-cli/issues/352). So each conversation begins with
+// a call that does no harm: ReadAlias, or SearchItems, which only fails then.
+func (s *secretService) connect(ctx context.Context) (*bus, error) {
+	if conn := s.idle.Swap(nil); conn != nil {
+		if conn.isOpen() {
+			return conn, nil
+		}
+		_ = conn.Close()
 	}
-	conn, err := openBus(ctx, s.socket())
-	if err != nil {
-		return nil, err
-	}
-	s.conn = conn
-	// gnome-keyring-daemon (up to 50.0 at least) may serve the first call of a
-	// caller before it has noted who calls. A session that is opened or a property
-	// that is read that way makes it abort, with everybody's keyring open in it
-	// (https://github.com/basecamp/hey-cli/issues/352); this call does no harm.
-	return conn, call(ctx, conn, secretsPath, "Service.ReadAlias", "default").Err
+	return openBus(ctx, s.socket())
 }
 
 // socket returns where the session bus listens, in the form of package net, or "".
@@ -387,53 +375,4 @@ func (s *secretService) socket() string {
 		return "@" + value
 	}
 	return ""
-}
-
-// openBus connects to the bus at socket before ctx ends. The connection outlives
-// ctx. Nothing is sent to a bus of another user's, except root's.
-func openBus(ctx context.Context, socket string) (*dbus.Conn, error) {
-	if socket == "" {
-		return nil, errNoBus
-	}
-	plain, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = plain.Close() })
-	conn, err := dbus.NewConn(struct {
-		io.Reader
-		io.WriteCloser
-	}{bufio.NewReader(plain), plain}) // godbus reads a message in some thirty pieces
-	if err == nil {
-		err = checkPeer(plain.(*net.UnixConn))
-	}
-	if err == nil {
-		err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))})
-	}
-	if !stop() {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		_ = plain.Close()
-		return nil, err
-	}
-	// The bus answers what follows in any case, or closes the connection.
-	conn.BusObject().Go("org.freedesktop.DBus.Hello", 0, make(chan *dbus.Call, 1))
-	return conn, nil
-}
-
-func checkPeer(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var peer *unix.Ucred
-	failed := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = cmp.Or(failed, err); err != nil {
-		return err
-	}
-	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: the one that is found belongs to user id %d", errNoBus, peer.Uid)
-	}
-	return nil
 }

@@ -27,6 +27,8 @@ type walletService struct {
 	item       []byte // as CreateItem has given it
 	locksLate  bool   // the item, once it was found
 	twin       bool   // another item of the name is in the old collection
+	unnoted    bool   // the caller, as yet
+	searched   func() // called by a search of the usual place
 
 	unlocking []dbus.ObjectPath // what the prompt is for
 	calls     []string
@@ -98,6 +100,13 @@ func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.
 
 func (w *walletService) searchHome(map[string]string) (found []dbus.ObjectPath, _ *dbus.Error) {
 	defer w.called("Collection.SearchItems")()
+	if w.searched != nil {
+		w.searched()
+	}
+	if w.unnoted {
+		w.unnoted = false
+		return nil, dbus.NewError("org.freedesktop.DBus.Error.UnknownMethod", nil)
+	}
 	if !w.locked && w.item != nil && w.collection == walletPath {
 		found = append(found, walletPath+"/1")
 	}
@@ -258,22 +267,77 @@ func TestItemElsewhere(t *testing.T) {
 }
 
 // The first call on a connection is one that a daemon can answer that has not yet
-// noted who calls: gnome-keyring aborts at others. A read then makes three more, two of
-// them at once.
+// noted who calls: gnome-keyring aborts at others, and fails a search. A read makes
+// two more.
 func TestFirstCall(t *testing.T) {
 	wallet := startWallet(t, "")
-	for name, f := range map[string]func(*secretService) error{
-		"get":    func(s *secretService) error { _, err := s.Get(t.Context(), "k"); return err },
-		"unlock": func(s *secretService) error { return s.Unlock(t.Context(), "k") },
-		"list":   func(s *secretService) error { _, err := s.List(t.Context()); return err },
+	get := func(s *secretService) error { _, err := s.Get(t.Context(), "k"); return err }
+	for _, tt := range []struct {
+		name    string
+		f       func(*secretService) error
+		unnoted bool
+		calls   []string
+	}{
+		{"get", get, false, []string{"Collection.SearchItems", "OpenSession", "GetSecret"}},
+		{"get of one not noted", get, true, []string{"Collection.SearchItems", "OpenSession", "ReadAlias", "Locked", "SearchItems", "GetSecret"}},
+		{"unlock", func(s *secretService) error { return s.Unlock(t.Context(), "k") }, false, []string{"ReadAlias"}},
+		{"list", func(s *secretService) error { _, err := s.List(t.Context()); return err }, false, []string{"ReadAlias"}},
+		{"set", func(s *secretService) error { return s.Set(t.Context(), "k", "label", nil) }, false, []string{"ReadAlias"}},
+		{"remove", func(s *secretService) error { return s.Remove(t.Context(), "k") }, false, []string{"ReadAlias"}},
 	} {
-		wallet.with(func() {})
-		if err := f(desktopService(t)); err != nil || wallet.seen()[0] != "ReadAlias" || name == "get" && len(wallet.seen()) != 4 {
-			t.Errorf("%s: %v, calls %q", name, err, wallet.seen())
+		wallet.with(func() { wallet.unnoted = tt.unnoted })
+		err := tt.f(desktopService(t))
+		calls := wallet.seen()
+		if len(tt.calls) == 1 && len(calls) > 0 {
+			calls = calls[:1]
+		}
+		if err != nil || !slices.Equal(calls, tt.calls) {
+			t.Errorf("%s: %v, calls %q, want %q", tt.name, err, calls, tt.calls)
 		}
 	}
 	// The service locks the item between the search and the read.
-	wallet.with(func() { wallet.locksLate = true })
+	wallet.with(func() { wallet.item, wallet.locksLate = []byte("the record"), true })
 	_, err := desktopService(t).Get(t.Context(), "k")
 	wantUnreachable(t, "locked late", err, true, "")
+	// A Ctrl-C while it searches: the answer to OpenSession would find nobody.
+	ctx, cancel := context.WithCancel(t.Context())
+	wallet.with(func() { wallet.searched = cancel })
+	_, err = desktopService(t).Get(ctx, "k")
+	wantUnreachable(t, "broken off", err, false, context.Canceled.Error())
+	if calls := wallet.seen(); len(calls) != 1 {
+		t.Errorf("broken off: calls %q", calls)
+	}
+}
+
+// KeePassXC allows a connection what a person has allowed once, and a dialog that
+// nobody has answered ends with its connection: so one is kept while it is good.
+func TestOneConnection(t *testing.T) {
+	wallet := startWallet(t, "")
+	t.Setenv("DISPLAY", ":0")
+	s := desktopService(t)
+	get := func() *bus {
+		t.Helper()
+		if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" {
+			t.Errorf("%q, %v", got, err)
+		}
+		return s.idle.Load()
+	}
+	first := get()
+	wallet.with(func() { wallet.locked = true })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := s.Unlock(ctx, "k"); !errors.Is(err, ErrUnanswered) {
+		t.Error(err)
+	}
+	wallet.with(func() { wallet.locked = false })
+	if get() != first {
+		t.Error("another connection was made")
+	}
+	must(t, first.CloseWrite())
+	for first.isOpen() {
+		time.Sleep(time.Millisecond)
+	}
+	if get() == first {
+		t.Error("the bus has hung up, and it is the same connection")
+	}
 }
