@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +52,9 @@ resolves, and AWS_PROFILE may name another.`,
 		},
 	}
 	cmd.Flags().StringVarP(&name, "profile", "p", "", "the profile to serve")
-	addSettings(cmd)
+	// Making the flags that override settings takes longer than reading the credentials.
+	if slices.ContainsFunc(e.Args, func(arg string) bool { return strings.HasPrefix(arg, "--") && !strings.HasPrefix(arg, "--profile") }) {
+		addSettings(cmd)
+	}
 	return cmd
 }
