@@ -27,7 +27,6 @@ const helperTime = 20 * time.Second
 type helperOrder struct {
 	Profile      profile.Profile
 	ClientSecret secret.Kept
-	Anew         bool
 }
 
 // newBrowserLogin is what daypass runs itself again as, to wait for the answer of a
@@ -47,7 +46,7 @@ func newBrowserLogin(e *Environment) *cobra.Command {
 			order.Profile.IDP.ClientSecret = order.ClientSecret.String
 			return e.withSession(order.Profile, func(s *session) error {
 				s.Person, s.Tell = nil, nil
-				return s.Listen(cmd.Context(), order.Anew, func(err error) error {
+				return s.Listen(cmd.Context(), func(err error) error {
 					var failed *failure.Error // null says that all is well
 					if err != nil {
 						failed = failure.From(err)
@@ -62,8 +61,8 @@ func newBrowserLogin(e *Environment) *cobra.Command {
 // startHelper starts a helper in its own session, and waits until it is ready. It holds
 // the ends of two pipes that are closed then, and none of our other descriptors: SDKs
 // wait until the last holder of our stdout is gone.
-func (s *session) startHelper(anew bool) error {
-	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret), anew})
+func (s *session) startHelper() error {
+	order, err := json.Marshal(helperOrder{s.Profile, secret.Keep(s.Profile.IDP.ClientSecret)})
 	cmd := exec.Command(s.env.Executable, "browser-login")
 	cmd.Stdin = bytes.NewReader(order)
 	out, noPipe := cmd.StdoutPipe()

@@ -81,7 +81,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	}
 	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.Expires)
 	killed := r.open.Polled
-	r.open.Polled = r.open.Redirect == ""
+	r.open.Polled, r.open.Anew = r.open.Redirect == "", r.open.Anew || r.how == startingAnew
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
@@ -119,9 +119,12 @@ func (p *Pipeline) show(key cache.Key, a *Open, openTab bool, change func(func()
 	done, err = p.Show(*a, openTab)
 	switch {
 	case errors.Is(err, ErrNoBrowser):
-		a.Tried, a.Opened = p.person().Terminal, time.Time{}
-		change(func() { _ = p.putAuthorization(key, a) })
-		if !a.Tried {
+		terminal := p.person().Terminal
+		change(func() {
+			a.Tried, a.Opened = terminal, time.Time{}
+			_ = p.putAuthorization(key, a)
+		})
+		if !terminal {
 			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
 				"Correct browser_command in {section}, or BROWSER. Or run in a terminal: daypass login{flag}")
 		}
@@ -211,7 +214,7 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 		}
 	}
 	if kind == BrowserFlow {
-		if err = p.Helper(r.how == startingAnew); err == nil {
+		if err = p.Helper(); err == nil {
 			if r.open, _ = p.readAuthorization(r.key); r.open == nil {
 				err = endedEarly()
 			}
@@ -328,7 +331,7 @@ func (p *Pipeline) storeLogin(ctx context.Context, r request, tokens idp.Tokens,
 	// Whose login this is only the verified ID token tells, and verifying may need
 	// the network. Until then the token's word is enough to throw keys away.
 	claimed, _ := idp.Parse(tokens.IDToken)
-	same := r.how != startingAnew && r.login.isOf(claimed)
+	same := !r.open.Anew && r.login.isOf(claimed)
 	fresh.unstored = p.insist(ctx, now.Add(storeTime), func() (err error) {
 		if !same {
 			if fresh.key, err = p.Kept.NewKey(ctx); err != nil {

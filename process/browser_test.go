@@ -40,7 +40,7 @@ func newBrowserWorld(t *testing.T, o sandbox.Options) *browserWorld {
 // inBrowser makes p a process whose helpers are goroutines.
 func (w *browserWorld) inBrowser(p *Pipeline) {
 	p.Profile.IDP.RedirectURIs = []string{"http://127.0.0.1/callback"}
-	p.Helper = func(anew bool) error {
+	p.Helper = func() error {
 		helper := w.pipeline(w.inBrowser)
 		nobody(helper)
 		ready := make(chan error, 1)
@@ -48,7 +48,7 @@ func (w *browserWorld) inBrowser(p *Pipeline) {
 		w.mu.Lock()
 		w.kill = cancel
 		w.mu.Unlock()
-		w.helpers.Go(func() { _ = helper.Listen(ctx, anew, func(err error) error { ready <- err; return nil }) })
+		w.helpers.Go(func() { _ = helper.Listen(ctx, func(err error) error { ready <- err; return nil }) })
 		return <-ready
 	}
 	p.Show = func(a Open, openTab bool) (func(), error) {
@@ -153,15 +153,22 @@ func TestBrowserLogin(t *testing.T) {
 // package command tests.
 func TestBrowserCallerIsKilled(t *testing.T) {
 	t.Parallel()
-	w := newBrowserWorld(t, sandbox.Options{})
+	w := newBrowserWorld(t, sandbox.Options{NoRefreshToken: true, IDTokenLife: 10 * time.Minute})
+	w.mustRun(w.inBrowser)
+	before := w.readLogin()
+	w.clock.Advance(24 * time.Hour)
 	_, err := w.pipeline(w.inBrowser).Credentials(w.untilShown(), ForSDK)
 	w.failsWith(err, failure.ExitLogin, "but the browser tab that was opened at 09:00 stays good until 09:10.")
-	w.kill()
-	w.helpers.Wait()
+	// Whoever forces a login takes it over, and keeps nothing of the one before.
+	w.answers = w.finish
+	if _, err := w.pipeline(w.inBrowser).Login(w.ctx(), true); err != nil || w.readLogin().key.Equal(before.key.String) {
+		t.Errorf("%v, or the old key is kept", err)
+	}
+	w.counts(map[string]int{"token:code": 2})
 
 	// A helper whose caller is gone ends.
 	p := w.pipeline(w.inBrowser)
-	if err := p.Listen(t.Context(), false, func(error) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) || p.helperLives() {
+	if err := p.Listen(t.Context(), func(error) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) || p.helperLives() {
 		t.Errorf("it goes on: %v", err)
 	}
 
@@ -172,8 +179,8 @@ func TestBrowserCallerIsKilled(t *testing.T) {
 		dies := func(p *Pipeline) {
 			w.inBrowser(p)
 			start := p.Helper
-			p.Helper = func(anew bool) error {
-				if err := start(anew); err != nil || !signal {
+			p.Helper = func() error {
+				if err := start(); err != nil || !signal {
 					runtime.Goexit()
 				}
 				cancel()

@@ -130,16 +130,17 @@ func (p *Pipeline) changeTab(ctx context.Context, tab *inTab, change func()) {
 	defer cancel()
 	if lock, err := p.Locks.Lock(ctx, p.loginLock()); err == nil {
 		defer lock.Unlock()
-		if p.isOpen(tab.key, tab.open.VerificationURI) {
+		if open := p.awaited(tab.key, tab.open.VerificationURI); open != nil {
+			*tab.open = *open // another process may have changed it
 			change()
 		}
 	}
 }
 
 // Listen is the helper: it waits for a browser's answer, and stores the login that
-// comes of it. anew is that of [Pipeline.Login]. ready is called once the
-// authorization is stored, or with why there is none; it fails if the caller is gone.
-func (p *Pipeline) Listen(ctx context.Context, anew bool, ready func(error) error) error {
+// comes of it. ready is called once the authorization is stored, or with why there is
+// none; it fails if the caller is gone.
+func (p *Pipeline) Listen(ctx context.Context, ready func(error) error) error {
 	starting, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
 	lock, err := p.Locks.Lock(starting, p.helperLock())
@@ -154,10 +155,10 @@ func (p *Pipeline) Listen(ctx context.Context, anew bool, ready func(error) erro
 	if err := errors.Join(err, ready(err)); err != nil {
 		return err
 	}
-	for p.isOpen(key, l.Address) {
+	for p.awaited(key, l.Address) != nil {
 		select {
 		case answer := <-l.Answers:
-			in, err := p.redeem(context.WithoutCancel(ctx), anew, l, answer)
+			in, err := p.redeem(context.WithoutCancel(ctx), l, answer)
 			lock.Unlock() // whoever waits need not wait for the page
 			l.Finish(p.lastPage(in, err))
 			return nil
@@ -194,7 +195,7 @@ func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, c
 }
 
 // redeem stores the login that comes of an answer, or notes why none does.
-func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listener, answer browserflow.Answer) (*login, error) {
+func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer browserflow.Answer) (*login, error) {
 	bounded, cancel := context.WithTimeout(ctx, redeemLockTime)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, p.loginLock())
@@ -202,14 +203,11 @@ func (p *Pipeline) redeem(ctx context.Context, anew bool, l *browserflow.Listene
 		return nil, p.lockFailure(bounded, err)
 	}
 	defer lock.Unlock()
-	r := request{note: p.readNote(loginNote), open: &Open{}, how: asking}
-	if anew {
-		r.how = startingAnew
-	}
+	r := request{note: p.readNote(loginNote)}
 	if r.login, r.key, err = p.readLogin(ctx); err != nil && !notThere(err) {
 		return nil, p.keyringFailure(ctx, err)
 	}
-	if !p.isOpen(r.key, l.Address) {
+	if r.open = p.awaited(r.key, l.Address); r.open == nil {
 		return nil, needsLogin("this login was ended before it was finished.")
 	}
 	tokens, err := l.Redeem(ctx, answer)
@@ -235,8 +233,10 @@ func (p *Pipeline) lastPage(in *login, err error) browserflow.Page {
 	return browserflow.Page{Title: "The login failed", Text: text, Failed: true}
 }
 
-// isOpen reports whether the authorization of that address is the one that is stored.
-func (p *Pipeline) isOpen(key cache.Key, address string) bool {
-	open, _ := p.readAuthorization(key)
-	return open != nil && open.VerificationURI == address
+// awaited is the authorization that is stored, or nil if it is not that of the address.
+func (p *Pipeline) awaited(key cache.Key, address string) *Open {
+	if open, _ := p.readAuthorization(key); open != nil && open.VerificationURI == address {
+		return open
+	}
+	return nil
 }

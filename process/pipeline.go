@@ -54,8 +54,8 @@ type Pipeline struct {
 	// in. open returns the authorization that is waited for, nil if none is known yet.
 	Waiting func(ctx context.Context, open func() *Open)
 	// Helper runs [Pipeline.Listen] in a process of its own, which outlives this one,
-	// with the same Profile and anew, and returns once that is ready.
-	Helper func(anew bool) error
+	// with the same Profile, and returns once that is ready.
+	Helper func() error
 	// Paste asks the person for the address on which a browser on another machine ended
 	// up; nil: browsers are on this one.
 	Paste func(context.Context) (secret.String, error)

@@ -95,6 +95,7 @@ type Open struct {
 	Tried                    bool      `json:"tried,omitempty"`        // a browser was told to open it
 	Opened                   time.Time `json:"opened,omitzero"`        // when it did; zero if there is no tab
 	Polled                   bool      `json:"polled,omitempty"`       // by a process that runs, or was killed
+	Anew                     bool      `json:"anew,omitempty"`         // the login is to keep nothing of the one before
 }
 
 // note is how asking for a login, or renewing something, last ended: one for each
