@@ -308,6 +308,23 @@ func TestBrowserLoginEnds(t *testing.T) {
 	w.fails(failure.ExitLogin, "the login in the browser ended before it was finished.", w.inBrowser)
 	w.helpers.Wait()
 	w.counts(map[string]int{"token:code": 0})
+
+	// Also if it has an answer, and whoever ended it starts another with the lock.
+	_, err := w.pipeline(w.inBrowser).Credentials(w.untilShown(), ForSDK)
+	w.failsWith(err, failure.ExitLogin, "stays good until")
+	p := w.pipeline(w.inBrowser)
+	lock := w.lock(p.loginLock())
+	defer lock.Unlock()
+	back = w.authorized(*w.openCode())
+	statuses := make(chan int, 2)
+	for range cap(statuses) {
+		w.helpers.Go(func() { statuses <- get(t, back).StatusCode })
+	}
+	<-statuses // of the second, for the first is the answer
+	p.dropAuthorization()
+	if err := p.Helper(); err != nil {
+		t.Errorf("another login: %v", err)
+	}
 }
 
 // A browser that does not start, with a terminal there, is no tab to finish in: the

@@ -155,17 +155,21 @@ func (p *Pipeline) Listen(ctx context.Context, ready func(error) error) error {
 	if err := errors.Join(err, ready(err)); err != nil {
 		return err
 	}
-	for p.awaited(key, l.Address) != nil {
-		select {
-		case answer := <-l.Answers:
-			in, err := p.redeem(context.WithoutCancel(ctx), l, answer)
-			lock.Unlock() // whoever waits need not wait for the page
-			l.Finish(p.lastPage(in, err))
-			return nil
-		case <-time.After(lookTime):
-		case <-ctx.Done():
-			return nil
+	awaited, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
+	go func() {
+		for p.awaited(key, l.Address) != nil {
+			time.Sleep(lookTime)
 		}
+		over()
+	}()
+	select {
+	case answer := <-l.Answers:
+		in, err := p.redeem(awaited, l, answer)
+		lock.Unlock() // whoever waits need not wait for the page
+		l.Finish(p.lastPage(in, err))
+	case <-awaited.Done():
+	case <-ctx.Done():
 	}
 	return nil
 }
@@ -194,12 +198,18 @@ func (p *Pipeline) startListening(ctx context.Context) (*browserflow.Listener, c
 	return l, key, err
 }
 
-// redeem stores the login that comes of an answer, or notes why none does.
+// redeem stores the login that comes of an answer, or notes why none does. It waits for
+// the login's lock until ctx ends: whoever has it may have ended this login, and wait in
+// turn for the helper.
 func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer browserflow.Answer) (*login, error) {
 	bounded, cancel := context.WithTimeout(ctx, redeemLockTime)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, p.loginLock())
-	if err != nil {
+	ended := needsLogin("this login was ended before it was finished.")
+	switch {
+	case err != nil && interrupted(bounded):
+		return nil, ended
+	case err != nil:
 		return nil, p.lockFailure(bounded, err)
 	}
 	defer lock.Unlock()
@@ -208,7 +218,7 @@ func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer b
 		return nil, p.keyringFailure(ctx, err)
 	}
 	if r.open = p.awaited(r.key, l.Address); r.open == nil {
-		return nil, needsLogin("this login was ended before it was finished.")
+		return nil, ended
 	}
 	tokens, err := l.Redeem(ctx, answer)
 	fresh, err := p.storeLogin(ctx, r, tokens, err)
