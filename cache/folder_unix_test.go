@@ -116,7 +116,7 @@ func TestOtherOwner(t *testing.T) {
 		_, err := ReadFile(dir, "k", 100)
 		wantUnreachable(t, name+" of another", err, false, "belongs to user id 12345")
 		if name == "" {
-			if _, err := (Locks{dir}).TryLock("login"); err == nil {
+			if _, err := (Locks{Dir: dir}).TryLock("login"); err == nil {
 				t.Error("a lock was made in another's folder")
 			}
 		}
@@ -140,7 +140,7 @@ func TestOtherOwner(t *testing.T) {
 // Windows does not let a locked file be deleted; elsewhere a lock on a file
 // that is no longer there locks nothing.
 func TestLockFileIsDeleted(t *testing.T) {
-	locks := Locks{filepath.Join(t.TempDir(), "state")}
+	locks := Locks{Dir: filepath.Join(t.TempDir(), "state")}
 	stale, err := locks.TryLock("login")
 	must(t, err)
 	path := filepath.Join(locks.Dir, "login.lock")
@@ -160,7 +160,7 @@ func TestLockFileIsDeleted(t *testing.T) {
 }
 
 func TestLockFileIsLink(t *testing.T) {
-	locks := Locks{filepath.Join(t.TempDir(), "state")}
+	locks := Locks{Dir: filepath.Join(t.TempDir(), "state")}
 	must(t, os.Mkdir(locks.Dir, 0o700))
 	target := filepath.Join(t.TempDir(), "target")
 	must(t, os.Symlink(target, filepath.Join(locks.Dir, "login.lock")))

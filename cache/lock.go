@@ -20,6 +20,9 @@ var ErrBusy = errors.New("lock is held by another process")
 // deleted: it could be locked twice. The system releases a lock when its process ends.
 type Locks struct {
 	Dir string // the state folder, see [StateDir]; made if need be
+	// Shared is for those who only wait for a lock, or look whether it is held: they
+	// exclude its holder, and not each other.
+	Shared bool
 }
 
 // Lock is a lock that is held.
@@ -54,7 +57,11 @@ func (l Locks) TryLock(name string) (*Lock, error) {
 	path := filepath.Join(l.Dir, name+".lock")
 	for range 10 {
 		file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY|openSafely), flock.SetPermissions(0o600))
-		locked, err := file.TryLock()
+		try := file.TryLock
+		if l.Shared {
+			try = file.TryRLock
+		}
+		locked, err := try()
 		switch {
 		case errors.Is(err, syscall.EINTR): // on a network file system
 			continue

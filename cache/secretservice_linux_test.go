@@ -141,7 +141,7 @@ func TestAnotherUserTakesNothing(t *testing.T) {
 	l, key := storeLogin(t, s, "file", "v1")
 	err = errors.Join(l.Seal(key, "role", nil), os.Chmod(home, 0o755), os.WriteFile(filepath.Join(home, "public"), nil, 0o644),
 		os.Chmod(dir, 0o777)) // as a careless copy would leave it
-	lock, lockErr := Locks{dir}.TryLock("login")
+	lock, lockErr := Locks{Dir: dir}.TryLock("login")
 	must(t, errors.Join(err, lockErr))
 	defer lock.Unlock()
 	var files []string

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -165,6 +166,18 @@ func TestBrowserCallerIsKilled(t *testing.T) {
 		t.Errorf("%v, or the old key is kept", err)
 	}
 	w.counts(map[string]int{"token:code": 2})
+
+	// That of a helper that was killed is none, also if others wait for its end.
+	w = newBrowserWorld(t, sandbox.Options{})
+	_, err = w.pipeline(w.inBrowser).Credentials(w.untilShown(), ForSDK)
+	w.failsWith(err, failure.ExitLogin, "stays good until")
+	w.kill()
+	w.helpers.Wait()
+	waiter, err := cache.Locks{Dir: w.dir, Shared: true}.TryLock(w.pipeline().helperLock())
+	must(t, err)
+	w.answers = w.finish
+	time.AfterFunc(100*time.Millisecond, waiter.Unlock)
+	w.mustRun(w.inBrowser)
 
 	// A helper whose caller is gone ends.
 	p := w.pipeline(w.inBrowser)

@@ -66,7 +66,7 @@ func (p *Pipeline) helperLock() string { return "browser-" + LoginKey(p.Profile.
 
 // helperLives reports whether a helper waits for a browser.
 func (p *Pipeline) helperLives() bool {
-	lock, err := p.Locks.TryLock(p.helperLock())
+	lock, err := cache.Locks{Dir: p.Locks.Dir, Shared: true}.TryLock(p.helperLock())
 	if err == nil {
 		lock.Unlock()
 	}

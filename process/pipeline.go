@@ -212,7 +212,8 @@ func outOfTime(ctx context.Context) *failure.Error {
 // wait takes a lock, which may be nil for a workload. While another process holds it,
 // the person is told what daypass waits for, unless old credentials serve.
 func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lock, error) {
-	lock, err := p.Locks.TryLock(name)
+	locks := cache.Locks{Dir: p.Locks.Dir, Shared: name == p.helperLock()}
+	lock, err := locks.TryLock(name)
 	if err != nil && p.isWorkload() && !errors.Is(err, cache.ErrBusy) {
 		return nil, nil // no folder for locks: nothing is kept that they would guard
 	}
@@ -231,7 +232,7 @@ func (p *Pipeline) wait(ctx context.Context, name string, how manner) (*cache.Lo
 	ctx, cancel := p.bounded(ctx, p.person().there())
 	defer cancel()
 	p.debug("wait for lock", "name", name)
-	lock, err = p.Locks.Lock(ctx, name)
+	lock, err = locks.Lock(ctx, name)
 	p.debug("waited", "name", name, "got", err == nil)
 	return lock, p.lockFailure(ctx, err)
 }
