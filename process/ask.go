@@ -80,12 +80,10 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		r.open.Tried, r.open.Opened = true, wall(p.Now())
 	}
 	p.debug("ask a person", "terminal", person.Terminal, "tab", openTab, "open until", r.open.Expires)
-	killed := r.open.Polled
-	r.open.Polled, r.open.Anew = r.open.Redirect == "", r.open.Anew || r.how == startingAnew
+	r.open.Anew = r.open.Anew || r.how == startingAnew
 	if err := p.putAuthorization(r.key, r.open); err != nil {
 		return nil, p.folderFailure(err)
 	}
-	r.open.Unanswered = r.open.Unanswered || killed // until the first answer, see endAttempt
 	if !taken {
 		// Only now: a code that counts, but is kept nowhere, would keep the next process
 		// from asking.
@@ -255,6 +253,10 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 // await polls until the person has answered, and stores what comes of it.
 func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request) (*login, error) {
 	store := func() { _ = p.putAuthorization(r.key, r.open) }
+	killed := r.open.Polled
+	r.open.Polled = true
+	store()
+	r.open.Unanswered = r.open.Unanswered || killed // until the first answer, see endAttempt
 	tokens, err := flow.Await(ctx, &r.open.Authorization, func(deviceflow.Authorization) { store() })
 	if errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.Canceled) { // which is no outcome
 		unanswered := idp.IsLost(err) || idp.IsUnreachable(err)

@@ -219,6 +219,15 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w.approve(w.shown[0].code)
 	w.mustRun()
 	w.counts(map[string]int{"device": 1})
+
+	// Whatever becomes of the code, it is no fault of a provider that nobody has polled.
+	w = newWorld(t, sandbox.Options{})
+	w.person = Person{Browser: true}
+	for range 2 {
+		w.fails(failure.ExitLogin, "the browser did not start", w.cannotShow(ErrNoBrowser))
+	}
+	w.clock.Advance(time.Hour)
+	w.fails(failure.ExitLogin, "nobody answered the login of 09:00")
 }
 
 // A provider that is away while a code is open is what is said, and not that the
