@@ -44,10 +44,6 @@ func TestWhatWasSentIsKnown(t *testing.T) {
 	for _, s := range []*httptest.Server{h1, h2, half, untrusted} {
 		t.Cleanup(s.Close)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	closed := "http://" + listener.Addr().String()
-	listener.Close()
 
 	tests := []struct {
 		name      string
@@ -59,7 +55,7 @@ func TestWhatWasSentIsKnown(t *testing.T) {
 		{"HTTP/1.1 connection breaks after the request", h1.URL, h1.Client().Transport, true, "EOF"},
 		{"HTTP/2 stream breaks after the request", h2.URL, h2.Client().Transport, true, "stream error"},
 		{"the answer breaks off", half.URL, half.Client().Transport, true, "unexpected EOF"},
-		{"nobody listens", closed, &http.Transport{}, false, "connection refused"},
+		{"nobody listens", "http://127.0.0.1:0", &http.Transport{}, false, "cannot reach"},
 		{"TLS by an unknown CA", untrusted.URL, &http.Transport{}, false, "unknown authority).\nIf a company proxy or CA signed it, set ca_bundle in {section}.\n"},
 		{"TLS to a plain server", strings.Replace(h1.URL, "http:", "https:", 1), &http.Transport{}, false, "cannot reach"},
 	}
@@ -115,12 +111,7 @@ func TestEachPostHasItsOwnConnection(t *testing.T) {
 // A proxy in between is named, and its password is not. What the transport has to say
 // of it is said.
 func TestProxies(t *testing.T) {
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-	through, err := url.Parse(strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	through := &url.URL{Scheme: "http", User: url.UserPassword("user", "hunter2"), Host: "127.0.0.1:0"} // nobody listens
 	for want, proxy := range map[string]func(*http.Request) (*url.URL, error){
 		"cannot reach the proxy": http.ProxyURL(through),
 		"the proxy is closed.": func(*http.Request) (*url.URL, error) {

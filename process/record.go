@@ -276,10 +276,9 @@ func (p *Pipeline) insist(ctx context.Context, until time.Time, store func() err
 			err = store()
 		}
 		var unreachable *cache.UnreachableError
-		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) {
+		if !errors.As(err, &unreachable) || !p.Now().Add(pause).Before(until) || p.Sleep(ctx, pause) != nil {
 			return err
 		}
-		_ = p.Sleep(ctx, pause)
 	}
 }
 

@@ -159,7 +159,7 @@ func (p *Pipeline) renewalFailure(ctx context.Context, n note, err error) error 
 	return err
 }
 
-// tellNotStored tells the person that an answer serves only this one command.
+// tellNotStored tells the person that an answer serves this command alone.
 func (p *Pipeline) tellNotStored(what string, err error) {
-	p.tell("daypass: the " + what + " could not be stored (" + reason(err) + "), so it serves this one command.")
+	p.tell("daypass: the " + what + " could not be stored (" + reason(err) + "), so the next command starts over.")
 }
