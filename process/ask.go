@@ -35,7 +35,7 @@ type request struct {
 	open  *Open     // that is waited for; at first the one that an earlier process left open, or nil
 	how   manner
 	ended *failure.Error // why the login no longer serves, or nil
-	anew  bool           // the helper of an earlier authorization was killed
+	anew  bool           // an earlier authorization is of no use, see canGoOn
 }
 
 // ask gets a login from a person: it takes up the authorization that an earlier
@@ -51,8 +51,8 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
 			"If you are there to approve it, set DAYPASS_PROMPT=terminal and repeat: daypass login{flag}")
 	}
-	if r.open != nil && r.open.Redirect != "" && !p.helperLives() {
-		// It was killed, which says nothing about the person, who is asked again, once.
+	if r.open != nil && !p.canGoOn(r.open) {
+		// Which says nothing about the person, who is asked again, once.
 		r.anew = r.note.Codes <= 1 && !r.note.Asked
 		r.open = nil
 	}

@@ -300,6 +300,34 @@ func TestDeviceCodesAreRefused(t *testing.T) {
 	w.fails(failure.ExitUsage, "names no authorization_endpoint, so nobody can log in with a browser there.", func(p *Pipeline) { w.inBrowser(p); p.Profile.IDP.Flow = "browser" })
 }
 
+// A flow that was set while a code or a tab of the other one is open takes its place.
+func TestFlowIsSetMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		first, then  string
+		codes, polls int
+	}{{DeviceFlow, BrowserFlow, 1, 0}, {BrowserFlow, DeviceFlow, 0, 1}} {
+		w := newBrowserWorld(t, sandbox.Options{})
+		w.box.Set(func(o *sandbox.Options) { o.OmitDeviceEndpoint = false })
+		set := func(flow string) *Pipeline {
+			return w.pipeline(w.inBrowser, func(p *Pipeline) { p.Profile.IDP.Flow = flow })
+		}
+		_, err := set(c.first).Credentials(w.untilShown(), ForSDK)
+		w.failsWith(err, failure.ExitLogin, "not approved within")
+		w.answers = func(a Open) {
+			if a.Redirect != "" {
+				w.finish(a)
+			} else {
+				w.approve(a.UserCode)
+			}
+		}
+		if _, err := set(c.then).Login(w.ctx(), false); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+		w.counts(map[string]int{"device": 1, "token:code": c.codes, "token:device": c.polls})
+	}
+}
+
 // A tab that nobody finishes ends after ten minutes; a logout ends it at once, and
 // what the person then answers brings no login.
 func TestBrowserLoginEnds(t *testing.T) {

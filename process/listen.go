@@ -73,6 +73,15 @@ func (p *Pipeline) helperLives() bool {
 	return err != nil
 }
 
+// canGoOn reports whether an open authorization is of a flow that is still set, and its
+// helper, if it has one, was not killed.
+func (p *Pipeline) canGoOn(open *Open) bool {
+	if open.Redirect == "" {
+		return p.Profile.IDP.Flow != BrowserFlow
+	}
+	return p.Profile.IDP.Flow != DeviceFlow && p.helperLives()
+}
+
 // inTab is why asking has brought no login yet: it goes on in a browser.
 type inTab struct {
 	key           cache.Key
