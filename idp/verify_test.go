@@ -56,6 +56,7 @@ func TestVerify(t *testing.T) {
 		"Zitadel: every client of the project, azp": idToken(t, map[string]any{"aud": []string{"other", clientID, "project"}, "azp": clientID}),
 		"several audiences without azp":             idToken(t, map[string]any{"aud": []string{"other", clientID}}),
 		"Entra: too many groups for the token":      idToken(t, map[string]any{"_claim_names": map[string]string{"groups": "src1"}, "_claim_sources": map[string]any{"src1": map[string]string{"endpoint": "https://graph.example"}}}),
+		"claims that nobody reads":                  idToken(t, map[string]any{"at_hash": 5, "nonce": []int{}, "_claim_names": map[string]string{"groups": "none"}, "Iss": "x"}),
 		"times with a fraction":                     idToken(t, map[string]any{"iat": at(0) + 0.5, "exp": at(time.Hour) + 0.5}),
 	} {
 		p := newFake(t)
