@@ -85,9 +85,6 @@ func (f *Flow) waitForPoll(ctx context.Context, a *Authorization) error {
 // no answer. Else tokens can come with an error: a refresh token without an ID token.
 func (f *Flow) poll(ctx context.Context, a *Authorization) (tokens idp.Tokens, pending bool, err error) {
 	a.Interval = min(max(a.Interval, minInterval), maxInterval)
-	if !f.Clock().Before(a.Expires.Add(a.Interval)) {
-		return idp.Tokens{}, false, ErrExpired
-	}
 	form := url.Values{
 		"grant_type":  {"urn:ietf:params:oauth:grant-type:device_code"},
 		"device_code": {a.DeviceCode.Reveal()},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
 
 // browserWorld is a world whose provider has no device endpoint, with a person who
@@ -365,6 +367,15 @@ func TestBrowserLoginEnds(t *testing.T) {
 	p.dropAuthorization()
 	if err := p.Helper(); err != nil {
 		t.Errorf("another login: %v", err)
+	}
+
+	// An address that is on its way when the login is over is not called wrong.
+	over, end := context.WithCancel(t.Context())
+	busy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { end(); <-r.Context().Done() }))
+	defer busy.Close()
+	p.Paste = func(context.Context) (secret.String, error) { return secret.New(busy.URL + "?code=x"), nil }
+	if p.paste(over, busy.URL); len(w.told) != 0 {
+		t.Errorf("told %q", w.told)
 	}
 }
 

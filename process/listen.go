@@ -125,7 +125,7 @@ func (p *Pipeline) paste(ctx context.Context, redirectURI string) {
 		if err != nil {
 			return
 		}
-		if err = browserflow.Deliver(ctx, redirectURI, pasted); err == nil {
+		if err = browserflow.Deliver(ctx, redirectURI, pasted); err == nil || ctx.Err() != nil { // the login is over
 			return
 		}
 		p.tell("daypass: that address cannot be used: " + err.Error() + ".")
