@@ -90,7 +90,11 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
 	if r.open.Redirect != "" {
-		return nil, &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
+		tab := &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
+		if r.login != nil {
+			tab.before = r.login.LoggedIn
+		}
+		return nil, tab
 	}
 	ctx, cancel := p.bounded(ctx, show)
 	defer cancel()

@@ -227,6 +227,15 @@ func TestBrowserLoginWithAClockAhead(t *testing.T) {
 		t.Error(err)
 	}
 	w.counts(map[string]int{"token:code": 1, "token:refresh": 0})
+
+	// One that was set back meanwhile does not hide the login that came.
+	w = newBrowserWorld(t, sandbox.Options{})
+	w.answers = func(a Open) { w.clock.Advance(-time.Minute); w.finish(a) }
+	for range 2 {
+		if _, err := w.pipeline(w.inBrowser).Login(w.ctx(), true); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // A login that the keyring does not take is not one that nobody finished.

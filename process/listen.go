@@ -86,7 +86,8 @@ func (p *Pipeline) canGoOn(open *Open) bool {
 type inTab struct {
 	key           cache.Key
 	open          *Open
-	show, openTab bool // what the person is still to be shown
+	show, openTab bool      // what the person is still to be shown
+	before        time.Time // when a person had last logged in; zero if nobody had
 }
 
 func (*inTab) Error() string { return "the login goes on in a browser" }

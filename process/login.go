@@ -77,7 +77,7 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 	}
 	var tab *inTab
 	for {
-		l, err := p.lockedIDToken(ctx, started, how, rejected, tab != nil)
+		l, err := p.lockedIDToken(ctx, started, how, rejected, tab)
 		if err == nil && tab != nil && tab.show && !how.typed() {
 			p.tellWho(l)
 		}
@@ -93,9 +93,9 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 	}
 }
 
-// lockedIDToken is idToken under the login's lock. waited says that this process has
-// waited for a browser tab, and has to report how that ended.
-func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how manner, rejected secret.String, waited bool) (*login, error) {
+// lockedIDToken is idToken under the login's lock. waited is the browser tab that this
+// process has waited for, and has to report how that ended, or nil.
+func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how manner, rejected secret.String, waited *inTab) (*login, error) {
 	lock, err := p.wait(ctx, p.loginLock(), how)
 	if err != nil {
 		return nil, err
@@ -120,14 +120,16 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 	if err != nil {
 		return nil, p.keyringFailure(ctx, err)
 	}
-	if l.serves(p.Now(), started, rejected) && (!how.typed() || !l.LoggedIn.Before(started)) {
+	// The clock may have been set back since.
+	another := waited != nil && l != nil && !l.LoggedIn.Equal(waited.before)
+	if l.serves(p.Now(), started, rejected) && (!how.typed() || another || !l.LoggedIn.Before(started)) {
 		return l, nil
 	}
 	n, open := p.readAttempt(key)
-	if n.Exit != 0 && n.newerThan(started, p.Now()) && (waited || n.fromProvider() && !how.typed()) {
+	if n.Exit != 0 && n.newerThan(started, p.Now()) && (waited != nil || n.fromProvider() && !how.typed()) {
 		return nil, n.failure() // it came while this process waited
 	}
-	if waited {
+	if waited != nil {
 		return nil, endedEarly()
 	}
 
