@@ -30,11 +30,11 @@ const slowDown = 5 * time.Second
 // Await polls until the person has answered, the code has expired or ctx ends. What
 // the provider gave must be stored before anything else can happen. Tokens can come
 // with an error: a refresh token without an ID token. changed, which may be nil, is
-// called when a.Interval has changed, so that a successor does not poll faster.
+// called after a.Interval has changed, so that a successor does not poll faster.
 //
 // At ctx's deadline the error is [ErrOutOfTime]; a poll that is under way then is
 // finished first.
-func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authorization)) (idp.Tokens, error) {
+func (f *Flow) Await(ctx context.Context, a *Authorization, changed func()) (idp.Tokens, error) {
 	var trouble error // why the last poll brought no answer
 	for {
 		if err := f.waitForPoll(ctx, a); errors.Is(err, context.DeadlineExceeded) {
@@ -45,7 +45,7 @@ func (f *Flow) Await(ctx context.Context, a *Authorization, changed func(Authori
 		interval := a.Interval
 		tokens, pending, err := f.poll(ctx, a)
 		if changed != nil && a.Interval != interval {
-			changed(*a)
+			changed()
 		}
 		if !pending {
 			return tokens, err

@@ -140,9 +140,9 @@ func TestAwaitPollsInTime(t *testing.T) {
 				return p.RoundTrip(r)
 			})
 			slowed := 0
-			got, err := f.Await(t.Context(), a, func(changed Authorization) {
-				if slowed++; changed.Interval != time.Duration(5+5*slowed)*time.Second {
-					t.Errorf("told of an interval of %v", changed.Interval)
+			got, err := f.Await(t.Context(), a, func() {
+				if slowed++; a.Interval != time.Duration(5+5*slowed)*time.Second {
+					t.Errorf("told of an interval of %v", a.Interval)
 				}
 			})
 			if slowed != test.slowed {

@@ -42,10 +42,6 @@ type request struct {
 // process left open, or starts one if somebody is there to answer. In the browser
 // flow the error is an [inTab]: the login comes to a helper.
 func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*login, error) {
-	flow, err := p.flow()
-	if err != nil {
-		return nil, err
-	}
 	person := p.person()
 	if r.how.typed() && !person.there() {
 		return nil, failure.New(failure.ExitLogin, nil, "a login needs a person, but "+person.Why+".",
@@ -62,7 +58,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		if err := p.mayAsk(r, person); err != nil {
 			return nil, err
 		}
-		if err := p.authorize(ctx, flow, person, &r); err != nil {
+		if err := p.authorize(ctx, person, &r); err != nil {
 			return nil, err
 		}
 	case r.open.Redirect != "" && !r.open.Tried && !person.Browser && p.Paste == nil:
@@ -90,11 +86,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		p.putNote(loginNote, note{Asked: r.note.Asked, Refused: r.note.Refused, Codes: r.note.Codes, LastCode: r.note.LastCode})
 	}
 	if r.open.Redirect != "" {
-		tab := &inTab{key: r.key, open: r.open, show: show, openTab: openTab}
-		if r.login != nil {
-			tab.before = r.login.LoggedIn
-		}
-		return nil, tab
+		return nil, &inTab{r, show, openTab}
 	}
 	ctx, cancel := p.bounded(ctx, show)
 	defer cancel()
@@ -105,7 +97,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		}
 		defer done()
 	}
-	l, err := p.await(ctx, started, flow, r)
+	l, err := p.await(ctx, started, r)
 	if err == nil && !r.how.typed() { // login says it itself
 		p.tellWho(l)
 	}
@@ -191,11 +183,11 @@ func needsBrowser() *failure.Error {
 
 // authorize starts an authorization, once it is sure that the login which comes of it
 // can be stored.
-func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person Person, r *request) error {
+func (p *Pipeline) authorize(ctx context.Context, person Person, r *request) error {
 	if !p.timeFor(ctx, exchangeTime) {
 		return outOfTime(ctx)
 	}
-	metadata, err := flow.Metadata(ctx)
+	metadata, err := p.Flow.Metadata(ctx)
 	if err != nil {
 		return p.renewalFailure(ctx, r.note, err)
 	}
@@ -209,7 +201,7 @@ func (p *Pipeline) authorize(ctx context.Context, flow *deviceflow.Flow, person 
 	}
 	r.open = &Open{}
 	if kind != BrowserFlow {
-		r.open.Authorization, err = flow.Authorize(ctx)
+		r.open.Authorization, err = p.Flow.Authorize(ctx)
 		if p.fallsBack(err, metadata) && canOpen {
 			p.tell("daypass: " + p.Names().Host + " gives this client no device codes, so you log in with the browser.")
 			kind = BrowserFlow
@@ -255,13 +247,13 @@ func (p *Pipeline) prepareStore(ctx context.Context, r *request) error {
 }
 
 // await polls until the person has answered, and stores what comes of it.
-func (p *Pipeline) await(ctx context.Context, started time.Time, flow *deviceflow.Flow, r request) (*login, error) {
+func (p *Pipeline) await(ctx context.Context, started time.Time, r request) (*login, error) {
 	store := func() { _ = p.putAuthorization(r.key, r.open) }
 	killed := r.open.Polled
 	r.open.Polled = true
 	store()
 	r.open.Unanswered = r.open.Unanswered || killed // until the first answer, see endAttempt
-	tokens, err := flow.Await(ctx, &r.open.Authorization, func(deviceflow.Authorization) { store() })
+	tokens, err := p.Flow.Await(ctx, &r.open.Authorization, store)
 	if errors.Is(err, deviceflow.ErrOutOfTime) || errors.Is(err, context.Canceled) { // which is no outcome
 		unanswered := idp.IsLost(err) || idp.IsUnreachable(err)
 		r.open.Polled, r.open.Unanswered = false, r.open.Unanswered || unanswered

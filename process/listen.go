@@ -64,30 +64,23 @@ func (p *Pipeline) fallsBack(err error, m idp.Metadata) bool {
 
 func (p *Pipeline) helperLock() string { return "browser-" + LoginKey(p.Profile.IDP) }
 
-// helperLives reports whether a helper waits for a browser.
-func (p *Pipeline) helperLives() bool {
-	lock, err := cache.Locks{Dir: p.Locks.Dir, Shared: true}.TryLock(p.helperLock())
-	if err == nil {
-		lock.Unlock()
-	}
-	return err != nil
-}
-
 // canGoOn reports whether an open authorization is of a flow that is still set, and its
 // helper, if it has one, was not killed.
 func (p *Pipeline) canGoOn(open *Open) bool {
 	if open.Redirect == "" {
 		return p.Profile.IDP.Flow != BrowserFlow
 	}
-	return p.Profile.IDP.Flow != DeviceFlow && p.helperLives()
+	lock, err := cache.Locks{Dir: p.Locks.Dir, Shared: true}.TryLock(p.helperLock())
+	if err == nil {
+		lock.Unlock()
+	}
+	return err != nil && p.Profile.IDP.Flow != DeviceFlow
 }
 
 // inTab is why asking has brought no login yet: it goes on in a browser.
 type inTab struct {
-	key           cache.Key
-	open          *Open
-	show, openTab bool      // what the person is still to be shown
-	before        time.Time // when a person had last logged in; zero if nobody had
+	request
+	show, openTab bool // what the person is still to be shown
 }
 
 func (*inTab) Error() string { return "the login goes on in a browser" }
@@ -215,11 +208,7 @@ func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer b
 	bounded, cancel := context.WithTimeout(ctx, redeemLockTime)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, p.loginLock())
-	ended := needsLogin("this login was ended before it was finished.")
-	switch {
-	case err != nil && interrupted(bounded):
-		return nil, ended
-	case err != nil:
+	if err != nil {
 		return nil, p.lockFailure(bounded, err)
 	}
 	defer lock.Unlock()
@@ -228,7 +217,7 @@ func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer b
 		return nil, p.keyringFailure(ctx, err)
 	}
 	if r.open = p.awaited(r.key, l.Address); r.open == nil {
-		return nil, ended
+		return nil, needsLogin("this login was ended before it was finished.")
 	}
 	tokens, err := l.Redeem(ctx, answer)
 	fresh, err := p.storeLogin(ctx, r, tokens, err)

@@ -121,7 +121,7 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 		return nil, p.keyringFailure(ctx, err)
 	}
 	// The clock may have been set back since.
-	another := waited != nil && l != nil && !l.LoggedIn.Equal(waited.before)
+	another := waited != nil && l != nil && (waited.login == nil || !l.LoggedIn.Equal(waited.login.LoggedIn))
 	if l.serves(p.Now(), started, rejected) && (!how.typed() || another || !l.LoggedIn.Before(started)) {
 		return l, nil
 	}
@@ -133,6 +133,9 @@ func (p *Pipeline) lockedIDToken(ctx context.Context, started time.Time, how man
 		return nil, endedEarly()
 	}
 
+	if _, err := p.flow(); err != nil {
+		return nil, err
+	}
 	var ended *failure.Error
 	switch {
 	case l == nil || l.RefreshToken.Empty() || how == startingAnew:

@@ -20,12 +20,8 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 	if n.pauses(p.Now()) && !how.typed() {
 		return n.failure()
 	}
-	flow, err := p.flow()
-	if err != nil {
-		return err
-	}
 	// Discovery first: what can be cancelled and retried is done before the mark.
-	if _, err := flow.Metadata(ctx); err != nil {
+	if _, err := p.Flow.Metadata(ctx); err != nil {
 		return p.renewalFailure(ctx, n, err)
 	}
 	if !p.timeFor(ctx, exchangeTime) || ctx.Err() != nil {
@@ -41,12 +37,12 @@ func (p *Pipeline) renew(ctx context.Context, l *login, n note, how manner) erro
 	}
 	p.debug("renew the login", "answer lost before", answerLost)
 	p.connectToSTS(ctx)
-	tokens, err := flow.Refresh(ctx, l.RefreshToken.String)
+	tokens, err := p.Flow.Refresh(ctx, l.RefreshToken.String)
 	if idp.IsLost(err) && ctx.Err() == nil && p.timeFor(ctx, exchangeTime) {
 		// At once, for some providers accept a used token only for a few seconds. Also
 		// if the mark was there, for its process may have died before it sent anything.
 		answerLost = true
-		tokens, err = flow.Refresh(ctx, l.RefreshToken.String)
+		tokens, err = p.Flow.Refresh(ctx, l.RefreshToken.String)
 	}
 	if err == nil || !tokens.RefreshToken.Empty() {
 		return p.storeRenewed(ctx, l, n, tokens, err)
@@ -131,13 +127,9 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 // verify checks an ID token. The provider may not give it again, so the check is
 // repeated, until ctx ends, if the provider's keys could not be fetched.
 func (p *Pipeline) verify(ctx context.Context, idToken secret.String) (idp.Token, error) {
-	flow, err := p.flow()
-	if err != nil {
-		return idp.Token{}, err
-	}
 	for try := 1; ; try++ {
 		bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
-		t, err := flow.Verify(bounded, idToken)
+		t, err := p.Flow.Verify(bounded, idToken)
 		cancel()
 		if err == nil || try == 3 || failure.From(err).Exit != failure.ExitNetwork || p.Sleep(ctx, time.Second) != nil {
 			return t, err
