@@ -32,24 +32,27 @@ const formType = "application/x-www-form-urlencoded"
 // maxBody bounds an answer, in bytes.
 const maxBody = 1 << 20
 
-// Post sends one form, with the client's id and secret added, to an endpoint of the
-// provider, and reads the answer whole, whatever its status. It follows no redirect.
-// If the endpoint answers 404, the provider may have moved: the discovery document
-// is fetched anew, and the form sent to the new endpoint if there is one.
-func (c *Client) Post(ctx context.Context, op string, endpoint func(Metadata) string, form url.Values) (Answer, error) {
+// ask sends a request to an endpoint of the provider. If that answers 404, the provider
+// may have moved: the discovery document is fetched anew, and the new endpoint asked if
+// there is one.
+func (c *Client) ask(ctx context.Context, endpoint func(Metadata) string, send func(to string) (Answer, error)) (Answer, error) {
 	m, err := c.Metadata(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	got, err := c.post(ctx, op, endpoint(m), form)
-	if err != nil || got.Status != http.StatusNotFound {
-		return got, err
+	got, err := send(endpoint(m))
+	if got.Status == http.StatusNotFound {
+		if moved, failed := c.Rediscover(ctx); failed == nil && endpoint(moved) != endpoint(m) {
+			return send(endpoint(moved))
+		}
 	}
-	moved, err := c.Rediscover(ctx)
-	if err != nil || endpoint(moved) == endpoint(m) {
-		return got, nil
-	}
-	return c.post(ctx, op, endpoint(moved), form)
+	return got, err
+}
+
+// Post sends one form, with the client's id and secret added, to an endpoint of the
+// provider, and reads the answer whole, whatever its status. It follows no redirect.
+func (c *Client) Post(ctx context.Context, op string, endpoint func(Metadata) string, form url.Values) (Answer, error) {
+	return c.ask(ctx, endpoint, func(to string) (Answer, error) { return c.post(ctx, op, to, form) })
 }
 
 func (c *Client) post(ctx context.Context, op, endpoint string, form url.Values) (Answer, error) {
@@ -101,7 +104,7 @@ func (c *Client) get(ctx context.Context, op, endpoint string) (Answer, error) {
 		case err != nil, got.OK():
 			return got, err
 		case got.location == nil, redirects == 3, !strings.EqualFold(got.location.Host, request.URL.Host), c.CheckAddress(got.location.String()) != nil:
-			return Answer{}, got.Err()
+			return got, got.Err()
 		}
 		endpoint = got.location.String()
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -94,23 +92,22 @@ func (c *Client) badTime(format string, off, side time.Duration) error {
 // checkSignature fetches the provider's keys anew at most once, if none of the
 // remembered ones fits (OpenID Connect Core section 10.1.1).
 func (c *Client) checkSignature(ctx context.Context, t Token) error {
-	m, err := c.Metadata(ctx)
-	if err != nil {
+	if _, err := c.Metadata(ctx); err != nil {
 		return err
 	}
 	if signedBy(ctx, t, readKeys(c.known.Keys, t.keyID)) {
 		return nil
 	}
-	published, err := c.fetchKeys(ctx, m)
+	got, err := c.ask(ctx, func(m Metadata) string { return m.JWKSURI }, func(at string) (Answer, error) { return c.get(ctx, OpKeys, at) })
 	if err != nil {
 		return err
 	}
-	keys, id := readKeys(published, t.keyID), clean(t.keyID, 100)
+	keys, id := readKeys(got.body, t.keyID), clean(t.keyID, 100)
 	switch {
 	case signedBy(ctx, t, keys):
 		// Remembered only now: keys that fit nothing may be a fault that passes, and
 		// would take the place of good ones for a day.
-		c.known.Keys = published
+		c.known.Keys = got.body
 		c.remember(c.known)
 		return nil
 	case len(keys) > 0:
@@ -125,17 +122,6 @@ func (c *Client) checkSignature(ctx context.Context, t Token) error {
 func signedBy(ctx context.Context, t Token, keys []crypto.PublicKey) bool {
 	_, err := (&oidc.StaticKeySet{PublicKeys: keys}).VerifySignature(ctx, t.Raw.Reveal())
 	return err == nil
-}
-
-// fetchKeys returns the keys that the provider publishes now.
-func (c *Client) fetchKeys(ctx context.Context, m Metadata) (json.RawMessage, error) {
-	got, err := c.get(ctx, OpKeys, m.JWKSURI)
-	if refused, ok := errors.AsType[*ProviderError](err); ok && refused.Status == http.StatusNotFound {
-		if moved, failed := c.Rediscover(ctx); failed == nil && moved.JWKSURI != m.JWKSURI {
-			got, err = c.get(ctx, OpKeys, moved.JWKSURI)
-		}
-	}
-	return got.body, err
 }
 
 const maxKeys = 100 // that are tried; providers publish two to ten
