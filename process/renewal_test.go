@@ -17,7 +17,8 @@ import (
 )
 
 // Only a parsed invalid_grant ends a refresh token. After any other answer it is
-// kept; the mark stays only where it is not known what became of the token.
+// kept; the mark stays only where it is not known what became of the token: not where
+// it was not sent, as while the provider is not there.
 func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -34,12 +35,23 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 		{400, `{"error":"temporarily_unavailable"}`, failure.ExitNetwork, true, true, true, true},
 		{400, `{"error":"interaction_required"}`, failure.ExitLogin, true, false, false, true},
 		{200, `<html>log in to the network</html>`, failure.ExitNetwork, true, true, true, true},
+		{0, "no connection", failure.ExitNetwork, true, false, true, true},
+		{0, "no discovery", failure.ExitNetwork, true, false, true, true}, // it comes before the mark
 	} {
 		name := fmt.Sprint(c.status, " ", c.body)
 		w := dueWorld(t, sandbox.Options{})
 		before := w.readLogin()
-		w.answerRefresh(c.status, c.body)
-		_, err := w.run()
+		way := func(*Pipeline) {}
+		switch c.body {
+		case "no connection":
+			way = w.onTheWay(func(*http.Request) error { return syscall.ECONNREFUSED })
+		case "no discovery":
+			w.forgetDiscovery()
+			w.answerWith("/openid-configuration", http.StatusServiceUnavailable, "down")
+		default:
+			w.answerRefresh(c.status, c.body)
+		}
+		_, err := w.run(way)
 		if failure.From(err).Exit != c.exit {
 			t.Errorf("%s: exit %d, want %d: %v", name, failure.From(err).Exit, c.exit, err)
 		}
@@ -64,30 +76,6 @@ func TestOnlyInvalidGrantDiscardsARefreshToken(t *testing.T) {
 			t.Errorf("%s: a person is still wanted after daypass login", name)
 		}
 	}
-}
-
-// A provider that is not there has not got the token: nothing is marked as lost.
-func TestRefusedConnectionLosesNothing(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	w.box.Close()
-	w.fails(failure.ExitNetwork, "cannot reach 127.0.0.1")
-	if l := w.readLogin(); l.RefreshToken.Empty() || !l.RefreshStarted.IsZero() {
-		t.Errorf("refresh token gone: %v; mark: %v", l.RefreshToken.Empty(), l.RefreshStarted)
-	}
-}
-
-// Discovery can be cancelled and retried, so it comes before the mark.
-func TestDiscoveryComesBeforeTheMark(t *testing.T) {
-	t.Parallel()
-	w := dueWorld(t, sandbox.Options{})
-	w.forgetDiscovery()
-	w.answerWith("/openid-configuration", http.StatusServiceUnavailable, "down")
-	_, err := w.run(w.at("set login", func() {
-		t.Error("the login was marked")
-	}).with(w))
-	w.failsWith(err, failure.ExitNetwork, "")
-	w.counts(map[string]int{"token:refresh": 0})
 }
 
 // full is a keyring that takes nothing more.
