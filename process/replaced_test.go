@@ -2,15 +2,12 @@ package process
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -178,26 +175,6 @@ func TestWhatANextLoginKeeps(t *testing.T) {
 			t.Errorf("%s: stored while it was verified: %v", c.name, stored)
 		}
 	}
-}
-
-// A role that comes after a logout is not stored: the folder is not made again.
-func TestNothingIsStoredAfterALogout(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	p := w.pipeline(longRole)
-	l, _, err := p.readLogin(t.Context())
-	must(t, err)
-	role := w.mustReadRole()
-	w.mustLogout()
-	w.failsWith(p.Fill(p.storeRole(t.Context(), role)), failure.ExitLogin, "the login was removed or replaced while profile long renewed.")
-	if err := p.putAuthorization(l.key, &Open{}); !errors.Is(err, cache.ErrMiss) {
-		t.Errorf("an authorization is stored: %v", err)
-	}
-	if _, err := os.Stat(p.Kept.Dir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder is back (%v)", err)
-	}
-	w.servesNobody()
 }
 
 // However renewals, a logout and another person's login fall together: whoever
