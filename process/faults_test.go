@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -313,50 +312,6 @@ func TestInterruptAnywhere(t *testing.T) {
 						t.Errorf("%s: a second code was shown", where)
 					}
 				}
-			}
-		})
-	}
-}
-
-// Whatever many processes, kills, faults and logouts leave behind, the next
-// process of each profile gets its credentials.
-func TestNoStateNeedsAHand(t *testing.T) {
-	for seed := range uint64(4) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, sandbox.Options{Rotate: true, IDTokenLife: 40 * time.Minute})
-			w.answer = func(code string) { _ = w.box.Approve(code, "taro") }
-			random := rand.New(rand.NewPCG(seed, 1))
-			lives := []time.Duration{time.Hour, 30 * time.Minute, 15 * time.Minute}
-			w.mustRun()
-			for range 8 {
-				w.clock.Advance(time.Duration(random.IntN(120)) * time.Minute)
-				var all sync.WaitGroup
-				for range 6 {
-					life, logout := lives[random.IntN(3)], random.IntN(30) == 0
-					at, kind := random.IntN(60), []fault{fails, dies, diesAfter}[random.IntN(3)] // mostly beyond the end
-					all.Go(func() {
-						store := w.faulty(func(n int, _ string) fault {
-							if n == at {
-								return kind
-							}
-							return works
-						})
-						p := w.pipeline(func(p *Pipeline) { p.Profile.Duration = life }, store.with(w))
-						untilKilled(func() {
-							if logout {
-								_, _ = p.Logout(t.Context())
-							} else {
-								_, _ = p.Credentials(t.Context(), ForSDK)
-							}
-						})
-					})
-				}
-				all.Wait()
-			}
-			w.clock.Advance(time.Minute)
-			for _, life := range lives {
-				w.mustRun(func(p *Pipeline) { p.Profile.Duration = life })
 			}
 		})
 	}

@@ -161,7 +161,7 @@ func (p *Pipeline) Listen(ctx context.Context, ready func(error) error) error {
 	awaited, over := context.WithCancel(context.WithoutCancel(ctx))
 	defer over()
 	go func() {
-		for p.awaited(key, l.Address) != nil {
+		for awaited.Err() == nil && p.awaited(key, l.Address) != nil {
 			time.Sleep(lookTime)
 		}
 		over()
