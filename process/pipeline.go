@@ -206,7 +206,7 @@ func outOfTime(ctx context.Context) *failure.Error {
 	}
 	return failure.New(failure.ExitNetwork, nil,
 		"no time was left to renew profile {profile}: another daypass was busy with it, or the network is slow.",
-		"Your login is kept. Repeat your command.")
+		"An existing login is kept. Repeat your command.")
 }
 
 // wait takes a lock, which may be nil for a workload. While another process holds it,
