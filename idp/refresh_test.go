@@ -83,10 +83,6 @@ func TestTokenEndpointMoves(t *testing.T) {
 	if got, want := p.Paths(), "configuration token configuration v2/token"; got != want {
 		t.Errorf("requests %q, want %q", got, want)
 	}
-	p.Requests = nil
-	if _, err := p.remembering().Refresh(t.Context(), secret.New("r3fresh")); err != nil || p.Paths() != "v2/token" {
-		t.Errorf("error %v, requests %q: the move is not remembered", err, p.Paths())
-	}
 }
 
 func TestRevokeSends(t *testing.T) {

@@ -340,7 +340,8 @@ func TestOldCredentialsServeWithoutKeyringOrLocks(t *testing.T) {
 }
 
 // A keyring that takes the key and not the login: the credentials serve, and
-// daypass login does not say that all is well.
+// daypass login does not say that all is well. If it does not take the key of another
+// person, their login is not stored either: it would open what was sealed before.
 func TestLoginThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{Rotate: true})
@@ -361,6 +362,14 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	if len(w.told) > 0 {
 		t.Errorf("login told %q before it failed with that", w.told)
 	}
+	w.mustLogin(false)
+	w.byHanako()
+	w.clock.Advance(time.Minute)
+	_, err = w.pipeline(w.failing("set key").with(w)).Login(w.ctx(), true)
+	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
+	if who := w.readLogin().token().Subject; who != "sandbox|taro" {
+		t.Errorf("the login is %q's", who)
+	}
 }
 
 // A state folder that somebody deletes while the provider answers costs no login.
@@ -374,23 +383,6 @@ func TestStateFolderThatIsDeletedMeanwhile(t *testing.T) {
 		w.person = Person{}
 		w.mustRun()
 		w.counts(map[string]int{"device": 1})
-	}
-}
-
-// Another person's login whose key cannot be stored is not stored either: it would
-// open what was sealed for the one before.
-func TestAnotherPersonsKeyThatCannotBeStored(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, sandbox.Options{Rotate: true})
-	w.mustRun()
-	w.clock.Advance(time.Minute)
-	w.answer = func(code string) { _ = w.box.Approve(code, "hanako") }
-	noKey := w.failing("set key").with(w)
-	_, err := w.pipeline(noKey).Login(w.ctx(), true)
-	w.failsWith(err, failure.ExitKeyring, "but the login could not be stored")
-	l, _, err := w.pipeline().readLogin(t.Context())
-	if err != nil || l.token().Subject != "sandbox|taro" {
-		t.Errorf("the login is %+v, %v", l, err)
 	}
 }
 
