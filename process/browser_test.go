@@ -143,6 +143,15 @@ func TestBrowserLogin(t *testing.T) {
 		t.Errorf("left open: %+v", open)
 	}
 
+	// A renewal beside it ends no login that somebody forces.
+	w.clock.Advance(2 * time.Hour)
+	w.person = Person{Browser: true}
+	w.answers = func(a Open) { w.mustRun(w.inBrowser); w.finish(a) }
+	if _, err := w.pipeline(w.inBrowser).Login(w.ctx(), true); err != nil {
+		t.Error(err)
+	}
+	w.counts(map[string]int{"token:code": 2, "token:refresh": 2})
+
 	// A chained role opens the same tab.
 	w = newBrowserWorld(t, sandbox.Options{})
 	if c := w.mustRun(w.inBrowser, w.spoke("spoke")); c.AccountID != "444455556666" {

@@ -119,7 +119,9 @@ func (p *Pipeline) storeRenewed(ctx context.Context, l *login, n note, tokens id
 	if l.unstored != nil {
 		l.key = cache.Key{} // nothing that comes of it is kept
 	}
-	p.dropAuthorization()
+	if open, _ := p.readAuthorization(l.key); open == nil || !open.Anew { // else somebody wants another login all the same
+		p.dropAuthorization()
+	}
 	p.dropNote(loginNote)
 	return nil
 }
