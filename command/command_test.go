@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/daypass/daypass/deviceflow"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 	"github.com/daypass/daypass/process"
@@ -93,6 +94,16 @@ func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {
 	l.clock.Advance(time.Second)
 	if stdout := l.mustRun("login", "--idp", "corp"); !strings.HasPrefix(stdout, "daypass: still logged in to corp as taro@example.com") {
 		t.Errorf("second login: %q", stdout)
+	}
+
+	// Nor can anybody paste an address there.
+	var shown bytes.Buffer
+	l.env["CI"] = "true" // the test may have a terminal
+	e := l.environment(nil, &shown)
+	s := &session{env: &e, typed: true, noBrowser: true, Pipeline: &process.Pipeline{}}
+	_, err := s.show(process.Open{Authorization: deviceflow.Authorization{VerificationURI: "https://corp.example/"}}, false)
+	if err != nil || !strings.Contains(shown.String(), "Open it in a browser on this machine.") {
+		t.Errorf("%v, shown:\n%s", err, shown.String())
 	}
 }
 

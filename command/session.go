@@ -183,7 +183,7 @@ func (s *session) show(a process.Open, openTab bool) (func(), error) {
 	request := prompt.Request{
 		UserCode: a.UserCode, VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete, Expires: a.Expires,
 		Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID,
-		Elsewhere: s.noBrowser, QR: s.typed && a.UserCode != "",
+		Elsewhere: s.noBrowser && s.tty() != nil, QR: s.typed && a.UserCode != "",
 	}
 	text, err := prompt.Text(request, s.env.Now())
 	if err != nil {
