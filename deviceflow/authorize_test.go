@@ -32,55 +32,35 @@ func answerWith(field, value string) string {
 }
 
 func TestAuthorizeReadsEveryDialect(t *testing.T) {
-	good := func(change func(*Authorization)) Authorization {
-		a := Authorization{
-			DeviceCode: secret.Keep(secret.New("dev1ce-c0de")), UserCode: "LBJX-WZVT",
-			VerificationURI:         "https://corp.example/activate",
-			VerificationURIComplete: "https://corp.example/activate?user_code=LBJX-WZVT",
-			Interval:                5 * time.Second, NextPoll: noon.Add(5 * time.Second),
-			Issued: noon, Expires: noon.Add(15 * time.Minute),
-		}
-		if change != nil {
-			change(&a)
-		}
-		return a
-	}
-	interval := func(d time.Duration) func(*Authorization) {
-		return func(a *Authorization) { a.Interval, a.NextPoll = d, noon.Add(d) }
-	}
-	life := func(d time.Duration) func(*Authorization) {
-		return func(a *Authorization) { a.Expires = noon.Add(d) }
-	}
-	noLink := func(a *Authorization) { a.VerificationURIComplete = "" }
+	const interval, life, link = 5 * time.Second, 15 * time.Minute, "https://corp.example/activate?user_code=LBJX-WZVT"
 	google := strings.Replace(answerWith("verification_uri_complete", ""), "verification_uri", "verification_url", 1)
-	tests := []struct {
-		name   string
-		answer string
-		change func(*Authorization)
+	for _, test := range []struct {
+		name, answer   string
+		interval, life time.Duration
+		link           string
 	}{
-		{"RFC 8628", deviceAnswer, nil},
-		{"Google: verification_url, none complete", google, noLink},
-		{"Entra: none complete", answerWith("verification_uri_complete", ""), noLink},
-		{"complete link to this machine", answerWith("verification_uri_complete", `"http://localhost/x"`), noLink},
-		{"no interval", answerWith("interval", ""), interval(5 * time.Second)},
-		{"interval is text", answerWith("interval", `"7"`), interval(7 * time.Second)},
-		{"interval is negative", answerWith("interval", "-5"), interval(time.Second)},
-		{"interval overflows a float", answerWith("interval", "1e999"), interval(time.Minute)},
-		{"no expires_in", answerWith("expires_in", ""), life(10 * time.Minute)},
-		{"expires_in is a year", answerWith("expires_in", "31536000"), life(time.Hour)},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			p := newFake(t)
-			p.Will("/device", ok(test.answer))
-			got, err := p.flow().Authorize(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(good(test.change), got); diff != "" {
-				t.Error(diff)
-			}
-		})
+		{"RFC 8628", deviceAnswer, interval, life, link},
+		{"Google: verification_url, none complete", google, interval, life, ""},
+		{"Entra: none complete", answerWith("verification_uri_complete", ""), interval, life, ""},
+		{"complete link to this machine", answerWith("verification_uri_complete", `"http://localhost/x"`), interval, life, ""},
+		{"no interval", answerWith("interval", ""), 5 * time.Second, life, link},
+		{"interval is text", answerWith("interval", `"7"`), 7 * time.Second, life, link},
+		{"interval is negative", answerWith("interval", "-5"), time.Second, life, link},
+		{"interval overflows a float", answerWith("interval", "1e999"), time.Minute, life, link},
+		{"no expires_in", answerWith("expires_in", ""), interval, 10 * time.Minute, link},
+		{"expires_in is a year", answerWith("expires_in", "31536000"), interval, time.Hour, link},
+	} {
+		p := newFake(t)
+		p.Will("/device", ok(test.answer))
+		got, err := p.flow().Authorize(t.Context())
+		want := Authorization{
+			DeviceCode: secret.Keep(secret.New("dev1ce-c0de")), UserCode: "LBJX-WZVT",
+			VerificationURI: "https://corp.example/activate", VerificationURIComplete: test.link,
+			Interval: test.interval, NextPoll: noon.Add(test.interval), Issued: noon, Expires: noon.Add(test.life),
+		}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", test.name, err, diff)
+		}
 	}
 }
 

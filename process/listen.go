@@ -87,8 +87,8 @@ func (*inTab) Error() string { return "the login goes on in a browser" }
 
 // awaitTab waits for the end of the login in a browser tab, whatever it is. The
 // login's lock is free: the helper needs it, and a person can be through in no time.
-func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
-	telling := how
+func (p *Pipeline) awaitTab(ctx context.Context, tab *inTab) error {
+	telling := tab.how
 	if tab.show {
 		done, err := p.show(tab.key, tab.open, tab.openTab, func(change func()) { p.changeTab(ctx, tab, change) })
 		if err != nil {
@@ -106,7 +106,7 @@ func (p *Pipeline) awaitTab(ctx context.Context, how manner, tab *inTab) error {
 	if err == nil {
 		lock.Unlock()
 	}
-	if interrupted(ctx) && how.typed() {
+	if interrupted(ctx) && tab.how.typed() {
 		p.changeTab(ctx, tab, p.dropAuthorization)
 	}
 	return err

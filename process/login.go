@@ -87,7 +87,7 @@ func (p *Pipeline) idToken(ctx context.Context, started time.Time, how manner, r
 		if !errors.As(err, &tab) {
 			return l, err
 		}
-		if err := p.awaitTab(ctx, how, tab); err != nil {
+		if err := p.awaitTab(ctx, tab); err != nil {
 			return nil, err
 		}
 	}
