@@ -25,11 +25,11 @@ func child(t *testing.T, dir string) *exec.Cmd {
 
 func TestLockOfKilledProcess(t *testing.T) {
 	if dir := os.Getenv(childDir); dir != "" {
-		_, err := Locks{dir}.TryLock("login")
+		_, err := Locks{Dir: dir}.TryLock("login")
 		fmt.Println("locked:", err)
 		time.Sleep(time.Minute) // killed by then
 	}
-	locks := Locks{filepath.Join(t.TempDir(), "state")}
+	locks := Locks{Dir: filepath.Join(t.TempDir(), "state")}
 	child := child(t, locks.Dir)
 	out, err := child.StdoutPipe()
 	must(t, err)
