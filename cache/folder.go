@@ -76,10 +76,28 @@ func checkOwner(path string, info fs.FileInfo) error {
 
 // makeDir makes a folder if need be, and checks it.
 func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeAll(dir); err != nil {
 		return err
 	}
 	return checkDir(dir)
+}
+
+// makeAll is [os.MkdirAll] with mode 0700, whatever the umask: after umask 177, nobody
+// could enter the new folders, now or later.
+func makeAll(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+		return err
+	}
+	if err := makeAll(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	switch err := os.Mkdir(dir, 0o700); {
+	case errors.Is(err, fs.ErrExist):
+		return nil // another process was faster
+	case err != nil:
+		return err
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 // checkDir refuses a dir that is a link, or that another user could write to, and

@@ -54,11 +54,13 @@ func TestFileModes(t *testing.T) {
 	for _, path := range []string{s.stateDir, filepath.Join(s.stateDir, "items")} {
 		must(t, os.Mkdir(path, 0o755)) // by an older umask
 	}
+	defer syscall.Umask(syscall.Umask(0o177)) // a folder of 0600 could not be entered
+	must(t, WriteFile(filepath.Join(s.stateDir, "new", "newer"), "f", nil))
 	l, key := storeLogin(t, s, "file", "v1")
 	must(t, l.Seal(key, "role", nil))
 	must(t, WriteFile(s.stateDir, "f", nil))
 	for name, want := range map[string]os.FileMode{
-		"": os.ModeDir | 0o700, "items": os.ModeDir | 0o700, l.key: os.ModeDir | 0o700, "f": 0o600,
+		"": os.ModeDir | 0o700, "items": os.ModeDir | 0o700, l.key: os.ModeDir | 0o700, "new": os.ModeDir | 0o700, "new/newer": os.ModeDir | 0o700, "f": 0o600,
 		"items/" + "login-" + wantPlace(t, l, "file").ID: 0o600,
 		l.key + "/place.json":                            0o600, l.key + "/role.sealed": 0o600,
 	} {
