@@ -120,6 +120,19 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	if code != 130 {
 		t.Errorf("exec: exit %d\n%s", code, stderr)
 	}
+	// Ctrl-C ends it while it reads a file that does not end.
+	pipe := filepath.Join(home, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stderr = run(func(p *os.Process) {
+		writer, _ := os.OpenFile(pipe, os.O_WRONLY, 0) // when daypass reads
+		time.AfterFunc(5*time.Second, func() { _ = writer.Close() })
+		_ = p.Signal(os.Interrupt)
+	}, "exec", "--env-file", pipe, "--", "true")
+	if code != -1 || stderr != "" { // of a signal
+		t.Errorf("exec that reads a pipe: exit %d\n%s", code, stderr)
+	}
 	if interrupted < 12 {
 		t.Errorf("only %d of 36 processes were interrupted: the moments were missed", interrupted)
 	}

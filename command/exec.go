@@ -79,6 +79,7 @@ the command runs.`,
 			if err != nil {
 				return err
 			}
+			e.CatchSignals() // not before: a file can be a pipe that nobody writes to
 			return e.withSession(p, func(s *session) (err error) {
 				ctx := cmd.Context()
 				if x.azure {
@@ -195,13 +196,10 @@ func accountVariables(p profile.Profile) []string {
 	return []string{"AWS_ACCOUNT_ID=" + p.AccountID, "AWS_REGION=" + p.Region, "AWS_DEFAULT_REGION=" + p.Region}
 }
 
-// put is the environment with these variables, in place of others of their names.
+// put is the environment with these variables, in place of others of their names: the
+// last of a name stays.
 func put(environ []string, set ...string) []string {
-	for _, assignment := range set {
-		name, _, _ := strings.Cut(assignment, "=")
-		environ = append(drop(environ, name), assignment)
-	}
-	return environ
+	return (&exec.Cmd{Env: append(slices.Clone(environ), set...)}).Environ()
 }
 
 // drop is the environment without these variables. Windows compares names without
@@ -242,8 +240,9 @@ func cannotRun(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code = 127
 	}
-	if inner, ok := errors.AsType[*exec.Error](err); ok {
-		err = inner.Err
+	why := err // without the name, and how it was tried
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		why = inner
 	}
-	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, err))
+	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, why))
 }

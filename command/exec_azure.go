@@ -13,7 +13,6 @@ import (
 
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
-	"github.com/daypass/daypass/idp"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 )
@@ -51,10 +50,7 @@ func (s *session) newAssertion() (*assertion, error) {
 	locks := cache.Locks{Dir: filepath.Join(s.Locks.Dir, "azure")}
 	left, _ := os.ReadDir(locks.Dir)
 	for _, file := range left {
-		name, isLock := strings.CutSuffix(file.Name(), ".lock")
-		if !isLock {
-			continue
-		}
+		name, _, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".lock"), "~") // as files are called that are being written
 		if lock, err := locks.TryLock(name); err == nil {
 			(&assertion{dir: locks.Dir, name: name, lock: lock, stop: func() {}}).close()
 		}
@@ -77,11 +73,6 @@ func (a *assertion) variables(of profile.Azure) []string {
 		"AZURE_CLIENT_ID=" + of.ClientID, "AZURE_TENANT_ID=" + of.Tenant, "AZURE_FEDERATED_TOKEN_FILE=" + a.path(),
 		"ARM_CLIENT_ID=" + of.ClientID, "ARM_TENANT_ID=" + of.Tenant, "ARM_USE_OIDC=true", "ARM_OIDC_TOKEN_FILE_PATH=" + a.path(),
 	}
-}
-
-// write replaces the assertion, so that a reader has the old one or the new one.
-func (a *assertion) write(token idp.Token) error {
-	return notWritten(cache.WriteFile(a.dir, a.name, []byte(token.Raw.Reveal())))
 }
 
 func notWritten(err error) error {
@@ -107,26 +98,32 @@ func (a *assertion) close() {
 
 // keepAssertion writes the first assertion, and from then on renews it.
 func (s *session) keepAssertion(ctx context.Context, a *assertion, c process.Credentials) error {
-	token, err := s.Assertion(ctx, c)
-	if err == nil {
-		err = a.write(token)
-	}
+	due, err := s.putAssertion(ctx, a, c)
 	if err != nil {
 		return err
 	}
 	// Signals are the command's from now on: they do not end the renewal.
 	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var renewal sync.WaitGroup
-	renewal.Go(func() { s.renewAssertion(renewing, a, token.Expires) })
+	renewal.Go(func() { s.renewAssertion(renewing, a, due) })
 	a.stop = func() { cancel(); renewal.Wait() } // an exchange that has begun is finished
 	return nil
 }
 
-// renewAssertion replaces the assertion when four fifths of its life are over, until
-// ctx ends. Nobody is asked for that: the terminal is the command's.
-func (s *session) renewAssertion(ctx context.Context, a *assertion, expires time.Time) {
-	s.Person = nil
-	due := expires.Add(-expires.Sub(s.env.Now()) / 5)
+// putAssertion replaces the assertion, so that a reader has the old one or the new one,
+// and returns when four fifths of its life are over.
+func (s *session) putAssertion(ctx context.Context, a *assertion, c process.Credentials) (due time.Time, err error) {
+	token, err := s.Assertion(ctx, c)
+	if err == nil {
+		err = notWritten(cache.WriteFile(a.dir, a.name, []byte(token.Raw.Reveal())))
+	}
+	return token.Expires.Add(-token.Expires.Sub(s.env.Now()) / 5), err
+}
+
+// renewAssertion replaces the assertion when it is due, until ctx ends. Nobody is asked
+// or told anything: the terminal is the command's.
+func (s *session) renewAssertion(ctx context.Context, a *assertion, due time.Time) {
+	s.Person, s.Waiting, s.Tell = nil, nil, nil
 	for {
 		// A timer stops while a laptop sleeps, and the life of the assertion does not.
 		const longest = 30 * time.Second
@@ -140,13 +137,10 @@ func (s *session) renewAssertion(ctx context.Context, a *assertion, expires time
 		if s.env.Now().Before(due) {
 			continue
 		}
-		var token idp.Token
-		c, err := s.Credentials(ctx, process.ForSession)
-		if err == nil {
-			token, err = s.Assertion(ctx, c)
-		}
-		if err == nil && a.write(token) == nil {
-			due = token.Expires.Add(-token.Expires.Sub(s.env.Now()) / 5)
+		if c, err := s.Credentials(ctx, process.ForSession); err == nil {
+			if next, err := s.putAssertion(ctx, a, c); err == nil {
+				due = next
+			}
 		}
 	}
 }

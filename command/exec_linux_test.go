@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -117,20 +118,27 @@ func TestExecResolvesReferences(t *testing.T) {
 	}
 }
 
-// If a secret cannot be had, nothing starts.
-func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
+// If a secret cannot be had, or the command cannot be run, nothing starts.
+func TestExecStartsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
 	l.login()
 	started := filepath.Join(l.home(), "started")
 	l.write("bad.env", "A=1\n\nB=\"s3cret\n")
+	l.write("script", "touch "+started+"\n") // without #!
+	script, many := filepath.Join(l.home(), "script"), ""
+	must(t, os.Chmod(script, 0o700))
+	for i := range 50_000 {
+		many += fmt.Sprintf("V%d=\n", i)
+	}
+	l.write("many.env", many+"DB=awssecrets://nope\n")
 	for _, tt := range []struct {
 		args  []string
 		exit  int
 		first string
 	}{
-		{[]string{"-p", "dev", "--env", "DB=awssecrets://nope"}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException"},
+		{[]string{"-p", "dev", "--env-file", filepath.Join(l.home(), "many.env")}, failure.ExitAWS, "DB: AWS knows nothing of the secret nope in eu-west-1 (ResourceNotFoundException"},
 		{[]string{"-p", "dev", "--env", "DB=awssecrets://dev/db?x"}, failure.ExitUsage, "DB: this reference to a secret cannot be followed: it may not have parameters"},
 		{[]string{"-p", "dev", "--env", "DB"}, failure.ExitUsage, "--env number 1 is not NAME=VALUE"},
 		{[]string{"-p", "dev", "--env", "=s3cret"}, failure.ExitUsage, "--env number 1 is not NAME=VALUE"},
@@ -139,8 +147,15 @@ func TestExecStartsNothingWithoutItsSecrets(t *testing.T) {
 		{[]string{"-p", "dev", "--env-file", l.home()}, failure.ExitUsage, `of --env-file cannot be used: is a directory`},
 		{[]string{"-p", "vm", "--env", "DB=awssecrets://dev/db"}, failure.ExitUsage, "DB: a secret of AWS needs a role, and profile vm has none"},
 		{[]string{"-p", "vm", "--azure"}, failure.ExitUsage, "--azure is not needed with daypass_azure_via = imds"},
+		{[]string{"-p", "dev", "--serve", "--", script}, 126, fmt.Sprintf("daypass: the command %q cannot be run: exec format error.\n", script)},
+		{[]string{"-p", "dev", "--", script + "-that-is-not-there"}, 127, "cannot be run: no such file"},
+		{[]string{"-p", "dev", "--", "no-such-command", "--", "x"}, 127, "cannot be run: executable file not found"}, // the second "--" is the command's
 	} {
+		began := time.Now()
 		code, stdout, stderr := l.run(append(append([]string{"exec"}, tt.args...), "--", "touch", started)...)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%q took %v", tt.args, took)
+		}
 		if code != tt.exit || stdout != "" || !strings.Contains(stderr, tt.first) || strings.Contains(stderr, "s3cret") ||
 			strings.Contains(stderr, "\nEach line is") != strings.Contains(tt.first, "line 3") {
 			t.Errorf("%q: exit %d, want %d\n%s%s", tt.args, code, tt.exit, stdout, stderr)
@@ -282,11 +297,13 @@ func TestAssertionIsRenewed(t *testing.T) {
 		return string(text)
 	}
 	began, renewed, last := l.clock.Now(), []time.Duration{}, ""
+	s.Tell = func(line string) { t.Errorf("somebody is told %q", line) }
 	e.Sleep = func(_ context.Context, d time.Duration) error {
 		if now := read(); now != last {
 			last, renewed = now, append(renewed, l.clock.Now().Sub(began).Round(time.Minute))
 			switch len(renewed) {
 			case 2: // the next tries fail
+				l.box.FailSTS(sandbox.STSError{Code: "AccessDenied"}) // the old credentials serve
 				l.box.FailCall("webidentity", slices.Repeat([]sandbox.STSError{{Code: "AccessDenied"}}, 4)...)
 			case 3: // the laptop sleeps
 				d += 2 * time.Hour
@@ -300,16 +317,15 @@ func TestAssertionIsRenewed(t *testing.T) {
 	s.Sleep = l.clock.Sleep
 	c, err := s.Credentials(t.Context(), process.ForSession)
 	must(t, err)
-	first, err := s.Assertion(t.Context(), c)
+	due, err := s.putAssertion(t.Context(), a, c)
 	must(t, err)
-	must(t, a.write(first))
-	s.renewAssertion(t.Context(), a, first.Expires)
+	s.renewAssertion(t.Context(), a, due)
 	const m = time.Minute
 	if want := []time.Duration{0, 48 * m, 98 * m, 218 * m}; !slices.Equal(renewed, want) {
 		t.Errorf("replaced after %v, want %v", renewed, want)
 	}
-	if s.Person != nil {
-		t.Error("somebody can be asked")
+	if s.Person != nil || s.Waiting != nil {
+		t.Error("somebody can be asked, or told what is waited for")
 	}
 }
 

@@ -104,7 +104,7 @@ func Run(ctx context.Context, e Environment) int {
 	root := newRoot(&e, asked(e.Args)...)
 	root.SetArgs(e.Args)
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
-		if cmd.Name() != "process" { // which has nothing to lose until the cache misses
+		if name := cmd.Name(); name != "process" && name != "exec" { // which have nothing to lose yet
 			e.CatchSignals()
 		}
 	}
