@@ -201,7 +201,7 @@ func TestWaitingForATab(t *testing.T) {
 		t.Errorf("status:\n%s", out)
 	}
 	request(t, http.MethodGet, l.answer(tab, "taro"))
-	if code, seen := p.end(); code != 0 {
+	if code, seen := p.End(); code != 0 {
 		t.Errorf("exit %d\n%s", code, seen)
 	}
 	if err := first.Wait(); err != nil {
@@ -226,7 +226,7 @@ func TestPastedRedirect(t *testing.T) {
 	l := newBrowserLaptop(t, sandbox.Options{})
 	delete(l.env, "BROWSER")
 	p := l.terminal("login", "--profile", "dev")
-	code, seen := p.end()
+	code, seen := p.End()
 	pipeCode, _, pipeSeen := l.asChild("login", "--no-browser", "--profile", "dev") // where nothing can be pasted
 	for seen, code := range map[string]int{seen: code, pipeSeen: pipeCode} {
 		if code != 3 || !strings.Contains(seen, "Run in a terminal: daypass login --no-browser --profile dev") {
@@ -250,7 +250,7 @@ func TestPastedRedirect(t *testing.T) {
 		p.answer("daypass: that address cannot be used: ", "")
 	}
 	p.answer("(not shown): ", back+"\n")
-	code, seen = p.end()
+	code, seen = p.End()
 	if code != 0 || !strings.Contains(p.stdout.String(), "logged in to corp as taro@example.com; renews by itself.") || strings.Contains(seen, "code=") {
 		t.Errorf("exit %d\n%s\n%s", code, p.stdout.String(), seen)
 	}

@@ -5,9 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,9 +19,7 @@ import (
 type typed struct {
 	*ptytest.Terminal
 	t      *testing.T
-	cmd    *exec.Cmd
 	stdout bytes.Buffer
-	read   int // of the screen, by answer
 }
 
 // install puts this test binary into the home as daypass, as a link: what runs is
@@ -50,43 +48,16 @@ func (l *laptop) environ() []string {
 // terminal starts daypass on a terminal of its own.
 func (l *laptop) terminal(args ...string) *typed {
 	l.t.Helper()
-	p := &typed{Terminal: ptytest.Open(l.t, 80, 24), t: l.t, cmd: exec.Command(l.installed(), args...)}
-	p.cmd.Env, p.cmd.Stdout = l.environ(), &p.stdout
-	must(l.t, p.Start(p.cmd))
-	l.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // of a test that failed
+	p, cmd := &typed{Terminal: ptytest.Open(l.t, 80, 24), t: l.t}, exec.Command(l.installed(), args...)
+	cmd.Env, cmd.Stdout = l.environ(), &p.stdout
+	p.Start(cmd)
 	return p
 }
 
 // answer waits for a question and types an answer to it.
 func (p *typed) answer(question, keys string) {
-	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if at := strings.Index(p.Screen()[p.read:], question); at >= 0 {
-			p.read += at + len(question)
-			break
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("the question %q did not come:\n%s", question, p.Screen())
-		}
-	}
-	if _, err := p.Master.WriteString(keys); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// end waits for the end of the command and returns its exit code and what was
-// seen on the terminal.
-func (p *typed) end() (code int, seen string) {
-	p.t.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case <-ended:
-	case <-time.After(30 * time.Second):
-		p.t.Fatalf("daypass did not end:\n%s", p.Screen())
-	}
-	<-p.Left
-	return p.cmd.ProcessState.ExitCode(), p.Screen()
+	p.Await(regexp.QuoteMeta(question))
+	p.Type(keys)
 }
 
 func TestConfigureByHand(t *testing.T) {
@@ -115,7 +86,7 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer("Write this? [Y/n]: ", "perhaps\n")
 	p.answer("y or n, please.\nWrite this? [Y/n]: ", "y\n")
 	p.answer("Log in and try the role now? [Y/n]: ", "\n")
-	code, seen := p.end()
+	code, seen := p.End()
 	if code != 0 {
 		t.Fatalf("exit %d\n%s", code, seen)
 	}
@@ -135,7 +106,7 @@ func TestConfigureByHand(t *testing.T) {
 	p.answer("Name of the profile [admin]: ", "\n")
 	p.answer("Region, such as eu-west-1, Enter for none: ", "\n")
 	p.answer("Write this? [Y/n]: ", "n\n")
-	if code, seen := p.end(); code != 4 || strings.Contains(l.read(".aws/config"), "Admin") {
+	if code, seen := p.End(); code != 4 || strings.Contains(l.read(".aws/config"), "Admin") {
 		t.Errorf("after no: exit %d\n%s\n%s", code, seen, l.read(".aws/config"))
 	}
 }
@@ -155,7 +126,7 @@ func TestConfigureEndedEarlyWritesNothing(t *testing.T) {
 			l.install()
 			p := l.terminal("configure")
 			p.answer("such as https://corp.eu.auth0.com/: ", test.keys)
-			code, seen := p.end()
+			code, seen := p.End()
 			if code != test.exit || !strings.HasSuffix(seen, test.want) {
 				t.Errorf("exit %d, want %d:\n%s", code, test.exit, seen)
 			}
@@ -191,13 +162,13 @@ func TestImportAsksForEachWarning(t *testing.T) {
 			p.answer(question, keys)
 		}
 		if refused < len(questions) {
-			if code, seen := p.end(); code != 4 || l.read(".aws/config") != before {
+			if code, seen := p.End(); code != 4 || l.read(".aws/config") != before {
 				t.Errorf("no to %q: exit %d\n%s\n%s", questions[refused], code, seen, l.read(".aws/config"))
 			}
 			continue
 		}
 		p.answer("Log in and try the role now? [Y/n]: ", "n\n")
-		if code, seen := p.end(); code != 0 || !strings.Contains(l.read(".aws/config"), "output = text\n") {
+		if code, seen := p.End(); code != 0 || !strings.Contains(l.read(".aws/config"), "output = text\n") {
 			t.Errorf("exit %d\n%s\n%s", code, seen, l.read(".aws/config"))
 		}
 	}
@@ -214,7 +185,7 @@ func TestConfigureTriesAWorkload(t *testing.T) {
 	p := l.terminal("configure", "--force", "--import", filepath.Join(l.home(), "company.ini"))
 	p.answer("Write this? [Y/n]: ", "\n")
 	p.answer("Log in and try the role now? [Y/n]: ", "\n")
-	if code, seen := p.end(); code != 0 || !strings.HasPrefix(p.stdout.String(), "daypass: wrote ") || strings.Contains(p.stdout.String(), "logged in") {
+	if code, seen := p.End(); code != 0 || !strings.HasPrefix(p.stdout.String(), "daypass: wrote ") || strings.Contains(p.stdout.String(), "logged in") {
 		t.Errorf("exit %d, seen:\n%s\nstdout:\n%s", code, seen, p.stdout.String())
 	}
 }
@@ -227,7 +198,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 	p.answer("(not shown): ", "hunter2\n")
 	p.answer("Write this? [Y/n]: ", "\n")
 	p.answer("Log in and try the role now? [Y/n]: ", "\x03")
-	code, seen := p.end()
+	code, seen := p.End()
 	if code != 130 || !strings.Contains(p.stdout.String(), "Next: daypass login --profile dev\n") || strings.Contains(seen+p.stdout.String(), "hunter2") || !strings.Contains(seen, "client_secret = (hidden)") {
 		t.Errorf("exit %d, seen:\n%s\nstdout:\n%s", code, seen, p.stdout.String())
 	}
@@ -243,7 +214,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 		t.Error("the terminal shows what is typed")
 	}
 	p.answer("", "\x03")
-	if code, seen := p.end(); code != 130 || !p.echoes() {
+	if code, seen := p.End(); code != 130 || !p.echoes() {
 		t.Errorf("after Ctrl-C: exit %d, echo %v\n%s", code, p.echoes(), seen)
 	}
 }

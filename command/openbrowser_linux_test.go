@@ -24,7 +24,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	}
 
 	l.box.AutoApprove("taro")
-	if code, seen := l.terminal("login", "--profile", "dev").end(); code != 0 || !strings.Contains(seen, "user_code=") || strings.Contains(seen, "tab opened") {
+	if code, seen := l.terminal("login", "--profile", "dev").End(); code != 0 || !strings.Contains(seen, "user_code=") || strings.Contains(seen, "tab opened") {
 		t.Errorf("exit %d\n%s", code, seen)
 	}
 }

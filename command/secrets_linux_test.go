@@ -64,7 +64,7 @@ func newWatched(t *testing.T) *watched {
 func (w *watched) runs(args ...string) int {
 	w.t.Helper()
 	p := w.terminal(args...)
-	code, seen := p.end()
+	code, seen := p.End()
 	command := "daypass " + strings.Join(args, " ")
 	w.said = append(w.said, utterance{"terminal of " + command, seen}, utterance{"stdout of " + command, w.withoutProduct(args, p.stdout.String())})
 	w.looksAtFiles(command)
@@ -283,7 +283,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 				w.said = append(w.said, utterance{"the last address", last.Header.Get("Location")})
 			}
 		}
-		code, seen := p.end()
+		code, seen := p.End()
 		w.said = append(w.said, utterance{"terminal of daypass " + args, seen}, utterance{"stdout of daypass " + args, p.stdout.String()})
 		if code != 0 {
 			t.Errorf("daypass %s: exit %d\n%s", args, code, seen)

@@ -32,11 +32,12 @@ func TestBothFlows(t *testing.T) {
 			c.writeConfig(c.section("corp", "storage = keyring", test.setting), c.profile("dev", "corp"))
 			tabs := c.openDesktop(test.answer)
 			term := c.inTerminal(c.cli("dev")...)
-			if code := term.wait(); code != 0 || !strings.Contains(term.Screen(), arn("dev")) {
-				t.Fatalf("exit code %d:\n%s\n%s", code, term.Screen(), c.read("browser.log"))
+			code, screen := term.End()
+			if code != 0 || !strings.Contains(screen, arn("dev")) {
+				t.Fatalf("exit code %d:\n%s\n%s", code, screen, c.read("browser.log"))
 			}
-			if opened := tabs(); len(opened) != 1 || test.answer == "approve" && !strings.Contains(term.Screen(), opened[0]) {
-				t.Errorf("opened %q, the terminal shows:\n%s", opened, term.Screen())
+			if opened := tabs(); len(opened) != 1 || test.answer == "approve" && !strings.Contains(screen, opened[0]) {
+				t.Errorf("opened %q, the terminal shows:\n%s", opened, screen)
 			}
 			if test.answer == "login" {
 				await(t, "the last page", func() bool { return strings.HasSuffix(c.read("browser.log"), "\n") }) // daypass does not
@@ -84,15 +85,15 @@ func TestPastedAddress(t *testing.T) {
 	c.writeConfig(c.section("corp", "redirect_uri = http://localhost/callback"), c.profile("dev", "corp"))
 	c.ends(3, "there is no terminal to ask on", "process", "--profile", "dev")
 	term := c.inTerminal(installed.daypass, "login", "--no-browser", "--profile", "dev")
-	address := term.waitFor(`(http://127\.0\.0\.1:\d+/auth\?\S+)`)[1]
+	address := term.Await(`(http://127\.0\.0\.1:\d+/auth\?\S+)`)[1]
 	r := c.run(installed.node, installed.in("provider/approve.mjs"), address, "paste")
 	pasted := strings.TrimSpace(r.stdout)
 	if r.code != 0 || !strings.Contains(pasted, "code=") {
 		t.Fatalf("the browser elsewhere: %+v", r)
 	}
-	term.waitFor(`\(not shown\): `)
-	term.press(pasted + "\r")
-	if code := term.wait(); code != 0 || !strings.Contains(term.Screen(), "logged in to corp as taro@example.com") || strings.Contains(term.Screen(), "code=") {
-		t.Errorf("exit code %d:\n%s", code, term.Screen())
+	term.Await(`\(not shown\): `)
+	term.Type(pasted + "\r")
+	if code, screen := term.End(); code != 0 || !strings.Contains(screen, "logged in to corp as taro@example.com") || strings.Contains(screen, "code=") {
+		t.Errorf("exit code %d:\n%s", code, screen)
 	}
 }

@@ -96,12 +96,12 @@ print("caught", len(os.read(signals, 9)))
 os._exit(7)`
 	term := c.inTerminal(installed.daypass, "exec", "--serve", "--profile", "dev", "--", "sh", "-c",
 		"$DAYPASS logout --profile dev; "+client+"; sleep 2; "+client+"; exec /usr/bin/python3 -u -c '"+counts+"'")
-	code := term.waitFor(`Approve only if the page shows ([A-Z]{4}-[A-Z]{4})`)[1]
+	code := term.Await(`Approve only if the page shows ([A-Z]{4}-[A-Z]{4})`)[1]
 	must(t, c.aws.Approve(code, "taro"))
-	term.waitFor("assumed-role/dev/taro@example.com")
-	term.waitFor("counting")
-	term.press("\x03")
-	if status := term.wait(); status != 7 || !strings.Contains(term.Screen(), "caught 1") {
-		t.Errorf("exit %d:\n%s", status, term.Screen())
+	term.Await("assumed-role/dev/taro@example.com")
+	term.Await("counting")
+	term.Type("\x03")
+	if status, screen := term.End(); status != 7 || !strings.Contains(screen, "caught 1") {
+		t.Errorf("exit %d:\n%s", status, screen)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/internal/ptytest"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -283,9 +284,10 @@ func (c *computer) say(args ...string) result {
 }
 
 // inTerminal starts a command in a terminal of its own.
-func (c *computer) inTerminal(argv ...string) *terminal {
+func (c *computer) inTerminal(argv ...string) *ptytest.Terminal {
 	c.t.Helper()
-	term := startInTerminal(c.t, c.command(argv...))
+	term := ptytest.Open(c.t, 100, 50)
+	term.Start(c.command(argv...))
 	c.t.Cleanup(func() { c.show(term.Screen()) })
 	return term
 }

@@ -33,23 +33,24 @@ func TestConfigureAtTheKeyboard(t *testing.T) {
 		{`Write this\? \[Y/n\]: $`, "\r"},
 		{`Log in and try the role now\? \[Y/n\]: $`, "\r"},
 	} {
-		term.waitFor(step.question)
-		term.press(step.keys)
+		term.Await(step.question)
+		term.Type(step.keys)
 	}
-	prompt := term.waitFor(promptLink)
+	prompt := term.Await(promptLink)
 	if page := c.approve(prompt[1]); page != prompt[2] {
 		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
 	}
-	if code := term.wait(); code != 0 {
-		t.Fatalf("exit code %d:\n%s", code, term.Screen())
+	code, screen := term.End()
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, screen)
 	}
 	for _, part := range []string{
 		"daypass: logged in to corp as taro@example.com; renews by itself.\n",
 		"daypass: AWS gives you role dev in account 111122223333 until ",
 		"Try: aws sts get-caller-identity --profile dev\n",
 	} {
-		if !strings.Contains(term.Screen(), part) {
-			t.Errorf("the terminal lacks %q:\n%s", part, term.Screen())
+		if !strings.Contains(screen, part) {
+			t.Errorf("the terminal lacks %q:\n%s", part, screen)
 		}
 	}
 

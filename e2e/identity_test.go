@@ -26,11 +26,11 @@ func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
 	c.configure("dev", "staging")
 
 	term := c.inTerminal(append([]string{"sh", "-c", `exec "$@" > stdout 2> stderr`, "sh"}, c.cli("dev")...)...)
-	prompt := term.waitFor(promptLink)
+	prompt := term.Await(promptLink)
 	if page := c.approve(prompt[1]); page != prompt[2] {
 		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
 	}
-	code := term.wait()
+	code, _ := term.End()
 	if out := c.read("home/stdout"); code != 0 || !strings.Contains(out, `"Arn": "`+arn("dev")+`"`) || strings.Contains(out, "device") {
 		t.Fatalf("exit code %d, no identity in:\n%s", code, out)
 	}

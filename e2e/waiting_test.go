@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/daypass/daypass/internal/ptytest"
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -20,34 +21,35 @@ func TestWaitersAreTold(t *testing.T) {
 	c := newComputer(t, nil, sandbox.Options{})
 	c.writeConfig(c.section("corp", "storage = keyring", "process_timeout = 15s"), c.profile("dev", "corp"))
 	leader := c.inTerminal(installed.daypass, "login", "--profile", "dev")
-	code := leader.waitFor(sandboxLink)[2]
-	wait := func(beside int) *terminal {
+	code := leader.Await(sandboxLink)[2]
+	wait := func(beside int) *ptytest.Terminal {
 		t.Helper()
 		process := installed.daypass + " process --profile dev >/dev/null"
 		waiter := c.inTerminal("sh", "-c", strings.Repeat(process+" & ", beside)+"exec "+process)
-		waiter.waitFor("daypass: waiting for the login with code " + code + ", [0-9]+ s")
+		waiter.Await("daypass: waiting for the login with code " + code + ", [0-9]+ s")
 		return waiter
 	}
 	waiter := wait(3)
-	if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.Screen(), "not approved within 15 s. Code "+code+" stays good until") {
-		t.Errorf("out of time: exit code %d, want 3 and what to do\n%s", exit, waiter.Screen())
+	exit, screen := waiter.End()
+	if exit != 3 || !strings.Contains(screen, "not approved within 15 s. Code "+code+" stays good until") {
+		t.Errorf("out of time: exit code %d, want 3 and what to do\n%s", exit, screen)
 	}
-	if n := strings.Count(waiter.Screen(), "waiting for the login"); n > 25 { // each second
-		t.Errorf("told %d times:\n%q", n, waiter.Screen())
+	if n := strings.Count(screen, "waiting for the login"); n > 25 { // each second
+		t.Errorf("told %d times:\n%q", n, screen)
 	}
 	waiter = wait(0)
-	for _, term := range []*terminal{wait(0), leader} {
-		term.press("\x03")
-		if exit := term.wait(); exit != 130 {
-			t.Errorf("%q: exit code %d after Ctrl-C, want 130\n%s", term.cmd.Args[1], exit, term.Screen())
+	for _, term := range []*ptytest.Terminal{wait(0), leader} {
+		term.Type("\x03")
+		if exit, screen := term.End(); exit != 130 {
+			t.Errorf("exit code %d after Ctrl-C, want 130\n%s", exit, screen)
 		}
 	}
 	// The other waiter takes the code over, and shows it.
-	if again := waiter.waitFor(sandboxLink)[2]; again != code {
+	if again := waiter.Await(sandboxLink)[2]; again != code {
 		t.Errorf("code %s, want the same as before: %s", again, code)
 	}
-	if exit := waiter.wait(); exit != 3 || !strings.Contains(waiter.Screen(), "Code "+code+" stays good until") {
-		t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, waiter.Screen())
+	if exit, screen := waiter.End(); exit != 3 || !strings.Contains(screen, "Code "+code+" stays good until") {
+		t.Errorf("process: exit code %d, want 3 and what to do\n%s", exit, screen)
 	}
 	if n := c.aws.Count("device"); n != 1 {
 		t.Errorf("%d device authorizations, want 1", n)

@@ -25,19 +25,12 @@ func runOn(t *testing.T, p *ptytest.Terminal, environment []string, arguments ..
 	cmd.Env = append(cmd.Env, environment...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	err := p.Start(cmd)
-	if err == nil {
-		err = cmd.Wait()
+	p.Start(cmd)
+	code, seen := p.End()
+	if code != 0 {
+		t.Fatalf("exit %d\n%s", code, output.String())
 	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, output.String())
-	}
-	select {
-	case <-p.Left:
-	case <-time.After(10 * time.Second):
-		t.Fatal("a process stays on the terminal")
-	}
-	return p.Screen(), output.String()
+	return seen, output.String()
 }
 
 // showOnTerminal is daypass on a terminal. What it does is in its argument; it
