@@ -36,7 +36,7 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 			c := newComputer(t, nil, sandbox.Options{})
 			c.writeConfig(c.section("corp"), c.profile("hub", "corp"),
 				strings.Replace(c.profile("spoke", "corp"), "daypass_idp = corp", "daypass_source_profile = hub", 1))
-			person := c.startPerson()
+			tabs := c.startPerson()
 			must(t, c.aws.Trust(spoke, c.say("trust-policy", "--profile", "spoke").stdout))
 			c.env["AWS_ENDPOINT_URL_STS"] = c.aws.STSEndpoint // for the SDKs
 			c.aws.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -49,8 +49,8 @@ func TestChainedRoleInTheSDKs(t *testing.T) {
 				return true
 			})
 			const want = "arn:aws:sts::111122223333:assumed-role/spoke/taro@example.com\n"
-			if r := c.run(client.once...); r.code != 0 || r.stdout != want || r.stderr != "" || len(person.opened()) != 1 {
-				t.Errorf("%+v, tabs %q", r, person.opened())
+			if r := c.run(client.once...); r.code != 0 || r.stdout != want || r.stderr != "" || len(tabs()) != 1 {
+				t.Errorf("%+v, tabs %q", r, tabs())
 			}
 			before := c.aws.Count("sts:chained")
 			r := c.say(append([]string{"exec", "--serve", "--profile", "spoke", "--"}, client.often...)...)

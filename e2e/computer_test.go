@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -302,18 +300,26 @@ func (c *computer) show(text string) {
 // the answer "approve" or "refuse". tabs returns the links that were opened so far.
 func (c *computer) openDesktop(answer string) (tabs func() []string) {
 	c.t.Helper()
-	list := c.browser(fmt.Sprintf("exec %s %s \"$1\" %s > %s 2>&1\n",
+	return c.browser(fmt.Sprintf("exec %s %s \"$1\" %s > %s 2>&1\n",
 		installed.node, installed.in("provider/approve.mjs"), answer, filepath.Join(c.folder, "browser.log")))
-	return func() []string { return strings.Fields(read(c.t, list)) }
 }
 
-// browser gives the computer a browser, which appends each link to a file and then does
-// what a shell is told.
-func (c *computer) browser(then string) (tabs string) {
+// startPerson gives the person a browser, and has the sandbox's provider approve every
+// code.
+func (c *computer) startPerson() (tabs func() []string) {
 	c.t.Helper()
-	tabs, c.env["BROWSER"] = filepath.Join(c.folder, "tabs"), filepath.Join(c.folder, "browser")
-	must(c.t, os.WriteFile(c.env["BROWSER"], []byte("#!/bin/sh\necho \"$1\" >> "+tabs+"\n"+then), 0o700))
-	return tabs
+	c.aws.AutoApprove("taro")
+	return c.browser("")
+}
+
+// browser gives the computer a browser, which notes each link and then does what a
+// shell is told.
+func (c *computer) browser(then string) (tabs func() []string) {
+	c.t.Helper()
+	list := filepath.Join(c.folder, "tabs")
+	c.env["BROWSER"] = filepath.Join(c.folder, "browser")
+	must(c.t, os.WriteFile(c.env["BROWSER"], []byte("#!/bin/sh\necho \"$1\" >> "+list+"\n"+then), 0o700))
+	return func() []string { return strings.Fields(read(c.t, list)) }
 }
 
 // read returns what a file of the computer holds so far.
@@ -424,70 +430,5 @@ func (c *computer) checkSecrets() {
 	})
 	if err != nil {
 		c.t.Error(err)
-	}
-}
-
-// person approves what daypass shows, at the sandbox's provider: each link that
-// it opens in the browser, and each code in a text that the person reads.
-type person struct {
-	t       *testing.T
-	sandbox *sandbox.Sandbox
-	tabs    string // the file to which the browser appends the links it opens
-
-	mu       sync.Mutex
-	answered map[string]bool // by user code
-}
-
-// startPerson has a person sit there until the test ends.
-func startPerson(t *testing.T, box *sandbox.Sandbox, tabs string) *person {
-	t.Helper()
-	p := &person{t: t, sandbox: box, tabs: tabs, answered: map[string]bool{}}
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			for _, link := range p.opened() {
-				if u, err := url.Parse(link); err == nil {
-					p.approve(u.Query().Get("user_code"))
-				}
-			}
-			select {
-			case <-end:
-				return
-			case <-time.After(100 * time.Millisecond):
-			}
-		}
-	}()
-	t.Cleanup(func() { close(end); <-ended })
-	return p
-}
-
-// startPerson gives the computer a browser, and a person who looks at it.
-func (c *computer) startPerson() *person {
-	c.t.Helper()
-	return startPerson(c.t, c.aws, c.browser(""))
-}
-
-// opened returns the links that the browser has opened so far.
-func (p *person) opened() []string {
-	return strings.Fields(read(p.t, p.tabs))
-}
-
-// read has the person read a text.
-func (p *person) read(text string) {
-	for _, match := range regexp.MustCompile(`user_code=([A-Z]{4}-[A-Z]{4})`).FindAllStringSubmatch(text, -1) {
-		p.approve(match[1])
-	}
-}
-
-func (p *person) approve(code string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.answered[code] {
-		return
-	}
-	p.answered[code] = true
-	if err := p.sandbox.Approve(code, "taro"); err != nil {
-		p.t.Errorf("approve: %v", err)
 	}
 }

@@ -19,7 +19,7 @@ func TestHundredCallers(t *testing.T) {
 		t.Run(storage, func(t *testing.T) {
 			t.Parallel()
 			c := newComputer(t, nil, sandbox.Options{Rotate: true})
-			person := c.startPerson()
+			tabs := c.startPerson()
 			config := c.section("corp", "storage = "+storage)
 			for _, role := range roles {
 				config += c.profile(role, "corp")
@@ -32,7 +32,7 @@ func TestHundredCallers(t *testing.T) {
 				n, want int
 			}{
 				{"device authorizations", c.aws.Count("device"), 1},
-				{"tabs", len(person.opened()), 1},
+				{"tabs", len(tabs()), 1},
 				{"requests to STS", c.aws.Count("sts"), len(roles)},
 				{"renewals", c.aws.Count("token:refresh"), 0},
 			} {

@@ -45,7 +45,6 @@ func (s *storm) runOne(random *rand.Rand) {
 	s.exits[r.code]++
 	s.mu.Unlock()
 
-	s.person.read(r.stderr)
 	s.checkEnd(argv, r, signaled, signal, ended)
 }
 

@@ -86,7 +86,7 @@ type storm struct {
 	weather  weather
 	seed     uint64
 	profiles []string
-	person   *person
+	tabs     func() []string
 	log      exchangeLog
 	// keyringGoes has the keyring's daemon ended, at a moment that matters.
 	keyringGoes chan struct{}
@@ -119,7 +119,7 @@ func newStorm(t *testing.T, w weather, seed uint64) *storm {
 
 		keyringGoes: make(chan struct{}),
 	}
-	s.person = s.startPerson()
+	s.tabs = s.startPerson()
 	var sections []string
 	for _, section := range w.storages { // named like them
 		sections = append(sections, s.section(section, "storage = "+section, "process_timeout = 20s"))
@@ -238,7 +238,6 @@ func (s *storm) checkProfiles() {
 			}
 			r := serve()
 			for ; r.code != 0 && time.Now().Before(end); r = serve() {
-				s.person.read(r.stderr)
 				time.Sleep(500 * time.Millisecond)
 			}
 			if r.code != 0 {
@@ -267,7 +266,7 @@ func (s *storm) checkCounts() {
 		because   string
 	}{
 		{"authorizations", c.authorizations, logins + c.cutAuthorizations, "one for each section and each login lost, and those whose answer nobody got"},
-		{"tabs", len(s.person.opened()), logins, "one for each section and each login lost"},
+		{"tabs", len(s.tabs()), logins, "one for each section and each login lost"},
 		{"refreshes", c.refreshes, s.mayRefresh() + c.lostAnswers, "one for each ID token that ended or that STS refused, and each lost answer"},
 		{"reused tokens", s.aws.Reused(), c.lostAnswers, "one for each lost answer"},
 		{"logins lost", c.lost, lost, "one for each lost answer, none with a grace"},
@@ -285,7 +284,7 @@ func (s *storm) checkCounts() {
 		s.t.Logf("tokens sent again or refused: %q", c.histories)
 		s.t.Logf("without a keyring: %q", s.withoutKeyring)
 	}
-	tabs := slices.Sorted(slices.Values(s.person.opened()))
+	tabs := slices.Sorted(slices.Values(s.tabs()))
 	if len(slices.Compact(slices.Clone(tabs))) != len(tabs) {
 		s.t.Errorf("a code was opened twice: %q", tabs)
 	}
