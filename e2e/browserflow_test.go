@@ -9,8 +9,12 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// Both flows work with two certified providers, from a cold aws command to a renewal and
-// a logout. Programs that do not know credential_process get the credentials from exec.
+// The main job, with both flows and two certified providers: a person types an aws
+// command on a new computer, approves in the browser, and has the identity; from then on
+// nobody and nothing is asked, until the logout. The CLI hides the helper's standard
+// error: the prompt must be on the terminal itself, wherever the CLI's own output goes.
+// Programs that do not know credential_process get the credentials from exec. The browser
+// gets the console by an address that is good once, and no secret in one.
 func TestBothFlows(t *testing.T) {
 	oidcProvider := func(o providerOptions) func(*testing.T) *provider {
 		return func(t *testing.T) *provider { return startProvider(t, o) }
@@ -29,12 +33,12 @@ func TestBothFlows(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := newComputer(t, test.start(t), sandbox.Options{})
-			c.writeConfig(c.section("corp", "storage = keyring", test.setting), c.profile("dev", "corp"))
+			c.writeConfig(c.section("corp", "storage = keyring", test.setting), c.profile("dev", "corp"), c.profile("staging", "corp"))
 			tabs := c.openDesktop(test.answer)
-			term := c.inTerminal(c.cli("dev")...)
+			term := c.inTerminal(append([]string{"sh", "-c", `exec "$@" > stdout 2> stderr`, "sh"}, c.cli("dev")...)...)
 			code, screen := term.End()
-			if code != 0 || !strings.Contains(screen, arn("dev")) {
-				t.Fatalf("exit code %d:\n%s\n%s", code, screen, c.read("browser.log"))
+			if out, errs := c.read("home/stdout"), c.read("home/stderr"); code != 0 || !strings.Contains(out, `"Arn": "`+arn("dev")+`"`) || strings.Contains(out, "device") || errs != "" {
+				t.Fatalf("exit code %d:\n%s\n%s%s\n%s", code, screen, out, errs, c.read("browser.log"))
 			}
 			if opened := tabs(); len(opened) != 1 || test.answer == "approve" && !strings.Contains(screen, opened[0]) {
 				t.Errorf("opened %q, the terminal shows:\n%s", opened, screen)
@@ -45,8 +49,21 @@ func TestBothFlows(t *testing.T) {
 					t.Errorf("the last page: %s", page)
 				}
 			}
-			if r := c.run(installed.daypass, "console", "--print", "--profile", "dev"); r.code != 0 || !strings.Contains(r.stdout, "SigninToken=") {
-				t.Errorf("console: exit code %d\n%s", r.code, r.stderr)
+			for profile, asks := range map[string]int{"dev": 0, "staging": 1} { // STS
+				before := c.asked()
+				if r := c.run(c.cli(profile)...); r.code != 0 || !strings.Contains(r.stdout, arn(profile)) || c.asked()-before != asks {
+					t.Errorf("a later call for %s: %d requests, want %d: %+v", profile, c.asked()-before, asks, r)
+				}
+			}
+			if r := c.say("console", "s3", "--profile", "dev"); r.code != 0 || r.stdout+r.stderr != "" {
+				t.Errorf("console: %+v", r)
+			}
+			await(t, "the console", func() bool {
+				page := c.read("browser.log")
+				return strings.Contains(page, arn("dev")) && strings.Contains(page, "https://eu-west-1.console.aws.amazon.com/s3/home?")
+			})
+			if opened := tabs(); len(opened) != 2 || !strings.HasPrefix(opened[1], "http://127.0.0.1:") || strings.Contains(opened[1], "?") || len(c.aws.SecretsInURLs()) > 0 {
+				t.Errorf("opened %q; requests with a secret in the URL: %d", opened, len(c.aws.SecretsInURLs()))
 			}
 			c.env["AWS_PROFILE"] = "of something else"
 			r := c.say("exec", "--profile", "dev", "--", installed.aws, "sts", "get-caller-identity", "--endpoint-url", c.aws.STSEndpoint)

@@ -16,73 +16,6 @@ import (
 // promptLink matches the complete link of a prompt, and the code in it.
 const promptLink = `(http://127\.0\.0\.1:\d+/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
 
-// The main job: a person types an aws command on a new computer, approves in the
-// browser, and has the identity; from then on nobody and nothing is asked. The CLI
-// hides the helper's standard error: the prompt must be on the terminal itself,
-// wherever the CLI's own output goes.
-func TestFirstCommandAsksOnceThenNeverAgain(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, startProvider(t, providerOptions{}), sandbox.Options{})
-	c.configure("dev", "staging")
-
-	term := c.inTerminal(append([]string{"sh", "-c", `exec "$@" > stdout 2> stderr`, "sh"}, c.cli("dev")...)...)
-	prompt := term.Await(promptLink)
-	if page := c.approve(prompt[1]); page != prompt[2] {
-		t.Errorf("the page shows code %q, the terminal %q", page, prompt[2])
-	}
-	code, _ := term.End()
-	if out := c.read("home/stdout"); code != 0 || !strings.Contains(out, `"Arn": "`+arn("dev")+`"`) || strings.Contains(out, "device") {
-		t.Fatalf("exit code %d, no identity in:\n%s", code, out)
-	}
-	if text := c.read("home/stderr"); text != "" {
-		t.Errorf("standard error:\n%s", text)
-	}
-
-	before := c.asked()
-	for range 3 {
-		if r := c.run(c.cli("dev")...); r.code != 0 || !strings.Contains(r.stdout, arn("dev")) {
-			t.Fatalf("a later call: %+v", r)
-		}
-	}
-	if n := c.asked() - before; n != 0 {
-		t.Errorf("daypass made %d requests in later calls, want 0", n)
-	}
-
-	if r := c.run(c.cli("staging")...); r.code != 0 || !strings.Contains(r.stdout, arn("staging")) {
-		t.Fatalf("a second profile of the same provider: %+v", r)
-	}
-	if n := c.provider.count("/device/auth"); n != 1 {
-		t.Errorf("%d device authorizations for two profiles, want 1", n)
-	}
-	if n := c.asked() - before; n != 1 {
-		t.Errorf("the second profile cost %d requests, want 1, to STS", n)
-	}
-
-	c.provider.stop()
-	c.aws.Close()
-	if r := c.process("dev"); r.code != 0 {
-		t.Errorf("with no network a cached answer ends with %d: %s", r.code, r.stderr)
-	}
-}
-
-// Whoever refuses is not asked again by the next process.
-func TestRefusalIsRemembered(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, startProvider(t, providerOptions{}), sandbox.Options{})
-	c.configure("dev")
-	tabs := c.openDesktop("refuse")
-
-	c.ends(4, "", "process", "--profile", "dev")
-	before := c.asked()
-	c.ends(3, "", "process", "--profile", "dev")
-	if n := c.asked() - before; n != 0 {
-		t.Errorf("the next process made %d requests, want 0", n)
-	}
-	if opened := tabs(); len(opened) != 1 {
-		t.Errorf("%d tabs, want 1: %q", len(opened), opened)
-	}
-}
-
 // items counts what the Secret Service keeps for daypass.
 func (c *computer) items() int {
 	c.t.Helper()
@@ -146,5 +79,11 @@ func TestExpiredIDTokenIsRenewedAgainAndAgain(t *testing.T) {
 	}
 	if n := c.provider.count("/device/auth"); n != 1 {
 		t.Errorf("%d device authorizations, want 1", n)
+	}
+
+	c.provider.stop()
+	c.aws.Close()
+	if r := c.process(roles[2]); r.code != 0 {
+		t.Errorf("with no network a cached answer ends with %d: %s", r.code, r.stderr)
 	}
 }

@@ -4,7 +4,7 @@
 //   node approve.mjs LINK [approve|refuse|login|paste]
 //
 // Prints the code that the provider's page showed for comparison; after a login the last page's text; to be pasted, the
-// address that the browser could not reach. CHROMIUM names the browser.
+// address that the browser could not reach; what a console shows. CHROMIUM names the browser.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,9 @@ try {
   page.setDefaultTimeout(30_000);
   await page.goto(link);
 
-  if (answer === 'login') {
+  if (await page.locator('#destination').count() > 0) { // the console of internal/sandbox
+    console.log(await page.locator('dl').innerText());
+  } else if (answer === 'login') {
     await signIn();
     await page.getByRole('heading', { name: 'You are logged in' }).waitFor();
     console.log(`${await page.locator('p').textContent()} ${page.url()}`);
