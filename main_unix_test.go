@@ -107,25 +107,27 @@ func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
 	if code, stderr := run(nil, "process"); code != 0 {
 		t.Errorf("after the signals: exit %d\n%s", code, stderr)
 	}
-	// The command of exec ends as it likes.
+	// The command of exec has the signals, and ends as it likes.
 	ready := filepath.Join(home, "ready")
-	code, stderr := run(func(p *os.Process) {
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			if _, err := os.Stat(ready); err == nil {
-				break
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1} {
+		code, stderr := run(func(p *os.Process) {
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				if os.Remove(ready) == nil {
+					break
+				}
 			}
+			_ = p.Signal(signal)
+		}, "exec", "--serve", "--", "sh", "-c", "trap 'exit 130' INT TERM HUP USR1; touch "+ready+"; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5; done")
+		if code != 130 {
+			t.Errorf("%v, exec: exit %d\n%s", signal, code, stderr)
 		}
-		_ = p.Signal(syscall.SIGTERM)
-	}, "exec", "--serve", "--", "sh", "-c", "trap 'exit 130' TERM; touch "+ready+"; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5; done")
-	if code != 130 {
-		t.Errorf("exec: exit %d\n%s", code, stderr)
 	}
 	// Ctrl-C ends it while it reads a file that does not end.
 	pipe := filepath.Join(home, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, stderr = run(func(p *os.Process) {
+	code, stderr := run(func(p *os.Process) {
 		writer, _ := os.OpenFile(pipe, os.O_WRONLY, 0) // when daypass reads
 		time.AfterFunc(5*time.Second, func() { _ = writer.Close() })
 		_ = p.Signal(os.Interrupt)

@@ -41,10 +41,11 @@ func (l *laptop) withClouds() {
 	l.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = l.box.URL
 }
 
-// asProgram makes the commands of the laptop programs of their own, which reach the
-// clouds through a proxy, by the real time. Somebody is logged in.
-func (l *laptop) asProgram() {
+// withPrograms gives the laptop the clouds and makes its commands programs of their own,
+// which reach them through a proxy, by the real time.
+func (l *laptop) withPrograms() {
 	l.t.Helper()
+	l.withClouds()
 	l.box.Set(func(o *sandbox.Options) { o.Now = nil })
 	l.write("bin/daypass", "")
 	l.install()
@@ -54,6 +55,12 @@ func (l *laptop) asProgram() {
 	l.t.Cleanup(proxy.Close)
 	l.write("ca.pem", string(proxy.Certificate))
 	l.env["HTTPS_PROXY"], l.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(l.home(), "ca.pem")
+}
+
+// asProgram is withPrograms, and somebody is logged in.
+func (l *laptop) asProgram() {
+	l.t.Helper()
+	l.withPrograms()
 	l.box.AutoApprove("taro")
 	if code, _, stderr := l.asChild("login", "-p", "dev"); code != 0 {
 		l.t.Fatalf("login: %s", stderr)
@@ -89,7 +96,6 @@ func (l *laptop) start(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buf
 func TestExecResolvesReferences(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, sandbox.Options{})
-	l.withClouds()
 	l.asProgram()
 	l.env["CONNECTION"], l.env["UNTOUCHED"], l.env["A"], l.env["AWS_PROFILE"] = "awssecrets://dev/db#password", "https://example.com/?x#y", "of the environment", "awssecrets://not-asked-for"
 	l.write("one.env", "A=of the first file\nB=of the first file\nC=awsssm://dev/key\n")
@@ -176,7 +182,6 @@ func TestExecStartsNothing(t *testing.T) {
 func TestExecAzure(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, sandbox.Options{})
-	l.withClouds()
 	l.env["XDG_STATE_HOME"] = filepath.Join(l.home(), "state [a]*") // not a pattern
 	l.asProgram()
 	for _, name := range append(azureShadows(), "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_USERNAME", "AZURE_PASSWORD", "AZURE_TOKEN_CREDENTIALS", "ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "ARM_USE_MSI") {
@@ -205,47 +210,16 @@ func TestExecAzure(t *testing.T) {
 	}
 }
 
-// Signals reach the command, whose end is daypass's own.
-func TestExecAzurePassesSignalsOn(t *testing.T) {
-	t.Parallel()
-	l := newLaptop(t, sandbox.Options{})
-	l.withClouds()
-	l.asProgram()
-	for _, tt := range []struct {
-		signal syscall.Signal
-		script string
-		want   int
-	}{
-		{syscall.SIGTERM, `trap 'echo got it; exit 3' TERM; `, 3},
-		{syscall.SIGINT, `trap 'echo got it; exit 4' INT; `, 4},
-		{syscall.SIGHUP, `trap 'echo got it; exit 5' HUP; `, 5},
-		{syscall.SIGUSR1, `trap 'echo got it; exit 6' USR1; `, 6},
-		{syscall.SIGTERM, "", 128 + 15},
-	} {
-		ready := filepath.Join(l.home(), "ready")
-		_ = os.Remove(ready)
-		cmd, stdout, stderr := l.start("exec", "-p", "dev", "--azure", "--", "sh", "-c", tt.script+`echo "$AZURE_FEDERATED_TOKEN_FILE" > `+ready+`.part; mv `+ready+`.part `+ready+`; i=0; while test $i -lt 200; do sleep 0.05; i=$((i+1)); done`)
-		waitFor(t, "the command", func() bool { _, err := os.Stat(ready); return err == nil })
-		_ = cmd.Process.Signal(tt.signal)
-		_ = cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != tt.want || strings.Contains(stdout.String(), "got it") != (tt.script != "") {
-			t.Errorf("%v: exit %d, want %d: %s%s", tt.signal, code, tt.want, stdout.String(), stderr.String())
-		}
-		file := strings.TrimSpace(l.read("ready"))
-		if _, err := os.Stat(file); err == nil {
-			t.Errorf("%v: %s is left", tt.signal, file)
-		}
-	}
-}
-
 // What a killed daypass has left is cleared away by the next one, and what a running
 // one has is not.
 func TestExecAzureClearsUp(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, sandbox.Options{})
-	l.withClouds()
 	l.asProgram()
 	script := `echo "$AZURE_FEDERATED_TOKEN_FILE" > ` + l.home() + `/"$1".part; mv ` + l.home() + `/"$1".part ` + l.home() + `/"$1"; exec sleep 8 >/dev/null 2>&1`
+	state := ".local/state/daypass/azure/"
+	l.write(state+"A", "of one that was killed when it had no lock")
+	l.write(state+"A~1", "")
 	file := func(name string) string {
 		waitFor(t, name, func() bool { _, err := os.Stat(filepath.Join(l.home(), name)); return err == nil })
 		return strings.TrimSpace(l.read(name))
@@ -270,8 +244,8 @@ func TestExecAzureClearsUp(t *testing.T) {
 	}
 	_ = running.Process.Signal(syscall.SIGTERM)
 	_ = running.Wait()
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(kept), "*")); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+	if left, _ := filepath.Glob(filepath.Join(l.home(), state, "*")); len(left) != 0 || running.ProcessState.ExitCode() != 128+int(syscall.SIGTERM) {
+		t.Errorf("left behind: %q, exit %d", left, running.ProcessState.ExitCode())
 	}
 }
 

@@ -34,11 +34,9 @@ const clientSecret = "s3cret-of-the-client-J1oXg0-7f3a9c51"
 func newWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{laptop: newLaptop(t, sandbox.Options{ClientSecret: clientSecret, Rotate: true, ReuseGrace: time.Hour})}
-	w.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the programs have the real time
-	w.write("bin/daypass", "")
-	w.install()
-	w.write(".aws/config", strings.Replace(w.config(), "storage = file\n", "storage = file\nclient_secret = "+clientSecret+"\n", 1)+
-		"credential_process = "+w.installed()+" process --profile dev\n")
+	w.withPrograms()
+	w.write(".aws/config", strings.NewReplacer("storage = file\n", "storage = file\nclient_secret = "+clientSecret+"\n",
+		"daypass_azure_tenant", "credential_process = "+w.installed()+" process --profile dev\ndaypass_azure_tenant").Replace(w.read(".aws/config")))
 	// Whatever starts a browser, and the command that exec runs, leave a record.
 	record := "#!/bin/sh\n{ for a in \"$0\" \"$@\"; do echo \"argument: $a\"; done; env; } >\"" + w.home() + "/children/$$.part\"\n" +
 		"mv \"" + w.home() + "/children/$$.part\" \"" + w.home() + "/children/${0##*/}-$$\"\n"
@@ -47,12 +45,6 @@ func newWatched(t *testing.T) *watched {
 		must(t, os.Chmod(filepath.Join(w.home(), "bin", name), 0o700))
 	}
 	w.write("children/.keep", "")
-	w.withClouds()
-	proxy, err := sandbox.StartInternet(http.HandlerFunc(w.box.Cloud), sandbox.CloudHosts()...)
-	must(t, err)
-	t.Cleanup(proxy.Close)
-	w.write("ca.pem", string(proxy.Certificate))
-	w.env["HTTPS_PROXY"], w.env["SSL_CERT_FILE"] = proxy.Proxy, filepath.Join(w.home(), "ca.pem")
 	w.env["PATH"] = filepath.Join(w.home(), "bin") + ":" + os.Getenv("PATH")
 	w.env["DISPLAY"] = ":0"
 	w.env["DAYPASS_DEBUG"] = filepath.Join(w.home(), "debug.log")

@@ -88,7 +88,7 @@ func TestBothFlows(t *testing.T) {
 			if n := c.provider.count("/token/revocation"); n != 1 && c.provider.log != "" {
 				t.Errorf("%d revocations, want 1", n)
 			}
-			c.closeDesktop()
+			delete(c.env, "BROWSER")
 			c.ends(3, "profile dev needs a login", "process", "--profile", "dev")
 		})
 	}

@@ -26,6 +26,9 @@ import (
 // found again, however they were started.
 const marker = "DAYPASS_E2E_COMPUTER"
 
+// promptLink matches the complete link of a prompt, and the code in it.
+const promptLink = `(http://127\.0\.0\.1:\d+/(?:idp/)?device\?user_code=([A-Z]{4}-[A-Z]{4}))`
+
 // keyringPassword unlocks the login keyring of every computer.
 const keyringPassword = "open sesame"
 
@@ -296,8 +299,8 @@ func (c *computer) show(text string) {
 	c.shown = append(c.shown, text)
 }
 
-// openDesktop gives the person a browser in which every code that is opened gets
-// the answer "approve" or "refuse". tabs returns the links that were opened so far.
+// openDesktop gives the person a browser in which whatever is opened gets an answer of
+// provider/approve.mjs. tabs returns the links that were opened so far.
 func (c *computer) openDesktop(answer string) (tabs func() []string) {
 	c.t.Helper()
 	return c.browser(fmt.Sprintf("exec %s %s \"$1\" %s > %s 2>&1\n",
@@ -327,9 +330,6 @@ func (c *computer) read(name string) string {
 	c.t.Helper()
 	return read(c.t, filepath.Join(c.folder, name))
 }
-
-// closeDesktop leaves the person without a browser.
-func (c *computer) closeDesktop() { delete(c.env, "BROWSER") }
 
 // approve has the person open a link in Chromium and approve, and returns the
 // code that the provider's page showed.

@@ -13,9 +13,6 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// promptLink matches the complete link of a prompt, and the code in it.
-const promptLink = `(http://127\.0\.0\.1:\d+/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
-
 // items counts what the Secret Service keeps for daypass.
 func (c *computer) items() int {
 	c.t.Helper()

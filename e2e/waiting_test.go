@@ -10,10 +10,6 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// sandboxLink matches the complete link of a prompt for the sandbox's provider,
-// and the code in it.
-const sandboxLink = `(http://127\.0\.0\.1:\d+/idp/device\?user_code=([A-Z]{4}-[A-Z]{4}))`
-
 // Whoever waits for another process's login is told what for, within its own time, and
 // once however many wait on one terminal.
 func TestWaitersAreTold(t *testing.T) {
@@ -21,7 +17,7 @@ func TestWaitersAreTold(t *testing.T) {
 	c := newComputer(t, nil, sandbox.Options{})
 	c.writeConfig(c.section("corp", "storage = keyring", "process_timeout = 15s"), c.profile("dev", "corp"))
 	leader := c.inTerminal(installed.daypass, "login", "--profile", "dev")
-	code := leader.Await(sandboxLink)[2]
+	code := leader.Await(promptLink)[2]
 	wait := func(beside int) *ptytest.Terminal {
 		t.Helper()
 		process := installed.daypass + " process --profile dev >/dev/null"
@@ -45,7 +41,7 @@ func TestWaitersAreTold(t *testing.T) {
 		}
 	}
 	// The other waiter takes the code over, and shows it.
-	if again := waiter.Await(sandboxLink)[2]; again != code {
+	if again := waiter.Await(promptLink)[2]; again != code {
 		t.Errorf("code %s, want the same as before: %s", again, code)
 	}
 	if exit, screen := waiter.End(); exit != 3 || !strings.Contains(screen, "Code "+code+" stays good until") {

@@ -1,7 +1,7 @@
 // A person in front of a browser: opens the link of a device authorization in headless Chromium, signs in, and
-// approves the code on the provider's own pages, or refuses it; or opens the address of the browser flow and signs in.
+// approves the code on the provider's own pages; or opens the address of the browser flow and signs in.
 //
-//   node approve.mjs LINK [approve|refuse|login|paste]
+//   node approve.mjs LINK [approve|login|paste]
 //
 // Prints the code that the provider's page showed for comparison; after a login the last page's text; to be pasted, the
 // address that the browser could not reach; what a console shows. CHROMIUM names the browser.
@@ -76,12 +76,7 @@ async function approve() {
   const code = page.locator('code');
   await code.waitFor();
   console.log((await code.textContent()).trim());
-  if (answer === 'refuse') {
-    await page.getByRole('button', { name: 'Abort' }).click();
-    await page.getByText('The Sign-in request was interrupted').waitFor();
-  } else {
-    await page.getByRole('button', { name: 'Continue' }).click();
-    await signIn();
-    await page.getByRole('heading', { name: 'Sign-in Success' }).waitFor();
-  }
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await signIn();
+  await page.getByRole('heading', { name: 'Sign-in Success' }).waitFor();
 }
