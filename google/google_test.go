@@ -3,10 +3,7 @@ package google_test
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -60,33 +57,5 @@ func TestConfigFile(t *testing.T) {
 		if err := errors.Join(json.Unmarshal(file, &got), json.Unmarshal([]byte(c.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\ngot  %s\nwant %s", err, file, c.want)
 		}
-	}
-}
-
-// The file is replaced whole, for its owner alone; what is not a file stays.
-func TestOutputFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "cache.json")
-	if err := os.WriteFile(path, []byte("a longer text than the one that follows"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := google.WriteOutputFile(path, []byte("new")); err != nil {
-		t.Fatal(err)
-	}
-	text, _ := os.ReadFile(path)
-	info, err := os.Stat(path)
-	if err != nil || string(text) != "new" || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
-		t.Errorf("%q, %v, %v", text, info.Mode(), err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, other := range []string{filepath.Join(dir, "folder"), filepath.Join(dir, "no", "cache.json"), os.DevNull} {
-		if err := google.WriteOutputFile(other, []byte("new")); err == nil {
-			t.Errorf("%s was replaced", other)
-		}
-	}
-	if left, _ := os.ReadDir(dir); len(left) != 2 {
-		t.Errorf("left behind: %v", left)
 	}
 }
