@@ -257,7 +257,6 @@ func TestAssertionIsRenewed(t *testing.T) {
 	l.login()
 	var out bytes.Buffer
 	e := l.environment(&out, &out)
-	e.Clouds = l.box.Transport()
 	p, err := loadProfile(e.source(newVersion(nil)), "dev")
 	must(t, err)
 	s, err := e.session(p)
@@ -307,12 +306,7 @@ func TestAzureTokenCommand(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
 	l.login()
-	run := func(args ...string) (int, string, string) {
-		var out, errs bytes.Buffer
-		e := l.environment(&out, &errs, append([]string{"azure-token"}, args...)...)
-		e.Clouds = l.box.Transport()
-		return Run(t.Context(), e), out.String(), errs.String()
-	}
+	run := func(args ...string) (int, string, string) { return l.run(append([]string{"azure-token"}, args...)...) }
 	code, raw, stderr := run("-p", "dev", "--resource", "https://vault.azure.net")
 	if code != 0 || strings.Count(raw, "\n") != 1 || !slices.Contains(l.box.Issued(), strings.TrimSpace(raw)) {
 		t.Fatalf("exit %d, %s", code, stderr)
@@ -343,20 +337,14 @@ func TestDoctorOfAzure(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
 	l.withClouds()
 	l.login()
-	run := func(name string) (int, string) {
-		var out bytes.Buffer
-		e := l.environment(&out, &out, "doctor", "-p", name)
-		e.Clouds = l.box.Transport()
-		return Run(t.Context(), e), out.String()
-	}
-	if _, text := run("dev"); !strings.Contains(text, "ok    Azure               gives a token for Key Vault until ") {
+	if _, text, _ := l.run("doctor", "-p", "dev"); !strings.Contains(text, "ok    Azure               gives a token for Key Vault until ") {
 		t.Errorf("%s", text)
 	}
 	l.box.FailCall("entra", sandbox.STSError{Code: "700213"})
-	if _, text := run("dev"); !strings.Contains(text, "FAIL  Azure               Entra ID does not trust the subject") {
+	if _, text, _ := l.run("doctor", "-p", "dev"); !strings.Contains(text, "FAIL  Azure               Entra ID does not trust the subject") {
 		t.Errorf("%s", text)
 	}
-	if code, text := run("vm"); code != 0 || strings.Count(text, "\n") != 2 || !strings.Contains(text, "ok    Azure") {
+	if code, text, _ := l.run("doctor", "-p", "vm"); code != 0 || strings.Count(text, "\n") != 2 || !strings.Contains(text, "ok    Azure") {
 		t.Errorf("exit %d\n%s", code, text)
 	}
 }

@@ -66,7 +66,7 @@ func TestTokenForGoogle(t *testing.T) {
 	if info, err := os.Stat(output); err != nil || d.TokenType != jwt || l.read("cache.json") != string(google.Token(jwt, secret.New(d.IDToken), time.Unix(d.Expires, 0))) || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
 		t.Errorf("%+v, %v; the file holds %q", d, err, l.read("cache.json"))
 	}
-	link := l.home() + "/link" // not a file: it stays
+	link := l.home() + "/link"           // not a file: it stays
 	if os.Symlink(output, link) == nil { // Windows may not allow that
 		l.env["GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE"] = link
 		l.forGoogle(usual...)

@@ -82,7 +82,7 @@ func (l *laptop) environment(stdout, stderr *bytes.Buffer, args ...string) Envir
 			return all
 		},
 		Home: l.home(), Executable: "", Now: l.clock.Now, Sleep: l.clock.Sleep,
-		Keyrings: l.keyrings,
+		Keyrings: l.keyrings, Clouds: l.box.Transport(),
 	}
 }
 
