@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
@@ -98,39 +96,4 @@ func TestLogoutOverSSH(t *testing.T) {
 	}
 	c.ends(3, "profile dev needs a login", "process", "--profile", "dev")
 	c.ends(3, "profile dev needs a login", "status")
-}
-
-// A login that has moved twice, from the Secret Service to the kernel keyring to a
-// file, is ended in all three places, or in none.
-func TestLogoutOfEarlierPlaces(t *testing.T) {
-	t.Parallel()
-	c := newComputer(t, nil, sandbox.Options{Rotate: true})
-	for _, storage := range []string{"keyring", "kernel", "file"} {
-		c.writeConfig(c.section("corp", "storage = "+storage), c.profile("dev", "corp"))
-		c.login("dev")
-		credentials(t, c.process("dev"))
-	}
-	if n := c.aws.Count("device"); n != 3 {
-		t.Errorf("%d logins, want 3", n)
-	}
-	key := "daypass:login-" + c.loginID()
-	if _, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, "user", key, 0); err != nil {
-		t.Errorf("keyctl finds no key %s: %v", key, err)
-	}
-	bus := c.env["DBUS_SESSION_BUS_ADDRESS"]
-	delete(c.env, "DBUS_SESSION_BUS_ADDRESS")
-	c.ends(7, "the login of corp is in the Secret Service", "logout", "--profile", "dev")
-	c.ends(7, "the login of corp is in the Secret Service", "logout", "--all")
-	if n := c.aws.Count("revoke"); n != 0 {
-		t.Errorf("%d revocations, want 0", n)
-	}
-	credentials(t, c.process("dev"))
-	c.env["DBUS_SESSION_BUS_ADDRESS"] = bus
-	c.ends(0, "", "logout", "--profile", "dev") // --all would reach whatever else this user has in the kernel keyring
-	if n := c.aws.Count("revoke"); n != 3 {
-		t.Errorf("%d revocations, want 3", n)
-	}
-	if _, err := unix.KeyctlSearch(unix.KEY_SPEC_USER_KEYRING, "user", key, 0); err == nil {
-		t.Error("the kernel keyring still has the login")
-	}
 }

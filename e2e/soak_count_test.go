@@ -21,10 +21,8 @@ type counts struct {
 	// nobody sent again: the code is dropped as soon as its answer is there.
 	forgotten int
 
-	// histories are the requests with each token that was sent once more, or
-	// refused. unexplained are those of them that nothing had kept daypass from
-	// storing the successor of.
-	histories   []string
+	// unexplained are the requests with each token that was sent once more, or refused,
+	// though nothing had kept daypass from storing its successor.
 	unexplained []string
 }
 
@@ -63,11 +61,9 @@ func (l *exchangeLog) count(kills bool) counts {
 		before, again := redeemed[e.sent]
 		if again {
 			delete(forgotten, e.sent)
-			history := l.history(e.sent)
-			c.histories = append(c.histories, history)
 			// Either of the two may have been killed with its request sent.
 			if before.delivered && !killed(before) && !killed(e) {
-				c.unexplained = append(c.unexplained, history)
+				c.unexplained = append(c.unexplained, l.history(e.sent))
 			}
 			explained[of] = true
 		}
