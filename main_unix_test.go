@@ -19,22 +19,15 @@ import (
 	"github.com/daypass/daypass/internal/sandbox"
 )
 
-// build builds the daypass binary, as users run it.
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "daypass")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
-
 // A signal at any moment of a renewal loses nothing: the exchange is finished and
 // its refresh token stored before the process ends, and the next one needs no
 // person. The moments: the request is sent, the answer is on its way, and random
 // ones around the reading of the answer and the two stores that follow it.
 func TestSignalsDuringARenewalLoseNothing(t *testing.T) {
-	daypass := build(t)
+	daypass := filepath.Join(t.TempDir(), "daypass") // as users run it
+	if out, err := exec.Command("go", "build", "-o", daypass, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	box, err := sandbox.Start(sandbox.Options{Rotate: true, IDTokenLife: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -185,20 +185,16 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 	if records := w.children(3); !strings.Contains(strings.Join(records, ""), "argument: "+w.box.VerificationURI+"?user_code=") {
 		t.Errorf("no browser got the address: %q", records)
 	}
-	everything := func() {
-		t.Helper()
-		for _, args := range [][]string{
-			{"process", "--profile", "dev"}, {"process", "--profile", "dev", "--duration", "30m"}, {"login", "-p", "dev"}, {"status"}, {"status", "--json"},
-			{"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"}, {"token", "-p", "dev", "--format", "gcp"}, {"console", "-p", "dev", "--print"}, {"doctor", "-p", "dev"}, {"doctor", "-p", "dev", "--json"},
-			{"trust-policy", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub", "--format", "cli"}, {"trust-policy", "-p", "dev", "--format", "terraform"}, {"trust-policy", "-p", "dev", "--format", "cloudformation"},
-			{"configure", "--yes", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Admin", "--profile", "admin", "--region", "eu-west-1"},
-			{"configure", "--yes", "--dry-run", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Other", "--profile", "other"},
-			{"completion", "bash"}, {"__complete", "login", "--profile", ""}, {"version"}, {"--help"}, {"help", "settings"}, {"bogus"}, {"process", "--bogus"}, {"token", "-p", "dev", "--format", "xml"}, {"exec", "-p", "dev", "--", "/no/such/program"},
-		} {
-			w.runs(args...)
-		}
+	for _, args := range [][]string{
+		{"process", "--profile", "dev"}, {"process", "--profile", "dev", "--duration", "30m"}, {"login", "-p", "dev"}, {"status"}, {"status", "--json"},
+		{"token", "-p", "dev"}, {"token", "-p", "dev", "--format", "json"}, {"token", "-p", "dev", "--format", "gcp"}, {"console", "-p", "dev", "--print"}, {"doctor", "-p", "dev"}, {"doctor", "-p", "dev", "--json"},
+		{"trust-policy", "-p", "dev"}, {"trust-policy", "-p", "dev", "--sub", "--format", "cli"}, {"trust-policy", "-p", "dev", "--format", "terraform"}, {"trust-policy", "-p", "dev", "--format", "cloudformation"},
+		{"configure", "--yes", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Admin", "--profile", "admin", "--region", "eu-west-1"},
+		{"configure", "--yes", "--dry-run", "--idp", "corp", "--role-arn", "arn:aws:iam::111122223333:role/Other", "--profile", "other"},
+		{"completion", "bash"}, {"__complete", "login", "--profile", ""}, {"version"}, {"--help"}, {"help", "settings"}, {"bogus"}, {"process", "--bogus"}, {"token", "-p", "dev", "--format", "xml"}, {"exec", "-p", "dev", "--", "/no/such/program"},
+	} {
+		w.runs(args...)
 	}
-	everything()
 
 	// exec's child has what it is to have, and no other secret.
 	child := func(secrets string, args ...string) (record string) {

@@ -27,18 +27,8 @@ func TestHundredCallers(t *testing.T) {
 			c.writeConfig(config)
 
 			c.crowd(callers, roles)
-			for _, count := range []struct {
-				what    string
-				n, want int
-			}{
-				{"device authorizations", c.aws.Count("device"), 1},
-				{"tabs", len(tabs()), 1},
-				{"requests to STS", c.aws.Count("sts"), len(roles)},
-				{"renewals", c.aws.Count("token:refresh"), 0},
-			} {
-				if count.n != count.want {
-					t.Errorf("%d callers on nothing: %d %s, want %d", callers, count.n, count.what, count.want)
-				}
+			if devices, sts, renewals := c.aws.Count("device"), c.aws.Count("sts"), c.aws.Count("token:refresh"); devices != 1 || len(tabs()) != 1 || sts != len(roles) || renewals != 0 {
+				t.Errorf("%d callers on nothing: %d device authorizations, tabs %q, %d requests to STS, %d renewals; want 1, 1, %d, 0", callers, devices, tabs(), sts, renewals, len(roles))
 			}
 
 			// A renewal leaves an ID token that ends at once.
@@ -50,17 +40,11 @@ func TestHundredCallers(t *testing.T) {
 			c.aws.Set(func(o *sandbox.Options) { o.IDTokenLife = time.Hour })
 			refreshes, asked := c.aws.Count("token:refresh"), c.aws.Count("sts")
 			c.crowd(callers, roles, "--duration", "50m") // records that are not there yet
-			if n := c.aws.Count("token:refresh") - refreshes; n != 1 {
-				t.Errorf("%d callers on an expired ID token: %d renewals, want 1", callers, n)
+			if n, m := c.aws.Count("token:refresh")-refreshes, c.aws.Count("sts")-asked; n != 1 || m != len(roles) {
+				t.Errorf("%d callers on an expired ID token: %d renewals, %d requests to STS; want 1, %d", callers, n, m, len(roles))
 			}
-			if n := c.aws.Count("sts") - asked; n != len(roles) {
-				t.Errorf("%d callers on an expired ID token: %d requests to STS, want %d", callers, n, len(roles))
-			}
-			if n := c.aws.Reused(); n != 0 {
-				t.Errorf("%d refresh tokens were sent twice", n)
-			}
-			if n := c.aws.Count("device"); n != 1 {
-				t.Errorf("%d device authorizations in the end, want 1", n)
+			if reused, devices := c.aws.Reused(), c.aws.Count("device"); reused != 0 || devices != 1 {
+				t.Errorf("%d refresh tokens were sent twice, %d device authorizations; want 0, 1", reused, devices)
 			}
 		})
 	}
