@@ -50,7 +50,7 @@ func (s *session) newAssertion() (*assertion, error) {
 	locks := cache.Locks{Dir: filepath.Join(s.Locks.Dir, "azure")}
 	left, _ := os.ReadDir(locks.Dir)
 	for _, file := range left {
-		name, _, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".lock"), "~") // as files are called that are being written
+		name := assertionName(file)
 		if lock, err := locks.TryLock(name); err == nil {
 			(&assertion{dir: locks.Dir, name: name, lock: lock, stop: func() {}}).close()
 		}
@@ -63,6 +63,13 @@ func (s *session) newAssertion() (*assertion, error) {
 			return a, notWritten(err)
 		}
 	}
+}
+
+// assertionName is the name of the assertion that a file is of: its own, its lock, or
+// one that is being written.
+func assertionName(file os.DirEntry) string {
+	name, _, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".lock"), "~")
+	return name
 }
 
 func (a *assertion) path() string { return filepath.Join(a.dir, a.name) }
@@ -90,7 +97,7 @@ func (a *assertion) close() {
 	left, _ := os.ReadDir(a.dir)
 	a.lock.Unlock() // Windows removes no file that is open
 	for _, file := range left {
-		if strings.HasPrefix(file.Name(), a.name) {
+		if assertionName(file) == a.name {
 			_ = os.Remove(filepath.Join(a.dir, file.Name()))
 		}
 	}
