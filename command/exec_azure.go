@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,14 +54,10 @@ func (s *session) newAssertion() (*assertion, error) {
 			(&assertion{dir: locks.Dir, name: name, lock: lock, stop: func() {}}).close()
 		}
 	}
-	for {
-		a := &assertion{dir: locks.Dir, name: rand.Text(), stop: func() {}}
-		var err error
-		// Another process may be clearing away, and look at this one in between.
-		if a.lock, err = locks.TryLock(a.name); !errors.Is(err, cache.ErrBusy) {
-			return a, notWritten(err)
-		}
-	}
+	a := &assertion{dir: locks.Dir, name: rand.Text(), stop: func() {}}
+	var err error
+	a.lock, err = locks.Lock(context.Background(), a.name) // another process may be clearing away, and look at this one
+	return a, notWritten(err)
 }
 
 // assertionName is the name of the assertion that a file is of: its own, its lock, or
@@ -95,12 +90,12 @@ func notWritten(err error) error {
 func (a *assertion) close() {
 	a.stop()
 	left, _ := os.ReadDir(a.dir)
-	a.lock.Unlock() // Windows removes no file that is open
 	for _, file := range left {
-		if assertionName(file) == a.name {
-			_ = os.Remove(filepath.Join(a.dir, file.Name()))
+		if path := filepath.Join(a.dir, file.Name()); assertionName(file) == a.name && os.Remove(path) != nil {
+			defer os.Remove(path) // Windows removes no file that is open, as the lock's is
 		}
 	}
+	a.lock.Unlock()
 }
 
 // keepAssertion writes the first assertion, and from then on renews it.
