@@ -330,7 +330,7 @@ func (c *configurer) ask(ctx context.Context, q question) error {
 		if answer != "" {
 			wrong = accept(answer)
 		}
-		if wrong == nil || ctx.Err() != nil || errors.Is(wrong, io.EOF) {
+		if wrong == nil || ctx.Err() != nil || wrong == io.EOF { // a provider can hang up, which wraps it
 			return wrong
 		}
 		delete(c.answers, q.flag)
@@ -350,10 +350,10 @@ func ended(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return failure.New(failure.ExitInterrupt, err, "interrupted; nothing was written.")
-	case errors.Is(err, io.EOF):
-		return failure.New(failure.ExitUsage, err, "input ended; nothing was written.")
 	case errors.As(err, &failed):
 		return err
+	case err == io.EOF:
+		return failure.New(failure.ExitUsage, err, "input ended; nothing was written.")
 	}
 	return failure.New(failure.ExitUsage, err, err.Error()+"; nothing was written.")
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -194,6 +195,11 @@ func TestConfigureRefuses(t *testing.T) {
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
 		{name: "bad duration, before anything is asked", exit: 2, want: "--duration",
 			change: func(*laptop, []string) []string { return []string{"--duration", "99h"} }},
+		{name: "a provider that hangs up", exit: 6, want: "cannot reach 127.0.0.1:",
+			change: func(l *laptop, answers []string) []string {
+				l.box.Intercept(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+				return answers
+			}},
 		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
 			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
 		{name: "a proxy that is none", exit: 6, want: "In a password, write # as %23",
