@@ -95,7 +95,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	}
 	var settings []profile.Setting
 	if imported != "" {
-		settings, err = c.readImport(imported)
+		settings, err = c.readImport(ctx, imported)
 	} else if err = c.askAll(ctx); err == nil {
 		name := c.answers["profile"]
 		if same := c.sameLogin(); same.Name == c.answers["idp"] && !same.ClientSecret.Empty() {
@@ -106,7 +106,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if err != nil {
 		return ended(ctx, err)
 	}
-	text, changes, err := c.config.Edit(settings)
+	edited, changes, err := c.config.Edit(settings)
 	if err != nil {
 		return err
 	}
@@ -118,8 +118,8 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 			return failure.New(failure.ExitUsage, nil,
 				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
 		case change.Key == "browser_command":
-			words, _ := profile.Words(change.Value) // Edit has checked it
-			if err := (prompt.Browser{Command: words}).Find(); err != nil {
+			login, _ := edited.LoadIDP(change.Name) // Edit has checked it
+			if err := (prompt.Browser{Command: login.BrowserCommand}).Find(); err != nil {
 				return failure.New(failure.ExitUsage, err, fmt.Sprintf("browser_command of [daypass-idp %s] would not start: %v.", change.Name, err),
 					"Install the program, or correct or leave out browser_command.")
 			}
@@ -129,19 +129,23 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if imported != "" {
 		harm = warnings(c.config, changes)
 	}
-	return c.finish(ctx, text, changes, harm)
+	return c.finish(ctx, edited, changes, harm)
 }
 
-// readImport reads the sections of a file that a company hands out. The first
-// profile is the one that a login is offered to.
-func (c *configurer) readImport(path string) ([]profile.Setting, error) {
-	settings, err := profile.ReadImport(path, c.env.Stdin, c.commandLine)
+// readImport reads the sections of a file that a company hands out. The first profile
+// with a role is the one that a login is offered to.
+func (c *configurer) readImport(ctx context.Context, path string) ([]profile.Setting, error) {
+	settings, err := prompt.UntilDone(ctx, func() ([]profile.Setting, error) {
+		return profile.ReadImport(path, c.env.Stdin, c.commandLine)
+	})
 	for _, set := range settings {
-		if set.IDP {
+		switch {
+		case set.IDP:
 			c.answers["idp"] = cmp.Or(c.answers["idp"], set.Name)
-		} else if set.Key == "credential_process" { // each has one
-			c.answers["profile"] = cmp.Or(c.answers["profile"], set.Name)
+		case set.Key == "credential_process": // each profile has one
 			err = cmp.Or(err, c.checkProfile(set.Name))
+		case set.Key == "daypass_role_arn":
+			c.answers["profile"] = cmp.Or(c.answers["profile"], set.Name)
 		}
 	}
 	return settings, err
@@ -187,7 +191,7 @@ func warnings(config *profile.Config, changes []profile.Setting) []string {
 
 // finish shows the lines, writes them, and offers a login if there is a profile.
 // First, each warning must be accepted by itself.
-func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.Setting, warnings []string) error {
+func (c *configurer) finish(ctx context.Context, edited *profile.Config, changes []profile.Setting, warnings []string) error {
 	path, name := c.env.fileSource().ConfigFile(), c.answers["profile"]
 	shown := fmt.Sprintf("%s already has these settings.\n", path)
 	if len(changes) > 0 {
@@ -218,7 +222,7 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		shown = ""
 	}
 	if len(changes) > 0 {
-		if err := c.config.Replace(text); err != nil {
+		if err := edited.Write(); err != nil {
 			return err
 		}
 		shown += fmt.Sprintf("daypass: wrote %s.\n", path)
@@ -233,11 +237,12 @@ func (c *configurer) finish(ctx context.Context, text []byte, changes []profile.
 		}
 		shown = ""
 	}
-	next := "login --profile " + name
-	if name == "" {
-		next = "configure --idp " + c.answers["idp"]
+	if login := c.answers["idp"]; name != "" {
+		shown += "Next: daypass login --profile " + name + "\n"
+	} else if login != "" { // else the profiles are for Azure alone
+		shown += "Next: daypass configure --idp " + login + "\n"
 	}
-	err := c.env.print([]byte(cleaned(shown + "Next: daypass " + next + "\n")))
+	err := c.env.print([]byte(cleaned(shown)))
 	if err == nil && ctx.Err() != nil {
 		err = failure.Interrupted(ctx.Err())
 	}

@@ -206,6 +206,16 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 		t.Errorf("~/.aws/config:\n%s", l.read(".aws/config"))
 	}
 
+	// Given a client as a flag, it is asked for when the provider has refused the client.
+	p = l.terminal("configure", "--issuer", l.box.Issuer, "--client-id", "x", "--profile", "other", "--idp", "other", "--role-arn", l.box.RoleARN)
+	p.answer("does not accept client x", "")
+	p.answer("Client id: ", "second\n")
+	p.answer("(not shown): ", "")
+	p.answer("", "\x04")
+	if code, seen := p.end(); code != 2 || !strings.HasSuffix(seen, "input ended; nothing was written.\n") {
+		t.Errorf("exit %d\n%s", code, seen)
+	}
+
 	// Ctrl-C at the secret gives the terminal its echo back.
 	p = l.terminal("configure", "--client-id", "x")
 	p.answer("or a login that you already have (corp): ", l.box.Issuer+"\n")

@@ -51,7 +51,7 @@ func (c *configurer) askLogin(ctx context.Context) error {
 	known, wanted, issuer := c.config.IDPNames(), c.answers["idp"], c.answers["issuer"]
 	text := "Issuer URL of your company's login, such as https://corp.eu.auth0.com/"
 	if known != nil {
-		text += ",\nor a login that you already have (" + strings.Join(known, ", ") + ")"
+		text = "Issuer URL of your company's login, or a login that you already have (" + strings.Join(known, ", ") + ")"
 	}
 	if issuer == "" && (slices.Contains(known, wanted) || c.yes) {
 		c.answers["issuer"] = wanted
@@ -96,7 +96,10 @@ func (c *configurer) askClient(ctx context.Context, withSecret bool) error {
 			}
 		}
 		err := c.tryClient(ctx)
-		if err == nil || c.talk == nil || failure.From(err).Exit != failure.ExitRefused {
+		if err == nil || c.yes || failure.From(err).Exit != failure.ExitRefused {
+			return err
+		}
+		if _, nobody := c.conversation(); nobody != nil {
 			return err
 		}
 		if err := c.explain(err.Error()); err != nil {

@@ -2,12 +2,15 @@ package command
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -82,7 +85,9 @@ func TestConfigureFromFlagsOnABareHome(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(l.home(), ".aws")); err == nil {
 		t.Error("--dry-run made ~/.aws")
 	}
-	code, stdout, stderr := l.configure(answers("--duration", "2h", "--scopes", "openid  email")...)
+	must(t, os.Chmod(l.installed(), 0o700))
+	browser := "~/bin/" + executableName() + " {url}"
+	code, stdout, stderr := l.configure(answers("--duration", "2h", "--scopes", "openid  email", "--browser-command", browser)...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d, stderr:\n%s", code, stderr)
 	}
@@ -91,6 +96,7 @@ issuer = ` + l.box.Issuer + `
 client_id = daypass-sandbox
 scopes = openid  email
 storage = file
+browser_command = ` + browser + `
 
 [profile dev]
 credential_process = ` + l.installed() + ` process --profile dev
@@ -336,6 +342,18 @@ func TestConfigureImport(t *testing.T) {
 	}
 	l.serves("dev")
 
+	// Ctrl-C ends it while nothing comes on standard input.
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	nothing, other := io.Pipe()
+	defer time.AfterFunc(10*time.Second, func() { _ = other.Close() }).Stop()
+	var out, errs bytes.Buffer
+	e := l.environment(&out, &errs, "configure", "--import", "-")
+	e.Executable, e.Invoked, e.Stdin = l.installed(), l.installed(), nothing
+	if code := Run(ctx, e); code != 130 || errs.String() != "daypass: interrupted; nothing was written.\n" {
+		t.Errorf("interrupted: exit %d\n%s", code, &errs)
+	}
+
 	// A profile that exists is changed only with a yes for each of its settings.
 	before := l.read(".aws/config")
 	l.write("company.ini", strings.Replace(company, l.box.RoleARN, "arn:aws:iam::444455556666:role/Admin", 1))
@@ -352,8 +370,13 @@ func TestConfigureImport(t *testing.T) {
 	}
 }
 
+// A profile is logged in to if it has a role, and a login that has none gets one.
 func TestImportOfALoginAlone(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
+	l.write("azure.ini", "[profile vm]\ndaypass_azure_via = imds\n")
+	if code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "azure.ini"), "--yes"); code != 0 || !strings.HasSuffix(stdout, "config.\n") {
+		t.Errorf("for Azure alone: exit %d\n%s%s", code, stdout, stderr)
+	}
 	l.write("company.ini", "[daypass-idp corp]\nissuer = "+l.box.Issuer+"\nclient_id = x\nclient_secret = hunter2\nbrowser_command = "+os.Args[0]+" {url}\n")
 	code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "company.ini"), "--yes", "--force")
 	if code != 0 || !strings.HasSuffix(stdout, "Next: daypass configure --idp corp\n") || !strings.Contains(stdout, "browser_command = "+os.Args[0]+" {url}, which runs this program on your machine") {

@@ -114,7 +114,7 @@ func TestReadsAsBotocore(t *testing.T) {
 			if problem := newDocument(tt.text).problem(); tt.refused != (problem != "") {
 				t.Errorf("problem = %q, but refused by botocore: %v", problem, tt.refused)
 			}
-			sections, err := parsed([]byte(tt.text))
+			sections, err := parsed(tt.text)
 			must(t, err)
 			got := reading(sections[Section{Name: "dev"}])
 			want := tt.botocore

@@ -48,23 +48,19 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 	return settings
 }
 
-// Edit returns the text of the file with the settings in it, and which of them it had
-// to write. One that is there already gets its new value in its place, a new one goes
-// below the last one of its section, and a new section to the end of the file.
-// Everything else stays byte for byte. Each section must then load, by the file alone.
-func (c *Config) Edit(settings []Setting) (text []byte, changes []Setting, err error) {
-	text, changes, err = c.apply(settings)
+// Edit returns the file with the settings in it, and which of them it had to write. One
+// that is there already gets its new value in its place, a new one goes below the last
+// one of its section, and a new section to the end of the file. Everything else stays
+// byte for byte. Each section must then load, by the file alone.
+func (c *Config) Edit(settings []Setting) (made *Config, changes []Setting, err error) {
+	text, changes, err := c.apply(settings)
 	if err != nil {
 		return nil, nil, err
 	}
-	if changes == nil {
-		text = c.old // to the last line end
-	}
-	made, err := Source{Home: c.src.Home}.parse(c.path, string(text))
-	if err != nil {
+	if made, err = (Source{Home: c.src.Home}).parse(c.path, text); err != nil {
 		return nil, nil, err
 	}
-	made.company = c.company
+	made.old, made.company = c.old, c.company
 	for i, s := range settings {
 		switch {
 		case i > 0 && settings[i-1].Section == s.Section:
@@ -77,12 +73,12 @@ func (c *Config) Edit(settings []Setting) (text []byte, changes []Setting, err e
 			return nil, nil, err
 		}
 	}
-	return text, changes, nil
+	return made, changes, nil
 }
 
 // apply writes settings, of which those of a section follow each other, into a copy of
 // the lines of the file.
-func (c *Config) apply(settings []Setting) (text []byte, changes []Setting, err error) {
+func (c *Config) apply(settings []Setting) (text string, changes []Setting, err error) {
 	lines, end := slices.Clone(c.text.lines), "\n"
 	if n := len(lines); n > 0 {
 		if strings.HasSuffix(lines[0], "\r\n") {
@@ -97,11 +93,11 @@ func (c *Config) apply(settings []Setting) (text []byte, changes []Setting, err 
 	last := Section{}
 	for _, set := range settings {
 		if err := set.check(); err != nil {
-			return nil, nil, err
+			return "", nil, err
 		}
 		s, err := c.find(set.Section)
 		if err != nil {
-			return nil, nil, err
+			return "", nil, err
 		}
 		line := set.Key + " = " + set.Value + end
 		e, there := s.entry(set.Key)
@@ -136,7 +132,7 @@ func (c *Config) apply(settings []Setting) (text []byte, changes []Setting, err 
 	if n := len(lines); n == 0 || strings.TrimSpace(lines[n-1]) == "" {
 		more = strings.TrimPrefix(more, end)
 	}
-	return []byte(c.text.mark + strings.Join(lines, "") + more), changes, nil
+	return c.text.mark + strings.Join(lines, "") + more, changes, nil
 }
 
 // check demands a name and a value that every reader of the file reads as they are
@@ -228,6 +224,7 @@ func ReadImport(path string, stdin io.Reader, commandLine func(profile string) s
 		case c.sections[s.Section] != s:
 			return nil, fault(c.place(s), "the section is there twice", "Put its settings into one section.")
 		}
+		before := len(settings)
 		if !s.IDP {
 			settings = append(settings, Setting{Section: s.Section, Key: "credential_process", Value: commandLine(s.Name)})
 		}
@@ -236,12 +233,15 @@ func ReadImport(path string, stdin io.Reader, commandLine func(profile string) s
 			switch {
 			case !knows(keysOf(s.IDP), e.key) && (s.IDP || e.key != "output"):
 				return nil, fault(c.place(s)+" "+plain(e.key), "not imported: only settings of daypass, region and output are", "Remove the line from the file.")
-			case e.key != "credential_process":
+			case set.Value != "" && e.key != "credential_process":
 				settings, err = append(settings, set), set.check()
 			}
 			if err != nil {
 				return nil, err
 			}
+		}
+		if len(settings) == before {
+			return nil, fault(c.place(s), "the section holds no settings", "Remove it from the file, or fill it in.")
 		}
 	}
 	if settings == nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/daypass/daypass/failure"
 )
@@ -51,10 +52,10 @@ func (c *Config) Refused() error {
 	return nil
 }
 
-// Replace replaces the file that OpenToEdit read by text, in one step. Mode and owner
-// of the file stay; if it is a link, the file that it leads to is replaced. A file that
-// was changed since it was read is left alone.
-func (c *Config) Replace(text []byte) error {
+// Write writes what [Config.Edit] made in the place of the file that OpenToEdit read, in
+// one step. Mode and owner of the file stay; if it is a link, the file that it leads to is
+// replaced. A file that was changed since it was read is left alone.
+func (c *Config) Write() error {
 	path, target, err := c.path, c.path, error(nil)
 	if c.old == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
@@ -64,7 +65,7 @@ func (c *Config) Replace(text []byte) error {
 	if err != nil {
 		return cannotWrite(path, err)
 	}
-	temporary, err := writeBeside(target, text)
+	temporary, err := writeBeside(target, c.text.mark+strings.Join(c.text.lines, ""))
 	if err != nil {
 		return cannotWrite(path, err)
 	}
@@ -84,7 +85,7 @@ func (c *Config) Replace(text []byte) error {
 
 // writeBeside writes text to a new file in the folder of target, with target's
 // mode and owner, and returns its name.
-func writeBeside(target string, text []byte) (string, error) {
+func writeBeside(target, text string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(target), ".daypass-*.tmp") // mode 0600
 	if err != nil {
 		return "", err
@@ -93,7 +94,7 @@ func writeBeside(target string, text []byte) (string, error) {
 		err = keepOwner(f, info)
 	}
 	if err == nil {
-		_, err = f.Write(text)
+		_, err = f.WriteString(text)
 	}
 	if err == nil {
 		err = f.Sync()

@@ -21,6 +21,15 @@ func put(t *testing.T, path, text string, mode fs.FileMode) {
 	must(t, os.Chmod(path, mode)) // the umask held WriteFile back
 }
 
+// write writes text in the place of the file that was read.
+func write(t *testing.T, read *Config, text string) error {
+	t.Helper()
+	made, err := Source{}.parse(read.path, text)
+	must(t, err)
+	made.old = read.old
+	return made.Write()
+}
+
 func holds(t *testing.T, path, want string) {
 	t.Helper()
 	got, err := os.ReadFile(path)
@@ -33,9 +42,9 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
-func TestReplaceMakesTheFile(t *testing.T) {
+func TestWriteMakesTheFile(t *testing.T) {
 	src := emptyHome(t)
-	must(t, toEdit(t, src).Replace([]byte(config)))
+	must(t, write(t, toEdit(t, src), config))
 	holds(t, src.ConfigFile(), config)
 	if runtime.GOOS != "windows" {
 		for path, want := range map[string]fs.FileMode{src.ConfigFile(): 0o600, filepath.Dir(src.ConfigFile()): fs.ModeDir | 0o700} {
@@ -46,7 +55,7 @@ func TestReplaceMakesTheFile(t *testing.T) {
 	}
 }
 
-func TestReplaceKeepsModeAndLink(t *testing.T) {
+func TestWriteKeepsModeAndLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // its modes say less, and links need a privilege
 	}
@@ -55,7 +64,7 @@ func TestReplaceKeepsModeAndLink(t *testing.T) {
 	put(t, real, "# mine\n", 0o644)
 	must(t, os.Mkdir(filepath.Dir(src.ConfigFile()), 0o700))
 	must(t, os.Symlink("../dotfiles/aws", src.ConfigFile()))
-	must(t, toEdit(t, src).Replace([]byte("# yours\n")))
+	must(t, write(t, toEdit(t, src), "# yours\n"))
 	holds(t, real, "# yours\n")
 	if info, err := os.Lstat(src.ConfigFile()); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v, %v", info, err)
@@ -80,7 +89,7 @@ func TestOpenToEditRefuses(t *testing.T) {
 	wantError(t, err, "cannot be written: it is not a regular file")
 }
 
-func TestReplaceLeavesAChangedFileAlone(t *testing.T) {
+func TestWriteLeavesAChangedFileAlone(t *testing.T) {
 	for _, test := range []struct {
 		name, now string // now is what the file holds, "" if there is none
 		old       []byte
@@ -95,8 +104,7 @@ func TestReplaceLeavesAChangedFileAlone(t *testing.T) {
 			if test.now != "" {
 				put(t, path, test.now, 0o600)
 			}
-			c := &Config{path: path, old: test.old}
-			err := c.Replace([]byte(config))
+			err := write(t, &Config{path: path, old: test.old}, config)
 			wantError(t, err, plain(path))
 			if test.now != "" {
 				wantError(t, err, "was changed by another program meanwhile; nothing was written")

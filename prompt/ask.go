@@ -43,7 +43,7 @@ func (t *Terminal) Ask(ctx context.Context, question, byDefault string) (string,
 	if err := t.write(Clean(question) + ": "); err != nil {
 		return "", err
 	}
-	answer, err := untilDone(ctx, t.readLine)
+	answer, err := UntilDone(ctx, t.readLine)
 	if err != nil {
 		_ = t.write("\n") // what follows does not belong behind the question and its ^C
 	}
@@ -63,26 +63,26 @@ func (t *Terminal) AskSecret(ctx context.Context, question string) (secret.Strin
 	if err := t.write(Clean(question) + " (not shown): "); err != nil {
 		return secret.String{}, err
 	}
-	answer, err := untilDone(ctx, t.readLine)
+	answer, err := UntilDone(ctx, t.readLine)
 	_ = t.write("\n") // in the place of the one that was typed
 	return secret.New(strings.TrimSpace(answer)), err
 }
 
-// untilDone runs a read that ctx can leave: not every system can interrupt one
+// UntilDone runs a read that ctx can leave: not every system can interrupt one
 // from a terminal. The read then goes on, and takes the next line with it.
-func untilDone(ctx context.Context, read func() (string, error)) (string, error) {
-	var text string
+func UntilDone[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	var got, nothing T
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		text, err = read()
+		got, err = read()
 	}()
 	select {
 	case <-done:
-		return text, err
+		return got, err
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return nothing, ctx.Err()
 	}
 }
 
