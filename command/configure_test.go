@@ -346,11 +346,11 @@ func TestConfigureImport(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	nothing, other := io.Pipe()
-	defer time.AfterFunc(10*time.Second, func() { _ = other.Close() }).Stop()
+	hanging := time.AfterFunc(10*time.Second, func() { _ = other.Close() })
 	var out, errs bytes.Buffer
 	e := l.environment(&out, &errs, "configure", "--import", "-")
 	e.Executable, e.Invoked, e.Stdin = l.installed(), l.installed(), nothing
-	if code := Run(ctx, e); code != 130 || errs.String() != "daypass: interrupted; nothing was written.\n" {
+	if code := Run(ctx, e); code != 130 || !hanging.Stop() || errs.String() != "daypass: interrupted; nothing was written.\n" {
 		t.Errorf("interrupted: exit %d\n%s", code, &errs)
 	}
 

@@ -27,12 +27,15 @@ func checkOwner(path string, _ bool) error {
 }
 
 // keepOwner gives f mode, owner and group of the file that it is to replace. When
-// root edits a file for a user, it must stay the user's.
+// root edits a file for a user, it must stay the user's. Whoever is not in the group
+// cannot give f to it: then no group gets the rights.
 func keepOwner(f *os.File, replaced fs.FileInfo) error {
-	if is, ok := replaced.Sys().(*syscall.Stat_t); ok {
-		if err := f.Chown(int(is.Uid), int(is.Gid)); err != nil {
+	mode := replaced.Mode().Perm()
+	if is, ok := replaced.Sys().(*syscall.Stat_t); ok && f.Chown(int(is.Uid), int(is.Gid)) != nil {
+		if err := f.Chown(int(is.Uid), -1); err != nil {
 			return err
 		}
+		mode &^= 0o070
 	}
-	return f.Chmod(replaced.Mode().Perm())
+	return f.Chmod(mode)
 }

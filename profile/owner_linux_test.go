@@ -1,0 +1,36 @@
+package profile
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A file of a group that this user is not in stays the user's, and no group's.
+func TestWriteKeepsAForeignGroupOut(t *testing.T) {
+	asRoot(t)
+	src := source(t, "# mine\n", nil, nil)
+	for _, path := range []string{filepath.Dir(src.ConfigFile()), src.ConfigFile()} {
+		must(t, os.Chown(path, 65534, 12345))
+	}
+	must(t, os.Chmod(src.ConfigFile(), 0o664))
+	for folder := src.Home; folder != os.TempDir(); folder = filepath.Dir(folder) {
+		must(t, os.Chmod(folder, 0o755))
+	}
+	runtime.LockOSThread() // of which alone the user is changed
+	defer runtime.UnlockOSThread()
+	_, err := unix.SetfsuidRetUid(65534)
+	must(t, err)
+	err = write(t, toEdit(t, src), "# yours\n")
+	_, _ = unix.SetfsuidRetUid(0)
+	must(t, err)
+	info, err := os.Stat(src.ConfigFile())
+	must(t, err)
+	if is := info.Sys().(*syscall.Stat_t); is.Uid != 65534 || is.Gid == 12345 || info.Mode() != 0o604 {
+		t.Errorf("user %d, group %d, mode %v", is.Uid, is.Gid, info.Mode())
+	}
+}
