@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
@@ -92,6 +93,9 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	}
 	if c.config, err = profile.OpenToEdit(c.env.fileSource()); err != nil {
 		return err
+	}
+	if _, foreign := cache.StateDir(c.env.Getenv, c.env.Home); foreign != nil && c.config.IsNew() { // it would be root's
+		return foreign
 	}
 	var settings []profile.Setting
 	if imported != "" {

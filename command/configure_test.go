@@ -374,6 +374,14 @@ func TestConfigureImport(t *testing.T) {
 func TestImportOfALoginAlone(t *testing.T) {
 	l := newBareLaptop(t, sandbox.Options{})
 	l.write("azure.ini", "[profile vm]\ndaypass_azure_via = imds\n")
+	if os.Geteuid() == 0 { // nobody else can give a folder away
+		must(t, os.Chown(l.home(), 12345, -1))
+		code, _, stderr := l.configure("--import", filepath.Join(l.home(), "azure.ini"), "--yes")
+		if _, err := os.Stat(filepath.Join(l.home(), ".aws")); code != 2 || !strings.Contains(stderr, "belongs to another user") || err == nil {
+			t.Errorf("as root for a user: exit %d\n%s", code, stderr)
+		}
+		must(t, os.Chown(l.home(), 0, -1))
+	}
 	if code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "azure.ini"), "--yes"); code != 0 || !strings.HasSuffix(stdout, "config.\n") {
 		t.Errorf("for Azure alone: exit %d\n%s%s", code, stdout, stderr)
 	}

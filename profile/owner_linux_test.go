@@ -21,11 +21,12 @@ func TestWriteKeepsAForeignGroupOut(t *testing.T) {
 	for folder := src.Home; folder != os.TempDir(); folder = filepath.Dir(folder) {
 		must(t, os.Chmod(folder, 0o755))
 	}
+	c := toEdit(t, src)
 	runtime.LockOSThread() // of which alone the user is changed
 	defer runtime.UnlockOSThread()
 	_, err := unix.SetfsuidRetUid(65534)
 	must(t, err)
-	err = write(t, toEdit(t, src), "# yours\n")
+	err = write(t, c, "# yours\n")
 	_, _ = unix.SetfsuidRetUid(0)
 	must(t, err)
 	info, err := os.Stat(src.ConfigFile())

@@ -43,6 +43,9 @@ func OpenToEdit(src Source) (*Config, error) {
 	return c, c.Refused()
 }
 
+// IsNew reports whether OpenToEdit found no file.
+func (c *Config) IsNew() bool { return c.old == nil }
+
 // Refused returns an error if botocore refuses the whole file, and with it the AWS
 // CLI, though daypass reads it.
 func (c *Config) Refused() error {
