@@ -10,6 +10,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,6 +58,8 @@ type Environment struct {
 	storages   *cache.Storages
 	stateDir   string
 	noStateDir error // why nothing can be kept
+
+	unprinted error // why cobra could not print
 }
 
 // OS is the real environment.
@@ -109,7 +112,7 @@ func Run(ctx context.Context, e Environment) int {
 		}
 	}
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	if err = cmp.Or(err, e.unprinted); err == nil {
 		return 0
 	}
 	if child, ok := errors.AsType[*childExit](err); ok {
@@ -205,12 +208,20 @@ and every aws command, SDK and Terraform run works.`,
 	for _, sub := range subs {
 		root.AddCommand(sub.make(e))
 	}
-	root.SetOut(e.Stdout)
+	root.SetOut(output{e})
 	root.SetErr(e.Stderr)
 	if len(subs) > 1 {
 		finish(e, root)
 	}
 	return root
+}
+
+// output is stdout for cobra, which takes no error of help for one.
+type output struct{ *Environment }
+
+func (o output) Write(text []byte) (int, error) {
+	o.unprinted = cmp.Or(o.unprinted, o.print(text))
+	return len(text), nil
 }
 
 // print writes a command's product to stdout in one write.

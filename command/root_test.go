@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -191,6 +192,23 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be printed was not done, whether we print it or cobra.
+func TestFullDisk(t *testing.T) {
+	l := newLaptop(t, sandbox.Options{})
+	for _, line := range []string{"version", "--help", "help", "help settings", "login --help", "completion bash", "completion zsh"} {
+		var errs bytes.Buffer
+		e := l.environment(nil, &errs, strings.Fields(line)...)
+		e.Stdout = full{}
+		if code := Run(t.Context(), e); code != 1 || errs.String() != "daypass: cannot write to standard output: disk full.\n" {
+			t.Errorf("daypass %s: exit %d\n%s", line, code, &errs)
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestCompletionScriptsParse(t *testing.T) {
 	l := newLaptop(t, sandbox.Options{})
