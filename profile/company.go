@@ -89,8 +89,7 @@ func (c *Config) CompanyIDPNames() []string {
 }
 
 // under lays the company's settings of the same login, nil for none, under a
-// person's own. A login that the person has moved to another issuer does not get
-// the company's client secret.
+// person's own.
 func (s *settings) under(company *settings) {
 	if company == nil {
 		return
@@ -98,17 +97,14 @@ func (s *settings) under(company *settings) {
 	if s.place == "" {
 		s.place = company.place
 	}
-	if issuer := s.get("issuer").value; issuer != "" && issuer != company.values["issuer"] {
-		delete(company.values, "client_secret")
-	}
 	s.company = company
 }
 
 // companyKeys are the keys of which the company's values count.
 func (s *settings) companyKeys() (keys []string) {
 	if s.company != nil {
-		for key := range s.company.values {
-			if _, own := s.values[key]; !own && !s.src.given(flagName(key)) {
+		for key, value := range s.company.values {
+			if _, own := s.values[key]; !own && value != "" && !s.src.given(flagName(key)) {
 				keys = append(keys, key)
 			}
 		}

@@ -64,10 +64,19 @@ func TestCompanySettings(t *testing.T) {
 	if mine, err := LoadIDP(src, "mine"); err != nil || mine.Company != "" {
 		t.Errorf("%+v, %v", mine, err)
 	}
-	// Its client secret is for its own provider alone.
-	src, _ = company(t, companyProfile+"[daypass-idp corp]\nissuer = https://elsewhere.example\n", companys)
-	if p, err = Load(src, "dev"); err != nil || !p.IDP.ClientSecret.Empty() || p.IDP.ClientID != "c1" {
-		t.Errorf("%+v, %v", p.IDP, err)
+	// A client secret is for the provider and the client that it stands beside.
+	for other, from := range map[string]string{"issuer = https://elsewhere.example": "client_id, scopes, support", "client_id = mine": "issuer, scopes, support"} {
+		src, path = company(t, companyProfile+"[daypass-idp corp]\n"+other+"\n", companys)
+		if p, err = Load(src, "dev"); err != nil || !p.IDP.ClientSecret.Empty() || p.IDP.Company != from+" from "+path {
+			t.Errorf("%s: %+v, %v", other, p.IDP, err)
+		}
+	}
+	src, _ = company(t, companyProfile+companys, strings.ReplaceAll(companys, "corp.example", "elsewhere.example"))
+	for flag, empty := range map[string]bool{"issuer": true, "client-id": true, "scopes": false} {
+		src.Flags = map[string]string{flag: "https://elsewhere.example"} // the company's issuer
+		if p, err = Load(src, "dev"); err != nil || p.IDP.ClientSecret.Empty() != empty {
+			t.Errorf("--%s: %+v, %v", flag, p.IDP, err)
+		}
 	}
 	// Errors name the file that has to be corrected.
 	src, path = company(t, companyProfile, strings.Replace(companys, "https:", "ftp:", 1))

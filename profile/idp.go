@@ -16,7 +16,7 @@ const processTimeout = 45 * time.Second
 
 // idp reads and checks each setting of a login.
 func (s *settings) idp(name string) (IDP, error) {
-	clientSecret := s.inFile("client_secret") // no flag: argument lists are public
+	clientSecret := s.clientSecret()
 	source := s.source()
 	idp := IDP{
 		Name:         name,
@@ -57,6 +57,21 @@ func (s *settings) idp(name string) (IDP, error) {
 		s.noneOf("source", cmp.Or(source, "device"), "azure_identity")
 	}
 	return idp, s.err
+}
+
+// clientSecret returns the secret, which no flag gives: argument lists are public. One
+// that is written beside another issuer or client is not for this login.
+func (s *settings) clientSecret() setting {
+	from := s
+	if _, own := s.values["client_secret"]; !own && s.company != nil {
+		from = s.company
+	}
+	for _, key := range []string{"issuer", "client_id"} {
+		if beside := from.values[key]; beside != "" && beside != s.get(key).value {
+			from.values["client_secret"] = ""
+		}
+	}
+	return s.inFile("client_secret")
 }
 
 // source reads where ID tokens come from; "" is a person's login.
