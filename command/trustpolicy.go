@@ -149,9 +149,7 @@ own|  depends_on = [aws_iam_openid_connect_provider.daypass]
 // YAML, and but for templates in Terraform, words are quoted as in Go: only quotes and
 // backslashes need an escape.
 func form(format string, p profile.Profile, t process.TrustPolicy) []byte {
-	// Between single quotes, a POSIX shell gives a meaning to the single quote alone.
-	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-	form, document := trustCLI, strings.TrimSuffix(string(t.Document), "\n")
+	quote, form, document := profile.SingleQuoted, trustCLI, strings.TrimSuffix(string(t.Document), "\n")
 	switch format {
 	case "json":
 		return t.Document

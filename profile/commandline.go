@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/daypass/daypass/failure"
 )
 
 // Words splits a command line into words as a POSIX shell does, without expansions,
@@ -56,13 +58,20 @@ func splitWords(text string, escapes bool) (words []string, err error) {
 }
 
 // Word returns a name as it is written in a command line or a header: in double
-// quotes if it needs some.
+// quotes if it needs some, or in single ones if a shell reads more into it.
 func Word(name string) string {
-	if CheckName(name) == nil {
+	switch {
+	case CheckName(name) == nil:
 		return name
+	case runtime.GOOS == "windows" || !strings.ContainsAny(name, "$`\\\"!") || strings.ContainsFunc(name, failure.Unseen):
+		return strconv.Quote(name)
 	}
-	return strconv.Quote(name)
+	return SingleQuoted(name)
 }
+
+// SingleQuoted is text as a word for a POSIX shell, which gives a meaning to the single
+// quote alone between single quotes.
+func SingleQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // CheckBrowserCommand refuses a command in which a program would read the address
 // as a part of a script: "&" and "$(" are legal in a URL, and the provider chooses

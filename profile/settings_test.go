@@ -1,6 +1,8 @@
 package profile
 
 import (
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +204,20 @@ func TestSplitWords(t *testing.T) {
 	words, err := splitWords(`"C:\Program Files\x.exe" {url}`, false)
 	if err != nil || strings.Join(words, "|") != `C:\Program Files\x.exe|{url}` {
 		t.Errorf("on Windows: %q, %v", words, err)
+	}
+}
+
+// A name is to a shell, and to botocore in a header, what it is.
+func TestWord(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // cmd.exe knows double quotes alone
+	}
+	for _, name := range []string{"dev", "my dev", "a$b", "$(echo x)", "`echo x`", `a\b`, `"a"`, "it's $a", "jos\u00e9"} {
+		out, err := exec.Command("sh", "-c", "printf %s "+Word(name)).Output()
+		words, split := splitWords(Word(name), true)
+		if err != nil || string(out) != name || split != nil || len(words) != 1 || words[0] != name {
+			t.Errorf("%s became %s: %q (%v) and %q (%v)", name, Word(name), out, err, words, split)
+		}
 	}
 }
 
