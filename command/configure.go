@@ -218,7 +218,7 @@ func (c *configurer) finish(ctx context.Context, edited *profile.Config, changes
 			fmt.Sprintf("--yes does not answer the warnings about this file (%d); nothing was written.", len(warnings)),
 			"Run it without --yes, or read them with --dry-run and add --force.")
 	case c.dryRun:
-		return c.env.print([]byte(cleaned(shown)))
+		return c.env.print([]byte(prompt.CleanLines(shown)))
 	case !c.yes && len(changes) > 0:
 		if err := c.confirm(ctx, shown, warnings); err != nil {
 			return ended(ctx, err)
@@ -232,7 +232,7 @@ func (c *configurer) finish(ctx context.Context, edited *profile.Config, changes
 		shown += fmt.Sprintf("daypass: wrote %s.\n", path)
 	}
 	if c.talk != nil && name != "" {
-		if err := c.env.print([]byte(cleaned(shown))); err != nil {
+		if err := c.env.print([]byte(prompt.CleanLines(shown))); err != nil {
 			return err
 		}
 		// The file is written, so the end of the input means no.
@@ -246,7 +246,7 @@ func (c *configurer) finish(ctx context.Context, edited *profile.Config, changes
 	} else if login != "" { // else the profiles are for Azure alone
 		shown += "Next: daypass configure --idp " + login + "\n"
 	}
-	err := c.env.print([]byte(cleaned(shown)))
+	err := c.env.print([]byte(prompt.CleanLines(shown)))
 	if err == nil && ctx.Err() != nil {
 		err = failure.Interrupted(ctx.Err())
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/daypass/daypass/handover"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -124,7 +125,7 @@ func writeAnswer(w http.ResponseWriter, c process.Credentials, err error) {
 	if err != nil {
 		f := failure.From(err)
 		// 4xx: most SDKs do not repeat those at once, and they show the message.
-		status, document = http.StatusForbidden, map[string]string{"code": strconv.Itoa(f.Exit), "message": strings.TrimSpace(cleaned(f.Error()))}
+		status, document = http.StatusForbidden, map[string]string{"code": strconv.Itoa(f.Exit), "message": strings.TrimSpace(prompt.CleanLines(f.Error()))}
 	}
 	body, _ := json.Marshal(document) // of text alone
 	w.Header().Set("Content-Type", "application/json")

@@ -259,17 +259,8 @@ func (s *session) tell(text string) {
 	if tty := s.tty(); tty != nil {
 		_ = tty.Say(text)
 	} else if s.typed {
-		_, _ = fmt.Fprint(s.env.Stderr, cleaned(text))
+		_, _ = fmt.Fprint(s.env.Stderr, prompt.CleanLines(text))
 	}
-}
-
-// cleaned is prompt.Clean for text of several lines.
-func cleaned(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(prompt.Clean(strings.TrimSuffix(line, "\n")) + "\n")
-	}
-	return b.String()
 }
 
 // debugLog opens the file that DAYPASS_DEBUG names, to append to it. Only its owner may

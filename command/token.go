@@ -13,6 +13,7 @@ import (
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/google"
 	"github.com/daypass/daypass/process"
+	"github.com/daypass/daypass/prompt"
 	"github.com/daypass/daypass/secret"
 )
 
@@ -90,7 +91,7 @@ func (s *session) tokenForGoogle(ctx context.Context) error {
 
 // failForGoogle is fail for Google's client libraries.
 func (e *Environment) failForGoogle(failed *failure.Error) int {
-	_ = e.answerGoogle(google.Failure(failed.Exit, strings.TrimSpace(cleaned("daypass: "+failed.Error())))) // if it fails, there is nobody to tell
+	_ = e.answerGoogle(google.Failure(failed.Exit, strings.TrimSpace(prompt.CleanLines("daypass: "+failed.Error())))) // if it fails, there is nobody to tell
 	return 0
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
+	"github.com/daypass/daypass/prompt"
 )
 
 func newTrustPolicy(e *Environment) *cobra.Command {
@@ -59,7 +60,7 @@ client. --sub lets in one user: the one who is logged in, or SUBJECT.`,
 				}
 				err = e.print(form(format, p, policy))
 				if err == nil && format == "json" && len(policy.Notes) > 0 { // JSON has no comments
-					_, _ = fmt.Fprint(e.Stderr, cleaned("daypass: "+strings.Join(policy.Notes, "\n")))
+					_, _ = fmt.Fprint(e.Stderr, prompt.CleanLines("daypass: "+strings.Join(policy.Notes, "\n")))
 				}
 				return err
 			})

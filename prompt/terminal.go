@@ -67,12 +67,7 @@ func (t *Terminal) newLine() string {
 
 // Say writes text of one or more lines. Each line is cleaned.
 func (t *Terminal) Say(text string) error {
-	var b strings.Builder
-	b.WriteString(t.newLine())
-	for line := range strings.Lines(text) {
-		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
-	}
-	return t.write(b.String())
+	return t.write(t.newLine() + CleanLines(text))
 }
 
 // Countdown says for how long the code userCode can still be approved, in a line

@@ -132,3 +132,12 @@ func Clean(text string) string {
 		return r
 	}, text)
 }
+
+// CleanLines is [Clean] for text of several lines. The last one ends too.
+func CleanLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(Clean(strings.TrimRight(line, "\r\n")) + "\n")
+	}
+	return b.String()
+}
