@@ -328,6 +328,6 @@ func (c *configurer) try(ctx context.Context, name string) error {
 			use += " --profile " + name
 		}
 		return c.env.print(fmt.Appendf(nil, "daypass: AWS gives you role %s in account %s until %s. Try: %s\n",
-			p.RoleName, p.AccountID, prompt.Clock(credentials.Expires, c.env.Now()), use))
+			p.RoleName, p.AccountID, failure.Clock(credentials.Expires, c.env.Now()), use))
 	})
 }

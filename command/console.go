@@ -108,7 +108,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	switch {
 	case durationRefused, asked != in.Duration:
 		s.tell("daypass: AWS does not accept --duration for these credentials: the console\n" +
-			"  session ends with them, at " + prompt.Clock(until, now) + ".")
+			"  session ends with them, at " + failure.Clock(until, now) + ".")
 	case in.Duration > 0:
 		until = now.Add(in.Duration)
 	}
@@ -120,7 +120,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 			return failure.New(failure.ExitUsage, err, fmt.Sprintf("the browser did not start (%v).", err),
 				"For the URL instead, run: daypass console --print{flag}")
 		}
-		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, prompt.Clock(until, now)))
+		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, failure.Clock(until, now)))
 		return nil
 	}, s.env.Sleep)
 }

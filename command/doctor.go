@@ -406,7 +406,7 @@ func (x *examination) checkLogin(ctx context.Context) (string, error) {
 	if source := x.session.Profile.IDP.Source; source != "" {
 		who += " from " + workload.Describe(source)
 	}
-	return fmt.Sprintf("%s, ID token until %s", who, prompt.Clock(identity.Until, x.env.Now())), nil
+	return fmt.Sprintf("%s, ID token until %s", who, failure.Clock(identity.Until, x.env.Now())), nil
 }
 
 // checkClaims shows what an AWS admin compares with the trust policy.
@@ -424,7 +424,7 @@ func (x *examination) checkRenewal(context.Context) (string, error) {
 	}
 	const offline = "offline_access"
 	d, client := x.diagnosis, x.session.Profile.IDP.ClientID
-	text := "no refresh token came: the login ends at " + prompt.Clock(x.identity.Until, x.env.Now()) + "\n"
+	text := "no refresh token came: the login ends at " + failure.Clock(x.identity.Until, x.env.Now()) + "\n"
 	again := "\nThen run: daypass login --force" + x.names.Flag
 	switch {
 	case x.diagnosisErr != nil:
@@ -471,5 +471,5 @@ func (x *examination) checkConsole(ctx context.Context) (string, error) {
 // checkAzure gets a token for real.
 func (x *examination) checkAzure(ctx context.Context) (string, error) {
 	until, err := x.session.TryAzure(ctx)
-	return "gives a token for Key Vault until " + prompt.Clock(until, x.env.Now()), err
+	return "gives a token for Key Vault until " + failure.Clock(until, x.env.Now()), err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -70,7 +71,7 @@ func loggedIn(p profile.Profile, in process.LoggedIn, now time.Time) string {
 	if in.Renews {
 		return fmt.Sprintf("daypass: %s to %s as %s; renews by itself.\n", verb, at, who)
 	}
-	text := fmt.Sprintf("daypass: %s to %s as %s until %s, then asks again\n", verb, at, who, prompt.Clock(in.Until, now))
+	text := fmt.Sprintf("daypass: %s to %s as %s until %s, then asks again\n", verb, at, who, failure.Clock(in.Until, now))
 	why := "daypass doctor"
 	if p.Name != "" {
 		why += " --profile " + profile.Word(p.Name)

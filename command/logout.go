@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/process"
 	"github.com/daypass/daypass/profile"
 	"github.com/daypass/daypass/prompt"
@@ -93,7 +94,7 @@ func loggedOut(src profile.Source, outs []process.LoggedOut, now time.Time) stri
 		text.WriteString("No login on this machine is known.\n")
 	}
 	if until.After(now) {
-		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", prompt.Clock(until, now))
+		fmt.Fprintf(&text, "AWS credentials already given out stay valid until %s; browser sessions stay open.\n", failure.Clock(until, now))
 	}
 	return text.String()
 }

@@ -243,7 +243,7 @@ func (s *session) waiting(ctx context.Context, open func() *process.Open) {
 		case a.UserCode != "":
 			text = "waiting for the login with code " + a.UserCode
 		case !a.Opened.IsZero():
-			text = "finish in the browser tab that was opened at " + prompt.Clock(a.Opened, s.env.Now())
+			text = "finish in the browser tab that was opened at " + failure.Clock(a.Opened, s.env.Now())
 		}
 		return text
 	}, s.env.Now, s.env.Sleep)

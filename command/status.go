@@ -103,7 +103,7 @@ func render(all []process.Status, now time.Time) []byte {
 		return []byte("No profile uses daypass. Set one up: daypass configure\n")
 	}
 	var b bytes.Buffer
-	until := func(when time.Time) string { return "until " + prompt.Clock(when, now) }
+	until := func(when time.Time) string { return "until " + failure.Clock(when, now) }
 	for i, s := range all {
 		if i > 0 {
 			b.WriteString("\n")
@@ -134,7 +134,7 @@ func render(all []process.Status, now time.Time) []byte {
 		case login.Until.After(now):
 			line("login", login.Who+", "+until(login.Until))
 		default:
-			line("login", login.Who+", ended "+prompt.Clock(login.Until, now))
+			line("login", login.Who+", ended "+failure.Clock(login.Until, now))
 		}
 		if c := s.OpenCode; c != nil && c.UserCode == "" {
 			line("waiting", "a login in the browser, good "+until(c.Until))
@@ -147,7 +147,7 @@ func render(all []process.Status, now time.Time) []byte {
 		line("kept in", s.Storage)
 		line("settings", s.Company)
 		if f := s.LastFailure; f != nil {
-			line("last failure", fmt.Sprintf("%s, exit %d: %s", prompt.Clock(f.At, now), f.Exit, strings.TrimSuffix(f.Line, ":")))
+			line("last failure", fmt.Sprintf("%s, exit %d: %s", failure.Clock(f.At, now), f.Exit, strings.TrimSuffix(f.Line, ":")))
 		}
 		if s.NeedsPerson && s.Problem == "" {
 			line("next", "daypass login --profile "+profile.Word(s.Profile))

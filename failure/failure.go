@@ -10,6 +10,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The exit codes of daypass. An SDK only tells zero from the rest; scripts can
@@ -79,6 +80,16 @@ func (f *Error) Fill(n Names) *Error {
 		filled.Lines[i] = replace.Replace(line)
 	}
 	return filled
+}
+
+// Clock is the time t as people read it, in now's location: the time of day, with
+// the date if that is more than 20 hours away.
+func Clock(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Sub(now).Abs() > 20*time.Hour {
+		return t.Format("2006-01-02 15:04")
+	}
+	return t.Format("15:04")
 }
 
 // Interrupted is how a command ends that a signal has ended.

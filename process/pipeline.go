@@ -282,14 +282,8 @@ func (p *Pipeline) openAuthorization(ctx context.Context) *Open {
 	return open
 }
 
-// clockTime is a time of today for people, or a date with it.
-func (p *Pipeline) clockTime(t time.Time) string {
-	t = t.Local()
-	if t.Sub(p.Now()).Abs() > 20*time.Hour {
-		return t.Format("2006-01-02 15:04")
-	}
-	return t.Format("15:04")
-}
+// clockTime is a time for people.
+func (p *Pipeline) clockTime(t time.Time) string { return failure.Clock(t, p.Now()) }
 
 // whole is a duration without fractions of a second.
 func whole(d time.Duration) string {

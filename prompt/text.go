@@ -56,17 +56,7 @@ func Text(r Request, now time.Time) (string, error) {
 	if r.TabOpened && r.UserCode != "" {
 		where += "   (tab opened)"
 	}
-	return Wrap("", r.heading(), "  ", 80) + "\n  " + where + "\n  " + last + "Good until " + Clock(r.Expires, now) + ".\n", nil
-}
-
-// Clock is the time t as people read it, in now's location: the time of day, with
-// the date if that is more than 20 hours away.
-func Clock(t, now time.Time) string {
-	t = t.In(now.Location())
-	if t.Sub(now).Abs() > 20*time.Hour {
-		return t.Format("2006-01-02 15:04")
-	}
-	return t.Format("15:04")
+	return Wrap("", r.heading(), "  ", 80) + "\n  " + where + "\n  " + last + "Good until " + failure.Clock(r.Expires, now) + ".\n", nil
 }
 
 // address returns what to open: the complete link if there is one.

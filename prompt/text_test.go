@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/daypass/daypass/failure"
 )
 
 // must ends a test whose own steps do not work.
@@ -146,7 +148,7 @@ func TestClock(t *testing.T) {
 		"2026-11-23 09:13": 24 * time.Hour,
 		"2026-11-21 09:13": -24 * time.Hour,
 	} {
-		if got := Clock(morning.Add(away).UTC(), morning); got != want {
+		if got := failure.Clock(morning.Add(away).UTC(), morning); got != want {
 			t.Errorf("%v away: %q, want %q", away, got, want)
 		}
 	}
