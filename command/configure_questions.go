@@ -214,7 +214,7 @@ func (c *configurer) checkProfile(name string) error {
 	if err != nil {
 		return err
 	}
-	if line := c.config.CredentialProcess(name); line != "" && !runsDaypass(line) {
+	if line := c.config.Value(name, "credential_process"); line != "" && !runsDaypass(line) {
 		others = append(others, "its credential_process runs another program")
 	}
 	if others == nil {
@@ -235,7 +235,7 @@ func runsDaypass(line string) bool {
 func (c *configurer) usualRegion() string {
 	defer delete(c.answers, "region")
 	for _, region := range []string{
-		c.config.Region(c.answers["profile"]), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Region("default"),
+		c.config.Value(c.answers["profile"], "region"), c.env.Getenv("AWS_REGION"), c.env.Getenv("AWS_DEFAULT_REGION"), c.config.Value("default", "region"),
 	} {
 		c.answers["region"] = region
 		if _, err := c.settings(); region != "" && err == nil {

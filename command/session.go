@@ -43,7 +43,11 @@ func loadLogin(src profile.Source, name string) (profile.Profile, error) {
 	case name != "":
 		return profile.Profile{}, errors.New("give either --profile or --idp")
 	}
-	idp, err := profile.LoadIDP(src, section)
+	file, err := profile.Open(src)
+	if err != nil {
+		return profile.Profile{}, err
+	}
+	idp, err := file.LoadIDP(section)
 	return profile.Profile{IDP: idp}, err
 }
 

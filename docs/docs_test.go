@@ -383,14 +383,14 @@ func TestConfigurationBlocks(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "config")
 			must(t, os.WriteFile(file, []byte(block), 0o600))
 			src := profile.Source{Getenv: func(name string) string { return map[string]string{"AWS_CONFIG_FILE": file}[name] }}
-			for _, name := range section.FindAllStringSubmatch(block, -1) {
-				if _, err := profile.LoadIDP(src, name[1]); err != nil {
-					t.Errorf("%s: %v", page, err)
-				}
-			}
 			config, err := profile.Open(src)
 			if err != nil {
 				t.Fatalf("%s: %v", page, err)
+			}
+			for _, name := range section.FindAllStringSubmatch(block, -1) {
+				if _, err := config.LoadIDP(name[1]); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
 			}
 			for _, name := range config.Names() {
 				loaded++

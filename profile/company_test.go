@@ -61,7 +61,7 @@ func TestCompanySettings(t *testing.T) {
 	if c, err := Open(src); err != nil || strings.Join(c.IDPNames(), " ") != "corp mine" {
 		t.Errorf("%v", err)
 	}
-	if mine, err := LoadIDP(src, "mine"); err != nil || mine.Company != "" {
+	if mine, err := loadIDP(src, "mine"); err != nil || mine.Company != "" {
 		t.Errorf("%+v, %v", mine, err)
 	}
 	// A client secret is for the provider and the client that it stands beside.

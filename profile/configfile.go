@@ -231,12 +231,8 @@ func (c *Config) place(s *section) string {
 
 // value returns what a section, which need not be in use, says in one key; nil says nothing.
 func (c *Config) value(s *section, key string) string {
-	if s != nil {
-		for _, e := range s.settings {
-			if e.key == key {
-				return c.text.value(e)
-			}
-		}
+	if e, there := s.entry(key); there {
+		return c.text.value(e)
 	}
 	return ""
 }

@@ -143,8 +143,6 @@ func (set Setting) check() error {
 	}
 	s := setting{where: set.Header() + " " + set.Key}
 	switch value := set.Value; {
-	case len(value) > maxValue:
-		return s.wrongUnseen("", "longer than %d bytes", maxValue)
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, failure.Unseen):
 		return s.wrongUnseen("", "holds a control character, or another that is not seen")
 	case strings.TrimSpace(value) != value || set.Key != "support" && cutComment(value) != value || strings.HasPrefix(value, "`") || strings.HasPrefix(value, `"""`):

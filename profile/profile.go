@@ -100,28 +100,13 @@ func (p Profile) STSRegion() string {
 // Load returns the settings of one profile, see [Config.Load]. A name of "" needs
 // no file if the flags say everything.
 func Load(src Source, name string) (Profile, error) {
-	c, err := open(src, name != "" || src.given("idp") && src.given("role-arn"))
-	if err != nil {
-		return Profile{}, err
+	c, err := &Config{src: src}, error(nil)
+	if name != "" || src.given("idp") && src.given("role-arn") {
+		if c, err = Open(src); err != nil {
+			return Profile{}, err
+		}
 	}
 	return c.Load(name)
-}
-
-// LoadIDP returns the settings of one login, see [Config.LoadIDP]. A name of ""
-// needs no file.
-func LoadIDP(src Source, name string) (IDP, error) {
-	c, err := open(src, name != "")
-	if err != nil {
-		return IDP{}, err
-	}
-	return c.LoadIDP(name)
-}
-
-func open(src Source, needed bool) (*Config, error) {
-	if !needed {
-		return &Config{src: src}, nil
-	}
-	return Open(src)
 }
 
 // Load returns the settings of the profile of that name, which is what --profile
@@ -191,8 +176,8 @@ func (c *Config) Choose(name string) (string, error) {
 }
 
 // LoadIDP returns the settings of the section [daypass-idp NAME], for commands
-// that act on a login alone. The name may be "" if the flags issuer and client-id,
-// or source, are given. Every error is a [*failure.Error] with [failure.ExitUsage].
+// that act on a login alone. Every error is a [*failure.Error] with
+// [failure.ExitUsage].
 func (c *Config) LoadIDP(name string) (IDP, error) {
 	if err := c.src.checkFlags(); err != nil {
 		return IDP{}, err

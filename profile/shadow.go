@@ -14,15 +14,11 @@ import (
 // Has reports whether the file has a section for the profile.
 func (c *Config) Has(name string) bool { return c.sections[Section{Name: name}] != nil }
 
-// Region returns the region of a profile, which need not be set up for daypass.
-func (c *Config) Region(name string) string {
-	return c.value(c.sections[Section{Name: name}], "region")
-}
-
-// CredentialProcess returns the profile's credential_process line as the AWS CLI
-// reads it, with what looks like a comment at its end; "" if there is none.
-func (c *Config) CredentialProcess(name string) string {
-	return c.value(c.sections[Section{Name: name}], "credential_process")
+// Value returns what the file says in one key of a profile, which need not be set up
+// for daypass; "" if it says nothing. A credential_process is as the AWS CLI reads it,
+// with what looks like a comment at its end.
+func (c *Config) Value(name, key string) string {
+	return c.value(c.sections[Section{Name: name}], key)
 }
 
 // Shadows says which keys SDKs use instead of a profile's credential_process, some or all
