@@ -36,6 +36,17 @@ func TestAzure(t *testing.T) {
 	if err != nil || p.Azure.Tenant != "t" {
 		t.Errorf("by flags: %+v, %v", p.Azure, err)
 	}
+	// One flag serves the identity of both sections.
+	for lines, flags := range map[string]map[string]string{"": {"azure-via": "imds"}, inApp: {"source": "azure-imds", "audience": "a"}} {
+		flags["azure-identity"] = "client_id:x"
+		text := strings.Replace(with(inProfile, lines), "client_id = J1oXg0", "", 1)
+		if lines == "" {
+			text = config
+		}
+		if p, err = load(t, text, "dev", nil, flags); err != nil || p.Azure.Identity+p.IDP.AzureIdentity != "client_id:x" {
+			t.Errorf("%v: %+v, %v", flags, p, err)
+		}
+	}
 	p, err = load(t, "[profile vm]\ndaypass_azure_via = imds\n", "vm", nil, nil)
 	if err != nil || p.RoleARN != "" || p.IDP.Issuer != "" || p.Azure.Via != ViaIMDS {
 		t.Errorf("a profile for Azure alone: %+v, %v", p, err)

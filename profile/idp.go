@@ -95,7 +95,11 @@ func (s *settings) source() string {
 // something else.
 func (s *settings) noneOf(choice, chosen string, keys ...string) {
 	for _, key := range keys {
-		if got := s.get(key); got.value != "" {
+		got := s.get(key)
+		if flagName(key) == "azure-identity" { // this flag may be meant for the other section
+			got = s.inFile(key)
+		}
+		if got.value != "" {
 			s.fail(got.wrongUnseen("Remove it, or correct "+choice+".", "it has no meaning with %s = %s", choice, plain(chosen)))
 		}
 	}
