@@ -94,7 +94,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if c.config, err = profile.OpenToEdit(c.env.fileSource()); err != nil {
 		return err
 	}
-	if _, foreign := cache.StateDir(c.env.Getenv, c.env.Home); foreign != nil && c.config.IsNew() { // it would be root's
+	if _, foreign := cache.StateDir(c.env.Getenv, c.env.Home); foreign != nil && c.config.IsNew { // it would be root's
 		return foreign
 	}
 	var settings []profile.Setting
@@ -226,7 +226,7 @@ func (c *configurer) finish(ctx context.Context, edited *profile.Config, changes
 		shown = ""
 	}
 	if len(changes) > 0 {
-		if err := edited.Write(); err != nil {
+		if err := c.config.Replace(edited); err != nil {
 			return err
 		}
 		shown += fmt.Sprintf("daypass: wrote %s.\n", path)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -47,8 +46,7 @@ func (s Section) kind() string {
 type Config struct {
 	src      Source
 	path     string
-	old      []byte // the file as it was read to be edited, nil if there was none
-	exposed  bool   // other users can read the file
+	IsNew    bool // OpenToEdit found no file
 	text     *document
 	headers  map[string]*section  // every section, of several with one header the last
 	sections map[Section]*section // ours; of several, as [default] and [profile default], the last
@@ -87,11 +85,7 @@ func Open(src Source) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := src.load(text)
-	if info, failed := os.Stat(path); err == nil && failed == nil {
-		c.exposed = runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0
-	}
-	return c, err
+	return src.load(text)
 }
 
 // ConfigFile returns the path of the file that settings are read from:
@@ -123,7 +117,11 @@ func readText(path string) (string, error) {
 	info, err := os.Stat(path)
 	var data []byte
 	if err == nil && (info.Mode().IsRegular() || path == os.DevNull) { // a pipe could keep us waiting for ever
-		data, err = readBounded(path)
+		var f *os.File
+		if f, err = os.Open(path); err == nil {
+			data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+			_ = f.Close()
+		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -147,16 +145,6 @@ func checkText(where string, data []byte) (string, error) {
 		return "", fault(where, "not a text file in UTF-8", "Save it as UTF-8.")
 	}
 	return string(data), nil
-}
-
-// readBounded reads at most one byte more than maxFile.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
 // load is parse, with the company's file.
@@ -278,7 +266,7 @@ func (c *Config) read(s *section) (*settings, error) {
 		}
 		values[name] = value
 	}
-	return &settings{src: c.src, file: plain(c.path), exposed: c.exposed, place: c.place(s), values: values}, nil
+	return &settings{src: c.src, file: c.path, place: c.place(s), values: values}, nil
 }
 
 // Names returns the profiles that have daypass_idp or daypass_role_arn, in the

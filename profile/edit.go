@@ -60,7 +60,7 @@ func (c *Config) Edit(settings []Setting) (made *Config, changes []Setting, err 
 	if made, err = (Source{Home: c.src.Home}).parse(c.path, text); err != nil {
 		return nil, nil, err
 	}
-	made.old, made.company = c.old, c.company
+	made.company = c.company
 	for i, s := range settings {
 		switch {
 		case i > 0 && settings[i-1].Section == s.Section:

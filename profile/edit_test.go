@@ -51,9 +51,10 @@ func newSettings() []Setting {
 func TestEditLeavesEverythingElseAsItIs(t *testing.T) {
 	// What the environment says of the region is no reason to refuse the file.
 	src := source(t, commented, map[string]string{"AWS_REGION": "cn-north-1"}, nil)
-	edited, changes, err := toEdit(t, src).Edit(newSettings())
+	c := toEdit(t, src)
+	edited, changes, err := c.Edit(newSettings())
 	must(t, err)
-	must(t, edited.Write())
+	must(t, c.Replace(edited))
 	want := strings.Replace(commented, "    region: eu-west-1\n", "    region = eu-central-1\n", 1)
 	want = strings.Replace(want, "        addressing_style = path\n", `        addressing_style = path
     daypass_idp = corp

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -43,10 +45,12 @@ func (s *settings) idp(name string) (IDP, error) {
 		s.fail(clientSecret.wrongUnseen("", "want the bare client secret (its value is not shown here)"))
 	}
 	if keys := s.companyKeys(); len(keys) > 0 {
-		idp.Company = strings.Join(keys, ", ") + " from " + s.company.file
+		idp.Company = strings.Join(keys, ", ") + " from " + plain(s.company.file)
 	}
-	if s.exposed && s.values["client_secret"] != "" {
-		idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", s.file))
+	if s.values["client_secret"] != "" {
+		if info, err := os.Stat(s.file); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0 {
+			idp.Warnings = append(idp.Warnings, fmt.Sprintf("other users of this machine can read the client_secret in %[1]s. Run: chmod 600 %[1]s", plain(s.file)))
+		}
 	}
 	if source != "" {
 		s.noneOf("source", source, "client_id", "client_secret", "flow", "redirect_uri", "scopes", "extra_params", "device_authorization_endpoint", "prompt", "browser_command")

@@ -56,6 +56,9 @@ func newDocument(text string) *document {
 	return d
 }
 
+// all is the text of the file.
+func (d *document) all() string { return d.mark + strings.Join(d.lines, "") }
+
 // splitLines splits text behind each \n, \r\n and \r.
 func splitLines(text string) (lines []string) {
 	for text != "" {

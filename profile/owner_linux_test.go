@@ -11,7 +11,7 @@ import (
 )
 
 // A file of a group that this user is not in stays the user's, and no group's.
-func TestWriteKeepsAForeignGroupOut(t *testing.T) {
+func TestReplaceKeepsAForeignGroupOut(t *testing.T) {
 	asRoot(t)
 	src := source(t, "# mine\n", nil, nil)
 	for _, path := range []string{filepath.Dir(src.ConfigFile()), src.ConfigFile()} {

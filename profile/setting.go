@@ -19,8 +19,7 @@ import (
 // first fault that they meet, as bufio.Scanner does.
 type settings struct {
 	src     Source
-	file    string            // its path, as errors have it
-	exposed bool              // other users can read it
+	file    string            // its path
 	place   string            // "/home/me/.aws/config: [profile dev]"; "" if there is no section
 	values  map[string]string // by key
 	company *settings         // what the company's file says of the same login, or nil

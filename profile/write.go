@@ -1,14 +1,12 @@
 package profile
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/daypass/daypass/failure"
 )
@@ -25,7 +23,11 @@ func OpenToEdit(src Source) (*Config, error) {
 		if _, err := os.Lstat(path); err == nil {
 			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
 		}
-		return src.load("")
+		c, err := src.load("")
+		if err == nil {
+			c.IsNew = true
+		}
+		return c, err
 	}
 	if err != nil {
 		return nil, err
@@ -39,12 +41,8 @@ func OpenToEdit(src Source) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.old = []byte(text)
 	return c, c.Refused()
 }
-
-// IsNew reports whether OpenToEdit found no file.
-func (c *Config) IsNew() bool { return c.old == nil }
 
 // Refused returns an error if botocore refuses the whole file, and with it the AWS
 // CLI, though daypass reads it.
@@ -55,12 +53,12 @@ func (c *Config) Refused() error {
 	return nil
 }
 
-// Write writes what [Config.Edit] made in the place of the file that OpenToEdit read, in
+// Replace puts what [Config.Edit] made into the place of the file that OpenToEdit read, in
 // one step. Mode and owner of the file stay; if it is a link, the file that it leads to is
 // replaced. A file that was changed since it was read is left alone.
-func (c *Config) Write() error {
+func (c *Config) Replace(made *Config) error {
 	path, target, err := c.path, c.path, error(nil)
-	if c.old == nil {
+	if c.IsNew {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	} else {
 		target, err = filepath.EvalSymlinks(path)
@@ -68,16 +66,12 @@ func (c *Config) Write() error {
 	if err != nil {
 		return cannotWrite(path, err)
 	}
-	temporary, err := writeBeside(target, c.text.mark+strings.Join(c.text.lines, ""))
+	temporary, err := writeBeside(target, made.text.all())
 	if err != nil {
 		return cannotWrite(path, err)
 	}
 	defer os.Remove(temporary) // it is gone if all went well
-	now, err := readBounded(target)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return cannotWrite(path, err)
-	}
-	if (err == nil) != (c.old != nil) || !bytes.Equal(now, c.old) {
+	if now, err := readText(target); c.IsNew != errors.Is(err, fs.ErrNotExist) || now != c.text.all() {
 		return fault(plain(path), "was changed by another program meanwhile; nothing was written", "Run the command again.")
 	}
 	if err := os.Rename(temporary, target); err != nil {

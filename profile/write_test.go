@@ -26,8 +26,7 @@ func write(t *testing.T, read *Config, text string) error {
 	t.Helper()
 	made, err := Source{}.parse(read.path, text)
 	must(t, err)
-	made.old = read.old
-	return made.Write()
+	return read.Replace(made)
 }
 
 func holds(t *testing.T, path, want string) {
@@ -42,7 +41,7 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
-func TestWriteMakesTheFile(t *testing.T) {
+func TestReplaceMakesTheFile(t *testing.T) {
 	src := emptyHome(t)
 	must(t, write(t, toEdit(t, src), config))
 	holds(t, src.ConfigFile(), config)
@@ -55,7 +54,7 @@ func TestWriteMakesTheFile(t *testing.T) {
 	}
 }
 
-func TestWriteKeepsModeAndLink(t *testing.T) {
+func TestReplaceKeepsModeAndLink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // its modes say less, and links need a privilege
 	}
@@ -89,14 +88,14 @@ func TestOpenToEditRefuses(t *testing.T) {
 	wantError(t, err, "cannot be written: it is not a regular file")
 }
 
-func TestWriteLeavesAChangedFileAlone(t *testing.T) {
+func TestReplaceLeavesAChangedFileAlone(t *testing.T) {
 	for _, test := range []struct {
 		name, now string // now is what the file holds, "" if there is none
-		old       []byte
+		isNew     bool
 	}{
-		{"changed meanwhile", "# b\n", []byte("# a\n")},
-		{"appeared meanwhile", "# b\n", nil},
-		{"gone meanwhile", "", []byte("# a\n")},
+		{"changed meanwhile", "# b\n", false},
+		{"appeared meanwhile", "# b\n", true},
+		{"gone meanwhile", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			src := emptyHome(t)
@@ -104,7 +103,7 @@ func TestWriteLeavesAChangedFileAlone(t *testing.T) {
 			if test.now != "" {
 				put(t, path, test.now, 0o600)
 			}
-			err := write(t, &Config{path: path, old: test.old}, config)
+			err := write(t, &Config{path: path, IsNew: test.isNew, text: newDocument("# a\n")}, config)
 			wantError(t, err, plain(path))
 			if test.now != "" {
 				wantError(t, err, "was changed by another program meanwhile; nothing was written")
