@@ -55,10 +55,7 @@ its own, or --force.`,
 		},
 	}
 	cmd.Flags().StringVarP(&name, "profile", "p", "", "`NAME` of the profile to write")
-	addSettings(cmd)
-	for _, usual := range []string{"issuer", "client-id", "role-arn", "region", "idp"} {
-		cmd.Flags().Lookup(usual).Hidden = false
-	}
+	addSettings(cmd, "issuer", "client-id", "role-arn", "region", "idp")
 	cmd.Flags().BoolVarP(&c.yes, "yes", "y", false, "ask nothing, and write")
 	cmd.Flags().BoolVar(&c.force, "force", false, "accept the warnings about an imported file")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print the lines, and write nothing")

@@ -78,8 +78,7 @@ browser_command, in which {profile} stands for the profile's name.
 	}
 	profileFlag(cmd, &name)
 	cmd.Flags().BoolVar(&printURL, "print", false, "print the URL that signs in, and open nothing")
-	addSettings(cmd)
-	cmd.Flags().Lookup("region").Hidden = false
+	addSettings(cmd, "region")
 	duration := cmd.Flags().Lookup("duration")
 	duration.Hidden, duration.Usage = false, "of the console session: 15m to 12h, or seconds (default: as long as the credentials)"
 	return cmd

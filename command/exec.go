@@ -111,8 +111,7 @@ the command runs.`,
 	cmd.Flags().StringArrayVar(&x.files, "env-file", nil, "file of NAME=VALUE lines; may be repeated, later ones win")
 	cmd.Flags().StringArrayVar(&x.env, "env", nil, "NAME=VALUE, which wins over everything; may be repeated")
 	cmd.Flags().SetInterspersed(false)
-	addSettings(cmd)
-	cmd.Flags().Lookup("region").Hidden = false
+	addSettings(cmd, "region")
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,8 +31,7 @@ func profileFlag(cmd *cobra.Command, name *string) {
 // loginFlags gives a command its flags if it can also act on a login alone.
 func loginFlags(cmd *cobra.Command, name *string) {
 	profileFlag(cmd, name)
-	addSettings(cmd)
-	cmd.Flags().Lookup("idp").Hidden = false
+	addSettings(cmd, "idp")
 }
 
 // loadLogin is loadProfile, but with --idp only the profile's IDP is set.
@@ -81,11 +81,12 @@ func loadAny(src profile.Source, name string) (profile.Profile, error) {
 }
 
 // addSettings gives a command the flags that override the profile's settings. There
-// are many, and they are rarely needed, so they have a help page of their own.
-func addSettings(cmd *cobra.Command) {
+// are many, and they are rarely needed, so they have a help page of their own. Help shows
+// the usual ones.
+func addSettings(cmd *cobra.Command, usual ...string) {
 	for _, flag := range profile.Flags() {
 		cmd.Flags().String(flag.Name, "", flag.Usage)
-		_ = cmd.Flags().MarkHidden(flag.Name)
+		cmd.Flags().Lookup(flag.Name).Hidden = !slices.Contains(usual, flag.Name)
 	}
 }
 

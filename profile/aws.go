@@ -25,7 +25,10 @@ func (p *Profile) readRole(own *settings) {
 		own.fail(role.wrong(hint, "want the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME, the account in 12 digits"))
 	}
 	p.RoleARN, p.AccountID, p.RoleName, p.Partition = role.value, arn.account, arn.name, arn.partition
-	most, want := p.mostDuration()
+	most, want := 12*time.Hour, "15m to 12h"
+	if p.Source != nil { // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
+		most, want = time.Hour, "15m to 1h, for AWS ends sessions of chained roles after an hour"
+	}
 	p.Duration = own.duration("daypass_duration", time.Hour, 15*time.Minute, most, want)
 	p.SessionName = own.sessionName()
 	p.PolicyARNs = own.policyARNs(arn)

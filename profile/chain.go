@@ -3,7 +3,6 @@ package profile
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // maxLinks is how many roles may lie between the login and a profile's own.
@@ -24,8 +23,8 @@ func (c *Config) loadChained(name string, own *settings) (Profile, error) {
 	link.chain = append(slices.Clone(c.chain), name)
 	link.src.Flags = map[string]string{}
 	for _, key := range idpKeys() {
-		if flag := flagName(key.Name); c.src.given(flag) {
-			link.src.Flags[flag] = c.src.Flags[flag]
+		if value, given := c.src.Flags[flagName(key.Name)]; given { // an empty one takes back what the file says
+			link.src.Flags[flagName(key.Name)] = value
 		}
 	}
 	switch {
@@ -46,16 +45,6 @@ func (c *Config) loadChained(name string, own *settings) (Profile, error) {
 			"it is in partition %s, but the role of profile %s is in %s", p.Partition, plain(hub.Name), hub.Partition)
 	}
 	return p, own.err
-}
-
-// mostDuration is what AWS gives: a session of a chained role lasts an hour at most.
-//
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html (role chaining)
-func (p *Profile) mostDuration() (time.Duration, string) {
-	if p.Source != nil {
-		return time.Hour, "15m to 1h, for AWS ends sessions of chained roles after an hour"
-	}
-	return 12 * time.Hour, "15m to 12h"
 }
 
 // externalID checks the characters that STS takes, [\w+=,.@:/-]{2,1224}.

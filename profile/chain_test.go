@@ -14,8 +14,8 @@ func chained(name, source string, more ...string) string {
 }
 
 func TestChain(t *testing.T) {
-	text := config + chained("spoke", "dev", "daypass_external_id = a:b/c@d", "region = us-west-2", "daypass_duration = 30m") + chained("rim", "spoke")
-	rim, err := load(t, text, "rim", nil, map[string]string{"prompt": "never", "policy-arns": "arn:aws:iam::aws:policy/A"})
+	text := with(inIDP, "support = none today") + chained("spoke", "dev", "daypass_external_id = a:b/c@d", "region = us-west-2", "daypass_duration = 30m") + chained("rim", "spoke")
+	rim, err := load(t, text, "rim", nil, map[string]string{"prompt": "never", "support": "", "policy-arns": "arn:aws:iam::aws:policy/A"})
 	must(t, err)
 	spoke := rim.Source
 	if spoke == nil || spoke.Source == nil || spoke.Name != "spoke" || spoke.Source.Name != "dev" || spoke.Source.Source != nil {
@@ -30,7 +30,7 @@ func TestChain(t *testing.T) {
 	}
 	// Flags about the role are the profile's own, and those about the login are the
 	// login's.
-	if len(rim.PolicyARNs) != 1 || spoke.PolicyARNs != nil || rim.IDP.Prompt != "never" || rim.IDP.Name != "corp" {
+	if len(rim.PolicyARNs) != 1 || spoke.PolicyARNs != nil || rim.IDP.Prompt != "never" || rim.IDP.Support != "" || rim.IDP.Name != "corp" {
 		t.Errorf("%+v", rim)
 	}
 }

@@ -81,24 +81,7 @@ func (s Source) openCompany() (*Config, error) {
 }
 
 // CompanyIDPNames returns the names of the company's sections.
-func (c *Config) CompanyIDPNames() []string {
-	if c.company == nil {
-		return nil
-	}
-	return c.company.IDPNames()
-}
-
-// under lays the company's settings of the same login, nil for none, under a
-// person's own.
-func (s *settings) under(company *settings) {
-	if company == nil {
-		return
-	}
-	if s.place == "" {
-		s.place = company.place
-	}
-	s.company = company
-}
+func (c *Config) CompanyIDPNames() []string { return c.company.IDPNames() }
 
 // companyKeys are the keys of which the company's values count.
 func (s *settings) companyKeys() (keys []string) {

@@ -75,14 +75,11 @@ func Open(src Source) (*Config, error) {
 	case !src.complete():
 		return nil, fault("~/.aws/config", "the home folder is not known", "Set HOME, or set AWS_CONFIG_FILE to the path of the file.")
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		if src.getenv("AWS_CONFIG_FILE") != "" && !src.complete() {
-			return nil, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and AWS_CONFIG_FILE names it.",
-				"Unset AWS_CONFIG_FILE, or set up a profile there: daypass configure")
-		}
-		err = nil
-	}
-	if err != nil {
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && src.getenv("AWS_CONFIG_FILE") != "" && !src.complete():
+		return nil, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and AWS_CONFIG_FILE names it.",
+			"Unset AWS_CONFIG_FILE, or set up a profile there: daypass configure")
+	case err != nil && !missing:
 		return nil, err
 	}
 	return src.load(text)
@@ -290,6 +287,9 @@ func (c *Config) NamesUsing(idp string) []string {
 
 // IDPNames returns the names of the [daypass-idp NAME] sections, the company's first.
 func (c *Config) IDPNames() []string {
+	if c == nil {
+		return nil
+	}
 	names := c.CompanyIDPNames()
 	for _, own := range c.names(true, func(*section) bool { return true }) {
 		if !slices.Contains(names, own) {

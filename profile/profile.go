@@ -206,9 +206,9 @@ func (c *Config) loadIDP(named setting) (IDP, error) {
 		}
 		return IDP{}, named.wrong(hint, "there is no section [daypass-idp %s] in %s", plain(id.Name), plain(c.path))
 	case own == nil:
-		own = &settings{src: c.src}
+		own = &settings{src: c.src, place: company.place}
 	}
-	own.under(company)
+	own.company = company
 	return own.idp(id.Name)
 }
 

@@ -169,27 +169,28 @@ func (s setting) missing(want, hint string) error {
 // shown is a value as errors quote it: bounded, and without the user name and
 // password of a URL.
 func shown(value string) string {
-	const most = 120
 	if at := strings.LastIndexByte(value, '@'); at >= 0 {
 		if scheme := strings.Index(value, "://"); scheme >= 0 && scheme < at {
 			value = value[:scheme+3] + "..." + value[at:]
 		}
 	}
-	if len(value) > most {
-		value = strings.ToValidUTF8(value[:most], "") + "..."
-	}
-	return strconv.Quote(value)
+	return strconv.Quote(cut(value, 120))
 }
 
 // plain is text for the inside of an error line: quoted if it holds characters that a
 // terminal should not see, and no longer than a path.
 func plain(text string) string {
-	const most = 1000
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "..."
-	}
+	text = cut(text, 1000)
 	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
 		return quoted
+	}
+	return text
+}
+
+// cut is text of at most so many bytes, and dots for the rest.
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return text
 }
