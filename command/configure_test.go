@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,104 +170,87 @@ func TestConfigureForTheBrowser(t *testing.T) {
 
 func TestConfigureRefuses(t *testing.T) {
 	const other = "[profile dev]\nsource_profile = x\nrole_arn = y\n"
+	without := func(flag string) func(*laptop, []string) []string {
+		return func(_ *laptop, answers []string) []string {
+			at := slices.Index(answers, flag)
+			return slices.Delete(answers, at, at+2)
+		}
+	}
 	for _, test := range []struct {
 		name   string
 		config string
 		box    sandbox.Options
+		more   string // flags after the answers
 		change func(l *laptop, answers []string) []string
-		exit   int
+		exit   int // 2, if it is less
 		want   string
 	}{
-		{name: "role chain in the profile", config: other, exit: 2, want: "[profile dev] has role_arn, source_profile."},
-		{name: "access keys of the same name", exit: 2, want: "[dev] has aws_access_key_id.",
+		{name: "role chain in the profile", config: other, want: "[profile dev] has role_arn, source_profile."},
+		{name: "access keys of the same name", want: "[dev] has aws_access_key_id.",
 			change: func(l *laptop, answers []string) []string {
 				l.write(".aws/credentials", "[dev]\naws_access_key_id = AKIA\n")
 				return answers
 			}},
-		{name: "another credential_process", config: "[profile dev]\ncredential_process = /usr/bin/other process --profile dev\n", exit: 2, want: "its credential_process runs another program"},
-		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", exit: 2, want: "[daypass-idp company] is the login at https://other.example.",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--idp", "company") }},
-		{name: "no endpoint to log in at", box: sandbox.Options{OmitDeviceEndpoint: true, OmitAuthorization: true}, exit: 2, want: "names no device_authorization_endpoint"},
-		{name: "no endpoint for the flow", box: sandbox.Options{OmitAuthorization: true}, exit: 2, want: "names no authorization_endpoint",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--flow", "browser") }},
-		{name: "no issuer", exit: 2, want: "--issuer is missing",
-			change: func(_ *laptop, answers []string) []string { return answers[2:] }},
-		{name: "no role", exit: 2, want: "--role-arn is missing",
-			change: func(_ *laptop, answers []string) []string { return append(answers[:4:4], answers[6:]...) }},
-		{name: "bad role", exit: 2, want: "want the ARN of a role",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--role-arn", "Developer") }},
-		{name: "region of another partition", exit: 2, want: "--region",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--region", "cn-north-1") }},
-		{name: "bad duration", exit: 2, want: "--duration",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--duration", "99h") }},
-		{name: "bad duration, before anything is asked", exit: 2, want: "--duration",
-			change: func(*laptop, []string) []string { return []string{"--duration", "99h"} }},
+		{name: "another credential_process", config: "[profile dev]\ncredential_process = /usr/bin/other process --profile dev\n", want: "its credential_process runs another program"},
+		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", more: "--idp company", want: "[daypass-idp company] is the login at https://other.example."},
+		{name: "no endpoint to log in at", box: sandbox.Options{OmitDeviceEndpoint: true, OmitAuthorization: true}, want: "names no device_authorization_endpoint"},
+		{name: "no endpoint for the flow", box: sandbox.Options{OmitAuthorization: true}, more: "--flow browser", want: "names no authorization_endpoint"},
+		{name: "no issuer", want: "--issuer is missing", change: without("--issuer")},
+		{name: "no role", want: "--role-arn is missing", change: without("--role-arn")},
+		{name: "bad role", more: "--role-arn Developer", want: "want the ARN of a role"},
+		{name: "region of another partition", more: "--region cn-north-1", want: "--region"},
+		{name: "bad duration", more: "--duration 99h", want: "--duration"},
+		{name: "bad duration, before anything is asked", want: "--duration", change: func(*laptop, []string) []string { return []string{"--duration", "99h"} }},
 		{name: "a provider that hangs up", exit: 6, want: "cannot reach 127.0.0.1:",
 			change: func(l *laptop, answers []string) []string {
 				l.box.Intercept(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 				return answers
 			}},
-		{name: "nobody there", exit: 6, want: "cannot reach 127.0.0.1:1:",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--issuer", "http://127.0.0.1:1") }},
-		{name: "a proxy that is none", exit: 6, want: "In a password, write # as %23",
+		{name: "nobody there", more: "--issuer http://127.0.0.1:1", exit: 6, want: "cannot reach 127.0.0.1:1:"},
+		{name: "a proxy that is none", more: "--issuer https://corp.invalid", exit: 6, want: "In a password, write # as %23",
 			change: func(l *laptop, answers []string) []string {
 				l.t.Setenv("HTTPS_PROXY", "foo bar")
-				return append(answers, "--issuer", "https://corp.invalid")
+				return answers
 			}},
-		{name: "no such scope", exit: 4, want: "Ask its admin which scopes the application may use",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--scopes", "openid nope") }},
-		{name: "not an issuer", exit: 2, want: ".\nIs the address right, and does it open in a browser on this machine?\n",
+		{name: "no such scope", more: "--scopes nope", exit: 4, want: "Ask its admin which scopes the application may use"},
+		{name: "not an issuer", want: ".\nIs the address right, and does it open in a browser on this machine?\n",
 			change: func(l *laptop, answers []string) []string { return append(answers, "--issuer", l.box.URL+"/other") }},
-		{name: "another way to the same host", box: sandbox.Options{IssuerSlash: true}, exit: 2, want: "the provider calls itself",
+		{name: "another way to the same host", box: sandbox.Options{IssuerSlash: true}, want: "the provider calls itself",
 			change: func(l *laptop, answers []string) []string {
 				return append(answers, "--issuer", strings.Replace(l.box.Issuer, "127.0.0.1", "localhost", 1))
 			}},
-		{name: "name of a profile for a shell", exit: 2, want: "the name \"a b\": want letters",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--profile", "a b") }},
-		{name: "no such client", exit: 4, want: "does not accept client nobody (invalid_client: ",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--client-id", "nobody") }},
-		{name: "no such client, dry run", exit: 4, want: "does not accept client nobody (invalid_client: ",
-			change: func(_ *laptop, answers []string) []string {
-				return append(answers, "--client-id", "nobody", "--dry-run")
-			}},
-		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", exit: 2, want: `--idp "nope": there is no section [daypass-idp nope] in `,
-			change: func(_ *laptop, answers []string) []string { return append(answers[4:], "--idp", "nope") }},
-		{name: "browser that is not there", exit: 2, want: `browser_command of [daypass-idp company] would not start: "no-such-firefox {url}": not found in PATH.`,
+		{name: "name of a profile for a shell", more: "--profile a;b", want: "the name \"a;b\": want letters"},
+		{name: "no such client", more: "--client-id nobody", exit: 4, want: "does not accept client nobody (invalid_client: "},
+		{name: "no such client, dry run", more: "--client-id nobody --dry-run", exit: 4, want: "does not accept client nobody (invalid_client: "},
+		{name: "no such login", config: "[daypass-idp corp]\nissuer = https://corp.example\n", more: "--idp nope", want: `--idp "nope": there is no section [daypass-idp nope] in `,
+			change: func(_ *laptop, answers []string) []string { return answers[4:] }},
+		{name: "browser that is not there", want: `browser_command of [daypass-idp company] would not start: "no-such-firefox {url}": not found in PATH.`,
 			change: func(_ *laptop, answers []string) []string {
 				return append(answers, "--browser-command", "no-such-firefox {url}")
 			}},
-		{name: "file that the AWS CLI refuses", config: "[default]\njunk\n", exit: 2, want: "config: line 2: this is neither a setting nor a section header"},
-		{name: "import of a folder", exit: 2, want: "this is a folder, not a file",
-			change: func(l *laptop, _ []string) []string { return []string{"--import", l.home()} }},
-		{name: "dry run of what does not load", config: "[profile dev]\ndaypass_duration = 99h\n", exit: 2, want: "[profile dev] daypass_duration",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--dry-run") }},
-		{name: "questions without a terminal", exit: 2, want: "configure has questions, and nobody may be asked (CI is set).",
+		{name: "file that the AWS CLI refuses", config: "[default]\njunk\n", want: "config: line 2: this is neither a setting nor a section header"},
+		{name: "import of a folder", want: "this is a folder, not a file", change: func(l *laptop, _ []string) []string { return []string{"--import", l.home()} }},
+		{name: "dry run of what does not load", config: "[profile dev]\ndaypass_duration = 99h\n", more: "--dry-run", want: "[profile dev] daypass_duration"},
+		{name: "questions without a terminal", want: "configure has questions, and nobody may be asked (CI is set).",
 			change: func(l *laptop, answers []string) []string {
 				l.env["CI"] = "1"
 				return answers[:len(answers)-1]
 			}},
-		{name: "import with answers", exit: 2, want: "--import takes every setting from the file",
-			change: func(_ *laptop, answers []string) []string { return append(answers, "--import", "x") }},
+		{name: "import with answers", more: "--import x", want: "--import takes every setting from the file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newBareLaptop(t, test.box)
-			if test.config != "" {
-				l.write(".aws/config", test.config)
-			}
+			l.write(".aws/config", test.config)
 			answers := l.answers("--yes")
 			if test.change != nil {
 				answers = test.change(l, answers)
 			}
-			code, stdout, stderr := l.configure(answers...)
-			if code != test.exit || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
+			code, stdout, stderr := l.configure(append(answers, strings.Fields(test.more)...)...)
+			if code != max(test.exit, 2) || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
 				t.Errorf("exit %d, want %d; stdout %q, stderr, which lacks %q:\n%s", code, test.exit, stdout, test.want, stderr)
 			}
-			if test.config != "" {
-				if got := l.read(".aws/config"); got != test.config {
-					t.Errorf("the file was changed:\n%s", got)
-				}
-			} else if _, err := os.Stat(filepath.Join(l.home(), ".aws", "config")); err == nil {
-				t.Errorf("a file was written:\n%s", l.read(".aws/config"))
+			if got := l.read(".aws/config"); got != test.config {
+				t.Errorf("the file was changed:\n%s", got)
 			}
 		})
 	}
