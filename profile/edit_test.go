@@ -275,13 +275,10 @@ func TestReadImportRefuses(t *testing.T) {
 		{"[sso-session x]\nsso_region = y\n", "[sso-session x]: a section of this kind is not imported"},
 		{"[dev]\nregion = y\n", "[dev]: a section of this kind is not imported"},
 		{"[daypass-idp a]\nissuerr = y\n", "[daypass-idp a] issuerr: not imported"},
-		{"[daypass-idp a]\nhello\n", "line 2: this is neither a setting"},
-		{"region = x\n", "line 1: this setting is above the first section"},
-		{"[profile a\n", "company.ini: line 1: this is not a section header"},
+		{"[daypass-idp a]\nhello\n", "company.ini: line 2: this is neither a setting"},
 		{"# nothing\n", "holds no [daypass-idp NAME] and no [profile NAME]"},
 		{"[profile a]\n[profile 'a']\n", "[profile a]: the section is there twice"},
 		{"[daypass-idp a]\nissuer =\n[daypass-idp b]\nissuer = y\n", "[daypass-idp a]: the section holds no settings"},
-		{"[profile a]\nregion = x\nregion = y\n", "line 3: the key region is there twice"},
 		{"[profile a]\nregion = x\u200by\n", "[profile a] region: holds a control character, or another that is not seen"},
 		{"[profile 'a;b']\nregion = x\n", `the name "a;b": want letters`},
 	} {
@@ -292,14 +289,15 @@ func TestReadImportRefuses(t *testing.T) {
 	}
 }
 
-// A company of thousands of accounts hands out a file as long.
+// A company of thousands of accounts hands out a file as long. Each profile is loaded from
+// one reading of it, in linear time: to read the file for each would take minutes.
 func TestLargeImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
-	put(t, path, largeConfig(6000), 0o600)
+	put(t, path, largeConfig(20000), 0o600)
 	settings, err := ReadImport(path, nil, lineOf)
 	must(t, err)
-	_, changes, err := toEdit(t, source(t, largeConfig(3000), nil, nil)).Edit(settings)
-	if err != nil || len(changes) != 3000*4 {
+	_, changes, err := toEdit(t, source(t, largeConfig(10000), nil, nil)).Edit(settings)
+	if err != nil || len(changes) != 10000*4 {
 		t.Errorf("%d changes, %v", len(changes), err)
 	}
 }

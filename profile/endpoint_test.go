@@ -55,20 +55,6 @@ func TestNoRegion(t *testing.T) {
 			t.Errorf("%s: region %q, of STS %q, %v; want %q", partition, p.Region, p.STSRegion(), err, want)
 		}
 	}
-	p, err := load(t, config, "dev", map[string]string{"AWS_REGION": "us-east-2"}, map[string]string{"region": "us-west-1"})
-	if err != nil || p.Region != "us-west-1" || p.STSRegion() != "us-west-1" {
-		t.Errorf("the flag: region %q, of STS %q, %v", p.Region, p.STSRegion(), err)
-	}
-}
-
-func TestAWSCABundle(t *testing.T) {
-	text := with(inProfile, "ca_bundle = /etc/profile.pem")
-	for variable, want := range map[string]string{"": "/etc/profile.pem", "/etc/env.pem": "/etc/env.pem"} {
-		p, err := load(t, text, "dev", map[string]string{"AWS_CA_BUNDLE": variable}, map[string]string{"ca-bundle": "/etc/provider.pem"})
-		if err != nil || p.AWSCABundle != want || p.IDP.CABundle != "/etc/provider.pem" {
-			t.Errorf("AWS_CA_BUNDLE=%q: %q, %q, %v", variable, p.AWSCABundle, p.IDP.CABundle, err)
-		}
-	}
 }
 
 func TestEndpointsOfTheEnvironment(t *testing.T) {
@@ -123,15 +109,6 @@ func TestEndpointsOfTheEnvironment(t *testing.T) {
 		} else if err != nil || p.STSEndpoint != tt.sts || p.SigninEndpoint != tt.signin {
 			t.Errorf("%v: sts %q, signin %q, %v; want %q, %q", tt.env, p.STSEndpoint, p.SigninEndpoint, err, tt.sts, tt.signin)
 		}
-	}
-}
-
-func TestEndpointsOfTheProfile(t *testing.T) {
-	own := with(inProfile, "daypass_sts_endpoint = https://sts.corp.example/x\ndaypass_signin_endpoint = https://signin.corp.example")
-	// The profile may name any host, and then the environment is not asked.
-	p, err := load(t, own, "dev", map[string]string{"AWS_ENDPOINT_URL": "https://evil.example", "AWS_ENDPOINT_URL_STS": "http://localhost"}, nil)
-	if err != nil || p.STSEndpoint != "https://sts.corp.example/x" || p.SigninEndpoint != "https://signin.corp.example" {
-		t.Errorf("sts %q, signin %q, %v", p.STSEndpoint, p.SigninEndpoint, err)
 	}
 }
 

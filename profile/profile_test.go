@@ -113,6 +113,7 @@ daypass_policy = {
   }
 daypass_sts_endpoint = https://sts.corp.example/aws
 daypass_signin_endpoint = http://[::1]:8080/signin
+ca_bundle = /etc/profile.pem
 
 [daypass-idp "corp"]
 issuer = http://localhost:1234/realms/x
@@ -132,7 +133,7 @@ process_timeout = 20
 support = Ask #it-help, room 7
 `, "deploy", map[string]string{
 		"AWS_REGION": "us-gov-east-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CA_BUNDLE": "/etc/aws.pem",
-		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example",
+		"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL": "https://evil.example", "AWS_ENDPOINT_URL_STS": "http://localhost",
 	}, nil)
 	must(t, err)
 	browser := got.IDP.BrowserCommand[0]
@@ -182,7 +183,7 @@ func TestFlagsWin(t *testing.T) {
 	if len(flags) != len(Flags()) {
 		t.Errorf("%d flags, want %d", len(Flags()), len(flags))
 	}
-	got, err := load(t, config+"[daypass-idp second]\nclient_secret = x\n", "dev", nil, flags)
+	got, err := load(t, with(inProfile, "ca_bundle = /etc/profile.pem")+"[daypass-idp second]\nclient_secret = x\n", "dev", map[string]string{"AWS_REGION": "us-east-2"}, flags)
 	must(t, err)
 	compare(t, Profile{
 		Name: "dev",
@@ -193,7 +194,7 @@ func TestFlagsWin(t *testing.T) {
 		},
 		RoleARN: "arn:aws:iam::444455556666:role/other", AccountID: "444455556666", RoleName: "other", Partition: "aws",
 		Region: "us-west-2", Duration: 15 * time.Minute, SessionName: "{sub}", PolicyARNs: []string{"arn:aws:iam::aws:policy/A"},
-		Policy: "{\n\t\"a\": 1\n}", STSEndpoint: "https://a.example", SigninEndpoint: "https://b.example",
+		Policy: "{\n\t\"a\": 1\n}", STSEndpoint: "https://a.example", SigninEndpoint: "https://b.example", AWSCABundle: "/etc/profile.pem",
 	}, got)
 }
 
@@ -341,23 +342,6 @@ func largeConfig(n int) string {
 			"credential_process = /usr/local/bin/daypass process --profile " + name + "\n")
 	}
 	return b.String()
-}
-
-// Thousands of profiles are loaded from one reading of the file, in linear time:
-// to read the file once for each of them would take minutes.
-func TestManyProfiles(t *testing.T) {
-	const n = 20000 // 5 MB
-	file, err := Open(source(t, largeConfig(n), nil, nil))
-	must(t, err)
-	names := file.Names()
-	if len(names) != n+1 {
-		t.Fatalf("%d profiles, want %d", len(names), n+1)
-	}
-	for _, name := range names {
-		if p, err := file.Load(name); err != nil || p.Name != name {
-			t.Fatalf("%s: %+v, %v", name, p, err)
-		}
-	}
 }
 
 const several = `
