@@ -58,10 +58,9 @@ func TestCompanySettings(t *testing.T) {
 	if p, err = Load(src, "dev"); err != nil || p.IDP.Scopes != "openid" || p.IDP.Prompt != "never" || p.IDP.Company != "client_id, client_secret, issuer from "+path {
 		t.Errorf("%+v, %v", p.IDP, err)
 	}
-	if c, err := Open(src); err != nil || strings.Join(c.IDPNames(), " ") != "corp mine" {
-		t.Errorf("%v", err)
-	}
-	if mine, err := loadIDP(src, "mine"); err != nil || mine.Company != "" {
+	c, err := Open(src)
+	must(t, err)
+	if mine, err := c.LoadIDP("mine"); err != nil || mine.Company != "" || strings.Join(c.IDPNames(), " ") != "corp mine" {
 		t.Errorf("%+v, %v", mine, err)
 	}
 	// A client secret is for the provider and the client that it stands beside.

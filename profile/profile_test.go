@@ -268,23 +268,18 @@ func TestFlagsAreEnough(t *testing.T) {
 	}
 }
 
-func loadIDP(src Source, name string) (IDP, error) {
-	c, err := Open(src)
-	if err != nil {
-		return IDP{}, err
-	}
-	return c.LoadIDP(name)
-}
-
 func TestLoadIDP(t *testing.T) {
-	src := source(t, config+"client = unknown here, but not in use\n", nil, map[string]string{"prompt": "never"})
-	idp, err := loadIDP(src, "corp")
+	c, err := Open(source(t, config+"client = unknown here, but not in use\n", nil, map[string]string{"prompt": "never"}))
+	must(t, err)
+	idp, err := c.LoadIDP("corp")
 	if err != nil || idp.Name != "corp" || idp.ClientID != "J1oXg0" || idp.Prompt != "never" {
 		t.Errorf("LoadIDP = %+v, %v", idp, err)
 	}
-	_, err = loadIDP(src, "crop")
+	_, err = c.LoadIDP("crop")
 	wantError(t, err, `"crop"`, "no section [daypass-idp crop]")
-	_, err = loadIDP(Source{Home: t.TempDir()}, "corp")
+	c, err = Open(Source{Home: t.TempDir()})
+	must(t, err)
+	_, err = c.LoadIDP("corp")
 	wantError(t, err, "no section [daypass-idp corp]", "daypass configure")
 }
 
