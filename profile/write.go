@@ -71,7 +71,7 @@ func (c *Config) Replace(made *Config) error {
 		return cannotWrite(path, err)
 	}
 	defer os.Remove(temporary) // it is gone if all went well
-	if now, err := readText(target); c.IsNew != errors.Is(err, fs.ErrNotExist) || now != c.text.all() {
+	if now, err := readText(target); err != nil && !errors.Is(err, fs.ErrNotExist) || now != c.text.all() {
 		return fault(plain(path), "was changed by another program meanwhile; nothing was written", "Run the command again.")
 	}
 	if err := os.Rename(temporary, target); err != nil {
