@@ -112,14 +112,21 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 		return err
 	}
 	for _, change := range changes {
+		if !change.IDP {
+			continue
+		}
+		before, _ := c.config.LoadIDP(change.Name)
+		login, _ := edited.LoadIDP(change.Name) // Edit has checked it
 		switch {
 		// Profiles that share the login would use the other provider, which would also
 		// get the client secret of the section.
 		case change.Key == "issuer" && change.Old != "":
 			return failure.New(failure.ExitUsage, nil,
 				fmt.Sprintf("[daypass-idp %s] is the login at %s.", change.Name, change.Old), "Choose another name, or remove that section first.")
+		case change.Key == "client_id" && change.Old != "" && !login.ClientSecret.Empty() && login.ClientSecret.Equal(before.ClientSecret):
+			return failure.New(failure.ExitUsage, nil, fmt.Sprintf("[daypass-idp %s] has the client secret of another client, %s.", change.Name, change.Old),
+				"Choose another name, or remove client_secret from that section first.")
 		case change.Key == "browser_command":
-			login, _ := edited.LoadIDP(change.Name) // Edit has checked it
 			if err := (prompt.Browser{Command: login.BrowserCommand}).Find(); err != nil {
 				return failure.New(failure.ExitUsage, err, fmt.Sprintf("browser_command of [daypass-idp %s] would not start: %v.", change.Name, err),
 					"Install the program, or correct or leave out browser_command.")

@@ -193,6 +193,11 @@ func TestConfigureRefuses(t *testing.T) {
 			}},
 		{name: "another credential_process", config: "[profile dev]\ncredential_process = /usr/bin/other process --profile dev\n", want: "its credential_process runs another program"},
 		{name: "another login of that name", config: "[daypass-idp company]\nissuer = https://other.example\n", more: "--idp company", want: "[daypass-idp company] is the login at https://other.example."},
+		{name: "another client beside a secret", want: "[daypass-idp company] has the client secret of another client, old.",
+			change: func(l *laptop, answers []string) []string {
+				l.write(".aws/config", "[daypass-idp company]\nissuer = "+l.box.Issuer+"\nclient_id = old\nclient_secret = hunter2\n")
+				return append(answers, "--idp", "company", "--dry-run")
+			}},
 		{name: "no endpoint to log in at", box: sandbox.Options{OmitDeviceEndpoint: true, OmitAuthorization: true}, want: "names no device_authorization_endpoint"},
 		{name: "no endpoint for the flow", box: sandbox.Options{OmitAuthorization: true}, more: "--flow browser", want: "names no authorization_endpoint"},
 		{name: "no issuer", want: "--issuer is missing", change: without("--issuer")},
@@ -245,11 +250,12 @@ func TestConfigureRefuses(t *testing.T) {
 			if test.change != nil {
 				answers = test.change(l, answers)
 			}
+			before := l.read(".aws/config")
 			code, stdout, stderr := l.configure(append(answers, strings.Fields(test.more)...)...)
 			if code != max(test.exit, 2) || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
 				t.Errorf("exit %d, want %d; stdout %q, stderr, which lacks %q:\n%s", code, test.exit, stdout, test.want, stderr)
 			}
-			if got := l.read(".aws/config"); got != test.config {
+			if got := l.read(".aws/config"); got != before {
 				t.Errorf("the file was changed:\n%s", got)
 			}
 		})
