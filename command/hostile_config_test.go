@@ -69,9 +69,7 @@ func TestHostileConfig(t *testing.T) {
 	value("client_id", "cli\u202eent", corp+"client_id ")
 	value("client_id", "", corp+"client_id: missing")
 	value("storage", "cloud", corp+`storage "cloud": want auto, keyring, kernel, file`)
-	value("region", "../../x", dev+`region "../../x": want a region`)
 	value("region", "evil.example/#", dev+"region ")
-	value("region", "cn-north-1", dev+`region "cn-north-1": this region is in partition aws-cn`)
 	for _, arn := range []string{"Developer", "arn:aws:iam::111122223333:user/x", "arn:aws:sts::111122223333:assumed-role/x/y", "arn:aws:iam::1:role/x", "arn:aws:iam::111122223333:role/", "arn:aws:iam::111122223333:role/x y",
 		"arn:aws:iam::111122223333:role/x\u202ey", "arn:evil:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/" + strings.Repeat("x", 65)} {
 		value("daypass_role_arn", arn, dev+"daypass_role_arn ")
@@ -86,7 +84,6 @@ func TestHostileConfig(t *testing.T) {
 	line("daypass-idp corp", "client_secret = \"hunter2hunter2\"", corp+"client_secret: has quotes around it")
 	line("daypass-idp corp", "clientid = x", corp+"clientid: unknown key; did you mean client_id?")
 	line("daypass-idp corp", "role_arn = x", corp+"role_arn: unknown key; did you mean daypass_role_arn, which belongs in [profile NAME]?")
-	line("daypass-idp corp", "issuer = https://corp.example", corp+"issuer: the key is there twice")
 	line("daypass-idp corp", "scopes = \"openid email\"", corp+"scopes: ")
 	line("daypass-idp corp", "extra_params = client_id=x", corp+"extra_params: client_id is a parameter of the protocol")
 	line("daypass-idp corp", "extra_params = %zz", corp+"extra_params: want k=v&k=v")
@@ -105,14 +102,9 @@ func TestHostileConfig(t *testing.T) {
 	} {
 		line("daypass-idp corp", "redirect_uri = http://127.0.0.1:8400/ "+bad, corp+"redirect_uri")
 	}
-	for _, own := range []string{"redirect_uri", "state", "nonce", "response_type", "response_mode", "code", "code_challenge"} {
-		line("daypass-idp corp", "extra_params = "+own+"=x", corp+"extra_params: "+own+" is a parameter of the protocol")
-	}
-	line("daypass-idp corp", "support = call\x1b[2J me", corp+"support: holds a control character")
 	line("profile dev", "daypass_duration = 13h", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = 1e9", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = -1h", dev+"daypass_duration ")
-	line("profile dev", "daypass_session_name = {email", dev+"daypass_session_name ")
 	line("profile dev", "daypass_session_name = {}", dev+"daypass_session_name ")
 	line("profile dev", "daypass_session_name = {no_such_claim}", "profile dev: daypass_session_name ")
 	line("profile dev", "daypass_policy = {\"Version\":", dev+"daypass_policy ")
@@ -138,7 +130,6 @@ func TestHostileConfig(t *testing.T) {
 	environment("AWS_ENDPOINT_URL_SIGNIN", map[string]string{"AWS_ENDPOINT_URL_SIGNIN": "https://evil.example"}, "AWS_ENDPOINT_URL_SIGNIN ")
 	environment("AWS_CA_BUNDLE, no such file", map[string]string{"AWS_CA_BUNDLE": "/no/such/file", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "the CA bundle for AWS cannot be used: ")
 	environment("AWS_CA_BUNDLE, no PEM", map[string]string{"AWS_CA_BUNDLE": os.Args[0], "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}, "the CA bundle for AWS cannot be used: ")
-	environment("AWS_USE_FIPS_ENDPOINT=maybe", map[string]string{"AWS_USE_FIPS_ENDPOINT": "maybe"}, "AWS_USE_FIPS_ENDPOINT ")
 	for _, bad := range []struct{ name, command, says string }{
 		{"a profile with an escape sequence", "process --profile \x1b[2Jdev", ""},
 		{"a profile of 100 kB", "process --profile " + strings.Repeat("x", 100000), ""},
