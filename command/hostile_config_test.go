@@ -105,6 +105,7 @@ func TestHostileConfig(t *testing.T) {
 	line("profile dev", "daypass_duration = 13h", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = 1e9", dev+"daypass_duration ")
 	line("profile dev", "daypass_duration = -1h", dev+"daypass_duration ")
+	line("profile dev", "daypass_session_name = {email", dev+"daypass_session_name ")
 	line("profile dev", "daypass_session_name = {}", dev+"daypass_session_name ")
 	line("profile dev", "daypass_session_name = {no_such_claim}", "profile dev: daypass_session_name ")
 	line("profile dev", "daypass_policy = {\"Version\":", dev+"daypass_policy ")
