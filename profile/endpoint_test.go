@@ -9,36 +9,50 @@ func inPartition(name string) string {
 	return strings.Replace(instead("region", ""), "arn:aws:", "arn:"+name+":", 1)
 }
 
-func TestRegion(t *testing.T) {
-	tests := []struct {
-		partition, own string
-		env            map[string]string
-		want           string // "" if there is an error
-		parts          []string
+func TestRegionAndSwitches(t *testing.T) {
+	type env = map[string]string
+	for _, tt := range []struct {
+		partition, lines string
+		env              env
+		want             string   // region and switches
+		parts            []string // of the error
 	}{
-		{"aws", "eu-west-1", map[string]string{"AWS_REGION": "us-east-2"}, "us-east-2", nil},
-		{"aws", "eu-west-1", map[string]string{"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2", nil},
-		{"aws", "", map[string]string{"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "x"}, "us-east-2", nil},
-		{"aws", "aws-global", nil, "aws-global", nil},
-		{"aws-cn", "aws-cn-global", nil, "aws-cn-global", nil},
-		{"aws", "xx-new-7", nil, "xx-new-7", nil},
-		{"aws-cn", "", map[string]string{"AWS_REGION": "eu-west-1"}, "", []string{`AWS_REGION "eu-west-1"`, "role is in aws-cn"}},
-		{"aws", "aws-cn-global", nil, "", []string{"partition aws-cn"}},
-		{"aws", "evil.example?-x-1", nil, "", []string{"want a region"}},
-		{"aws", "", map[string]string{"AWS_DEFAULT_REGION": "eu-west-1@evil.example#-1"}, "", []string{"AWS_DEFAULT_REGION", "want a region"}},
-		{"aws", "eu-west", nil, "", []string{"want a region"}},
-		{"aws", "EU-WEST-1", nil, "", []string{"want a region"}},
-		{"aws", "eu--1", nil, "", []string{"want a region"}},
-		{"aws", "1-west-1", nil, "", []string{"want a region"}},
-		{"aws", strings.Repeat("a-", 30) + "1", nil, "", []string{"want a region"}},
-	}
-	for _, tt := range tests {
-		text := strings.Replace(inPartition(tt.partition), inProfile, inProfile+"\nregion = "+tt.own, 1)
-		p, err := load(t, text, "dev", tt.env, nil)
-		if tt.want == "" {
+		{"aws", "region = eu-west-1", env{"AWS_REGION": "us-east-2"}, "us-east-2", nil},
+		{"aws", "region = eu-west-1", env{"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2", nil},
+		{"aws", "", env{"AWS_REGION": "us-east-2", "AWS_DEFAULT_REGION": "x"}, "us-east-2", nil},
+		{"aws", "region = aws-global", nil, "aws-global", nil},
+		{"aws-cn", "region = aws-cn-global", nil, "aws-cn-global", nil},
+		{"aws", "region = xx-new-7", nil, "xx-new-7", nil},
+		{"aws-cn", "", env{"AWS_REGION": "eu-west-1"}, "", []string{`AWS_REGION "eu-west-1"`, "role is in aws-cn"}},
+		{"aws", "region = aws-cn-global", nil, "", []string{"partition aws-cn"}},
+		{"aws", "region = evil.example?-x-1", nil, "", []string{"want a region"}},
+		{"aws", "", env{"AWS_DEFAULT_REGION": "eu-west-1@evil.example#-1"}, "", []string{"AWS_DEFAULT_REGION", "want a region"}},
+		{"aws", "region = eu-west", nil, "", []string{"want a region"}},
+		{"aws", "region = EU-WEST-1", nil, "", []string{"want a region"}},
+		{"aws", "region = eu--1", nil, "", []string{"want a region"}},
+		{"aws", "region = 1-west-1", nil, "", []string{"want a region"}},
+		{"aws", "region = " + strings.Repeat("a-", 30) + "1", nil, "", []string{"want a region"}},
+		{"aws", "", env{"AWS_USE_FIPS_ENDPOINT": "true"}, "FIPS", nil},
+		{"aws", "", env{"AWS_USE_DUALSTACK_ENDPOINT": "True", "AWS_USE_FIPS_ENDPOINT": "false"}, "dual-stack", nil},
+		{"aws", "use_fips_endpoint = true\nuse_dualstack_endpoint = true", nil, "FIPS dual-stack", nil},
+		{"aws", "use_fips_endpoint = true", env{"AWS_USE_FIPS_ENDPOINT": "false"}, "", nil},
+		{"aws", "", env{"AWS_USE_FIPS_ENDPOINT": "yes"}, "", []string{`AWS_USE_FIPS_ENDPOINT "yes"`, "true or false"}},
+		{"aws", "use_dualstack_endpoint = 1", nil, "", []string{"[profile dev] use_dualstack_endpoint", "true or false"}},
+		{"aws", "daypass_sts_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, "", []string{"daypass_sts_endpoint", "FIPS"}},
+		{"aws", "daypass_signin_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, "FIPS", nil},
+	} {
+		p, err := load(t, strings.Replace(inPartition(tt.partition), inProfile, inProfile+"\n"+tt.lines, 1), "dev", tt.env, nil)
+		got := p.Region
+		if p.UseFIPS {
+			got += " FIPS"
+		}
+		if p.UseDualStack {
+			got += " dual-stack"
+		}
+		if tt.parts != nil {
 			wantError(t, err, tt.parts...)
-		} else if err != nil || p.Region != tt.want || p.Partition != tt.partition {
-			t.Errorf("%s, %q, %v: region %q in %q, %v; want %q", tt.partition, tt.own, tt.env, p.Region, p.Partition, err, tt.want)
+		} else if got = strings.TrimSpace(got); err != nil || got != tt.want || p.Partition != tt.partition {
+			t.Errorf("%s, %q, %v: %q in %q, %v; want %q", tt.partition, tt.lines, tt.env, got, p.Partition, err, tt.want)
 		}
 	}
 }
@@ -108,33 +122,6 @@ func TestEndpointsOfTheEnvironment(t *testing.T) {
 			wantError(t, err, tt.parts...)
 		} else if err != nil || p.STSEndpoint != tt.sts || p.SigninEndpoint != tt.signin {
 			t.Errorf("%v: sts %q, signin %q, %v; want %q, %q", tt.env, p.STSEndpoint, p.SigninEndpoint, err, tt.sts, tt.signin)
-		}
-	}
-}
-
-func TestSwitches(t *testing.T) {
-	type env = map[string]string
-	tests := []struct {
-		lines     string
-		env       env
-		fips, two bool
-		parts     []string
-	}{
-		{"", env{"AWS_USE_FIPS_ENDPOINT": "true"}, true, false, nil},
-		{"", env{"AWS_USE_DUALSTACK_ENDPOINT": "True", "AWS_USE_FIPS_ENDPOINT": "false"}, false, true, nil},
-		{"use_fips_endpoint = true\nuse_dualstack_endpoint = true", nil, true, true, nil},
-		{"use_fips_endpoint = true", env{"AWS_USE_FIPS_ENDPOINT": "false"}, false, false, nil},
-		{"", env{"AWS_USE_FIPS_ENDPOINT": "yes"}, false, false, []string{`AWS_USE_FIPS_ENDPOINT "yes"`, "true or false"}},
-		{"use_dualstack_endpoint = 1", nil, false, false, []string{"[profile dev] use_dualstack_endpoint", "true or false"}},
-		{"daypass_sts_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, false, false, []string{"daypass_sts_endpoint", "FIPS"}},
-		{"daypass_signin_endpoint = http://localhost", env{"AWS_USE_FIPS_ENDPOINT": "true"}, true, false, nil},
-	}
-	for _, tt := range tests {
-		p, err := load(t, with(inProfile, tt.lines), "dev", tt.env, nil)
-		if tt.parts != nil {
-			wantError(t, err, tt.parts...)
-		} else if err != nil || p.UseFIPS != tt.fips || p.UseDualStack != tt.two {
-			t.Errorf("%q, %v: FIPS %t, dual-stack %t, %v", tt.lines, tt.env, p.UseFIPS, p.UseDualStack, err)
 		}
 	}
 }
