@@ -98,11 +98,10 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if imported != "" {
 		settings, err = c.readImport(ctx, imported)
 	} else if err = c.askAll(ctx); err == nil {
-		name := c.answers["profile"]
 		if same := c.sameLogin(); same.Name == c.answers["idp"] && !same.ClientSecret.Empty() {
 			c.secret = secret.String{} // the section has it, perhaps from the company's file
 		}
-		settings = profile.Compose(name, c.commandLine(name), c.answers, c.secret)
+		settings = profile.Compose(c.answers["profile"], c.program, c.answers, c.secret)
 	}
 	if err != nil {
 		return ended(ctx, err)
@@ -144,7 +143,7 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 // with a role is the one that a login is offered to.
 func (c *configurer) readImport(ctx context.Context, path string) ([]profile.Setting, error) {
 	settings, err := prompt.UntilDone(ctx, func() ([]profile.Setting, error) {
-		return profile.ReadImport(path, c.env.Stdin, c.commandLine)
+		return profile.ReadImport(path, c.env.Stdin, c.program)
 	})
 	for _, set := range settings {
 		switch {
@@ -157,11 +156,6 @@ func (c *configurer) readImport(ctx context.Context, path string) ([]profile.Set
 		}
 	}
 	return settings, err
-}
-
-// commandLine is the credential_process of a profile. It needs no quotes.
-func (c *configurer) commandLine(name string) string {
-	return c.program + " process --profile " + name
 }
 
 // warnings are about the changes with which a file from outside could do harm.

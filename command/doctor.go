@@ -228,7 +228,7 @@ func (x *examination) checkCredentialProcess(context.Context) (string, error) {
 		program = "/usr/local/bin/daypass"
 	}
 	line := x.file.Value(name, "credential_process")
-	advice := "Write into " + profile.Section{Name: name}.Header() + ":\ncredential_process = " + program + " process --profile " + profile.Word(name)
+	advice := "Write into " + profile.Section{Name: name}.Header() + ":\ncredential_process = " + profile.CommandLine(program, name)
 	if line == "" {
 		return "", broken(failure.ExitUsage, "profile "+name+" has no credential_process, so no SDK runs daypass.", advice)
 	}

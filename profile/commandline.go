@@ -69,6 +69,9 @@ func Word(name string) string {
 	return SingleQuoted(name)
 }
 
+// CommandLine is the credential_process of a profile.
+func CommandLine(program, name string) string { return program + " process --profile " + Word(name) }
+
 // SingleQuoted is text as a word for a POSIX shell, which gives a meaning to the single
 // quote alone between single quotes.
 func SingleQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -22,7 +22,7 @@ type Setting struct {
 // Compose returns the two sections that settings given as flags make: how to log
 // in, if the profile is not chained, and the profile. Values are not checked, see
 // [Config.Edit].
-func Compose(name, credentialProcess string, flags map[string]string, clientSecret secret.String) (settings []Setting) {
+func Compose(name, program string, flags map[string]string, clientSecret secret.String) (settings []Setting) {
 	login, own := Section{IDP: true, Name: flags["idp"]}, Section{Name: name}
 	add := func(s Section) {
 		for _, k := range keysOf(s.IDP) {
@@ -43,7 +43,7 @@ func Compose(name, credentialProcess string, flags map[string]string, clientSecr
 		add(login)
 	}
 	settings = append(settings, Setting{Section: own, Key: "region", Value: flags["region"]},
-		Setting{Section: own, Key: "credential_process", Value: credentialProcess})
+		Setting{Section: own, Key: "credential_process", Value: CommandLine(program, name)})
 	add(own)
 	return settings
 }
@@ -192,8 +192,8 @@ func (c *Config) below(s *section) (line int, indent string) {
 // ReadImport reads a file that a company hands out to be merged into
 // ~/.aws/config. It may hold the settings that daypass reads, region and output, and
 // nothing that makes an SDK do something else. A credential_process names a path on
-// another machine: that of a profile is what commandLine says. The path "-" is stdin.
-func ReadImport(path string, stdin io.Reader, commandLine func(profile string) string) (settings []Setting, err error) {
+// another machine: the one written names program. The path "-" is stdin.
+func ReadImport(path string, stdin io.Reader, program string) (settings []Setting, err error) {
 	text := ""
 	if path == "-" {
 		path = "standard input"
@@ -224,7 +224,7 @@ func ReadImport(path string, stdin io.Reader, commandLine func(profile string) s
 		}
 		before := len(settings)
 		if !s.IDP {
-			settings = append(settings, Setting{Section: s.Section, Key: "credential_process", Value: commandLine(s.Name)})
+			settings = append(settings, Setting{Section: s.Section, Key: "credential_process", Value: CommandLine(program, s.Name)})
 		}
 		for _, e := range s.settings {
 			set := Setting{Section: s.Section, Key: e.key, Value: c.text.value(e)}

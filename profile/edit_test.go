@@ -266,8 +266,6 @@ func untouched(text string) []string {
 	return lines
 }
 
-func lineOf(name string) string { return "/usr/local/bin/daypass process --profile " + name }
-
 func TestReadImportRefuses(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"[profile dev]\naws_access_key_id = AKIA\n", "[profile dev] aws_access_key_id: not imported"},
@@ -284,7 +282,7 @@ func TestReadImportRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "company.ini")
 		put(t, path, test.text, 0o600)
-		_, err := ReadImport(path, nil, lineOf)
+		_, err := ReadImport(path, nil, "/usr/local/bin/daypass")
 		wantError(t, err, test.want)
 	}
 }
@@ -294,7 +292,7 @@ func TestReadImportRefuses(t *testing.T) {
 func TestLargeImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "company.ini")
 	put(t, path, largeConfig(20000), 0o600)
-	settings, err := ReadImport(path, nil, lineOf)
+	settings, err := ReadImport(path, nil, "/usr/local/bin/daypass")
 	must(t, err)
 	_, changes, err := toEdit(t, source(t, largeConfig(10000), nil, nil)).Edit(settings)
 	if err != nil || len(changes) != 10000*4 {
@@ -319,7 +317,7 @@ func FuzzImport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(folder, "handed-out")
 		must(t, os.WriteFile(path, text, 0o600))
-		settings, err := ReadImport(path, nil, lineOf)
+		settings, err := ReadImport(path, nil, "/usr/local/bin/daypass")
 		if err != nil {
 			wantError(t, err)
 			return
