@@ -24,9 +24,7 @@ func OpenToEdit(src Source) (*Config, error) {
 			return nil, cannotWrite(path, errors.New("it is a link to a file that does not exist"))
 		}
 		c, err := src.load("")
-		if err == nil {
-			c.IsNew = true
-		}
+		c.IsNew = true // an empty text is always parsed
 		return c, err
 	}
 	if err != nil {
@@ -34,14 +32,19 @@ func OpenToEdit(src Source) (*Config, error) {
 	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil, cannotWrite(path, errors.New("it is not a regular file"))
-	} else if info.Mode().Perm()&0o200 == 0 {
+	} else if info.Mode().Perm()&0o200 == 0 { // root could write it
 		return nil, cannotWrite(path, errors.New("it is read-only"))
 	}
-	c, err := src.load(text)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
-		return nil, err
+		return nil, cannotWrite(path, err)
 	}
-	return c, c.Refused()
+	_ = f.Close()
+	c, err := src.load(text)
+	if err == nil {
+		err = c.Refused()
+	}
+	return c, err
 }
 
 // Refused returns an error if botocore refuses the whole file, and with it the AWS
