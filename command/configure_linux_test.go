@@ -212,7 +212,7 @@ func TestConfigureHidesTheClientSecret(t *testing.T) {
 	p.answer("Client id: ", "second\n")
 	p.answer("(not shown): ", "")
 	p.answer("", "\x04")
-	if code, seen := p.end(); code != 2 || !strings.HasSuffix(seen, "input ended; nothing was written.\n") {
+	if code, seen := p.End(); code != 2 || !strings.HasSuffix(seen, "input ended; nothing was written.\n") {
 		t.Errorf("exit %d\n%s", code, seen)
 	}
 
