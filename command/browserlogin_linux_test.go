@@ -179,12 +179,12 @@ func TestHelperIsKilled(t *testing.T) {
 func TestCtrlCEndsTheBrowserLogin(t *testing.T) {
 	t.Parallel()
 	l := newBrowserLaptop(t, sandbox.Options{})
-	cmd, _, _ := l.start("login", "--profile", "dev")
+	cmd, _, stderr := l.start("login", "--profile", "dev")
 	l.tabs(1)
 	must(t, cmd.Process.Signal(os.Interrupt))
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit %d", code)
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "\n  in the browser tab that was opened\n") {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 	l.awaitNoHelper()
 }
@@ -232,6 +232,9 @@ func TestPastedRedirect(t *testing.T) {
 		if code != 3 || !strings.Contains(seen, "Run in a terminal: daypass login --no-browser --profile dev") {
 			t.Errorf("without a browser: exit %d\n%s", code, seen)
 		}
+	}
+	if code, _, stderr := l.asChild("login", "--no-browser", "--profile", "dev"); code != 3 || !strings.Contains(stderr, "Run in a terminal: daypass login --no-browser --profile dev") {
+		t.Errorf("without a terminal: exit %d\n%s", code, stderr)
 	}
 	p = l.terminal("login", "--no-browser", "--profile", "dev")
 	p.answer("Open it in any browser, then paste the address where it ends up here.", "")

@@ -108,8 +108,8 @@ type session struct {
 	typed     bool // a person typed the command, and reads what it shows
 	noBrowser bool // the person does not want a tab
 
-	terminal     *prompt.Terminal
-	openTerminal sync.Once
+	opening  sync.Mutex
+	terminal *prompt.Terminal // nil until it could be opened
 }
 
 func (e *Environment) withSession(p profile.Profile, do func(*session) error) error {
@@ -172,27 +172,25 @@ func (s *session) person() process.Person {
 	}
 }
 
-// tty is the terminal device, or nil.
+// tty is the terminal device, or nil. A background job can get it later.
 func (s *session) tty() *prompt.Terminal {
-	s.openTerminal.Do(func() {
-		if s.audience().Terminal {
-			s.terminal, _ = prompt.OpenTerminal()
-		}
-	})
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.terminal == nil && s.audience().Terminal {
+		s.terminal, _ = prompt.OpenTerminal()
+	}
 	return s.terminal
 }
 
 // show shows the authorization, and opens the tab.
-func (s *session) show(a process.Open, openTab bool) (func(), error) {
-	nothing := func() {}
+func (s *session) show(a process.Open, openTab bool) (done func(), err error) {
 	request := prompt.Request{
 		UserCode: a.UserCode, VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete, Expires: a.Expires,
 		Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID,
 		Elsewhere: s.noBrowser && s.tty() != nil, QR: s.typed && a.UserCode != "",
 	}
-	text, err := prompt.Text(request, s.env.Now())
-	if err != nil {
-		return nothing, fmt.Errorf("%w: %w", process.ErrUnfit, err)
+	if _, err := prompt.Text(request, s.env.Now()); err != nil {
+		return nil, fmt.Errorf("%w: %w", process.ErrUnfit, err)
 	}
 	var noTab error
 	if openTab {
@@ -200,23 +198,22 @@ func (s *session) show(a process.Open, openTab bool) (func(), error) {
 		if request.TabOpened = err == nil; err != nil {
 			noTab = fmt.Errorf("%w (%w)", process.ErrNoBrowser, err)
 		}
-		if err != nil && !s.person().Terminal {
-			return nothing, noTab
-		}
 	}
 	tty := s.tty()
-	if tty == nil {
-		if !s.typed {
-			return nothing, noTab
-		}
-		_, err := fmt.Fprint(s.env.Stderr, text)
-		return nothing, cmp.Or(err, noTab)
+	switch {
+	case tty != nil:
+		err = tty.Show(request, s.env.Now())
+	case s.typed:
+		text, _ := prompt.Text(request, s.env.Now()) // as before the tab
+		_, err = fmt.Fprint(s.env.Stderr, text)
+	default:
+		err = errors.New("there is no terminal to ask on")
 	}
-	if err := tty.Show(request, s.env.Now()); err != nil {
-		return nothing, err
+	if err != nil && !request.TabOpened {
+		return nil, cmp.Or(noTab, err)
 	}
-	if !s.typed || a.UserCode == "" && s.noBrowser { // who is asked on the same line
-		return nothing, noTab
+	if tty == nil || err != nil || !s.typed || a.UserCode == "" && s.noBrowser { // who is asked on the same line
+		return func() {}, noTab
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var countdown sync.WaitGroup

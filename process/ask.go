@@ -18,8 +18,8 @@ import (
 var (
 	// ErrUnfit says that the code or the address must not be shown.
 	ErrUnfit = errors.New("unfit to be shown")
-	// ErrNoBrowser wraps why no browser started. Unless the authorization was shown on a
-	// terminal instead, nobody can see it.
+	// ErrNoBrowser wraps why no browser started. The authorization can still have been shown
+	// on a terminal.
 	ErrNoBrowser = errors.New("the browser did not start")
 )
 
@@ -111,24 +111,23 @@ func (p *Pipeline) tellWho(l *login) { p.tell("daypass: logged in as " + who(l.t
 // change, under the login's lock.
 func (p *Pipeline) show(key cache.Key, a *Open, openTab bool, change func(func())) (done func(), err error) {
 	done, err = p.Show(*a, openTab)
-	switch {
-	case errors.Is(err, ErrNoBrowser):
-		terminal := p.person().Terminal
+	noTab := errors.Is(err, ErrNoBrowser)
+	if noTab {
 		change(func() {
-			a.Tried, a.Opened = terminal, time.Time{}
+			a.Tried, a.Opened = done != nil, time.Time{}
 			_ = p.putAuthorization(key, a)
 		})
-		if !terminal {
-			return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
-				"Correct browser_command in {section}, or BROWSER. Or run in a terminal: daypass login{flag}")
-		}
+	}
+	switch {
+	case done != nil:
+		return done, nil
+	case noTab:
+		return nil, failure.New(failure.ExitLogin, err, "profile {profile} needs a login, but "+reason(err)+".",
+			"Correct browser_command in {section}, or BROWSER. Or run in a terminal: daypass login{flag}")
 	case errors.Is(err, ErrUnfit):
 		change(p.dropAuthorization) // or the next process would meet the same
-		fallthrough
-	case err != nil && !openTab: // with a tab open, the wait is not in vain
-		return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
 	}
-	return done, nil
+	return nil, failure.New(failure.ExitUnexpected, err, "the login at {host} cannot be shown: "+reason(err)+".", "Run: daypass login{flag}")
 }
 
 // nobodyAnswered reports whether the last code was refused or not answered.

@@ -151,10 +151,11 @@ func (w *world) cannotShow(err error) func(*Pipeline) {
 	return func(p *Pipeline) {
 		p.Show = func(a Open, openTab bool) (func(), error) {
 			w.shown = append(w.shown, shown{a.UserCode, openTab})
-			if openTab && !errors.Is(err, ErrNoBrowser) && !errors.Is(err, ErrUnfit) {
+			if openTab && !errors.Is(err, ErrNoBrowser) {
 				w.approve(a.UserCode)
+				return func() {}, err
 			}
-			return func() {}, err
+			return nil, err
 		}
 	}
 }
@@ -181,8 +182,8 @@ func TestCodeThatCannotBeShown(t *testing.T) {
 func TestBrowserThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sandbox.Options{})
-	w.person = Person{Browser: true}
-	for range 3 {
+	for _, terminal := range []bool{false, true, false} { // which does not answer
+		w.person = Person{Browser: true, Terminal: terminal}
 		err := w.fails(failure.ExitLogin, `profile dev needs a login, but the browser did not start ("firefox {url}": not found in PATH).`, w.cannotShow(fmt.Errorf(`%w ("firefox {url}": not found in PATH)`, ErrNoBrowser)))
 		if f := failure.From(err); len(f.Lines) != 2 || f.Lines[1] != "Correct browser_command in [daypass-idp corp], or BROWSER. Or run in a terminal: daypass login --profile dev" {
 			t.Errorf("advice: %q", f.Lines)

@@ -48,7 +48,8 @@ type Pipeline struct {
 	Person func() Person
 	// Show shows an open authorization to the person, and opens a browser
 	// tab for it if openTab is set. The function it returns ends the showing (a
-	// countdown, say). It is called after the authorization was stored.
+	// countdown, say); nil: nobody can see it, and err says why. It is called after
+	// the authorization was stored.
 	Show func(a Open, openTab bool) (done func(), err error)
 	// Waiting tells the person, until ctx ends, that another process is logging
 	// in. open returns the authorization that is waited for, nil if none is known yet.
