@@ -18,7 +18,8 @@ import (
 const Max = 2048
 
 // Check returns an error unless raw is an https address elsewhere, or, where loopback
-// is set, an https or http one on this machine (127.0.0.0/8, ::1, localhost).
+// is set, an https or http one on this machine (127.0.0.0/8, ::1, localhost) or an https
+// one at a name below localhost.
 //
 // Only the characters of RFC 3986 are accepted, and only ASCII host names: one in
 // another script has to come in its xn-- form, where it cannot pass for a name that
@@ -51,7 +52,7 @@ func Check(raw string, loopback bool) error {
 		return fmt.Errorf("%q does not name a host", WithoutQuery(raw))
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q is not https", WithoutQuery(raw))
-	case IsLoopback(u.Hostname()) && !loopback:
+	case OnLoopback(raw) && !loopback:
 		return fmt.Errorf("%q is on this machine, and the provider is not", WithoutQuery(raw))
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return fmt.Errorf("%q is not https; plain http is for this machine alone", WithoutQuery(raw))
@@ -59,14 +60,15 @@ func Check(raw string, loopback bool) error {
 	return nil
 }
 
-// OnLoopback reports whether the host of raw is this machine.
+// OnLoopback reports whether browsers take the host of raw for this machine, as they do
+// with names below localhost (RFC 6761, section 6.3).
 func OnLoopback(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && IsLoopback(u.Hostname())
+	return err == nil && (IsLoopback(u.Hostname()) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), ".localhost"))
 }
 
-// IsLoopback reports whether host is this machine, judged without DNS. Names below
-// localhost are not: a resolver may ask the network for them.
+// IsLoopback reports whether host is this machine for everybody. Names below localhost
+// are not: a resolver may ask the network for them, so they do not get plain http.
 func IsLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
