@@ -89,7 +89,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	if !printURL && !here.Browser && !here.Terminal {
 		// The URL is a secret: it must not get into the log of an unattended build.
 		return failure.New(failure.ExitUsage, nil, "the console cannot be opened here: "+here.Why+".",
-			"For the URL, which is a secret for 15 minutes, run: daypass console --print{flag}")
+			"For the URL, which is a secret for 15 minutes, repeat your command with --print.")
 	}
 	credentials, err := s.Credentials(ctx, process.ForSession)
 	if err != nil {
@@ -116,8 +116,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	}
 	return console.HandOver(ctx, url, func(address string) error {
 		if err := s.env.openBrowser(ctx, s.Profile, address); err != nil {
-			return failure.New(failure.ExitUsage, err, fmt.Sprintf("the browser did not start (%v).", err),
-				"For the URL instead, run: daypass console --print{flag}")
+			return err
 		}
 		s.tell(fmt.Sprintf("daypass: opening the console of %s, %s, signed in until %s.", s.Profile.RoleName, s.Profile.AccountID, failure.Clock(until, now)))
 		return nil

@@ -20,9 +20,9 @@ import (
 // Not a file that only we can read: browsers in a sandbox (snap, Flatpak) may not
 // read it, and nobody sees when it may go.
 //
-// The error is open's own or a [*failure.Error].
+// The error is a [*failure.Error].
 func HandOver(ctx context.Context, to secret.String, open func(address string) error, sleep func(context.Context, time.Duration) error) error {
-	const instead = "For the URL instead, run: daypass console --print{flag}"
+	const instead = "For the URL instead, repeat your command with --print."
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return failure.New(failure.ExitUnexpected, err, fmt.Sprintf("the sign-in cannot be handed to a browser: %v.", err), instead)
@@ -36,7 +36,7 @@ func HandOver(ctx context.Context, to secret.String, open func(address string) e
 	defer func() { _ = errors.Join(server.Close(), listener.Close()) }() // also if it has not begun
 
 	if err := open(link.Address()); err != nil && link.Take() { // unless it was fetched all the same
-		return err
+		return failure.New(failure.ExitUsage, err, fmt.Sprintf("the browser did not start (%v).", err), instead)
 	}
 	_ = sleep(waiting, 30*time.Second) // until it is fetched, at the longest
 	switch {

@@ -143,7 +143,7 @@ func TestHandOverEnds(t *testing.T) {
 			}
 			return nil
 		}, failure.ExitNetwork},
-		"no browser": {t.Context(), broken, never, -1},
+		"no browser": {t.Context(), broken, never, failure.ExitUsage},
 		"Ctrl-C":     {interrupted, nil, never, failure.ExitInterrupt},
 	} {
 		var address string

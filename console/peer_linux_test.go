@@ -68,7 +68,7 @@ func TestHandOverToAnotherUser(t *testing.T) {
 		}
 		return nil
 	}, never)
-	const want = "a program of another user (uid 65534) opened the sign-in link, so nobody was signed in.\nFor the URL instead, run: daypass console --print{flag}"
+	const want = "a program of another user (uid 65534) opened the sign-in link, so nobody was signed in.\nFor the URL instead, repeat your command with --print."
 	if exit(err) != failure.ExitUnexpected || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
