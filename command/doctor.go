@@ -394,9 +394,6 @@ func (x *examination) checkSigning(context.Context) (string, error) {
 
 // checkLogin takes the login as it is, or renews it if no person is needed for that.
 func (x *examination) checkLogin(ctx context.Context) (string, error) {
-	if err := x.session.CheckLocks(); err != nil {
-		return "", err
-	}
 	identity, err := x.session.Identity(ctx)
 	if err != nil {
 		return "", err

@@ -35,6 +35,9 @@ func (p *Pipeline) CheckStorage(ctx context.Context) (where string, err error) {
 	if _, err := p.Kept.Key(ctx); err != nil && !notThere(err) {
 		return "", err
 	}
+	if err := p.notStopped("doctor"); err != nil {
+		return "", err
+	}
 	lock, err := p.Locks.Lock(ctx, "doctor")
 	if err != nil {
 		return "", p.lockFailure(ctx, err)
@@ -114,17 +117,23 @@ func (p *Pipeline) CheckFlow(ctx context.Context, m idp.Metadata) (kind, text st
 	return kind, text + ", which comes back to " + strings.Join(p.Profile.IDP.RedirectURIs, " or "), p.Fill(err)
 }
 
-// CheckLocks names a process that holds a lock of the profile and is stopped, as by
-// Ctrl-Z: every other one waits for it. Only Linux tells who holds a lock.
-func (p *Pipeline) CheckLocks() error {
-	for _, name := range []string{p.roleLock(), p.loginLock(), p.helperLock()} {
-		if id := stoppedHolder(filepath.Join(p.Locks.Dir, name+".lock")); id != "" {
-			return p.Fill(failure.New(failure.ExitNetwork, nil, "process "+id+" is stopped, and everything for profile {profile} waits for it.",
-				"Bring it to the foreground in its terminal (fg), or end it: kill "+id+"; kill -CONT "+id))
-		}
+// checkLocks is notStopped for whatever a role, or one on the way to it, may wait for.
+func (p *Pipeline) checkLocks() error {
+	err := p.notStopped(p.roleLock(), p.loginLock(), p.helperLock())
+	if err == nil && p.Profile.Source != nil {
+		return p.source().checkLocks()
 	}
-	if p.Profile.Source != nil {
-		return p.source().CheckLocks()
+	return err
+}
+
+// notStopped names a process that holds one of the locks and is stopped, as by Ctrl-Z:
+// every other one waits for it. Only Linux tells who holds a lock.
+func (p *Pipeline) notStopped(locks ...string) error {
+	for _, name := range locks {
+		if id := stoppedHolder(filepath.Join(p.Locks.Dir, name+".lock")); id != "" {
+			return failure.New(failure.ExitNetwork, nil, "process "+id+" is stopped, and other daypass commands wait for it.",
+				"Bring it to the foreground in its terminal (fg), or end it: kill "+id+"; kill -CONT "+id)
+		}
 	}
 	return nil
 }
@@ -165,6 +174,9 @@ type Identity struct {
 // Identity returns the current login. It renews it first if that is necessary and does
 // not need a person.
 func (p *Pipeline) Identity(ctx context.Context) (Identity, error) {
+	if err := p.checkLocks(); err != nil {
+		return Identity{}, err
+	}
 	l, err := p.idToken(ctx, p.Now(), silently, secret.String{})
 	if err != nil {
 		return Identity{}, p.Fill(err)
