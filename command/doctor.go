@@ -155,7 +155,11 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 		f.State = stateUnchecked
 	} else if err != nil {
 		failed := failure.From(err)
-		f = finding{link, stateBroken, failed.Lines[0], strings.Join(failed.Lines[1:], "\n"), failed.Exit}
+		advice := strings.Join(failed.Lines[1:], "\n")
+		if before, _, leadsHere := strings.Cut(advice, "daypass doctor"+x.names.Flag); leadsHere {
+			advice = before[:strings.LastIndexAny(before, ".?")+1] // which ends such an advice
+		}
+		f = finding{link, stateBroken, failed.Lines[0], advice, failed.Exit}
 	}
 	x.findings = append(x.findings, f)
 }

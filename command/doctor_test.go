@@ -2,7 +2,9 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -148,6 +150,15 @@ func TestDoctorTells(t *testing.T) {
 	}
 }
 
+// garbled is a keyring whose items are damaged.
+type garbled struct{ absent }
+
+func (g garbled) Get(context.Context, string) ([]byte, error) {
+	return nil, &cache.UnreadableError{Where: g.Name(), Err: errors.New("garbled")}
+}
+func (garbled) Set(context.Context, string, string, []byte) error { return nil }
+func (garbled) Remove(context.Context, string) error              { return nil }
+
 // Of a chain in which one thing is broken, the doctor names that thing.
 func TestDoctorNamesTheBreak(t *testing.T) {
 	down := func(part string) func(*laptop) {
@@ -208,6 +219,13 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 			must(l.t, os.RemoveAll(filepath.Join(state, "items")))
 			must(l.t, os.WriteFile(filepath.Join(state, "items"), nil, 0o600))
 		}, 7, []string{"keyring", "prompt"}, "is not a folder", ""},
+		{"keyring that does not keep its word", func(l *laptop) {
+			l.keyrings = []cache.Keyring{garbled{}}
+			l.write(".aws/config", strings.Replace(l.read(".aws/config"), "storage = file\n", "", 1))
+		}, 7, []string{"keyring", "prompt"}, "the login of corp cannot be read or stored: ", ""},
+		{"session name of a claim that is not there", func(l *laptop) {
+			l.write(".aws/config", l.read(".aws/config")+"daypass_session_name = {nobody}\n")
+		}, 2, []string{"role"}, `the ID token has no claim "nobody".`, "such as {sub}"},
 		{"role denied", func(l *laptop) {
 			must(l.t, l.box.Trust(l.box.RoleARN, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:*"}}`))
 		}, 5, []string{"role"}, "its trust policy does not match this login", "daypass trust-policy --profile dev"},
@@ -253,7 +271,7 @@ func TestDoctorNamesTheBreak(t *testing.T) {
 				t.Errorf("exit %d, want %d; broken: want -, got +:\n%s\n%s", c.exit, test.exit, diff, c.text)
 			}
 			f := c.find(test.broken[0])
-			if !strings.Contains(f.Detail, test.detail) || !strings.Contains(f.Advice, test.advice) || f.Advice == "" {
+			if !strings.Contains(f.Detail, test.detail) || !strings.Contains(f.Advice, test.advice) || strings.Contains(c.text, ": daypass doctor") {
 				t.Errorf("%s: %q, advice %q;\nwant %q and %q", f.Link, f.Detail, f.Advice, test.detail, test.advice)
 			}
 			if strings.Contains(c.text, "s3cret") || strings.Contains(c.text, "AKIASTALE") {

@@ -45,7 +45,7 @@ func (p *Pipeline) assumeRole(ctx context.Context, started time.Time, l *login) 
 	defer cancel()
 	name, err := sessionName(p.Profile.SessionName, l.token())
 	if err != nil {
-		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "See which claims the token has: daypass doctor{flag}")
+		return nil, failure.New(failure.ExitUsage, err, "profile {profile}: "+err.Error()+".", "Name one that it has, such as {sub}, in daypass_session_name of profile {profile}.")
 	}
 	input := &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &p.Profile.RoleARN, RoleSessionName: &name,
