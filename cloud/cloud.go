@@ -6,6 +6,7 @@ package cloud
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -106,6 +107,9 @@ func Ask[T any](ctx context.Context, c Client, q Question, read func(body []byte
 		}
 		errors.As(err, &r)
 		pause := q.Pause(r, try)
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			pause = 0 // it will be no other at the next try
+		}
 		if pause == 0 || ctx.Err() != nil || c.Now().Add(pause).Sub(started) > c.Patience || c.Sleep(ctx, pause) != nil {
 			return found, q.explain(ctx, err, r)
 		}

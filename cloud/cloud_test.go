@@ -3,6 +3,7 @@ package cloud_test
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -142,10 +143,19 @@ func TestBase(t *testing.T) {
 }
 
 // What the transport knows of its proxy is told as it is, and what it says of a broken
-// answer is not if that repeats the secret.
+// answer is not if that repeats the secret. A certificate that does not serve now will
+// not serve at the next try.
 func TestTransportErrors(t *testing.T) {
 	m, _, _ := answering("", 0)
 	if _, err := get(t.Context(), m); err == nil || failure.From(err).Lines[0] != "cannot ask The service for a token: no HTTP answer." {
+		t.Error(err)
+	}
+	m, clock, _ := answering("", 200)
+	m.Ask = func(*http.Request) (*http.Response, []byte, error) {
+		return nil, nil, &tls.CertificateVerificationError{Err: errors.New("x509: not trusted")}
+	}
+	began := clock.Now()
+	if _, err := get(t.Context(), m); err == nil || !strings.HasSuffix(failure.From(err).Lines[0], "x509: not trusted.") || clock.Now() != began {
 		t.Error(err)
 	}
 	m.Ask = func(*http.Request) (*http.Response, []byte, error) {

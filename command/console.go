@@ -52,7 +52,7 @@ browser_command, in which {profile} stands for the profile's name.
 			if err != nil {
 				return err
 			}
-			in := &console.SignIn{Issuer: p.IDP.Issuer, Sleep: e.Sleep}
+			in := &console.SignIn{Issuer: p.IDP.Issuer}
 			if src.Flags["duration"] != "" {
 				// Here it is that of the console session. The role's stays as configured, so
 				// that cached credentials serve.
@@ -69,8 +69,8 @@ browser_command, in which {profile} stands for the profile's name.
 				return err
 			}
 			return e.withSession(p, func(s *session) (err error) {
-				if in.Transport, err = process.AWSTransport(p); err != nil {
-					return s.Fill(err)
+				if in.Client, err = s.AWS(); err != nil {
+					return err
 				}
 				return s.Fill(s.console(cmd.Context(), in, printURL))
 			})

@@ -172,7 +172,7 @@ func TestConsoleTriesAgain(t *testing.T) {
 		want := []struct {
 			code, asked int
 			waited      time.Duration
-		}{{0, 1, 0}, {0, 2, 500 * time.Millisecond}, {0, 3, 1500 * time.Millisecond}, {6, 3, 1500 * time.Millisecond}, {130, 1, 0}}[fail]
+		}{{0, 1, 0}, {0, 2, time.Second}, {0, 3, 3 * time.Second}, {6, 3, 3 * time.Second}, {130, 1, 0}}[fail]
 		if code != want.code || asked != want.asked || waited != want.waited {
 			t.Errorf("%d failures: exit %d, %d requests, waited %v, want %+v", fail, code, asked, waited, want)
 		}

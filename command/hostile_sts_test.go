@@ -119,7 +119,7 @@ func TestHostileSignIn(t *testing.T) {
 	signin := func(name string, answer answer, exit int, says string) {
 		rows = append(rows, hostile{name: name, at: "sign-in", answer: answer, command: "console --print --profile dev", exit: exit, says: says})
 	}
-	const strange = "HOST does not answer as AWS sign-in does: "
+	const strange, now = "HOST does not answer as it should (", "HOST cannot give a sign-in token now (status "
 	for name, body := range map[string]string{
 		"an empty object": "{}", "a number": `{"SigninToken":5}`, "an empty token": `{"SigninToken":""}`,
 		"a token with a line break": `{"SigninToken":"x\ny` + marker + `"}`, "a token with an escape sequence": `{"SigninToken":"\u001b[2J"}`,
@@ -129,13 +129,19 @@ func TestHostileSignIn(t *testing.T) {
 	}
 	readable, cutOff := nonsense()
 	for name, answer := range readable {
-		signin(name, answer, 6, strange)
+		says := strange
+		if status, isStatus := strings.CutPrefix(name, "status "); isStatus {
+			says = now + status
+		} else if name == "8 MB" || name == "endless" {
+			says = "cannot ask HOST for a sign-in token: the answer is too large."
+		}
+		signin(name, answer, 6, says)
 	}
 	for name, answer := range cutOff {
-		signin(name, answer, 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: ")
+		signin(name, answer, 6, "cannot ask HOST for a sign-in token: ")
 	}
 	signin("a web page with status 400", page(400), 5, "AWS sign-in refused the credentials")
-	signin("status 201", asJSON(201, `{"SigninToken":"x"}`), 6, strange+"status 201")
+	signin("status 201", asJSON(201, `{"SigninToken":"x"}`), 6, now+"201")
 	signin("a refusal with control characters", saying(400, "text/plain", "no\x1b[2J\x9b\r\nline 2\u202e"), 5, "AWS sign-in refused the credentials")
 	signin("a refusal that repeats the credentials", func(_ *attack, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.PostForm.Get("Session"), http.StatusForbidden)
@@ -143,15 +149,15 @@ func TestHostileSignIn(t *testing.T) {
 	signin("a refusal that repeats the credentials in pieces", func(a *attack, w http.ResponseWriter, r *http.Request) {
 		http.Error(w, inPieces(r), http.StatusForbidden)
 	}, 5, "AWS sign-in refused the credentials")
-	signin("the credentials instead of HTTP", notHTTP, 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: no HTTP answer)")
-	signin("a refusal of 8 MB", saying(400, "text/plain", strings.Repeat("no ", 1<<21)), 5, "AWS sign-in refused the credentials")
-	signin("status 500", page(500), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: status 500)")
+	signin("the credentials instead of HTTP", notHTTP, 6, "cannot ask HOST for a sign-in token: no HTTP answer.")
+	signin("a refusal of 8 MB", saying(400, "text/plain", strings.Repeat("no ", 1<<21)), 6, "cannot ask HOST for a sign-in token: the answer is too large.")
+	signin("status 500", page(500), 6, now+"500)")
 	signin("status 503, once", once(page(503)), 0, "")
-	signin("status 429", page(429), 6, "cannot reach AWS sign-in: HOST does not answer (3 tries: status 429)")
+	signin("status 429", page(429), 6, now+"429)")
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		signin(fmt.Sprintf("a redirect to another host, %d", status), redirect(status, "http://THIEF/"), 6, strange+fmt.Sprintf("status %d", status))
+		signin(fmt.Sprintf("a redirect to another host, %d", status), redirect(status, "http://THIEF/"), 6, now+fmt.Sprint(status))
 	}
-	signin("a redirect on the same host", redirect(307, "SELF"), 6, strange+"status 307")
+	signin("a redirect on the same host", redirect(307, "SELF"), 6, now+"307")
 	runHostile(t, rows)
 }
 

@@ -177,3 +177,11 @@ func TestHandOverOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// exit is the exit code of an error, -1 if it has none.
+func exit(err error) int {
+	if f := new(failure.Error); errors.As(err, &f) {
+		return f.Exit
+	}
+	return -1
+}

@@ -182,11 +182,17 @@ func (p *Pipeline) azure() cloud.Client {
 	return p.cloud(transport)
 }
 
+// AWS is the client for a service of AWS.
+func (p *Pipeline) AWS() (cloud.Client, error) {
+	transport, err := awsTransport(p.Profile)
+	return p.cloud(transport), p.Fill(err)
+}
+
 // amazon is the client for AWS services, with the role's credentials.
 func (p *Pipeline) amazon(c Credentials) (amazon.Client, error) {
-	transport, err := AWSTransport(p.Profile)
+	client, err := p.AWS()
 	signer, _ := c.Retrieve(context.Background()) // it has them
-	return amazon.Client{Client: p.cloud(transport), Credentials: signer, Profile: p.Profile}, err
+	return amazon.Client{Client: client, Credentials: signer, Profile: p.Profile}, err
 }
 
 // TryAzure gets a token for Key Vault with the current login, whatever is cached, and

@@ -62,8 +62,8 @@ func NewTransport(bundle string) (*http.Transport, error) {
 	return t, nil
 }
 
-// AWSTransport is NewTransport to the hosts of AWS.
-func AWSTransport(at profile.Profile) (*http.Transport, error) {
+// awsTransport is NewTransport to the hosts of AWS.
+func awsTransport(at profile.Profile) (*http.Transport, error) {
 	t, err := NewTransport(at.AWSCABundle)
 	if err != nil {
 		err = failure.New(failure.ExitUsage, err, "the CA bundle for AWS cannot be used: "+reason(err)+".",

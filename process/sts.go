@@ -129,7 +129,7 @@ func (p *Pipeline) STSURL(ctx context.Context) (string, error) {
 // stsTransport is the transport to STS, made once.
 func (p *Pipeline) stsTransport() (http.RoundTripper, error) {
 	if p.toSTS == nil {
-		t, err := AWSTransport(p.Profile)
+		t, err := awsTransport(p.Profile)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (p *Pipeline) connectToSTS(ctx context.Context) {
 	}
 	address, err := p.STSURL(ctx)
 	u, wrong := url.Parse(address)
-	if t, missing := AWSTransport(p.Profile); cmp.Or(err, wrong, missing) == nil {
+	if t, missing := awsTransport(p.Profile); cmp.Or(err, wrong, missing) == nil {
 		p.toSTS = connectAhead(ctx, t, u)
 	}
 }
