@@ -65,7 +65,7 @@ browser_command, in which {profile} stands for the profile's name.
 			if in.Destination, err = consolePlace(p).Destination(strings.Join(args, "")); err != nil {
 				return err
 			}
-			if in.Endpoint, err = signinEndpoint(p); err != nil {
+			if in.Endpoint, err = consolePlace(p).Endpoint(); err != nil {
 				return err
 			}
 			return e.withSession(p, func(s *session) (err error) {
@@ -123,16 +123,8 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	}, s.env.Sleep)
 }
 
-// signinEndpoint is the profile's, else that of its partition.
-func signinEndpoint(p profile.Profile) (string, error) {
-	if p.SigninEndpoint != "" {
-		return strings.TrimSuffix(p.SigninEndpoint, "/"), nil
-	}
-	return consolePlace(p).Endpoint()
-}
-
 // consolePlace is where the console of a profile's role is.
 func consolePlace(p profile.Profile) console.Place {
 	at, _ := address.PartitionNamed(p.Partition)
-	return console.Place{Partition: at, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS}
+	return console.Place{Partition: at, Region: p.Region, Account: p.AccountID, UseFIPS: p.UseFIPS, Signin: p.SigninEndpoint}
 }

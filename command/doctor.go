@@ -461,7 +461,7 @@ func (x *examination) checkRole(ctx context.Context) (string, error) {
 }
 
 func (x *examination) checkConsole(ctx context.Context) (string, error) {
-	address, err := signinEndpoint(x.session.Profile)
+	address, err := consolePlace(x.session.Profile).Endpoint()
 	if err != nil {
 		f := failure.From(x.session.Fill(err))
 		return "", failure.New(f.Exit, err, f.Lines[0], "Credentials work all the same; daypass console does not.")

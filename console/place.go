@@ -16,12 +16,16 @@ type Place struct {
 	Region    string            // of that partition; "" or "aws-global" and its like: its main one
 	Account   string            // 12 digits
 	UseFIPS   bool              // sign in through a FIPS 140 endpoint
+	Signin    string            // an endpoint in place of AWS's own; "" for that
 }
 
 // Endpoint returns the sign-in endpoint of the place's region, as in
 // https://eu-west-1.signin.aws.amazon.com: a regional one works also while
 // us-east-1 does not. The error is a [*failure.Error].
 func (p Place) Endpoint() (string, error) {
+	if p.Signin != "" {
+		return strings.TrimSuffix(p.Signin, "/"), nil
+	}
 	region, err := p.region()
 	if err != nil {
 		return "", err
