@@ -114,7 +114,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	if printURL || !here.Browser {
 		return s.env.print([]byte(url.Reveal() + "\n"))
 	}
-	return console.HandOver(ctx, url, func(address string) error {
+	return console.HandOver(ctx, url, func(ctx context.Context, address string) error {
 		if err := s.env.openBrowser(ctx, s.Profile, address); err != nil {
 			return err
 		}

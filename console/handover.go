@@ -15,13 +15,14 @@ import (
 // HandOver gives a secret URL to a browser without writing it into an argument
 // list, which every user of the machine can read. It calls open with an address on
 // loopback that leads to the URL once, for 30 seconds, and only for a program of our
-// own user, see package handover, and returns when a browser has fetched it.
+// own user, see package handover, and returns when a browser has fetched it; that also
+// ends open's context.
 //
 // Not a file that only we can read: browsers in a sandbox (snap, Flatpak) may not
 // read it, and nobody sees when it may go.
 //
 // The error is a [*failure.Error].
-func HandOver(ctx context.Context, to secret.String, open func(address string) error, sleep func(context.Context, time.Duration) error) error {
+func HandOver(ctx context.Context, to secret.String, open func(ctx context.Context, address string) error, sleep func(context.Context, time.Duration) error) error {
 	const instead = "For the URL instead, repeat your command with --print."
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +36,7 @@ func HandOver(ctx context.Context, to secret.String, open func(address string) e
 	go func() { _ = server.Serve(listener) }()                           // until Close
 	defer func() { _ = errors.Join(server.Close(), listener.Close()) }() // also if it has not begun
 
-	if err := open(link.Address()); err != nil && link.Take() { // unless it was fetched all the same
+	if err := open(waiting, link.Address()); err != nil && link.Take() { // unless it was fetched all the same
 		return failure.New(failure.ExitUsage, err, fmt.Sprintf("the browser did not start (%v).", err), instead)
 	}
 	_ = sleep(waiting, 30*time.Second) // until it is fetched, at the longest

@@ -57,7 +57,7 @@ func listens(address string) bool {
 
 func TestHandOver(t *testing.T) {
 	var address string
-	err := console.HandOver(t.Context(), secret.New(signInURL), func(a string) error {
+	err := console.HandOver(t.Context(), secret.New(signInURL), func(ctx context.Context, a string) error {
 		address = a
 		if host, path, _ := strings.Cut(strings.TrimPrefix(a, "http://127.0.0.1:"), "/"); len(host) > 5 || len(path) < 26 {
 			t.Errorf("address %q", a)
@@ -72,6 +72,7 @@ func TestHandOver(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || response.StatusCode != http.StatusFound {
 			t.Errorf("status %d (-want +got)\n%s", response.StatusCode, diff)
 		}
+		<-ctx.Done() // nobody goes on watching the opener
 		return errors.New("exit status 1") // an opener can end so after its browser has the URL
 	}, never)
 	if err != nil || listens(address) {
@@ -80,7 +81,7 @@ func TestHandOver(t *testing.T) {
 }
 
 func TestHandOverIsNotUsedUpByOthers(t *testing.T) {
-	err := console.HandOver(t.Context(), secret.New(signInURL), func(a string) error {
+	err := console.HandOver(t.Context(), secret.New(signInURL), func(_ context.Context, a string) error {
 		u, _ := url.Parse(a)
 		path := func(path string) func(*http.Request) { return func(r *http.Request) { r.URL.Opaque = path } }
 		host := func(host string) func(*http.Request) { return func(r *http.Request) { r.Host = host } }
@@ -147,7 +148,7 @@ func TestHandOverEnds(t *testing.T) {
 		"Ctrl-C":     {interrupted, nil, never, failure.ExitInterrupt},
 	} {
 		var address string
-		err := console.HandOver(test.ctx, secret.New(signInURL), func(a string) error { address = a; return test.open }, test.sleep)
+		err := console.HandOver(test.ctx, secret.New(signInURL), func(_ context.Context, a string) error { address = a; return test.open }, test.sleep)
 		if exit(err) != test.exit || test.open != nil && !errors.Is(err, test.open) || strings.Contains(err.Error(), "127.0.0.1") {
 			t.Errorf("%s: %v, want exit %d", name, err, test.exit)
 		}
@@ -159,7 +160,7 @@ func TestHandOverEnds(t *testing.T) {
 
 // Of those that come at once, one gets the URL.
 func TestHandOverOnce(t *testing.T) {
-	err := console.HandOver(t.Context(), secret.New(signInURL), func(a string) error {
+	err := console.HandOver(t.Context(), secret.New(signInURL), func(_ context.Context, a string) error {
 		got := make(chan int, 8)
 		for range cap(got) {
 			go func() { got <- fetch(t, a, asItIs).StatusCode }()

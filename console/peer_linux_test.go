@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -56,7 +57,7 @@ func steal(t *testing.T, address string) (seen string) {
 // Another user who has read the address gets nothing, and neither does anybody
 // else afterwards. Whoever does not know the path ends nobody's sign-in.
 func TestHandOverToAnotherUser(t *testing.T) {
-	err := console.HandOver(t.Context(), secret.New(signInURL), func(address string) error {
+	err := console.HandOver(t.Context(), secret.New(signInURL), func(_ context.Context, address string) error {
 		if seen := steal(t, address[:strings.LastIndexByte(address, '/')+1]); !strings.HasPrefix(seen, "404 ") {
 			t.Errorf("without the path the thief saw %s", seen)
 		}
