@@ -178,7 +178,7 @@ func TestStatus(t *testing.T) {
 
 // No character in JSON changes what a terminal shows, and none is lost.
 func TestJSONIsFitForATerminal(t *testing.T) {
-	name := "taro\u009b2J\u200b\u202e\u2066\ufeff\u2028\U000e0041\ufe0f\u007f\t\u00e9"
+	name := "taro\nRun: evil\u009b2J\u200b\u202e\u2066\ufeff\u2028\U000e0041\ufe0f\u007f\t\u00e9"
 	l := newLaptop(t, sandbox.Options{Claims: map[string]any{"email": name, "name": name}})
 	l.login()
 	for _, command := range []string{"status --json", "doctor --profile dev --json"} {

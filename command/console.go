@@ -106,8 +106,7 @@ func (s *session) console(ctx context.Context, in *console.SignIn, printURL bool
 	now, until := s.env.Now(), credentials.Expires
 	switch {
 	case durationRefused, asked != in.Duration:
-		s.tell("daypass: AWS does not accept --duration for these credentials: the console\n" +
-			"  session ends with them, at " + failure.Clock(until, now) + ".")
+		s.tell("daypass: AWS does not accept --duration for these credentials: the console session ends with them, at " + failure.Clock(until, now) + ".")
 	case in.Duration > 0:
 		until = now.Add(in.Duration)
 	}

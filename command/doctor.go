@@ -81,6 +81,7 @@ type examination struct {
 	name     string // of the profile, as given; "" for the usual choice
 	findings []finding
 
+	advice       string   // set by the check that is under way, if all is well
 	session      *session // set by the check of the configuration, like names and file
 	names        failure.Names
 	file         *profile.Config // nil if everything came as flags
@@ -133,9 +134,10 @@ func (x *examination) examine(ctx context.Context) error {
 }
 
 // look checks a link, unless something that it needs is not ok. A check returns what it
-// found in one line, with lines of advice below it, or why the link is broken.
+// found, which can be of outside origin, or why the link is broken.
 func (x *examination) look(ctx context.Context, link, needs string, check func(context.Context) (string, error)) {
 	text, err := "", errUnchecked
+	x.advice = ""
 	missing := slices.IndexFunc(x.findings, func(f finding) bool {
 		return f.State != stateOK && slices.Contains(strings.Fields(needs), f.Link)
 	})
@@ -149,8 +151,7 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 	} else if text = "needs " + x.findings[missing].Link; x.findings[missing].exit == failure.ExitLogin {
 		text += "; run: daypass login" + x.names.Flag
 	}
-	f := finding{Link: link, State: stateOK}
-	f.Detail, f.Advice, _ = strings.Cut(text, "\n")
+	f := finding{Link: link, State: stateOK, Detail: text, Advice: x.advice}
 	if err == errUnchecked {
 		f.State = stateUnchecked
 	} else if err != nil {
@@ -212,11 +213,8 @@ func (x *examination) checkConfiguration(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), cmp.Or(p.RoleARN, "(none)"))
-	if p.IDP.Company != "" {
-		text += "\n" + p.IDP.Company
-	}
-	return strings.Join(append([]string{text}, p.IDP.Warnings...), "\n"), nil
+	x.advice = strings.TrimSpace(p.IDP.Company + "\n" + strings.Join(p.IDP.Warnings, "\n"))
+	return fmt.Sprintf("profile %s in %s, role %s", p.Name, x.src.ConfigFile(), cmp.Or(p.RoleARN, "(none)")), nil
 }
 
 // checkCredentialProcess checks that every SDK can run the line: they split it in
@@ -312,7 +310,8 @@ func (x *examination) checkOtherKeys(context.Context) (string, error) {
 func (x *examination) checkKeyring(ctx context.Context) (string, error) {
 	where, err := x.session.CheckStorage(ctx)
 	if err != nil && x.session.Profile.IDP.Source != "" {
-		return "nothing can be kept here (" + failure.From(err).Lines[0] + ")\nEach command asks for new credentials; that works.", nil
+		x.advice = "Each command asks for new credentials; that works."
+		return "nothing can be kept here (" + failure.From(err).Lines[0] + ")", nil
 	}
 	return where + ": what is stored can be read back", err
 }
@@ -378,7 +377,7 @@ func (x *examination) checkIssuer(context.Context) (string, error) {
 func (x *examination) checkFlow(ctx context.Context) (text string, err error) {
 	x.flow, text, err = x.session.CheckFlow(ctx, x.diagnosis.Metadata)
 	if x.flow == process.BrowserFlow {
-		text += "\nThe client must have that redirect address at the provider."
+		x.advice = "The client must have that redirect address at the provider."
 	}
 	return text, err
 }
@@ -425,19 +424,18 @@ func (x *examination) checkRenewal(context.Context) (string, error) {
 	}
 	const offline = "offline_access"
 	d, client := x.diagnosis, x.session.Profile.IDP.ClientID
-	text := "no refresh token came: the login ends at " + failure.Clock(x.identity.Until, x.env.Now()) + "\n"
 	again := "\nThen run: daypass login --force" + x.names.Flag
 	switch {
 	case x.diagnosisErr != nil:
-		text += "The reason can be checked once the provider answers."
+		x.advice = "The reason can be checked once the provider answers."
 	case slices.Contains(x.session.Flow.RequestScopes(d.Metadata), offline):
-		text += "Ask the admin of " + x.names.Host + " to enable refresh tokens for client " + client + "." + again
+		x.advice = "Ask the admin of " + x.names.Host + " to enable refresh tokens for client " + client + "." + again
 	case slices.Contains(d.Scopes, offline):
-		text += "The scopes in " + x.names.Section + " lack offline_access: add it." + again
+		x.advice = "The scopes in " + x.names.Section + " lack offline_access: add it." + again
 	default:
-		text += x.names.Host + " offers no scope offline_access.\nThe provider decides whether client " + client + " gets refresh tokens."
+		x.advice = x.names.Host + " offers no scope offline_access.\nThe provider decides whether client " + client + " gets refresh tokens."
 	}
-	return text, nil
+	return "no refresh token came: the login ends at " + failure.Clock(x.identity.Until, x.env.Now()), nil
 }
 
 // AWS.

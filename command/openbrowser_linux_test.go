@@ -36,7 +36,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 // A background job that has looked for its terminal in vain shows the code there once it
 // is in the foreground.
 func TestBackgroundJobComesToTheForeground(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
+	l := newLaptop(t, sandbox.Options{Claims: map[string]any{"email": "x\nRun: evil"}})
 	l.box.Set(func(o *sandbox.Options) { o.Now = nil }) // the program has the real time
 	l.write(".aws/config", strings.Replace(l.config(), "prompt = never\n", "", 1))
 	l.write("bin/daypass", "")
@@ -61,7 +61,7 @@ func TestBackgroundJobComesToTheForeground(t *testing.T) {
 	_, code, _ := strings.Cut(stderr.String(), "user_code=")
 	shell.Await("daypass: log in at ")
 	must(t, l.box.Approve(strings.TrimSpace(strings.Fields(code)[0]), "taro"))
-	if code, seen := shell.End(); code != 0 {
+	if code, seen := shell.End(); code != 0 || !strings.Contains(seen, "daypass: logged in as x Run: evil.\n") {
 		t.Errorf("exit %d\n%s", code, seen)
 	}
 }

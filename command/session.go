@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -251,17 +250,13 @@ func (s *session) waiting(ctx context.Context, open func() *process.Open) {
 	}, s.env.Now, s.env.Sleep)
 }
 
-// tell shows lines to the person, if one can be reached.
-func (s *session) tell(text string) {
-	var lines []string
-	for line := range strings.SplitSeq(text, "\n") {
-		lines = append(lines, fit(line, 80))
-	}
-	text = strings.Join(lines, "\n")
+// tell shows a line to the person, if one can be reached.
+func (s *session) tell(line string) {
+	text := fit(prompt.Clean(line), 80)
 	if tty := s.tty(); tty != nil {
 		_ = tty.Say(text)
 	} else if s.typed {
-		_, _ = fmt.Fprint(s.env.Stderr, prompt.CleanLines(text))
+		_, _ = fmt.Fprintln(s.env.Stderr, text)
 	}
 }
 
