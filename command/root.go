@@ -151,9 +151,8 @@ func fit(line string, columns int) string {
 	}
 	text := strings.TrimLeft(line, " ")
 	first := line[:len(line)-len(text)]
-	text, command, _ := strings.Cut(text, "Run: ")
-	if command != "" {
-		text += "Run:\x00" + strings.ReplaceAll(command, " ", "\x00")
+	if at := max(strings.Index(text, "Run: "), strings.LastIndex(text, ": daypass ")); at >= 0 {
+		text = text[:at] + strings.ReplaceAll(text[at:], " ", "\x00")
 	}
 	return strings.ReplaceAll(prompt.Wrap(first, text, "  ", columns), "\x00", " ")
 }

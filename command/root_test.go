@@ -78,6 +78,7 @@ func TestFit(t *testing.T) {
 		"daypass: one two three four":    "daypass: one two\n  three four",
 		"  https://corp.example/a/b/c/d": "  https://corp.example/a/b/c/d",
 		"Make it yours. Run: sudo chown -R 1000 /home/taro": "Make it yours.\n  Run: sudo chown -R 1000 /home/taro",
+		"Run in a terminal: daypass login --profile dev":    "Run in a\n  terminal: daypass login --profile dev",
 	} {
 		if got := fit(line, 20); got != want || fit(line, 0) != line {
 			t.Errorf("%q: %q, want %q", line, got, want)
