@@ -72,7 +72,7 @@ func TestHandOver(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || response.StatusCode != http.StatusFound {
 			t.Errorf("status %d (-want +got)\n%s", response.StatusCode, diff)
 		}
-		<-ctx.Done() // nobody goes on watching the opener
+		<-ctx.Done()                       // nobody goes on watching the opener
 		return errors.New("exit status 1") // an opener can end so after its browser has the URL
 	}, never)
 	if err != nil || listens(address) {

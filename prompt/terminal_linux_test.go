@@ -78,26 +78,41 @@ func showOnTerminal() {
 	}
 }
 
+// A prompt goes to the terminal and nowhere else, and to no terminal in whose background
+// we are. One that was halted with Ctrl-S does not halt a login.
 func TestPromptGoesToTheTerminalAlone(t *testing.T) {
-	seen, captured := runOn(t, ptytest.Open(t, 80, 24), []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, "show")
 	text, err := Text(openRequest(), morning)
 	must(t, err)
-	drawing, found := strings.CutPrefix(seen, strings.Repeat(" ", 79)+"\r"+text)
-	if !found {
-		t.Errorf("seen:\n%s", seen)
+	newLine, qr := strings.Repeat(" ", 79)+"\r", drawQR(link, 79, 20)
+	const shown, background = "show: <nil> close: <nil>\n", "a background job cannot ask on its terminal"
+	for _, test := range []struct {
+		role           string // and its arguments
+		environment    []string
+		halted         bool
+		seen, captured string // captured: how stdout and stderr begin
+	}{
+		{"show", []string{"TERM=xterm", "LC_ALL=C.UTF-8"}, false, newLine + text + qr, shown},
+		{"show", []string{"TERM=dumb", "LC_ALL=C.UTF-8"}, false, text, shown},
+		{"show-impatiently", nil, true, "", "show: write /dev/tty: i/o timeout"},
+		{"as-background-job show", nil, false, "", "open: " + background + "\njob: <nil>\n"},
+		{"go-to-background", nil, false, "", "show: " + background + "\ncat: <nil>\n"},
+		{"look", []string{"CI=", "DAYPASS_PROMPT="}, false, "", "{Terminal:true Browser:false Why: Barred:false}\n"},
+		{"as-background-job look", []string{"CI=", "DAYPASS_PROMPT="}, false, "", "{Terminal:false Browser:false Why:" + background},
+	} {
+		p := ptytest.Open(t, 80, 24)
+		if test.halted {
+			must(t, unix.IoctlSetInt(int(p.Slave.Fd()), unix.TCXONC, 0)) // TCOOFF, as Ctrl-S
+		}
+		seen, captured := runOn(t, p, test.environment, strings.Fields(test.role)...)
+		if seen != test.seen || !strings.HasPrefix(captured, test.captured) || qr == "" {
+			t.Errorf("%s, %q: seen\n%s\nstdout and stderr %q", test.role, test.environment, seen, captured)
+		}
 	}
-	if drawing != drawQR(link, 79, 20) || drawing == "" {
-		t.Errorf("not the QR code:\n%s", drawing)
-	}
-	if captured != "show: <nil> close: <nil>\n" {
-		t.Errorf("stdout and stderr: %q", captured)
-	}
-}
 
-func TestDumbTerminalGetsPlainLines(t *testing.T) {
-	seen, captured := runOn(t, ptytest.Open(t, 80, 50), []string{"TERM=dumb"}, "show")
-	if !strings.Contains(seen, "LBJX-WZVT") || strings.Contains(seen, "\x1b") || captured != "show: <nil> close: <nil>\n" {
-		t.Errorf("seen %q, stdout and stderr: %q", seen, captured)
+	cmd := playing("terminal", "show")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a new session has no terminal
+	if output, err := cmd.CombinedOutput(); err != nil || string(output) != "open: there is no terminal to ask on\n" {
+		t.Errorf("%v, output %q", err, output)
 	}
 }
 
@@ -125,49 +140,6 @@ func TestHiddenAnswer(t *testing.T) {
 		if captured != want || strings.ReplaceAll(seen, "^C", "") != "Address (not shown): \n" {
 			t.Errorf("%d bytes arrived; seen %q", len(captured), seen)
 		}
-	}
-}
-
-func TestLookFindsTheTerminal(t *testing.T) {
-	environment := []string{"CI=", "DAYPASS_PROMPT="}
-	seen, captured := runOn(t, ptytest.Open(t, 80, 24), environment, "look")
-	if seen != "" || captured != "{Terminal:true Browser:false Why: Barred:false}\n" {
-		t.Errorf("seen %q, found %q", seen, captured)
-	}
-	seen, captured = runOn(t, ptytest.Open(t, 80, 24), environment, "as-background-job", "look")
-	if seen != "" || !strings.HasPrefix(captured, "{Terminal:false Browser:false Why:a background job ") {
-		t.Errorf("as a background job: seen %q, found %q", seen, captured)
-	}
-}
-
-func TestBackgroundJobWritesNothing(t *testing.T) {
-	seen, captured := runOn(t, ptytest.Open(t, 80, 24), nil, "as-background-job", "show")
-	if seen != "" || captured != "open: "+errBackground.Error()+"\njob: <nil>\n" {
-		t.Errorf("seen %q, stdout %q", seen, captured)
-	}
-	seen, captured = runOn(t, ptytest.Open(t, 80, 24), nil, "go-to-background")
-	if seen != "" || captured != "show: "+errBackground.Error()+"\ncat: <nil>\n" {
-		t.Errorf("gone to the background: seen %q, stdout %q", seen, captured)
-	}
-}
-
-func TestNoTerminal(t *testing.T) {
-	cmd := playing("terminal", "show")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a new session has none
-	output, err := cmd.CombinedOutput()
-	if err != nil || string(output) != "open: "+errNoTerminal.Error()+"\n" {
-		t.Errorf("%v, output %q", err, output)
-	}
-}
-
-// A terminal that was halted with Ctrl-S must not halt a login.
-func TestHaltedTerminal(t *testing.T) {
-	p := ptytest.Open(t, 80, 24)
-	// TCOOFF halts output as Ctrl-S does.
-	must(t, unix.IoctlSetInt(int(p.Slave.Fd()), unix.TCXONC, 0))
-	seen, captured := runOn(t, p, nil, "show-impatiently")
-	if seen != "" || !strings.HasPrefix(captured, "show: write /dev/tty: i/o timeout") {
-		t.Errorf("seen %q, stdout %q", seen, captured)
 	}
 }
 
