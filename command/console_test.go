@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +14,6 @@ import (
 
 	"github.com/daypass/daypass/internal/sandbox"
 )
-
-// openDesktop gives the laptop a browser.
-func (l *laptop) openDesktop() {
-	l.env["DAYPASS_PROMPT"] = "auto"
-	l.env["BROWSER"] = "is-not-asked" // there is one, also on a machine without a screen
-}
 
 // signsInTo checks that stdout is one sign-in URL, and returns its destination.
 func (l *laptop) signsInTo(stdout string) string {
@@ -58,19 +51,6 @@ func TestConsolePrint(t *testing.T) {
 	}
 	if l.box.Count("sts") != 1 || l.box.Count("federation") != 4 || len(l.box.SecretsInURLs()) != 0 {
 		t.Errorf("sts %d, federation %d, secrets in URLs %d", l.box.Count("sts"), l.box.Count("federation"), len(l.box.SecretsInURLs()))
-	}
-}
-
-// In a build's log nobody asked for a URL that signs in.
-func TestConsoleWithNeitherBrowserNorTerminal(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.login()
-	code, stdout, stderr := l.run("console", "iam", "-p", "dev")
-	if code != 2 || stdout != "" || !strings.HasSuffix(stderr, ", repeat your command with --print.\n") || l.box.Count("federation") != 0 {
-		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
-	}
-	if got := l.signsInTo(l.mustRun("console", "iam", "--print")); got != "https://console.aws.amazon.com/iam/home" {
-		t.Errorf("with --print it leads to %q", got)
 	}
 }
 
@@ -180,32 +160,33 @@ func TestConsoleTriesAgain(t *testing.T) {
 	}
 }
 
-func TestConsoleWithoutAnAnswerFromTheBrowser(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	l.login()
-	l.openDesktop()
-	const printIt = "For the URL instead, repeat your command with --print.\n"
-
-	l.env["DAYPASS_PROMPT"] = "browser"
-	code, stdout, stderr := l.run("console", "-p", "dev", "--browser-command", os.Args[0]+" -test.run=^$ {url}")
-	if code != 6 || stdout != "" || !strings.HasPrefix(stderr, "daypass: no browser opened the sign-in link within 30 s.") || !strings.HasSuffix(stderr, printIt) {
-		t.Errorf("nobody comes: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
-	}
-	code, stdout, stderr = l.run("console", "-p", "dev", "--browser-command", "no-such-program {url}")
-	if code != 2 || stdout != "" || !strings.Contains(stderr, "no-such-program") || strings.Contains(stderr, "127.0.0.1") || !strings.HasSuffix(stderr, printIt) {
-		t.Errorf("no browser: exit %d, stdout %q, stderr:\n%s", code, stdout, stderr)
-	}
-}
-
+// Whatever keeps the console from being opened is said, with what helps. In a build's log
+// nobody has asked for a URL that signs in.
 func TestConsoleFaults(t *testing.T) {
-	l := newLaptop(t, sandbox.Options{})
-	code, stdout, stderr := l.run("console", "--print", "-p", "dev")
-	if code != 3 || stdout != "" || !strings.Contains(stderr, "daypass login --profile dev") {
-		t.Errorf("without a login: exit %d\n%s", code, stderr)
-	}
-	l.login()
-	l.env["AWS_CA_BUNDLE"] = filepath.Join(l.home(), ".aws", "config")
-	if code, _, stderr := l.run("console", "--print", "-p", "dev"); code != 2 || !strings.Contains(stderr, "AWS_CA_BUNDLE") {
-		t.Errorf("no certificate in the bundle: exit %d\n%s", code, stderr)
+	for _, test := range []struct {
+		name   string
+		env    string
+		args   string
+		exit   int
+		stderr string // how it begins, and how it ends
+		last   string
+	}{
+		{"no login", "", "--print", 3, "profile dev needs a login", "daypass login --profile dev"},
+		{"no certificate in the bundle", "AWS_CA_BUNDLE=/dev/null", "--print", 2, "the CA bundle for AWS cannot be used: ", "at a PEM file, or leave it out."},
+		{"neither browser nor terminal", "", "iam", 2, "the console cannot be opened here: nobody may be asked (", ", repeat your command with --print."},
+		{"nobody comes", "DAYPASS_PROMPT=browser", "--browser-command " + os.Args[0] + " -test.run=^$ {url}", 6, "no browser opened the sign-in link within 30 s.", "For the URL instead, repeat your command with --print."},
+		{"no browser", "DAYPASS_PROMPT=browser", "--browser-command no-such-program {url}", 2, `the browser did not start ("no-such-program {url}": not found in PATH).`, "For the URL instead, repeat your command with --print."},
+	} {
+		l := newLaptop(t, sandbox.Options{})
+		if test.exit != 3 {
+			l.login()
+		}
+		l.env["BROWSER"] = "is-not-asked" // there is one, also on a machine without a screen
+		name, value, _ := strings.Cut(test.env, "=")
+		l.env[name] = value
+		code, stdout, stderr := l.run(append([]string{"console", "-p", "dev"}, strings.SplitN(test.args, " ", 2)...)...)
+		if code != test.exit || stdout != "" || !strings.HasPrefix(stderr, "daypass: "+test.stderr) || !strings.HasSuffix(stderr, test.last+"\n") || l.box.Count("federation") > strings.Count(test.args, "{url}") {
+			t.Errorf("%s: exit %d, stdout %q, stderr:\n%s", test.name, code, stdout, stderr)
+		}
 	}
 }

@@ -98,7 +98,7 @@ func TestGoogleSaysWhetherSomebodyIsAsked(t *testing.T) {
 	for interactive, asked := range map[string]int{"0": 0, "": 0, "2": 0, "1": 1} {
 		l := newLaptop(t, sandbox.Options{Interval: time.Second})
 		delete(l.env, "CI")
-		l.openDesktop()
+		l.env["DAYPASS_PROMPT"], l.env["BROWSER"] = "auto", "is-not-asked"
 		l.box.AutoApprove("taro")
 		l.env["GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE"] = interactive
 		d := l.forGoogle("token", "--format", "gcp", "--profile", "dev")

@@ -21,7 +21,7 @@ func TestClean(t *testing.T) {
 		{"escape sequences, 8-bit form", "\u009b31mred\u009d0;title\u009c", "31mred0;title"},
 		{"bidi overrides", "a\u202eb\u202cc\u2066d\u2069e\u200ff", "abcdef"},
 		{"zero width", "a\u200bb\u200dc\ufeffd\u2060e\u00adf", "abcdef"},
-		{"invisible letters and marks", "a\u3164b\u115fc\u034fd\ufe0fe\U000e0041f", "abcdef"},
+		{"invisible letters and marks", "a\u3164b\u115fc\u034fd\ufe0fe\U000e0041f\u2800", "abcdef"},
 		{"private use", "a\ue000b", "ab"},
 		{"empty", "", ""},
 	} {
