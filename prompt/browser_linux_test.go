@@ -85,8 +85,10 @@ func TestOpenerIsDetached(t *testing.T) {
 		name  string
 		start func(t *testing.T, command []string) error
 	}{
-		{"a command", func(t *testing.T, command []string) error {
-			return Browser{Command: append(command, "{url}"), Self: "self-must-not-start", Sleep: started}.Open(t.Context(), link)
+		{"a command, and Ctrl-C, which does not wait for it", func(t *testing.T, command []string) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			return Browser{Command: append(command, "{url}"), Self: "self-must-not-start", Sleep: never}.Open(ctx, link)
 		}},
 		{"the system's, through this executable", func(t *testing.T, command []string) error {
 			program := filepath.Join(t.TempDir(), "xdg-open")
@@ -138,17 +140,6 @@ func TestOpenerThatEnds(t *testing.T) {
 			t.Errorf("%s: %v, want %q", command, err, want)
 		}
 	}
-}
-
-// Ctrl-C does not wait for the browser.
-func TestOpenIsInterrupted(t *testing.T) {
-	command, found := browserCommand(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (Browser{Command: command, Sleep: never}).Open(ctx, link); err != nil {
-		t.Error(err)
-	}
-	found()
 }
 
 func TestSystemArguments(t *testing.T) {
