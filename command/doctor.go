@@ -157,7 +157,7 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 	} else if err != nil {
 		failed := failure.From(err)
 		advice := strings.Join(failed.Lines[1:], "\n")
-		if before, _, leadsHere := strings.Cut(advice, "daypass doctor"+x.names.Flag); leadsHere {
+		if before, leadsHere := strings.CutSuffix(advice, "daypass doctor"+x.names.Flag); leadsHere {
 			advice = before[:strings.LastIndexAny(before, ".?")+1] // which ends such an advice
 		}
 		f = finding{link, stateBroken, failed.Lines[0], advice, failed.Exit}
