@@ -78,15 +78,6 @@ func TestText(t *testing.T) {
   http://127.0.0.1:5556/device?user_code=LBJX-WZVT
   Approve only if the page shows LBJX-WZVT. Good until 09:27.
 `},
-		{"names that do not fit in a line", func(r *Request) {
-			r.Profile = "production-billing-reports"
-			r.RoleName = strings.Repeat("R", 64)
-		}, `daypass: log in at corp.eu.auth0.com for profile production-billing-reports
-  (RRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRR,
-  111122223333)
-  https://corp.eu.auth0.com/activate?user_code=LBJX-WZVT
-  Approve only if the page shows LBJX-WZVT. Good until 09:27.
-`},
 		{"hostile names", func(r *Request) {
 			r.Profile = "dev\x1b\a\nRun: evil"
 			r.RoleName = "Dev\u202eeloper"
