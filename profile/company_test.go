@@ -70,11 +70,14 @@ func TestCompanySettings(t *testing.T) {
 			t.Errorf("%s: %+v, %v", other, p.IDP, err)
 		}
 	}
-	src, _ = company(t, companyProfile+companys, strings.ReplaceAll(companys, "corp.example", "elsewhere.example"))
-	for flag, empty := range map[string]bool{"issuer": true, "client-id": true, "scopes": false} {
-		src.Flags = map[string]string{flag: "https://elsewhere.example"} // the company's issuer
-		if p, err = Load(src, "dev"); err != nil || p.IDP.ClientSecret.Empty() != empty {
-			t.Errorf("--%s: %+v, %v", flag, p.IDP, err)
+	for own, other := range map[string]string{companys: "https://elsewhere.example", // the company's issuer
+		"[daypass-idp corp]\nclient_secret = mine\n": "https://third.example"} {
+		src, _ = company(t, companyProfile+own, strings.ReplaceAll(companys, "corp.example", "elsewhere.example"))
+		for flag, empty := range map[string]bool{"issuer": true, "client-id": true, "scopes": false} {
+			src.Flags = map[string]string{flag: other}
+			if p, err = Load(src, "dev"); err != nil || p.IDP.ClientSecret.Empty() != empty {
+				t.Errorf("%s, --%s: %+v, %v", own, flag, p.IDP, err)
+			}
 		}
 	}
 	// Errors name the file that has to be corrected.

@@ -64,14 +64,14 @@ func (s *settings) idp(name string) (IDP, error) {
 }
 
 // clientSecret returns the secret, which no flag gives: argument lists are public. One
-// that is written beside another issuer or client is not for this login.
+// that the files have for another issuer or client is not for this login.
 func (s *settings) clientSecret() setting {
 	from := s
 	if _, own := s.values["client_secret"]; !own && s.company != nil {
 		from = s.company
 	}
 	for _, key := range []string{"issuer", "client_id"} {
-		if beside := from.values[key]; beside != "" && beside != s.get(key).value {
+		if beside := from.inFile(key).value; beside != "" && beside != s.get(key).value {
 			from.values["client_secret"] = ""
 		}
 	}
