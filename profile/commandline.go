@@ -60,11 +60,13 @@ func splitWords(text string, escapes bool) (words []string, err error) {
 // Word returns a name as it is written in a command line or a header: in double
 // quotes if it needs some, or in single ones if a shell reads more into it.
 func Word(name string) string {
-	switch {
+	switch quoted := strconv.Quote(name); {
 	case CheckName(name) == nil:
 		return name
-	case runtime.GOOS == "windows" || !strings.ContainsAny(name, "$`\\\"!") || strings.ContainsFunc(name, failure.Unseen):
-		return strconv.Quote(name)
+	case runtime.GOOS == "windows" || !strings.ContainsAny(name, "$`\\\"!"):
+		return quoted
+	case strings.ContainsFunc(name, failure.Unseen): // nobody can copy it
+		return SingleQuoted(quoted)
 	}
 	return SingleQuoted(name)
 }

@@ -212,6 +212,9 @@ func TestWord(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // cmd.exe knows double quotes alone
 	}
+	if out, err := exec.Command("sh", "-c", "printf %s "+Word("$(echo x)\x01")).Output(); string(out) != `"$(echo x)\x01"` {
+		t.Errorf("a name that is not seen: %q, %v", out, err)
+	}
 	for _, name := range []string{"dev", "my dev", "a$b", "$(echo x)", "`echo x`", `a\b`, `"a"`, "it's $a", "jos\u00e9"} {
 		out, err := exec.Command("sh", "-c", "printf %s "+Word(name)).Output()
 		words, split := splitWords(Word(name), true)
