@@ -91,8 +91,9 @@ func (c *configurer) run(ctx context.Context, imported string) (err error) {
 	if c.config, err = profile.OpenToEdit(c.env.fileSource()); err != nil {
 		return err
 	}
-	if _, foreign := cache.StateDir(c.env.Getenv, c.env.Home); foreign != nil && c.config.IsNew { // it would be root's
-		return foreign
+	_, err = cache.StateDir(c.env.Getenv, c.env.Home)
+	if _, foreign := errors.AsType[*cache.ForeignError](err); foreign && c.config.IsNew { // it would be root's
+		return err
 	}
 	var settings []profile.Setting
 	if imported != "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -369,6 +370,16 @@ func TestImportOfALoginAlone(t *testing.T) {
 			t.Errorf("as root for a user: exit %d\n%s", code, stderr)
 		}
 		must(t, os.Chown(l.home(), 0, -1))
+	}
+	if runtime.GOOS != "windows" { // a container may have no home folder, but a program elsewhere than in /tmp
+		var out, errs bytes.Buffer
+		e := l.environment(&out, &errs, "configure", "--import", filepath.Join(l.home(), "azure.ini"), "--yes")
+		l.env["AWS_CONFIG_FILE"] = filepath.Join(l.home(), "config")
+		e.Home, e.Executable = "", "/bin/sh"
+		if code := Run(t.Context(), e); code != 0 || !strings.Contains(l.read("config"), "[profile vm]") {
+			t.Errorf("without a home folder: exit %d\n%s%s", code, &out, &errs)
+		}
+		delete(l.env, "AWS_CONFIG_FILE")
 	}
 	if code, stdout, stderr := l.configure("--import", filepath.Join(l.home(), "azure.ini"), "--yes"); code != 0 || !strings.HasSuffix(stdout, "config.\n") {
 		t.Errorf("for Azure alone: exit %d\n%s%s", code, stdout, stderr)
