@@ -46,6 +46,10 @@ func TestAzure(t *testing.T) {
 		if p, err = load(t, text, "dev", nil, flags); err != nil || p.Azure.Identity+p.IDP.AzureIdentity != "client_id:x" {
 			t.Errorf("%v: %+v, %v", flags, p, err)
 		}
+		delete(flags, "azure-via")
+		delete(flags, "source")
+		_, err = load(t, with(inProfile, lines), "dev", nil, flags)
+		wantError(t, err, "--azure-identity: it has no meaning without ")
 	}
 	p, err = load(t, "[profile vm]\ndaypass_azure_via = imds\n", "vm", nil, nil)
 	if err != nil || p.RoleARN != "" || p.IDP.Issuer != "" || p.Azure.Via != ViaIMDS {

@@ -148,6 +148,9 @@ func (c *Config) Load(name string) (Profile, error) {
 		return Profile{}, err
 	}
 	p.readRole(own)
+	if c.src.given("azure-identity") && c.chain == nil && p.Azure.Identity+p.IDP.AzureIdentity == "" {
+		own.fail(setting{where: "--azure-identity"}.wrongUnseen("Remove it.", "it has no meaning without source = azure-imds or daypass_azure_via = imds"))
+	}
 	return p, own.err
 }
 
