@@ -237,7 +237,7 @@ func TestPastedRedirect(t *testing.T) {
 		t.Errorf("without a terminal: exit %d\n%s", code, stderr)
 	}
 	p = l.terminal("login", "--no-browser", "--profile", "dev")
-	p.answer("Open it in any browser, then paste the address where it ends up here.", "")
+	p.answer("Open it in any browser, then paste the address where it ends up.", "")
 	address := ""
 	for word := range strings.FieldsSeq(p.Screen()) {
 		if strings.HasPrefix(word, l.box.URL+"/idp/authorize?") {

@@ -88,7 +88,7 @@ type Source struct {
 }
 
 // STSRegion returns the region of STS: the profile's, else the default of its
-// partition, as also for aws-global and its like, where AWS has no hosts.
+// partition. AWS has no hosts in aws-global and its like: they get the default too.
 func (p Profile) STSRegion() string {
 	at, _ := address.PartitionNamed(p.Partition)
 	if strings.HasSuffix(p.Region, "-global") {

@@ -43,7 +43,7 @@ func Text(r Request, now time.Time) (string, error) {
 	case r.UserCode == "" && r.TabOpened:
 		where = "in the browser tab that was opened"
 	case r.UserCode == "" && r.Elsewhere:
-		last = "Open it in any browser, then paste the address where it ends up here. "
+		last = "Open it in any browser, then paste the address where it ends up. "
 	case r.UserCode == "":
 		last = "Open it in a browser on this machine. "
 	case r.VerificationURIComplete != "":

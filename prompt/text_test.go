@@ -55,7 +55,7 @@ func TestText(t *testing.T) {
 			r.UserCode, r.VerificationURI, r.VerificationURIComplete, r.Elsewhere = "", "https://corp.example/authorize?state=x", "", true
 		}, `daypass: log in at corp.example for profile dev (Developer, 111122223333)
   https://corp.example/authorize?state=x
-  Open it in any browser, then paste the address where it ends up here. Good until 09:27.
+  Open it in any browser, then paste the address where it ends up. Good until 09:27.
 `},
 		{"browser flow, tab opened", func(r *Request) {
 			r.UserCode, r.VerificationURI, r.VerificationURIComplete, r.TabOpened = "", "https://corp.example/authorize?state=x", "", true
