@@ -109,7 +109,8 @@ func TestFaults(t *testing.T) {
 		_, err := load(t, sourced("gcp-metadata\n"+line), "dev", nil, nil)
 		wantError(t, err, key+": it has no meaning with source = gcp-metadata", "Remove it")
 	}
-	for name := range strings.FieldsSeq(protocolParameters) {
+	for name := range strings.FieldsSeq("client_id client_secret scope grant_type device_code refresh_token code_challenge code_challenge_method code_verifier " +
+		"client_assertion client_assertion_type redirect_uri state nonce response_type response_mode code request request_uri") {
 		_, err := load(t, with(inIDP, "extra_params = a=b&"+name+"=hunter2"), "dev", nil, nil)
 		wantError(t, err, name+" is a parameter of the protocol")
 	}

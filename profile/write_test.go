@@ -96,9 +96,11 @@ func TestReplaceLeavesAChangedFileAlone(t *testing.T) {
 			put(t, path, old, 0o600)
 		}
 		c := toEdit(t, src)
-		put(t, path, "# b\n", 0o600)
-		wantError(t, write(t, c, config), plain(path), "was changed by another program meanwhile; nothing was written")
-		holds(t, path, "# b\n")
+		for _, now := range []string{"# b\n", "\xff"} { // which is not read
+			put(t, path, now, 0o600)
+			wantError(t, write(t, c, config), plain(path), "was changed by another program meanwhile; nothing was written")
+			holds(t, path, now)
+		}
 		must(t, os.Remove(path))
 		if err := write(t, c, config); old != "" {
 			wantError(t, err, plain(path), "no such file")
