@@ -67,6 +67,8 @@ func TestCheck(t *testing.T) {
 		{"https://corp.example/\u202e", true, "no URL may hold"},
 		{"https://corp.example/a b", true, "no URL may hold"},
 		{"https://corp.example/\n", true, "no URL may hold"},
+		{"https://corp.example/\"onload=\"x", true, "no URL may hold"},
+		{"https://corp.example/{tenant}", true, "no URL may hold"},
 		{"https://corp.example/\x7f", true, "no URL may hold"},
 		{"https://corp.example\\@other.example/", true, "no URL may hold"},
 		{"corp.example", true, "does not begin with https://"},
