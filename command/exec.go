@@ -239,9 +239,5 @@ func cannotRun(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code = 127
 	}
-	why := err // without the name, and how it was tried
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		why = inner
-	}
-	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, why))
+	return failure.New(code, err, fmt.Sprintf("the command %q cannot be run: %v.", name, failure.Bare(err)))
 }

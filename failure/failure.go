@@ -92,6 +92,15 @@ func Clock(t, now time.Time) string {
 	return t.Format("15:04")
 }
 
+// Bare returns the innermost cause of an error, without the path or command around it:
+// messages name the file that is meant, and that path may be a temporary one.
+func Bare(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}
+
 // Interrupted is how a command ends that a signal has ended.
 func Interrupted(err error) *Error { return New(ExitInterrupt, err, "interrupted.") }
 

@@ -56,7 +56,7 @@ func (s Source) openCompany() (*Config, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, failure.New(failure.ExitUsage, err, plain(path)+": there is no such file, and "+companyVariable+" names it.", "Unset "+companyVariable+".")
 	case err != nil:
-		return nil, failure.New(failure.ExitUsage, err, plain(path)+": "+bare(err).Error()+", so it may not say where you log in.",
+		return nil, failure.New(failure.ExitUsage, err, plain(path)+": "+failure.Bare(err).Error()+", so it may not say where you log in.",
 			"Tell the administrator of this machine. The file and its folder must belong to root (or you) and be writable by nobody else.")
 	}
 	text, err := readText(real) // a link may lead elsewhere by now

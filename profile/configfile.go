@@ -124,7 +124,7 @@ func readText(path string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", failure.New(failure.ExitUsage, err, where+": there is no such file")
 	case err != nil:
-		return "", failure.New(failure.ExitUsage, err, where+": cannot be read: "+bare(err).Error(), "Check the owner and the permissions of the file.")
+		return "", failure.New(failure.ExitUsage, err, where+": cannot be read: "+failure.Bare(err).Error(), "Check the owner and the permissions of the file.")
 	case info.IsDir():
 		return "", fault(where, "this is a folder, not a file", "Name the file itself.")
 	case data == nil:

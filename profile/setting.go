@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -206,13 +205,4 @@ func listed(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(shown, ", "), more)
 	}
 	return strings.Join(shown, ", ")
-}
-
-// bare is the cause of an error of the file system, without the path: that is named
-// before it, and may be of a temporary file.
-func bare(err error) error {
-	for errors.Unwrap(err) != nil {
-		err = errors.Unwrap(err)
-	}
-	return err
 }

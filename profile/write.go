@@ -99,13 +99,13 @@ func writeBeside(target, text string) (string, error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = cmp.Or(err, f.Close()); err != nil { // not joined: see bare
+	if err = cmp.Or(err, f.Close()); err != nil { // not joined: see failure.Bare
 		_ = os.Remove(f.Name())
 	}
 	return f.Name(), err
 }
 
 func cannotWrite(path string, err error) error {
-	return failure.New(failure.ExitUsage, err, fmt.Sprintf("%s: cannot be written: %v", plain(path), bare(err)),
+	return failure.New(failure.ExitUsage, err, fmt.Sprintf("%s: cannot be written: %v", plain(path), failure.Bare(err)),
 		"Check that the file and its folder are yours and writable, and that the disk is not full.")
 }

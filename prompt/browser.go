@@ -16,6 +16,7 @@ import (
 	"github.com/pkg/browser"
 
 	"github.com/daypass/daypass/address"
+	"github.com/daypass/daypass/failure"
 )
 
 // Browser is the program that opens addresses.
@@ -98,10 +99,7 @@ func notStarted(name string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s: not found in PATH", name)
 	}
-	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
-		err = cause
-	}
-	return fmt.Errorf("%s: %w", name, err)
+	return fmt.Errorf("%s: %w", name, failure.Bare(err))
 }
 
 // RunOpener opens an address with the system's program for it, and returns when that
