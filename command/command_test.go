@@ -96,14 +96,17 @@ func TestLoginWithoutATerminalShowsThePromptOnStderr(t *testing.T) {
 		t.Errorf("second login: %q", stdout)
 	}
 
-	// Nor can anybody paste an address there.
+	// An address is asked for only where somebody can paste one.
 	var shown bytes.Buffer
 	l.env["CI"] = "true" // the test may have a terminal
 	e := l.environment(nil, &shown)
 	s := &session{env: &e, typed: true, noBrowser: true, Pipeline: &process.Pipeline{}}
-	_, err := s.show(process.Open{Authorization: deviceflow.Authorization{VerificationURI: "https://corp.example/"}}, false)
-	if err != nil || !strings.Contains(shown.String(), "Open it in a browser on this machine.") {
-		t.Errorf("%v, shown:\n%s", err, shown.String())
+	for _, want := range []string{"Open it in a browser on this machine.", "then paste the address where it ends up."} {
+		_, err := s.show(process.Open{Authorization: deviceflow.Authorization{VerificationURI: "https://corp.example/"}}, false)
+		if err != nil || !strings.Contains(shown.String(), want) {
+			t.Errorf("%v, shown:\n%s", err, shown.String())
+		}
+		s.Paste = s.paste
 	}
 }
 

@@ -186,7 +186,7 @@ func (s *session) show(a process.Open, openTab bool) (done func(), err error) {
 	request := prompt.Request{
 		UserCode: a.UserCode, VerificationURI: a.VerificationURI, VerificationURIComplete: a.VerificationURIComplete, Expires: a.Expires,
 		Profile: s.Profile.Name, RoleName: s.Profile.RoleName, AccountID: s.Profile.AccountID,
-		Elsewhere: s.noBrowser && s.tty() != nil, QR: s.typed && a.UserCode != "",
+		Elsewhere: s.Paste != nil, QR: s.typed && a.UserCode != "",
 	}
 	if _, err := prompt.Text(request, s.env.Now()); err != nil {
 		return nil, fmt.Errorf("%w: %w", process.ErrUnfit, err)
@@ -211,7 +211,7 @@ func (s *session) show(a process.Open, openTab bool) (done func(), err error) {
 	if err != nil && !request.TabOpened {
 		return nil, cmp.Or(noTab, err)
 	}
-	if tty == nil || err != nil || !s.typed || a.UserCode == "" && s.noBrowser { // who is asked on the same line
+	if tty == nil || err != nil || !s.typed || a.UserCode == "" && s.Paste != nil { // who is asked on the same line
 		return func() {}, noTab
 	}
 	ctx, cancel := context.WithCancel(context.Background())
