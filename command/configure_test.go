@@ -251,7 +251,7 @@ func TestConfigureRefuses(t *testing.T) {
 			}
 			before := l.read(".aws/config")
 			code, stdout, stderr := l.configure(append(answers, strings.Fields(test.more)...)...)
-			if code != max(test.exit, 2) || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
+			if test.exit = max(test.exit, 2); code != test.exit || stdout != "" || !strings.Contains(stderr, test.want) || strings.Count(stderr, "\n") > 3 {
 				t.Errorf("exit %d, want %d; stdout %q, stderr, which lacks %q:\n%s", code, test.exit, stdout, test.want, stderr)
 			}
 			if got := l.read(".aws/config"); got != before {
