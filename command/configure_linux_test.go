@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,10 @@ func TestConfigureByHand(t *testing.T) {
 	const issuer = "Issuer URL of your company's login, such as https://corp.eu.auth0.com/: "
 	p.answer(issuer, "ftp://x\n")
 	p.answer("is not https\n", "")
+	l.box.Intercept(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+	p.answer(issuer, l.box.Issuer+"\n")
+	p.answer("cannot reach 127.0.0.1:", "")
+	l.box.Intercept(nil)
 	p.answer(issuer, strings.TrimSuffix(l.box.Issuer, "/")+"\n")
 	p.answer("The provider calls itself "+l.box.Issuer+", and AWS compares each letter. Use that? [Y/n]: ", "\n")
 	p.answer("Client id: ", "nobody\n")
