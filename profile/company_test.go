@@ -63,11 +63,15 @@ func TestCompanySettings(t *testing.T) {
 	if mine, err := c.LoadIDP("mine"); err != nil || mine.Company != "" || strings.Join(c.IDPNames(), " ") != "corp mine" {
 		t.Errorf("%+v, %v", mine, err)
 	}
-	// A client secret is for the provider and the client that it stands beside.
+	// A client secret is for the provider and the client that it stands beside, and for no
+	// other if it stands alone.
 	for other, from := range map[string]string{"issuer = https://elsewhere.example": "client_id, scopes, support", "client_id = mine": "issuer, scopes, support"} {
-		src, path = company(t, companyProfile+"[daypass-idp corp]\n"+other+"\n", companys)
-		if p, err = Load(src, "dev"); err != nil || !p.IDP.ClientSecret.Empty() || p.IDP.Company != from+" from "+path {
-			t.Errorf("%s: %+v, %v", other, p.IDP, err)
+		key, _, _ := strings.Cut(other, " ")
+		for _, theirs := range []string{companys, strings.Replace(companys, key+" ", "# ", 1)} {
+			src, path = company(t, companyProfile+"[daypass-idp corp]\n"+other+"\n", theirs)
+			if p, err = Load(src, "dev"); err != nil || !p.IDP.ClientSecret.Empty() || p.IDP.Company != from+" from "+path {
+				t.Errorf("%s, %s: %+v, %v", other, theirs, p.IDP, err)
+			}
 		}
 	}
 	for own, other := range map[string]string{companys: "https://elsewhere.example", // the company's issuer

@@ -71,7 +71,7 @@ func (s *settings) clientSecret() setting {
 		from = s.company
 	}
 	for _, key := range []string{"issuer", "client_id"} {
-		if beside := from.inFile(key).value; beside != "" && beside != s.get(key).value {
+		if beside := from.inFile(key).value; beside != s.get(key).value && (beside != "" || from != s) {
 			from.values["client_secret"] = ""
 		}
 	}
