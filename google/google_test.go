@@ -59,3 +59,17 @@ func TestConfigFile(t *testing.T) {
 		}
 	}
 }
+
+// What passes for the name of a provider, and for the address of an account, means
+// the same in the file and in a URL.
+func FuzzConfig(f *testing.F) {
+	f.Add(audience, "a@b.example?x")
+	f.Add(audience+"#", "")
+	f.Fuzz(func(t *testing.T, audience, account string) {
+		file, err := google.Config{Audience: audience, ServiceAccount: account}.File()
+		var read struct{ Audience string }
+		if err == nil && (json.Unmarshal(file, &read) != nil || read.Audience != audience || strings.ContainsAny(audience+account, " \r\n\t\"\\?#%:") || strings.Count(audience+account, "/") != 10) {
+			t.Errorf("accepted %q, %q", audience, account)
+		}
+	})
+}

@@ -81,9 +81,9 @@ func FuzzParse(f *testing.F) {
 		"awssecrets://dev/db#password", "ref+awsssm://a/b", "azurekeyvault://corp-kv/db/0123", "awssecrets://arn:aws:secretsmanager:us-east-2:111122223333:secret:x#/a/b",
 		"ref+op://x", "awssecrets://?", "azurekeyvault://a/b#~1", "awsssm://arn:aws:ssm:eu-west-1:111122223333:parameter/x", "awsssm:///x:1",
 	} {
-		f.Add(seed)
+		f.Add(seed, `{"password":"s3cret","a":{"b":"\u0000","n":1e999}}`)
 	}
-	f.Fuzz(func(t *testing.T, value string) {
+	f.Fuzz(func(t *testing.T, value, document string) {
 		r, is, err := reference.Parse(value)
 		if !is || err != nil {
 			return
@@ -95,6 +95,9 @@ func FuzzParse(f *testing.F) {
 		again, _, err := reference.Parse(r.String())
 		if err != nil || again.Secret != r.Secret {
 			t.Errorf("%q is %q again: %+v, %v", value, r.String(), again, err)
+		}
+		if got, err := r.Pick(secret.New(document)); strings.Contains(got.Reveal(), "\x00") || err != nil && !got.Empty() {
+			t.Errorf("%q of %q: %v", value, document, err)
 		}
 	})
 }
@@ -139,4 +142,20 @@ func TestEnvFile(t *testing.T) {
 			t.Errorf("%q: %v, want line 4: %s", bad, err, want)
 		}
 	}
+}
+
+func FuzzEnvFile(f *testing.F) {
+	f.Add("\ufeffA=1\nexport B='2'\r\n#\n")
+	f.Add("A=\"x\"\n=")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := reference.EnvFile(strings.NewReader(text))
+		if err != nil && (all != nil || !strings.HasPrefix(err.Error(), "line ") || len(err.Error()) > 100) {
+			t.Errorf("%d variables, %v", len(all), err)
+		}
+		for _, v := range all {
+			if name, value, _ := strings.Cut(v, "="); !reference.IsName(name) || strings.ContainsAny(value, "\x00\n") {
+				t.Errorf("%q", v)
+			}
+		}
+	})
 }
