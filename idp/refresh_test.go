@@ -83,6 +83,12 @@ func TestTokenEndpointMoves(t *testing.T) {
 	if got, want := p.Paths(), "configuration token configuration v2/token"; got != want {
 		t.Errorf("requests %q, want %q", got, want)
 	}
+	// That is remembered; and what has not moved is not sent the token twice.
+	p.Requests = nil
+	p.Will("/v2/token", status(404, ""))
+	if _, err := p.remembering().Refresh(t.Context(), secret.New("r3fresh")); err == nil || p.Paths() != "v2/token configuration" {
+		t.Errorf("error %v, requests %q", err, p.Paths())
+	}
 }
 
 func TestRevokeSends(t *testing.T) {
