@@ -52,6 +52,7 @@ func TestAwaitPollsInTime(t *testing.T) {
 		{"a back-off does not sleep through the end", func(a *Authorization) { a.Expires = noon.Add(30 * time.Second) }, []reply{broken, broken, tokens}, []int{5, 15, 25}, nil, 0},
 		{"the answer was lost that used the code up", func(a *Authorization) { a.Expires = noon.Add(15 * time.Second) }, []reply{broken, refusal(400, "invalid_grant")}, []int{5, 15}, idp.ErrDenied, 0},
 		{"approved while the machine slept past the end", func(a *Authorization) { a.NextPoll, a.Expires = noon.Add(-time.Hour), noon.Add(-time.Hour) }, []reply{tokens}, []int{0}, nil, 0},
+		{"nobody approved while the machine slept past the end", func(a *Authorization) { a.NextPoll, a.Expires = noon.Add(-time.Hour), noon.Add(-time.Hour) }, []reply{refusal(400, "invalid_grant")}, []int{0}, ErrExpired, 0},
 		{"interval longer than the code", func(a *Authorization) { a.Expires = noon.Add(3 * time.Second) }, []reply{tokens}, []int{5}, nil, 0},
 		{"a clock that was set back", func(a *Authorization) { a.NextPoll = noon.Add(time.Hour) }, []reply{tokens}, []int{60}, nil, 0},
 	}

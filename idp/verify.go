@@ -117,8 +117,8 @@ func (c *Client) checkSignature(ctx context.Context, t Token) error {
 }
 
 // signedBy reports whether one of the keys made the signature. The claims are checked
-// by checkClaims: go-oidc has no leeway, and refuses others, such as at_hash, that
-// neither we nor AWS read.
+// by checkClaims: go-oidc would allow no leeway, and would refuse a token for odd claims
+// that neither we nor AWS read, such as an at_hash that is a number.
 func signedBy(ctx context.Context, t Token, keys []crypto.PublicKey) bool {
 	_, err := (&oidc.StaticKeySet{PublicKeys: keys}).VerifySignature(ctx, t.Raw.Reveal())
 	return err == nil

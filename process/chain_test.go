@@ -84,6 +84,13 @@ func TestChainRefused(t *testing.T) {
 			stale := sandbox.STSError{Code: "ExpiredToken"}
 			w.answerChained(nil, stale, stale)
 		}, failure.ExitAWS, "AWS does not take the credentials of profile dev, which assume role " + spokeARN},
+		"nor any others to be had": {func(w *world) {
+			w.mustRun()
+			w.clock.Advance(time.Second)
+			_ = w.box.Trust(w.box.RoleARN, `{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*"}}`)
+			stale := sandbox.STSError{Code: "InvalidClientTokenId"}
+			w.answerChained(nil, stale, stale)
+		}, failure.ExitAWS, "AWS does not take the credentials of profile dev, which assume role " + spokeARN},
 		"an explicit deny": {func(w *world) {
 			w.answerChained(nil, sandbox.STSError{Code: "AccessDenied", Message: "not authorized to perform: sts:AssumeRole on resource: x with an explicit deny"})
 		}, failure.ExitAWS, "AWS refused role " + spokeARN + " to role arn:aws:iam::111122223333:role/Developer (AccessDenied: not authorized to perform: sts:AssumeRole on resource: x with an explicit deny)."},

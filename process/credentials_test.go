@@ -325,10 +325,14 @@ func TestBadTokenIsRenewedSilently(t *testing.T) {
 		w.counts(map[string]int{"device": 1, "token:refresh": i + 1, "sts": 2*i + 3})
 	}
 	w.clock.Advance(2 * time.Hour)
+	w.box.FailSTS(sandbox.STSError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}) // the account's fault
+	w.fails(failure.ExitAWS, "does not accept client ")
+	w.counts(map[string]int{"device": 1, "token:refresh": 2, "sts": 6})
+	w.clock.Advance(2 * time.Hour)
 	w.box.FailSTS(bad)
 	w.box.EndLogins()
 	w.fails(failure.ExitAWS, "AWS does not accept this login's ID token")
-	w.counts(map[string]int{"device": 1, "token:refresh": 3, "sts": 6})
+	w.counts(map[string]int{"device": 1, "token:refresh": 3, "sts": 7})
 	w = newWorld(t, sandbox.Options{NoRefreshToken: true})
 	w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
 	w.fails(failure.ExitAWS, "AWS says that the ID token has expired, although it is new")

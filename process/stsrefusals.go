@@ -23,7 +23,7 @@ const (
 
 // stsRefusals are tried in order; the first that matches counts. {token} is the
 // line that an admin compares with the trust policy; {code} is the code, with
-// AWS's own words if there are any. The other placeholders are in explainSTS.
+// AWS's own words if there are any. The other placeholders are in explain.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 func stsRefusals() []failure.Refusal {
@@ -143,8 +143,7 @@ func (p *Pipeline) addClient(issuer string) string {
 }
 
 // audienceAtAWS is what AWS takes for the audience of a token: azp, if it has one. Of
-// several in aud it is the first, for a policy and a command that name all as one let
-// nobody in.
+// several in aud it is the first: a policy that names all of them as one lets nobody in.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func audienceAtAWS(t idp.Token) string {
