@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/azure"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
 )
@@ -123,22 +125,25 @@ func TestWhoApprovedIsTold(t *testing.T) {
 // approves at the last moment gets credentials.
 func TestApprovalAtTheLastMoment(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"first login", "chained", "after a token that AWS calls expired"} {
+	for _, how := range []string{"first login", "chained", "Azure", "after a token that AWS calls expired"} {
 		w := newWorld(t, sandbox.Options{NoRefreshToken: true})
 		p := w.pipeline()
 		switch how {
 		case "chained":
 			p = w.pipeline(w.spoke("spoke"))
+		case "Azure":
+			w.box.Federate(w.federated())
+			p = w.pipeline(w.inAzure).inAzure(azure.VaultScope)
 		case "after a token that AWS calls expired":
 			w.mustRun(longRole)
 			w.clock.Advance(time.Second)
 			w.box.FailSTS(sandbox.STSError{Code: "ExpiredTokenException"})
 		}
 		ctx := ending{w.ctx(), make(chan struct{})}
-		w.during("/token", func() {
+		w.during("/token", sync.OnceFunc(func() {
 			w.clock.Advance(50 * time.Second)
 			close(ctx.over)
-		})
+		}))
 		if _, err := p.Credentials(ctx, ForSDK); err != nil {
 			t.Errorf("%s: %v", how, err)
 		}

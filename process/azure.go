@@ -71,8 +71,8 @@ func (p *Pipeline) CheckAssertion() error {
 
 // tradeForAzure trades the role's credentials for a token, in the form in which it is
 // kept.
-func (p *Pipeline) tradeForAzure(scope string) func(context.Context, time.Time, *role) (*role, error) {
-	return func(ctx context.Context, _ time.Time, by *role) (*role, error) {
+func (p *Pipeline) tradeForAzure(scope string) func(context.Context, *role) (*role, error) {
+	return func(ctx context.Context, by *role) (*role, error) {
 		token, err := p.exchange(ctx, p.credentials(by), scope)
 		return &role{
 			Mark: by.Mark, Issued: wall(p.Now()), Expires: wall(token.Expires),

@@ -42,7 +42,9 @@ func (p *Pipeline) renewByRole(ctx context.Context, started time.Time, how manne
 		if err != nil {
 			return nil, p.onTheWay(source, err)
 		}
-		renewed, err := trade(ctx, started, by)
+		bounded, cancel := p.timeForSTS(ctx, by.Issued, started)
+		renewed, err := trade(bounded, by)
+		cancel()
 		if fresh == nil || !stsSays(err, "ExpiredToken", "InvalidClientTokenId") || !by.Issued.Before(started) {
 			return p.keepRole(ctx, renewed, by.key, err)
 		}
@@ -68,9 +70,7 @@ func (p *Pipeline) onTheWay(source *Pipeline, err error) error {
 // CloudTrail shows the person throughout.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-func (p *Pipeline) assumeChainedRole(ctx context.Context, started time.Time, by *role) (*role, error) {
-	ctx, cancel := p.timeForSTS(ctx, by.Issued, started)
-	defer cancel()
+func (p *Pipeline) assumeChainedRole(ctx context.Context, by *role) (*role, error) {
 	name := by.AssumedRole[strings.LastIndexByte(by.AssumedRole, '/')+1:]
 	if name == "" {
 		return nil, badAnswer("it does not name the session of role " + p.Profile.Source.RoleARN)
