@@ -41,6 +41,7 @@ func TestHostileSTS(t *testing.T) {
 	field("an access key with a line break", "AccessKeyId", "ASIA&#10;aws_secret_access_key=x", odd)
 	field("a secret key with a null", "SecretAccessKey", "x&#9;y", odd)
 	field("a session token with an escape sequence", "SessionToken", "x&#x9b;2J", odd)
+	field("a role with an escape sequence", "Arn", "arn:x&#x9b;2J", odd)
 	sts("an expiration that is no time", stsAnswer(map[string]string{"Expiration": "tomorrow"}), 6, unusable)
 	sts("an expiration that is a number", stsAnswer(map[string]string{"Expiration": "99999999999999999999"}), 6, unusable)
 
@@ -179,7 +180,7 @@ func stsAnswer(fields map[string]string) answer {
 			}
 		}
 		saying(200, "text/xml", "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"+credentials.String()+
-			"</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")(a, w, r)
+			"</Credentials><AssumedRoleUser><Arn>"+fields["Arn"]+"</Arn></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")(a, w, r)
 	}
 }
 
