@@ -199,7 +199,7 @@ func TestSourceFaults(t *testing.T) {
 		{"redirect", "azure-imds", "azure-imds", answers("/oauth2/token", 302, ""), network, "status 302"},
 		{"wrong header", "azure-imds", "app-service", func(w *workloadWorld) { w.env["IDENTITY_HEADER"] = "another" }, refused, "status 401: The X-IDENTITY-HEADER is missing"},
 		{"endpoint elsewhere", "azure-imds", "app-service", func(w *workloadWorld) { w.env["IDENTITY_ENDPOINT"] = "http://192.0.2.1/msi" }, usage, `IDENTITY_ENDPOINT "http://192.0.2.1/msi" is not`},
-		{"authority elsewhere", "azure-imds", "", func(w *workloadWorld) { w.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = "http://192.0.2.1" }, usage, "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
+		{"authority elsewhere", "azure-imds", "", func(w *workloadWorld) { w.env["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = "https://192.0.2.1" }, usage, "AZURE_POD_IDENTITY_AUTHORITY_HOST"},
 		{"no service account", "gcp-metadata", "gcp-metadata", answers("/identity", 404, "not found"), refused, "refuses to give a token (status 404: not found)"},
 		{"server elsewhere", "gcp-metadata", "", func(w *workloadWorld) { w.env["GCE_METADATA_HOST"] = "metadata.example" }, usage, `GCE_METADATA_HOST "metadata.example"`},
 		{"not a token", "gcp-metadata", "gcp-metadata", answers("/identity", 200, "welcome"), network, "the ID token from Google's metadata server cannot be used"},
