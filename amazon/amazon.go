@@ -92,7 +92,7 @@ func (c Client) do(ctx context.Context, one call) (value secret.String, err erro
 	if err != nil {
 		return value, err
 	}
-	body, _ := json.Marshal(one.input) // text, and true
+	body, _ := json.Marshal(one.input) // texts and truth values
 	digest := sha256.Sum256(body)
 	_, operation, _ := strings.Cut(one.target, ".")
 	what := one.name + " in " + one.region

@@ -69,8 +69,8 @@ func (p *Pipeline) CheckAssertion() error {
 	return p.Fill(p.withoutAzure())
 }
 
-// tradeForAzure trades the role's credentials for a token, in the form in which it is
-// kept.
+// tradeForAzure returns what trades the role's credentials for a token, in the form in
+// which that is kept.
 func (p *Pipeline) tradeForAzure(scope string) func(context.Context, *role) (*role, error) {
 	return func(ctx context.Context, by *role) (*role, error) {
 		token, err := p.exchange(ctx, p.credentials(by), scope)

@@ -31,8 +31,8 @@ const (
 	// afterLoginTime is what is left for STS if a person answered at the last moment: a
 	// Go SDK waits for 60 s, of which 45 s are for the person and 10 s for the poll.
 	afterLoginTime = 5 * time.Second
-	// roleMax bounds role credentials, in bytes. AWS sets no bound to its session tokens,
-	// and asks that nobody does; but what is kept may not be larger than a record.
+	// roleMax bounds role credentials, in bytes. AWS sets no limit for session tokens, and
+	// asks others to assume none; but they must fit into a record, as JSON.
 	roleMax = cache.MaxRecord / 2
 )
 
