@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -31,6 +32,7 @@ type bus struct {
 	*net.UnixConn
 	in     *bufio.Reader // godbus reads a message in some thirty pieces
 	ready  bool          // the bus has let us in, and the next byte begins a message
+	broken error         // why nothing more can be asked, or nil
 	serial uint32        // of the last question
 }
 
@@ -94,6 +96,9 @@ func (b *bus) call(ctx context.Context, to string, path dbus.ObjectPath, method 
 		}
 		return done, err
 	}, to, path, method, args...)
+	if errors.Is(answer.Err, os.ErrDeadlineExceeded) {
+		answer.Err = context.Cause(ctx)
+	}
 	return &answer
 }
 
@@ -105,7 +110,7 @@ func (b *bus) ask(ctx context.Context, hear func(*dbus.Message) (done bool, err 
 		_ = b.SetDeadline(time.Unix(1, 0))
 		close(ended)
 	})
-	err := ctx.Err()
+	err := cmp.Or(b.broken, ctx.Err())
 	if err == nil {
 		err = b.send(to, path, method, args...)
 	}
@@ -118,6 +123,12 @@ func (b *bus) ask(ctx context.Context, hear func(*dbus.Message) (done bool, err 
 	if !stop() {
 		<-ended
 		_ = b.SetDeadline(time.Time{})
+	}
+	if err == io.EOF {
+		err = errors.New("the session bus has hung up")
+	}
+	if !b.ready {
+		b.broken = cmp.Or(b.broken, err)
 	}
 	return err
 }
@@ -138,6 +149,7 @@ func (b *bus) send(to string, path dbus.ObjectPath, method string, args ...any) 
 	b.serial++
 	binary.LittleEndian.PutUint32(text.Bytes()[8:], b.serial) // which only godbus's connections can set
 	_, err := b.Write(text.Bytes())
+	b.ready = b.ready && err == nil // or a part of it may be on its way
 	return err
 }
 
@@ -155,9 +167,9 @@ func (b *bus) read() (*dbus.Message, error) {
 		}
 	}
 	if _, err := b.in.Peek(1); err != nil {
+		b.ready = errors.Is(err, os.ErrDeadlineExceeded)
 		return nil, err
 	}
-	b.ready = false
 	m, err := dbus.DecodeMessage(b.in)
 	b.ready = err == nil
 	return m, err

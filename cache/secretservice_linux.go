@@ -70,11 +70,12 @@ func (s *secretService) CanAsk() bool {
 
 func (s *secretService) Get(ctx context.Context, item string) (value []byte, err error) {
 	err = s.talk(ctx, s.read, func(ctx context.Context, conn *bus) error {
+		until := time.Now().Add(s.read)
 		// The usual place first: that asks a service for nothing for which it may raise a
 		// dialog, see search.
 		var found []dbus.ObjectPath
 		_ = call(ctx, conn, homePath, "Collection.SearchItems", attributes(item)).Store(&found)
-		session, err := openSession(ctx, conn)
+		session, err := openSession(ctx, conn, until)
 		var secret sessionSecret
 		get := func() error { return call(ctx, conn, found[0], "Item.GetSecret", session).Store(&secret) }
 		if err == nil && (len(found) == 0 || get() != nil) {
@@ -104,7 +105,7 @@ func (s *secretService) Set(ctx context.Context, item, label string, value []byt
 		}
 		secret := sessionSecret{Value: value, ContentType: "text/plain; charset=utf8"}
 		if err == nil {
-			secret.Session, err = openSession(ctx, conn)
+			secret.Session, err = openSession(ctx, conn, time.Now().Add(s.read))
 		}
 		if err != nil {
 			return err
@@ -266,12 +267,13 @@ func search(ctx context.Context, conn *bus, attributes map[string]string) (unloc
 
 // openSession asks for the session in which secrets are handed over: "plain", as
 // go-keyring's, for the bus is the person's own. Once asked, it waits for the answer
-// through a Ctrl-C too: gnome-keyring-daemon (42.1) ends if a caller is gone before.
-func openSession(ctx context.Context, conn *bus) (session dbus.ObjectPath, err error) {
+// until then, through a Ctrl-C too: gnome-keyring-daemon (42.1) ends if a caller is
+// gone before.
+func openSession(ctx context.Context, conn *bus, until time.Time) (session dbus.ObjectPath, err error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	through, cancel := bounded(context.WithoutCancel(ctx), readBound)
+	through, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	err = call(through, conn, secretsPath, "Service.OpenSession", "plain", dbus.MakeVariant("")).Store(new(dbus.Variant), &session)
 	return session, err

@@ -97,13 +97,18 @@ func listen(t *testing.T, talk func(net.Conn)) (address string) {
 }
 
 func TestRubbishBus(t *testing.T) {
-	for _, rubbish := range []string{"", "\r\n", "REJECTED\r\n", "REJECTED EXTERNAL\r\nREJECTED\r\n", "OK\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", strings.Repeat("x", 1<<16)} {
+	for rubbish, cause := range map[string]string{
+		"": "the session bus has hung up", "OK 1\r\n": "the session bus has hung up",
+		"REJECTED\r\n": "the session bus does not let this user in", "DATA\r\nREJECTED EXTERNAL\r\nOK 1\r\n": "the session bus does not let this user in",
+		"\r\n": "", "OK\r\n": "", "OK 1\r\nl\x02": "", "HTTP/1.1 400 Bad Request\r\n\r\n": "", strings.Repeat("x", 1<<16): "",
+	} {
 		address := listen(t, func(conn net.Conn) {
 			_, _ = conn.Write([]byte(rubbish))
-			_, _ = io.CopyN(io.Discard, conn, 1)
+			_ = conn.(*net.UnixConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
 		})
-		noService(t, serviceAt(t, address), "")
+		noService(t, serviceAt(t, address), cause)
 	}
 }
 

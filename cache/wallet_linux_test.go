@@ -24,11 +24,11 @@ type walletService struct {
 	locked     bool // the collection
 	itemLocked bool // the item in it: KeePassXC can ask for each
 	collection dbus.ObjectPath
-	item       []byte // as CreateItem has given it
-	locksLate  bool   // the item, once it was found
-	twin       bool   // another item of the name is in the old collection
-	unnoted    bool   // the caller, as yet
-	searched   func() // called by a search of the usual place
+	item       []byte            // as CreateItem has given it
+	locksLate  bool              // the item, once it was found
+	twin       bool              // another item of the name is in the old collection
+	unnoted    bool              // the caller, as yet
+	asked      map[string]func() // called by a method, before it answers
 
 	unlocking []dbus.ObjectPath // what the prompt is for
 	calls     []string
@@ -73,6 +73,9 @@ func startWallet(t *testing.T, answer string) *walletService {
 func (w *walletService) called(method string) func() {
 	w.mu.Lock()
 	w.calls = append(w.calls, method)
+	if asked := w.asked[method]; asked != nil {
+		asked()
+	}
 	return w.mu.Unlock
 }
 
@@ -100,9 +103,6 @@ func (w *walletService) searchItems(map[string]string) (unlocked, locked []dbus.
 
 func (w *walletService) searchHome(map[string]string) (found []dbus.ObjectPath, _ *dbus.Error) {
 	defer w.called("Collection.SearchItems")()
-	if w.searched != nil {
-		w.searched()
-	}
 	if w.unnoted {
 		w.unnoted = false
 		return nil, dbus.NewError("org.freedesktop.DBus.Error.UnknownMethod", nil)
@@ -301,11 +301,29 @@ func TestFirstCall(t *testing.T) {
 	wantUnreachable(t, "locked late", err, true, "")
 	// A Ctrl-C while it searches: the answer to OpenSession would find nobody.
 	ctx, cancel := context.WithCancel(t.Context())
-	wallet.with(func() { wallet.searched = cancel })
+	wallet.with(func() { wallet.asked = map[string]func(){"Collection.SearchItems": cancel} })
 	_, err = desktopService(t).Get(ctx, "k")
 	wantUnreachable(t, "broken off", err, false, context.Canceled.Error())
 	if calls := wallet.seen(); len(calls) != 1 {
 		t.Errorf("broken off: calls %q", calls)
+	}
+	// A session that does not open is not waited for longer than a read may take, and its
+	// late answer is not that to another question.
+	answer := make(chan struct{})
+	wallet.with(func() { wallet.locksLate, wallet.asked = false, map[string]func(){"OpenSession": func() { <-answer }} })
+	s := desktopService(t)
+	s.read = 100 * time.Millisecond
+	begun := time.Now()
+	_, err = s.Get(t.Context(), "k")
+	wantUnreachable(t, "late", err, false, "")
+	if waited := time.Since(begun); waited > time.Second {
+		t.Errorf("late: waited %v", waited)
+	}
+	conn := s.idle.Load()
+	close(answer)
+	s.read = readBound
+	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" || s.idle.Load() != conn {
+		t.Errorf("after a late answer: %q, %v", got, err)
 	}
 }
 
