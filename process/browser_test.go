@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/daypass/daypass/browserflow"
 	"github.com/daypass/daypass/cache"
 	"github.com/daypass/daypass/failure"
 	"github.com/daypass/daypass/internal/sandbox"
@@ -252,7 +253,14 @@ func TestBrowserLoginWithAClockAhead(t *testing.T) {
 func TestBrowserLoginThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	w := newBrowserWorld(t, sandbox.Options{})
-	w.ring = w.failing("set login")
+	look := sync.OnceFunc(func() { time.Sleep(lookTime + 200*time.Millisecond) }) // by then the helper has looked whether it is wanted
+	w.ring = w.faulty(func(_ int, call string) fault {
+		if call != "set login" {
+			return works
+		}
+		look()
+		return fails
+	})
 	w.answers = func(a Open) {
 		back := w.authorized(a)
 		go get(t, back)
@@ -387,9 +395,13 @@ func TestBrowserLoginEnds(t *testing.T) {
 	if err := p.Helper(); err != nil {
 		t.Errorf("another login: %v", err)
 	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	_, err = p.redeem(over, nil, browserflow.Answer{})
+	w.failsWith(err, failure.ExitLogin, "the login in the browser ended before it was finished.")
 
 	// An address that is on its way when the login is over is not called wrong.
-	over, end := context.WithCancel(t.Context())
+	over, end = context.WithCancel(t.Context())
 	busy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { end(); <-r.Context().Done() }))
 	defer busy.Close()
 	p.Paste = func(context.Context) (secret.String, error) { return secret.New(busy.URL + "?code=x"), nil }

@@ -208,16 +208,20 @@ func (p *Pipeline) redeem(ctx context.Context, l *browserflow.Listener, answer b
 	bounded, cancel := context.WithTimeout(ctx, redeemLockTime)
 	defer cancel()
 	lock, err := p.Locks.Lock(bounded, p.loginLock())
+	if err != nil && interrupted(ctx) {
+		return nil, endedEarly()
+	}
 	if err != nil {
 		return nil, p.lockFailure(bounded, err)
 	}
 	defer lock.Unlock()
+	ctx = context.WithoutCancel(ctx) // which ends once the answer is taken
 	r := request{note: p.readNote(loginNote)}
 	if r.login, r.key, err = p.readLogin(ctx); err != nil && !notThere(err) {
 		return nil, p.keyringFailure(ctx, err)
 	}
 	if r.open = p.awaited(r.key, l.Address); r.open == nil {
-		return nil, needsLogin("this login was ended before it was finished.")
+		return nil, endedEarly()
 	}
 	tokens, err := l.Redeem(ctx, answer)
 	fresh, err := p.storeLogin(ctx, r, tokens, err)
