@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	busName = "org.freedesktop.DBus" // the bus itself, and what all that is on it can do
+	busName = "org.freedesktop.DBus" // the bus itself, and the interfaces of everybody on it
 	busPath = dbus.ObjectPath("/org/freedesktop/DBus")
 )
 

@@ -65,10 +65,10 @@ func (l *Login) Present() (Items, Place, error) {
 }
 
 // Choose makes sure that there is a place to write to: the present one if the
-// setting allows it, else a storage that can be used now or, if there is a person to
-// ask, once unlock has had it unlocked, which gets the items and why they are locked;
-// nil: nobody is there. idp is the section's name. Without a place, the error is an
-// *UnreachableError, or unlock's. The caller holds the login's lock.
+// setting allows it, else a storage that can be used now, or one that unlock unlocks.
+// That gets the login's items and why they are locked, and is nil if nobody can be
+// asked. idp is the section's name. Without a place, the error is an *UnreachableError,
+// or unlock's. The caller holds the login's lock.
 func (l *Login) Choose(ctx context.Context, idp string, unlock func(Items, error) error) error {
 	_, place, err := l.Present()
 	// The items of a damaged place are found by [Storages.Strays] alone.

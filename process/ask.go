@@ -35,7 +35,7 @@ type request struct {
 	open  *Open     // that is waited for; at first the one that an earlier process left open, or nil
 	how   manner
 	ended *failure.Error // why the login no longer serves, or nil
-	anew  bool           // an earlier authorization is of no use, see canGoOn
+	again bool           // a person may be asked once more, as an earlier authorization is of no use
 }
 
 // ask gets a login from a person: it takes up the authorization that an earlier
@@ -49,7 +49,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 	}
 	if r.open != nil && !p.canGoOn(r.open) {
 		// Which says nothing about the person, who is asked again, once.
-		r.anew = r.note.Codes <= 1 && !r.note.Asked
+		r.again = r.note.Codes <= 1 && !r.note.Asked
 		r.open = nil
 	}
 	taken := r.open != nil
@@ -69,7 +69,7 @@ func (p *Pipeline) ask(ctx context.Context, started time.Time, r request) (*logi
 		// Whoever takes a code over cannot know when it was last polled.
 		r.open.NextPoll = wall(p.Now().Add(r.open.Interval))
 	}
-	openTab := person.Browser && !r.open.Tried && (r.how.typed() || r.anew || r.note.Codes <= 1 && !r.note.Asked)
+	openTab := person.Browser && !r.open.Tried && (r.how.typed() || r.again || r.note.Codes <= 1 && !r.note.Asked)
 	waits := r.open.Redirect != "" && !r.open.Opened.IsZero() && !r.how.typed() // for a tab that is open
 	show := openTab || person.Terminal && !waits
 	if openTab {
@@ -139,7 +139,7 @@ func (n note) nobodyAnswered() bool { return n.Codes > 0 || n.Asked }
 func (p *Pipeline) mayAsk(r request, person Person) error {
 	n := r.note
 	switch {
-	case r.how.typed(), r.anew && person.there():
+	case r.how.typed(), r.again && person.there():
 		return nil
 	case n.pauses(p.Now()) && n.Exit != failure.ExitLogin:
 		return n.failure()
