@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -39,9 +38,10 @@ type secretService struct {
 	getenv     func(string) string
 	runtimeDir string        // where systemd puts the socket of the user's session bus
 	read       time.Duration // what a read may take
-	// idle is the connection of the last conversation: KeePassXC allows a connection
-	// what a person allows once, and an unanswered dialog stays with it, see complete.
-	idle atomic.Pointer[bus]
+	// idle holds the connection, or nil before the first one, while nobody talks on it:
+	// KeePassXC allows a connection what a person allows once, and an unanswered dialog
+	// stays with it, see complete.
+	idle chan *bus
 }
 
 // sessionSecret is the specification's structure Secret.
@@ -57,7 +57,9 @@ func systemKeyrings(getenv func(string) string) []Keyring {
 }
 
 func newSecretService(getenv func(string) string) *secretService {
-	return &secretService{getenv: getenv, runtimeDir: "/run/user/" + strconv.Itoa(os.Geteuid()), read: readBound}
+	s := &secretService{getenv: getenv, runtimeDir: "/run/user/" + strconv.Itoa(os.Geteuid()), read: readBound, idle: make(chan *bus, 1)}
+	s.idle <- nil
+	return s
 }
 
 func (s *secretService) Kind() string { return "secret-service" }
@@ -315,12 +317,16 @@ func call(ctx context.Context, conn *bus, path dbus.ObjectPath, method string, a
 func (s *secretService) talk(ctx context.Context, bound time.Duration, conversation func(context.Context, *bus) error) error {
 	ctx, cancel := bounded(ctx, bound)
 	defer cancel()
-	conn, err := s.connect(ctx)
+	conn, kept, err := s.connect(ctx)
 	if err == nil {
 		err = conversation(ctx, conn)
-		if !conn.ready || !s.idle.CompareAndSwap(nil, conn) {
+		if !conn.ready || !kept {
 			_ = conn.Close()
+			conn = nil
 		}
+	}
+	if kept {
+		s.idle <- conn
 	}
 	if err == nil || err == ErrMiss {
 		return err
@@ -336,21 +342,28 @@ func (s *secretService) talk(ctx context.Context, bound time.Duration, conversat
 	return &UnreachableError{Where: s.Name(), Locked: locked, Full: full, Err: err}
 }
 
-// connect returns a connection to the session bus, with nobody else on it.
+// connect returns a connection to the session bus that nobody else talks on: the one
+// that is kept, unless somebody is at a dialog on it.
 //
 // gnome-keyring-daemon (up to 50.0 at least) may serve the first call of a caller
 // before it has noted who calls. A session that is opened or a property that is read
 // that way makes it abort, with everybody's keyring open in it
 // (https://github.com/basecamp/hey-cli/issues/352). So each conversation begins with
 // a call that does no harm: ReadAlias, or SearchItems, which only fails then.
-func (s *secretService) connect(ctx context.Context) (*bus, error) {
-	if conn := s.idle.Swap(nil); conn != nil {
-		if conn.isOpen() {
-			return conn, nil
-		}
-		_ = conn.Close()
+func (s *secretService) connect(ctx context.Context) (conn *bus, kept bool, err error) {
+	select {
+	case conn = <-s.idle:
+		kept = true
+	case <-time.After(s.read / 2):
 	}
-	return openBus(ctx, s.socket())
+	if conn != nil && !conn.isOpen() {
+		_ = conn.Close()
+		conn = nil
+	}
+	if conn == nil {
+		conn, err = openBus(ctx, s.socket())
+	}
+	return conn, kept, err
 }
 
 // socket returns where the session bus listens, in the form of package net, or "".

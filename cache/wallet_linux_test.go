@@ -319,12 +319,19 @@ func TestFirstCall(t *testing.T) {
 	if waited := time.Since(begun); waited > time.Second {
 		t.Errorf("late: waited %v", waited)
 	}
-	conn := s.idle.Load()
+	conn := kept(s)
 	close(answer)
 	s.read = readBound
-	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" || s.idle.Load() != conn {
+	if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" || kept(s) != conn {
 		t.Errorf("after a late answer: %q, %v", got, err)
 	}
+}
+
+// kept is the connection that is kept.
+func kept(s *secretService) *bus {
+	conn := <-s.idle
+	s.idle <- conn
+	return conn
 }
 
 // KeePassXC allows a connection what a person has allowed once, and a dialog that
@@ -338,9 +345,27 @@ func TestOneConnection(t *testing.T) {
 		if got, err := s.Get(t.Context(), "k"); err != nil || string(got) != "the record" {
 			t.Errorf("%q, %v", got, err)
 		}
-		return s.idle.Load()
+		return kept(s)
 	}
 	first := get()
+	// Two talk in turn, as those may that ask exec's server.
+	connections := func() (names []string) {
+		must(t, wallet.conn.BusObject().Call(busName+".ListNames", 0).Store(&names))
+		return names
+	}
+	before, second := connections(), make(chan *bus)
+	wallet.with(func() {
+		wallet.asked = map[string]func(){"OpenSession": sync.OnceFunc(func() {
+			go func() { second <- get() }()
+			time.Sleep(50 * time.Millisecond)
+			if now := connections(); len(now) != len(before) {
+				t.Errorf("%q, before %q", now, before)
+			}
+		})}
+	})
+	if get() != first || <-second != first {
+		t.Error("another connection was made beside it")
+	}
 	wallet.with(func() { wallet.locked = true })
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
