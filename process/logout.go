@@ -102,7 +102,7 @@ func (p *Pipeline) logout(ctx context.Context, key string, all bool) (LoggedOut,
 		}
 	}
 	switch {
-	case err != nil && isDamaged:
+	case err != nil && isDamaged && !interrupted(ctx):
 		return LoggedOut{}, here.Fill(failure.New(failure.ExitKeyring, err, "where the login of "+cmp.Or(name, anEarlierSetup)+" is kept cannot be told: the file "+damaged.Where+" is damaged.", advice))
 	case err != nil:
 		return LoggedOut{}, here.Fill(explainKeyring(ctx, cmp.Or(name, anEarlierSetup), true, err))

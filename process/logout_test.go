@@ -54,6 +54,10 @@ func TestLogoutWithADamagedPlace(t *testing.T) {
 	_, err := w.pipeline().Logout(t.Context())
 	w.failsWith(err, failure.ExitKeyring, "where the login of corp is kept cannot be told: the file ")
 	ring := w.ring
+	ctx, interrupt := context.WithCancel(t.Context())
+	w.ring = searched{away{ring}, interrupt}
+	_, err = w.pipeline(nothing).LogoutAll(ctx)
+	w.failsWith(err, failure.ExitInterrupt, "interrupted.")
 	w.ring = away{ring}
 	outs, err := w.pipeline(nothing).LogoutAll(t.Context())
 	w.failsWith(err, failure.ExitKeyring, "where the login of an earlier setup is kept cannot be told: the file ")
@@ -172,6 +176,17 @@ func (a away) Remove(context.Context, string) error              { return a.err(
 func (a away) List(context.Context) ([]string, error)            { return nil, a.err() }
 func (a away) Unlock(context.Context, ...string) error           { return a.err() }
 func (a away) CanAsk() bool                                      { return false }
+
+// searched is one that somebody interrupts while it is searched.
+type searched struct {
+	away
+	interrupt func()
+}
+
+func (s searched) List(ctx context.Context) ([]string, error) {
+	s.interrupt()
+	return s.away.List(ctx)
+}
 
 // moved is a world whose login was in one storage, then in another, and is now in
 // files, each with a refresh token of its own.
