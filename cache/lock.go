@@ -31,10 +31,7 @@ type Lock struct{ file *flock.Flock }
 // Lock waits for the named lock until ctx ends, and then returns the ctx's
 // error, wrapped.
 func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
-	for pause := 25 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("waiting for lock %q: %w", name, ctx.Err())
-		}
+	for pause := 25 * time.Millisecond; ctx.Err() == nil; pause = min(pause*3/2, 200*time.Millisecond) {
 		lock, err := l.TryLock(name)
 		if !errors.Is(err, ErrBusy) {
 			return lock, err
@@ -46,6 +43,7 @@ func (l Locks) Lock(ctx context.Context, name string) (*Lock, error) {
 		case <-ctx.Done():
 		}
 	}
+	return nil, fmt.Errorf("waiting for lock %q: %w", name, ctx.Err())
 }
 
 // TryLock takes the named lock, or returns [ErrBusy] at once. Two locks of one
