@@ -52,7 +52,7 @@ func Check(raw string, loopback bool) error {
 		return fmt.Errorf("%q does not name a host", WithoutQuery(raw))
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q is not https", WithoutQuery(raw))
-	case OnLoopback(raw) && !loopback:
+	case LocalInBrowsers(raw) && !loopback:
 		return fmt.Errorf("%q is on this machine, and the provider is not", WithoutQuery(raw))
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return fmt.Errorf("%q is not https; plain http is for this machine alone", WithoutQuery(raw))
@@ -60,15 +60,22 @@ func Check(raw string, loopback bool) error {
 	return nil
 }
 
-// OnLoopback reports whether browsers take the host of raw for this machine, as they do
-// with names below localhost (RFC 6761, section 6.3).
-func OnLoopback(raw string) bool {
+// LocalInBrowsers reports whether browsers take the host of raw for this machine, as they do
+// with names below localhost, too (RFC 6761, section 6.3).
+func LocalInBrowsers(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && (IsLoopback(u.Hostname()) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), ".localhost"))
 }
 
-// IsLoopback reports whether host is this machine for everybody. Names below localhost
-// are not: a resolver may ask the network for them, so they do not get plain http.
+// OnLoopback reports whether the host of raw is this machine, see [IsLoopback].
+func OnLoopback(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && IsLoopback(u.Hostname())
+}
+
+// IsLoopback reports whether host is this machine, judged without DNS. Names below
+// localhost are not: a resolver or a proxy may lead them into the network, so they get
+// neither plain http nor what is for this machine alone.
 func IsLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -131,7 +131,7 @@ func TestBase(t *testing.T) {
 	for value, want := range map[string]string{
 		"": own[0], "metadata.example": own[0], "192.0.2.1": own[1], "http://192.0.2.1/": own[1],
 		"127.0.0.1:8080": "http://127.0.0.1:8080", "http://localhost:1": "http://localhost:1", "[::1]:80": "http://[::1]:80", "https://127.0.0.1": "https://127.0.0.1",
-		"evil.example": "", "127.0.0.1.evil.example": "", "http://a@127.0.0.1": "", "127.0.0.1?": "", "127.0.0.1#": "", "10.0.0.1": "", "file:///x": "", "metadata.example:8080": "",
+		"evil.example": "", "https://evil.localhost": "", "127.0.0.1.evil.example": "", "http://a@127.0.0.1": "", "127.0.0.1?": "", "127.0.0.1#": "", "10.0.0.1": "", "file:///x": "", "metadata.example:8080": "",
 	} {
 		m, _, _ := answering("", 200)
 		m.Getenv = func(name string) string { return map[string]string{"SERVER": value}[name] }

@@ -37,6 +37,9 @@ func TestDiscoveryRefuses(t *testing.T) {
 		}
 		checkWords(t, err)
 	}
+	if err := (&Client{Issuer: "https://idp.localhost/"}).CheckAddress("https://idp.localhost/token"); err != nil {
+		t.Errorf("its own address: %v", err)
+	}
 	// Three redirects are followed, on the same host, with TLS.
 	document, _ := json.Marshal(newFake(t).Document)
 	for _, test := range []struct {

@@ -54,7 +54,7 @@ type Tokens struct{ IDToken, RefreshToken secret.String }
 // CheckAddress returns an error unless a request may be sent to raw, and a person to
 // it, see [address.Check]: only a provider on this machine may name an address on it.
 func (c *Client) CheckAddress(raw string) error {
-	return address.Check(raw, address.OnLoopback(c.Issuer))
+	return address.Check(raw, address.LocalInBrowsers(c.Issuer))
 }
 
 // Clock returns the wall time: a monotonic reading would not survive a suspended

@@ -96,6 +96,7 @@ func TestEndpointsOfTheEnvironment(t *testing.T) {
 
 		{"aws", false, env{"AWS_ENDPOINT_URL": "http://localhost:4566"}, "", "", []string{`AWS_ENDPOINT_URL "http://localhost:4566"`, "AWS's own sts host"}},
 		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}, "", "", []string{"AWS_ENDPOINT_URL_STS"}},
+		{"aws", true, env{"AWS_ENDPOINT_URL": "https://sts.localhost"}, "", "", []string{`AWS_ENDPOINT_URL "https://sts.localhost"`}},
 		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.a1b2.us-east-1.rds.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
 		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://sts.s3.us-east-1.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
 		{"aws", false, env{"AWS_ENDPOINT_URL_STS": "https://evil.sts.us-east-1.vpce.amazonaws.com"}, "", "", []string{"AWS's own sts host"}},
@@ -113,11 +114,11 @@ func TestEndpointsOfTheEnvironment(t *testing.T) {
 		{"aws", false, env{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "maybe"}, "", "", []string{`AWS_IGNORE_CONFIGURED_ENDPOINT_URLS "maybe"`, "true or false"}},
 	}
 	for _, tt := range tests {
-		text := inPartition(tt.partition)
+		issuer := "https://idp.localhost/" // which a resolver can lead elsewhere
 		if tt.local {
-			text = strings.Replace(text, "https://dev-xyz.us.auth0.com/", "http://127.0.0.1:7/", 1)
+			issuer = "http://127.0.0.1:7/"
 		}
-		p, err := load(t, text, "dev", tt.env, nil)
+		p, err := load(t, strings.Replace(inPartition(tt.partition), "https://dev-xyz.us.auth0.com/", issuer, 1), "dev", tt.env, nil)
 		if tt.parts != nil {
 			wantError(t, err, tt.parts...)
 		} else if err != nil || p.STSEndpoint != tt.sts || p.SigninEndpoint != tt.signin {
