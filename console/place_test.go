@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -185,4 +186,20 @@ func TestServicesLeadToTheConsole(t *testing.T) {
 			t.Errorf("%s: its own address %q is refused: %v", name, address, err)
 		}
 	}
+}
+
+// Whatever is accepted leads to the partition's console, also for browsers, which take
+// backslashes for slashes and leave control characters out.
+func FuzzDestination(f *testing.F) {
+	for _, seed := range []string{"", "s3", "/lambda/home#/x", `https://evil.example\.console.aws.amazon.com/`, "https://evil.example/", "/%00", "https://111122223333-a.b.console.aws.amazon.com"} {
+		f.Add(seed)
+	}
+	inConsole := regexp.MustCompile(`^https://([a-z0-9._-]+\.)?console\.aws\.amazon\.com([/?#][!-[\]-~]*)?$`)
+	f.Fuzz(func(t *testing.T, what string) {
+		got, err := ireland().Destination(what)
+		beside := slices.Contains([]string{"lightsail", "quicksight"}, strings.ToLower(what))
+		if err == nil && !beside && !inConsole.MatchString(got) || err != nil && got != "" {
+			t.Errorf("%q leads to %q, %v", what, got, err)
+		}
+	})
 }

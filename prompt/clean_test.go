@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 func TestClean(t *testing.T) {
@@ -32,8 +33,13 @@ func TestClean(t *testing.T) {
 	var all strings.Builder
 	for r := range rune(unicode.MaxRune + 1) {
 		all.WriteRune(r)
+		all.WriteByte(byte(r)) // not UTF-8 from 0x80 on
 	}
-	for _, r := range Clean(all.String()) {
+	cleaned := Clean(all.String())
+	if !utf8.ValidString(cleaned) || Clean(cleaned) != cleaned {
+		t.Error("Clean leaves what is not UTF-8, or not clean")
+	}
+	for _, r := range cleaned {
 		if r != ' ' && (!unicode.IsGraphic(r) || unicode.In(r, unicode.C, unicode.Z)) {
 			t.Errorf("Clean leaves %U", r)
 		}
