@@ -30,6 +30,9 @@ func TestDoctorNamesAStoppedProcess(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	must(t, login.Process.Signal(syscall.SIGCONT))
+	if f := l.doctor().find("login"); strings.Contains(f.Detail, "stopped") {
+		t.Errorf("after it went on: %+v", f)
+	}
 
 	doctor := exec.Command("flock", filepath.Join(l.home(), ".local/state/daypass/doctor.lock"), "sh", "-c", "kill -STOP $PPID")
 	must(t, doctor.Start())
