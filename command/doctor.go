@@ -158,7 +158,8 @@ func (x *examination) look(ctx context.Context, link, needs string, check func(c
 		failed := failure.From(err)
 		advice := strings.Join(failed.Lines[1:], "\n")
 		if before, leadsHere := strings.CutSuffix(advice, "daypass doctor"+x.names.Flag); leadsHere {
-			advice = before[:strings.LastIndexAny(before, ".?")+1] // which ends such an advice
+			advice = cmp.Or(before[:strings.LastIndexAny(before, ".?")+1], // which ends such an advice
+				"Repair the keyring, or set storage = file in "+x.names.Section+" (files that only you can read).") // no other failure has none
 		}
 		f = finding{link, stateBroken, failed.Lines[0], advice, failed.Exit}
 	}
