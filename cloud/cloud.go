@@ -108,7 +108,7 @@ func Ask[T any](ctx context.Context, c Client, q Question, read func(body []byte
 		errors.As(err, &r)
 		pause := q.Pause(r, try)
 		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
-			pause = 0 // it will be no other at the next try
+			pause = 0 // the next try would find the same one
 		}
 		if pause == 0 || ctx.Err() != nil || c.Now().Add(pause).Sub(started) > c.Patience || c.Sleep(ctx, pause) != nil {
 			return found, q.explain(ctx, err, r)

@@ -203,7 +203,7 @@ func (s *session) show(a process.Open, openTab bool) (done func(), err error) {
 	case tty != nil:
 		err = tty.Show(request, s.env.Now())
 	case s.typed:
-		text, _ := prompt.Text(request, s.env.Now()) // as before the tab
+		text, _ := prompt.Text(request, s.env.Now()) // it was fit before
 		_, err = fmt.Fprint(s.env.Stderr, text)
 	default:
 		err = errors.New("there is no terminal to ask on")
