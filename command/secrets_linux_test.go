@@ -216,7 +216,7 @@ func TestNoSecretLeavesTheCommands(t *testing.T) {
 		t.Error("exec's child has no credentials, or not its arguments")
 	}
 
-	// With secrets in its environment and Azure's file, it has those besides, and
+	// With secrets in its environment and Azure's file, it has those as well, and
 	// nothing of the two clouds is anywhere else.
 	for _, args := range [][]string{
 		{"azure-token", "-p", "dev", "--resource", "https://vault.azure.net"}, {"azure-token", "-p", "dev", "--resource", "https://vault.azure.net", "--format", "json"}, {"doctor", "-p", "dev"},

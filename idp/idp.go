@@ -171,7 +171,7 @@ func (c *Client) Refresh(ctx context.Context, token secret.String) (Tokens, erro
 func (c *Client) Revoke(ctx context.Context, endpoint string, token secret.String) error {
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"refresh_token"}}
 	got, err := c.post(ctx, OpRevocation, endpoint, form)
-	// The body of a success means nothing, and is mostly empty.
+	// The body of a successful answer means nothing, and is usually empty.
 	if err != nil || got.Code == "" && 200 <= got.Status && got.Status < 300 {
 		return err
 	}

@@ -19,8 +19,8 @@ type Provider struct {
 	// scope offline_access, and with it one that outlives the logout.
 	NoOfflineAccess bool
 	BuiltIn         bool // AWS IAM knows the provider without being told
-	// Offline is what a browser login sends besides for a refresh token, "" for nothing:
-	// prompt=consent, as OpenID Connect Core section 11 has it.
+	// Offline is what a browser login must also send to get a refresh token, or "":
+	// prompt=consent, as in OpenID Connect Core section 11.
 	Offline string
 	// RedirectURIs is the redirect_uri to write, "" for the default. Providers that
 	// compare the port as well need fixed ones, and a second one in case the first is

@@ -146,9 +146,9 @@ func textClaim(all map[string]any, name string) string {
 	return text
 }
 
-// AskedActions returns the actions that a role's trust policy must allow besides
-// sts:AssumeRoleWithWebIdentity because the token asks for them: AWS refuses a call
-// with such a token as a whole otherwise.
+// AskedActions returns the actions that a role's trust policy must allow in addition to
+// sts:AssumeRoleWithWebIdentity, because the token asks for them. Otherwise AWS refuses
+// the whole call.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 func (t Token) AskedActions() []string {

@@ -280,7 +280,7 @@ func (p *Pipeline) endAttempt(r request, err error) *failure.Error {
 		// The answer that was lost, or that a killed process took along, held the tokens.
 		// That says nothing about the person, who may be asked again.
 		p.dropNote(loginNote)
-		return needsLogin("the code " + r.open.UserCode + " is no longer good, and no login came of it.")
+		return needsLogin("the code " + r.open.UserCode + " is no longer valid, and the login was not completed.")
 	}
 	asked := errors.Is(err, idp.ErrDenied)
 	if expired && f.Exit != failure.ExitNetwork { // else the provider could not be asked whether somebody approved it

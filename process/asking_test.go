@@ -210,7 +210,7 @@ func TestBrowserThatDoesNotStart(t *testing.T) {
 	w.mustRun()
 	w.counts(map[string]int{"device": 1})
 
-	// Whatever becomes of the code, it is no fault of a provider that nobody has polled.
+	// Whatever becomes of the code, a provider that nobody has polled is not to blame.
 	w = newWorld(t, sandbox.Options{})
 	w.person = Person{Browser: true}
 	for range 2 {
@@ -408,7 +408,7 @@ func TestSpentCode(t *testing.T) {
 		} else {
 			w.drop("/token", true, 1)
 		}
-		w.fails(failure.ExitLogin, "is no longer good, and no login came of it.")
+		w.fails(failure.ExitLogin, "is no longer valid, and the login was not completed.")
 		w.clock.Advance(time.Second)
 		w.person, w.answer = Person{Browser: true}, w.approve
 		w.mustRun()

@@ -368,7 +368,7 @@ func TestADayOfCommandsCostsFewRequests(t *testing.T) {
 		most        int // requests to the provider and to STS together
 	}{
 		{10 * time.Hour, 60},
-		{time.Hour, 60 + hours + 1}, // the provider once an hour besides
+		{time.Hour, 60 + hours + 1}, // and the provider once an hour
 		{5 * time.Minute, 60 + 60},  // once for each time that STS is asked, at most
 	} {
 		t.Run(test.idTokenLife.String(), func(t *testing.T) {

@@ -19,7 +19,7 @@ func TestShadows(t *testing.T) {
 		{"another process", config, "[dev]\ncredential_process = /x\n", "MINE: [dev] has credential_process"},
 		{"emptied keys", config, "[dev]\naws_access_key_id =\n", ""},
 		{"keys in the profile", config + "aws_access_key_id = x\n", "", "CONFIG: [profile dev] has aws_access_key_id"},
-		{"single sign-on and a role besides", config + "sso_session = x\nrole_arn = y\n", "[dev]\naws_access_key_id = z\n",
+		{"single sign-on and a role as well", config + "sso_session = x\nrole_arn = y\n", "[dev]\naws_access_key_id = z\n",
 			"MINE: [dev] has aws_access_key_id; CONFIG: [profile dev] has role_arn, sso_session"},
 		{"no header", config, "[\nhunter2\n", "MINE: line 1: this is not a section header"},
 	} {

@@ -23,7 +23,7 @@ import (
 type Terminal struct {
 	Master *os.File
 	Slave  *os.File      // until Start
-	Left   chan struct{} // closed when nobody has the terminal open any more
+	Left   chan struct{} // closed once nobody has the terminal open
 
 	t     testing.TB
 	cmd   *exec.Cmd

@@ -231,7 +231,7 @@ type answer struct {
 func (a answer) write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that has gone away is no fault of ours
+	_, _ = w.Write(a.body) // if the client has gone away, nobody reads it
 }
 
 func textAnswer(status int, text string) answer {
